@@ -1,0 +1,120 @@
+/*
+ * The policy engine: finds out what a next-hop publishes. One thread of its own, asynchronous on
+ * c-ares and libcurl; findings are cached, and callers for one next-hop share one lookup.
+ */
+#ifndef POLICY_ENGINE_H
+#define POLICY_ENGINE_H
+
+#include "policy/findings.h"
+
+struct engine;
+struct engine_request;
+
+/* Durations in milliseconds. Strings are copied. A list ends with NULL. */
+struct engine_config {
+    const char *const *resolvers; /* "192.0.2.1", "192.0.2.1:5353", "[::1]:53"; NULL: resolv.conf */
+    const char *resolv_conf;      /* NULL: /etc/resolv.conf, re-read when it changes */
+    enum engine_trust_ad { ENGINE_TRUST_AD_AUTO, ENGINE_TRUST_AD_YES, ENGINE_TRUST_AD_NO } trust_ad;
+    int dns_timeout_ms;      /* of one try */
+    int dns_tries;           /* over all resolvers */
+    int dns_max_outstanding; /* queries in flight; more wait in line. 0: the default */
+    const char *check_name;  /* a signed name: shows whether the resolver validates */
+    int check_interval_ms;
+
+    bool sts_enable;
+    const char *sts_ca_file; /* NULL: the system's */
+    const char *sts_ca_path;
+    int sts_connect_timeout_ms;
+    int sts_timeout_ms;
+    size_t sts_max_policy; /* octets */
+    int sts_min_retry_ms;  /* after a failed fetch of the same policy id */
+    int sts_refresh_ms;
+    uint16_t sts_port; /* 443; tests only */
+
+    bool dane_enable;
+
+    const char *store; /* path of the SQLite store for STS policies; NULL: memory only */
+    size_t max_domains;
+    int negative_ttl_ms;
+    int max_ttl_ms;
+    bool prefetch;
+
+    /* Warnings and errors, one line without newline; called on the engine's thread (and on the
+     * caller's during engine_new). NULL: silence. */
+    void (*log)(void *log_arg, int priority /* syslog(3) LOG_... */, const char *message);
+    void *log_arg;
+};
+
+/* Fills in the defaults that the sample configuration documents. */
+void engine_config_init(struct engine_config *config);
+
+/*
+ * Starts the engine's thread. Returns 0 and the engine, or a negative errno with a message in err.
+ * The caller owns the engine and frees it with engine_free.
+ */
+int engine_new(const struct engine_config *config, struct engine **out, char *err, size_t err_len);
+
+/*
+ * Stops the thread; every outstanding request is called back first, with NULL findings.
+ * No other call on the engine may be in progress or follow. NULL is allowed.
+ */
+void engine_free(struct engine *engine);
+
+/*
+ * Takes over a new configuration while lookups go on; what is cached stays. The store's path and
+ * sts_port do not change. Returns 0 or a negative errno, then nothing has changed. Any thread.
+ */
+int engine_reconfigure(struct engine *engine, const struct engine_config *config, char *err,
+                       size_t err_len);
+
+/*
+ * Decides whether findings that may still hold PENDING parts are enough for the caller.
+ * Pure and quick; called on the engine's thread.
+ */
+typedef bool (*engine_enough_fn)(const struct findings *findings, void *arg);
+
+/*
+ * Called exactly once per engine_lookup, on the engine's thread, never before engine_lookup
+ * returns, unless cancelled. `findings` is borrowed for the call (findings_ref keeps it); NULL only
+ * when the engine is shut down or out of memory: to be treated as a temporary failure.
+ */
+typedef void (*engine_done_fn)(const struct findings *findings, void *arg);
+
+/*
+ * Asks for the findings of a next-hop. `enough` NULL waits for complete findings; else done is
+ * called as soon as enough says so, and at the latest when they are complete.
+ * Returns 0 and, if out is not NULL, a request to be given to engine_cancel or engine_release
+ * exactly once; a negative errno, then done will not be called. Any thread but inside a callback.
+ */
+int engine_lookup(struct engine *engine, const struct nexthop *nexthop, engine_enough_fn enough,
+                  engine_done_fn done, void *arg, struct engine_request **out);
+
+/*
+ * Gives the request back. When engine_cancel returns, done has either returned or will never be
+ * called. engine_cancel waits for a callback that is running; do not call it with a lock held that
+ * `done` or `enough` takes. engine_release forgets the handle, the callback will still come.
+ */
+void engine_cancel(struct engine *engine, struct engine_request *request);
+void engine_release(struct engine_request *request);
+
+/*
+ * The cached findings if they are complete and still valid, with a reference for the caller, else
+ * NULL. Any thread; takes a lock for a moment only. Marks the entry as used (prefetch).
+ */
+const struct findings *engine_cached(struct engine *engine, const struct nexthop *nexthop);
+
+/* Whether a trusted resolver has lately answered check_name with AD. Any thread. */
+bool engine_security_known(struct engine *engine);
+
+struct engine_stats {
+    size_t cache_entries;
+    uint64_t cache_hits;
+    uint64_t cache_misses;
+    uint64_t lookups;     /* started */
+    uint64_t dns_queries; /* sent, retries not counted */
+    uint64_t sts_fetches;
+    size_t dns_outstanding;
+};
+void engine_get_stats(struct engine *engine, struct engine_stats *out); /* any thread */
+
+#endif

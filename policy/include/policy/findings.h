@@ -1,0 +1,159 @@
+/*
+ * What the engine knows about one next-hop: the security of its MX RRset, each MX host for itself
+ * (RFC 7672 section 2.2), the MTA-STS policy or why there is none (RFC 8461), and a summary.
+ *
+ * Findings are immutable once published and reference counted; any thread may read them.
+ * All strings are A-labels in lower case or printable ASCII, and belong to the findings.
+ */
+#ifndef POLICY_FINDINGS_H
+#define POLICY_FINDINGS_H
+
+#include "policy/nexthop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bounds the work that one domain can cause; Postfix itself tries at most five addresses. */
+enum { FINDINGS_MAX_HOSTS = 32 };
+
+/* Security of the MX RRset, CNAMEs that lead to it included (RFC 7672 section 2.2.1). */
+enum findings_mx {
+    FINDINGS_MX_PENDING,   /* the lookup is in flight; never in published, complete findings */
+    FINDINGS_MX_NOT_ASKED, /* [host] or an address literal */
+    FINDINGS_MX_SECURE,
+    FINDINGS_MX_INSECURE, /* also when security is unknown: see findings.security_known */
+    FINDINGS_MX_ABSENT,   /* no MX record: the domain itself is the host (RFC 5321 5.1) */
+    FINDINGS_MX_NULL,     /* RFC 7505: accepts no mail */
+    FINDINGS_MX_NXDOMAIN, /* the domain does not exist */
+    FINDINGS_MX_FAILED,   /* SERVFAIL, bogus, time-out, malformed: temporary */
+};
+
+/* One address family of a host. */
+enum findings_addr {
+    FINDINGS_ADDR_PENDING,
+    FINDINGS_ADDR_SECURE,
+    FINDINGS_ADDR_INSECURE,
+    FINDINGS_ADDR_ABSENT,
+    FINDINGS_ADDR_FAILED,
+};
+
+/* The TLSA records of a host (RFC 7672 section 2.2.2; usability section 3.1, RFC 6698). */
+enum findings_tlsa_state {
+    FINDINGS_TLSA_PENDING,
+    FINDINGS_TLSA_NONE,     /* proven absent, or not securely published, or not to be asked for */
+    FINDINGS_TLSA_USABLE,   /* secure, at least one usable */
+    FINDINGS_TLSA_UNUSABLE, /* secure, none usable: TLS mandatory, unauthenticated */
+    FINDINGS_TLSA_FAILED,   /* temporary; the host must be skipped (RFC 7672 section 2.1.1) */
+};
+
+struct findings_tlsa {
+    uint8_t usage;         /* as published; 0-255 */
+    uint8_t selector;      /* as published */
+    uint8_t matching_type; /* as published */
+    bool usable;
+    uint16_t data_len; /* octets */
+    const uint8_t *data;
+};
+
+struct findings_host {
+    const char *name;      /* as in the MX record */
+    const char *tlsa_base; /* TLSA base domain in use, NULL if no TLSA records were found */
+    const char *failure;   /* what went wrong with this host, for people; NULL if nothing did */
+    const struct findings_tlsa *tlsa;
+    uint16_t preference;
+    uint8_t tlsa_count;
+    uint8_t a;          /* enum findings_addr */
+    uint8_t aaaa;       /* enum findings_addr */
+    uint8_t tlsa_state; /* enum findings_tlsa_state */
+    bool sts_match;     /* matches a pattern of the STS policy (RFC 8461 section 4.1) */
+};
+
+enum findings_sts_state {
+    FINDINGS_STS_PENDING,
+    FINDINGS_STS_OFF,    /* disabled, or the next-hop cannot have one ([host], literal) */
+    FINDINGS_STS_NONE,   /* definitely no policy in force; .failure says why */
+    FINDINGS_STS_POLICY, /* a policy is in force: .mode and the rest hold */
+    FINDINGS_STS_FAILED, /* it cannot be known now whether there is one, and none is cached */
+};
+
+enum findings_sts_mode {
+    FINDINGS_STS_MODE_NONE,
+    FINDINGS_STS_MODE_TESTING,
+    FINDINGS_STS_MODE_ENFORCE
+};
+
+enum findings_sts_source {
+    FINDINGS_STS_FRESH,         /* fetched for this lookup */
+    FINDINGS_STS_CACHED,        /* cached, id checked or within the TXT record's TTL */
+    FINDINGS_STS_CACHED_FAILED, /* cached, because TXT lookup or refresh failed */
+};
+
+/* RFC 8460 section 4.3 result types where there is one. */
+enum findings_sts_failure {
+    FINDINGS_STS_FAILURE_NONE,
+    FINDINGS_STS_NO_RECORD,
+    FINDINGS_STS_INVALID_RECORD, /* none or several v=STSv1 records (RFC 8461 3.1) */
+    FINDINGS_STS_DNS_ERROR,      /* the TXT lookup failed */
+    FINDINGS_STS_FETCH_ERROR,    /* sts-policy-fetch-error */
+    FINDINGS_STS_POLICY_INVALID, /* sts-policy-invalid */
+    FINDINGS_STS_WEBPKI_INVALID, /* sts-webpki-invalid */
+};
+
+struct findings_sts {
+    uint8_t state;            /* enum findings_sts_state */
+    uint8_t mode;             /* enum findings_sts_mode */
+    uint8_t source;           /* enum findings_sts_source */
+    uint8_t failure;          /* enum findings_sts_failure; also set beside a cached policy */
+    uint32_t max_age_s;       /* as published */
+    int64_t fetched_at_s;     /* wall clock, seconds since 1970; for people, not for expiry */
+    const char *id;           /* of the policy in force, else NULL */
+    const char *failure_text; /* for people, else NULL */
+    const char *const *mx;    /* patterns, `mx.example.org` or `*.example.org` */
+    uint16_t mx_count;
+};
+
+enum findings_summary {
+    FINDINGS_SUMMARY_DANE,             /* every MX host has secure usable TLSA, MX RRset secure */
+    FINDINGS_SUMMARY_DANE_PARTIAL,     /* some have */
+    FINDINGS_SUMMARY_DANE_INSECURE_MX, /* MX RRset insecure, a host's TLSA secure and usable */
+    FINDINGS_SUMMARY_DANE_UNUSABLE,    /* secure TLSA, all unusable */
+    FINDINGS_SUMMARY_STS_ENFORCE,
+    FINDINGS_SUMMARY_STS_TESTING,
+    FINDINGS_SUMMARY_DNSSEC_PKI, /* MX RRset secure, no TLSA */
+    FINDINGS_SUMMARY_PKI,        /* [host] or implicit MX: Web PKI only */
+    FINDINGS_SUMMARY_NONE,
+    FINDINGS_SUMMARY_FAILED, /* an MX, address or TLSA lookup failed where it matters */
+};
+
+struct findings {
+    struct nexthop nexthop;
+    uint8_t mx;          /* enum findings_mx */
+    uint8_t summary;     /* enum findings_summary; holds when findings_complete() */
+    bool security_known; /* false: no trusted resolver has lately shown AD; then nothing here
+                            counts as secure, and insecure means unknown */
+    uint16_t host_count;
+    const struct findings_host *hosts; /* by preference, then name; implicit MX, [host]: one */
+    struct findings_sts sts;
+    const char *failure; /* why MX failed, for people; NULL if it did not */
+    int64_t made_at_ms;  /* monotonic clock of the engine */
+    uint32_t ttl_s;      /* what is left of the shortest answer's life, from made_at_ms */
+};
+
+struct findings *findings_ref(const struct findings *f); /* same object, one more reference */
+void findings_unref(const struct findings *f);           /* NULL is allowed */
+
+/* True when nothing in it is PENDING. */
+bool findings_complete(const struct findings *f);
+
+/* The name of each value as users see it (DANE summary names, RFC 8460 result types...);
+ * a value out of range gives "unknown". */
+const char *findings_summary_name(unsigned summary);
+const char *findings_mx_name(unsigned mx);
+const char *findings_addr_name(unsigned addr);
+const char *findings_tlsa_state_name(unsigned state);
+const char *findings_sts_mode_name(unsigned mode);
+const char *findings_sts_source_name(unsigned source);
+const char *findings_sts_failure_name(unsigned failure);
+
+#endif

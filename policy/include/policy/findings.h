@@ -140,8 +140,8 @@ struct findings {
     uint32_t ttl_s;      /* what is left of the shortest answer's life, from made_at_ms */
 };
 
-struct findings *findings_ref(const struct findings *f); /* same object, one more reference */
-void findings_unref(const struct findings *f);           /* NULL is allowed */
+const struct findings *findings_ref(const struct findings *f); /* same object, one more reference */
+void findings_unref(const struct findings *f);                 /* NULL is allowed */
 
 /* True when nothing in it is PENDING. */
 bool findings_complete(const struct findings *f);

@@ -106,6 +106,56 @@ const struct findings *engine_cached(struct engine *engine, const struct nexthop
 /* Whether a trusted resolver has lately answered check_name with AD. Any thread. */
 bool engine_security_known(struct engine *engine);
 
+/* The clock of findings.made_at_ms: monotonic, counts sleep where the system has such a clock. */
+int64_t engine_mono_ms(void); /* any thread */
+
+/*
+ * Forgets what is cached about a next-hop, its MTA-STS policy in memory and store included.
+ * Lookups in flight go on. For administrators only: to forget a policy is a downgrade.
+ * Returns 0, -ENOENT when nothing was cached, or another negative errno. Any thread but inside a
+ * callback.
+ */
+int engine_purge(struct engine *engine, const struct nexthop *nexthop);
+
+/*
+ * References to all findings that are cached, complete and valid, in no order. The caller gives
+ * each back with findings_unref and frees the array. Returns 0 or -ENOMEM. Any thread; takes the
+ * cache's lock in short pieces, so that it delays nobody for long.
+ */
+int engine_snapshot(struct engine *engine, const struct findings ***out, size_t *count);
+
+enum engine_dns_type {
+    ENGINE_DNS_A,
+    ENGINE_DNS_AAAA,
+    ENGINE_DNS_CNAME,
+    ENGINE_DNS_MX,
+    ENGINE_DNS_TLSA,
+    ENGINE_DNS_TXT,
+    ENGINE_DNS_TYPES
+};
+
+enum engine_dns_result {
+    ENGINE_DNS_FOUND,
+    ENGINE_DNS_NODATA,
+    ENGINE_DNS_NXDOMAIN,
+    ENGINE_DNS_FAILED,
+    ENGINE_DNS_RESULTS
+};
+
+enum engine_fetch_result {
+    ENGINE_FETCH_OK,      /* a valid policy */
+    ENGINE_FETCH_INVALID, /* a policy file that breaks the grammar */
+    ENGINE_FETCH_REFUSED, /* 404, redirect, wrong type, oversize */
+    ENGINE_FETCH_WEBPKI,
+    ENGINE_FETCH_FAILED,
+    ENGINE_FETCH_RESULTS
+};
+
+/* Upper bounds, in milliseconds, of the lookup histogram's buckets; one more is without bound. */
+#define ENGINE_LOOKUP_BOUNDS_MS 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000
+enum { ENGINE_LOOKUP_BUCKETS = 13 };
+
+/* Counted since engine_new. A copy: the fields may be some increments apart from each other. */
 struct engine_stats {
     size_t cache_entries;
     uint64_t cache_hits;
@@ -114,6 +164,11 @@ struct engine_stats {
     uint64_t dns_queries; /* sent, retries not counted */
     uint64_t sts_fetches;
     size_t dns_outstanding;
+    uint64_t dns_results[ENGINE_DNS_TYPES][ENGINE_DNS_RESULTS];
+    uint64_t fetch_results[ENGINE_FETCH_RESULTS];
+    uint64_t summaries[FINDINGS_SUMMARY_FAILED + 1]; /* of lookups completed */
+    uint64_t lookup_buckets[ENGINE_LOOKUP_BUCKETS];  /* not cumulative; start to completion */
+    uint64_t lookup_total_ms;
 };
 void engine_get_stats(struct engine *engine, struct engine_stats *out); /* any thread */
 

@@ -109,6 +109,8 @@ struct findings_sts {
     int64_t fetched_at_s;     /* wall clock, seconds since 1970; for people, not for expiry */
     const char *id;           /* of the policy in force, else NULL */
     const char *failure_text; /* for people, else NULL */
+    const char *policy_lines; /* of the policy in force, as served, for TLSRPT (RFC 8460 4.3):
+                                 printable ASCII, each line ended by \n; else NULL */
     const char *const *mx;    /* patterns, `mx.example.org` or `*.example.org` */
     uint16_t mx_count;
 };

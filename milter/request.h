@@ -1,0 +1,52 @@
+/*
+ * What the sender of one message asks for (RFC 8689 sections 2, 3 and 4.1), as far as the message
+ * itself says so: parameters of MAIL, the marker that stands for one, two header fields.
+ * Pure: no I/O. Whether a header field is believed, and what rules say, is for the caller.
+ */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include <stdbool.h>
+
+/* RET= of MAIL (RFC 3461 section 4.3). */
+enum request_ret { REQUEST_RET_NONE, REQUEST_RET_FULL, REQUEST_RET_HDRS };
+
+/* What MAIL's parameters say. */
+struct request_mail {
+    bool parameter;  /* REQUIRETLS */
+    bool marker;     /* the administrator's stand-in for it */
+    bool with_value; /* REQUIRETLS=x: a syntax error (RFC 8689 section 2, item 8) */
+    enum request_ret ret;
+    const char *envid; /* ENVID's value, borrowed from the parameters; NULL if absent or not fit
+                          to be repeated */
+};
+
+/*
+ * Reads MAIL's parameters, a list that ends with NULL. `marker` is the whole parameter that means
+ * REQUIRETLS, NULL or empty for none. Unknown parameters are left to the MTA.
+ */
+void request_read_mail(const char *const *params, const char *marker, struct request_mail *out);
+
+/* What the header says; begin with all zero. */
+struct request_header {
+    unsigned tls_required;    /* TLS-Required fields, whatever their value */
+    unsigned tls_required_no; /* those whose value is No and nothing else */
+    bool require_esmtp;       /* a Require-TLS-ESMTP field with the value yes */
+};
+
+/*
+ * Reads one header field. `value` may begin with white space and be folded.
+ * Returns true if the field is one of the two that matter here.
+ */
+bool request_read_header(struct request_header *header, const char *name, const char *value);
+
+/*
+ * Whether the header asks for delivery without regard to TLS: exactly one TLS-Required field, its
+ * value No (RFC 8689 section 3). Anything else is ignored, which is the safe side.
+ */
+bool request_header_optional(const struct request_header *header);
+
+/* Whether two header field names are the same: letters in any case, blanks at the end ignored. */
+bool request_is_field(const char *name, const char *wanted);
+
+#endif

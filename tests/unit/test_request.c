@@ -1,0 +1,181 @@
+/* request.c: the parameters of MAIL, the marker, the header fields. */
+#include "request.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MARKER "SIZE=00000000000000008689"
+
+static const struct mail_case {
+    const char *name;
+    const char *params[6];
+    const char *marker;
+    bool parameter, is_marker, with_value;
+    enum request_ret ret;
+    const char *envid;
+} mail_cases[] = {
+    {"no parameters", {NULL}, MARKER, false, false, false, REQUEST_RET_NONE, NULL},
+    {"the parameter", {"REQUIRETLS"}, MARKER, true, false, false, REQUEST_RET_NONE, NULL},
+    {"in any case", {"SIZE=10", "requireTls"}, MARKER, true, false, false, 0, NULL},
+    {"twice", {"REQUIRETLS", "REQUIRETLS"}, MARKER, true, false, false, 0, NULL},
+    {"with a value", {"REQUIRETLS=yes"}, MARKER, false, false, true, 0, NULL},
+    {"with an empty value", {"requiretls="}, MARKER, false, false, true, 0, NULL},
+    {"with and without", {"REQUIRETLS", "REQUIRETLS=1"}, MARKER, true, false, true, 0, NULL},
+    {"a longer word", {"REQUIRETLSX"}, MARKER, false, false, false, 0, NULL},
+    {"a shorter word", {"REQUIRETL"}, MARKER, false, false, false, 0, NULL},
+    {"a value that looks like it", {"BODY=REQUIRETLS"}, MARKER, false, false, false, 0, NULL},
+    {"the marker", {MARKER, "SIZE=512"}, MARKER, false, true, false, 0, NULL},
+    {"the marker in lower case",
+     {"size=00000000000000008689"},
+     MARKER,
+     false,
+     true,
+     false,
+     0,
+     NULL},
+    {"the same number, other zeros", {"SIZE=8689"}, MARKER, false, false, false, 0, NULL},
+    {"no marker configured", {MARKER}, NULL, false, false, false, 0, NULL},
+    {"an empty marker", {""}, "", false, false, false, 0, NULL},
+    {"another marker", {"XRTLS"}, "XRTLS", false, true, false, 0, NULL},
+    {"RET=HDRS", {"RET=HDRS"}, MARKER, false, false, false, REQUEST_RET_HDRS, NULL},
+    {"RET=full", {"ret=full"}, MARKER, false, false, false, REQUEST_RET_FULL, NULL},
+    {"an unknown RET", {"RET=SOME"}, MARKER, false, false, false, REQUEST_RET_NONE, NULL},
+    {"ENVID",
+     {"RET=FULL", "ENVID=QQ314159+20x"},
+     MARKER,
+     0,
+     0,
+     0,
+     REQUEST_RET_FULL,
+     "QQ314159+20x"},
+    {"an empty ENVID", {"ENVID="}, MARKER, 0, 0, 0, 0, NULL},
+    {"a bare ENVID", {"ENVID"}, MARKER, 0, 0, 0, 0, NULL},
+    {"ENVID with a control",
+     {"ENVID=a\x01"
+      "b"},
+     MARKER,
+     0,
+     0,
+     0,
+     0,
+     NULL},
+    {"ENVID with a blank", {"ENVID=a b"}, MARKER, 0, 0, 0, 0, NULL},
+    {"ENVID with an octet above 127", {"ENVID=\xc3\xa4"}, MARKER, 0, 0, 0, 0, NULL},
+};
+
+static void test_mail(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(mail_cases) / sizeof(mail_cases[0]); i++) {
+        const struct mail_case *c = &mail_cases[i];
+        struct request_mail got;
+
+        print_message("# %s\n", c->name);
+        request_read_mail(c->params, c->marker, &got);
+        assert_int_equal(got.parameter, c->parameter);
+        assert_int_equal(got.marker, c->is_marker);
+        assert_int_equal(got.with_value, c->with_value);
+        assert_int_equal(got.ret, c->ret);
+        if (c->envid == NULL)
+            assert_null(got.envid);
+        else
+            assert_string_equal(got.envid, c->envid);
+    }
+}
+
+static void test_long_envid(void **state)
+{
+    char param[6 + 300 + 1] = "ENVID=";
+    const char *params[] = {param, NULL};
+    struct request_mail got;
+
+    (void)state;
+    memset(param + 6, 'x', 256);
+    request_read_mail(params, NULL, &got);
+    assert_ptr_equal(got.envid, param + 6);
+    param[6 + 256] = 'x';
+    request_read_mail(params, NULL, &got);
+    assert_null(got.envid);
+}
+
+struct field {
+    const char *name, *value;
+};
+
+static const struct header_case {
+    const char *name;
+    struct field fields[4];
+    bool optional, require;
+} header_cases[] = {
+    {"none", {{NULL, NULL}}, false, false},
+    {"No", {{"TLS-Required", "No"}}, true, false},
+    {"with the leading space", {{"TLS-Required", " No"}}, true, false},
+    {"in any case", {{"tls-required", " nO"}}, true, false},
+    {"folded", {{"TLS-Required", "\r\n\tNo"}}, true, false},
+    {"folded, LF only", {{"TLS-Required", "\n No \n "}}, true, false},
+    {"a blank before the colon", {{"TLS-Required ", "No"}}, true, false},
+    {"twice", {{"TLS-Required", "No"}, {"TLS-Required", "No"}}, false, false},
+    {"No and another value", {{"TLS-Required", "No"}, {"TLS-Required", "Yes"}}, false, false},
+    {"another value", {{"TLS-Required", "Yes"}}, false, false},
+    {"empty", {{"TLS-Required", ""}}, false, false},
+    {"a comment", {{"TLS-Required", " No (please)"}}, false, false},
+    {"a comment before", {{"TLS-Required", " (x) No"}}, false, false},
+    {"two words", {{"TLS-Required", "No No"}}, false, false},
+    {"a parameter", {{"TLS-Required", "No; x=y"}}, false, false},
+    {"quoted", {{"TLS-Required", "\"No\""}}, false, false},
+    {"folded within the word", {{"TLS-Required", "N\r\n o"}}, false, false},
+    {"a vertical tab", {{"TLS-Required", "\vNo"}}, false, false},
+    {"a longer name", {{"TLS-Required-X", "No"}}, false, false},
+    {"a shorter name", {{"TLS-Require", "No"}}, false, false},
+    {"Require-TLS-ESMTP", {{"Require-TLS-ESMTP", " yes"}}, false, true},
+    {"Require-TLS-ESMTP in any case", {{"require-tls-esmtp", "YES"}}, false, true},
+    {"Require-TLS-ESMTP twice",
+     {{"Require-TLS-ESMTP", "no"}, {"Require-TLS-ESMTP", "yes"}},
+     false,
+     true},
+    {"Require-TLS-ESMTP: no", {{"Require-TLS-ESMTP", "no"}}, false, false},
+    {"Require-TLS-ESMTP: yes sir", {{"Require-TLS-ESMTP", "yes sir"}}, false, false},
+    {"both", {{"TLS-Required", "No"}, {"Require-TLS-ESMTP", "yes"}}, true, true},
+};
+
+static void test_header(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(header_cases) / sizeof(header_cases[0]); i++) {
+        const struct header_case *c = &header_cases[i];
+        struct request_header got = {0};
+
+        print_message("# %s\n", c->name);
+        for (const struct field *f = c->fields; f->name != NULL; f++)
+            request_read_header(&got, f->name, f->value);
+        assert_int_equal(request_header_optional(&got), c->optional);
+        assert_int_equal(got.require_esmtp, c->require);
+    }
+}
+
+static void test_header_is_known(void **state)
+{
+    struct request_header got = {0};
+
+    (void)state;
+    assert_true(request_read_header(&got, "TLS-Required", "whatever"));
+    assert_true(request_read_header(&got, "Require-TLS-ESMTP", "whatever"));
+    assert_false(request_read_header(&got, "Subject", "TLS-Required: No"));
+    assert_false(request_read_header(&got, "", "No"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mail),
+        cmocka_unit_test(test_long_envid),
+        cmocka_unit_test(test_header),
+        cmocka_unit_test(test_header_is_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

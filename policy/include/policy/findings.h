@@ -128,8 +128,16 @@ enum findings_summary {
     FINDINGS_SUMMARY_FAILED, /* an MX, address or TLSA lookup failed where it matters */
 };
 
+/* Whose findings these are; the fields of struct nexthop, in the room that their text needs. */
+struct findings_nexthop {
+    const char *name;
+    const char *text;
+    uint16_t port;
+    uint8_t kind; /* enum nexthop_kind */
+};
+
 struct findings {
-    struct nexthop nexthop;
+    struct findings_nexthop nexthop;
     uint8_t mx;          /* enum findings_mx */
     uint8_t summary;     /* enum findings_summary; holds when findings_complete() */
     bool security_known; /* false: no trusted resolver has lately shown AD; then nothing here
@@ -142,8 +150,9 @@ struct findings {
     uint32_t ttl_s;      /* what is left of the shortest answer's life, from made_at_ms */
 };
 
-const struct findings *findings_ref(const struct findings *f); /* same object, one more reference */
-void findings_unref(const struct findings *f);                 /* NULL is allowed */
+/* The same object with one more reference. Not for the drafts that an engine_enough_fn is shown. */
+const struct findings *findings_ref(const struct findings *f);
+void findings_unref(const struct findings *f); /* NULL is allowed */
 
 /* True when nothing in it is PENDING. */
 bool findings_complete(const struct findings *f);

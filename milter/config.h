@@ -1,0 +1,134 @@
+/*
+ * The configuration file, parsed: an immutable, reference-counted snapshot. Every field has its
+ * default when the file does not set it. Durations in milliseconds unless the name says otherwise.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "policy/engine.h"
+#include "rules.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct config_rule; /* defined in config_rule.h, for rules.c and the parser */
+
+/* A list of strings; items[count] is NULL. */
+struct config_list {
+    char **items;
+    size_t count;
+};
+
+/* A listener's address. */
+struct config_address {
+    char *text; /* as written: unix:/path, inet:host:port */
+    char *path; /* unix sockets, else NULL */
+    char *host; /* numeric or a name; inet only */
+    char *port;
+};
+
+struct config_client_net; /* one trusted_clients item, in config_net.h */
+
+enum config_accept_header {
+    CONFIG_ACCEPT_ANY,
+    CONFIG_ACCEPT_AUTHENTICATED,
+    CONFIG_ACCEPT_TRUSTED,
+    CONFIG_ACCEPT_NO,
+};
+enum config_add_header { CONFIG_ADD_HEADER_REINJECT, CONFIG_ADD_HEADER_NO, CONFIG_ADD_HEADER_YES };
+enum config_redact { CONFIG_REDACT_OWN, CONFIG_REDACT_ALL, CONFIG_REDACT_NO };
+enum config_log_target { CONFIG_LOG_AUTO, CONFIG_LOG_SYSLOG, CONFIG_LOG_STDERR };
+enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+
+enum config_method { CONFIG_METHOD_NONE, CONFIG_METHOD_HEADER, CONFIG_METHOD_RECIPIENT };
+enum config_local { CONFIG_LOCAL_RECIPIENT, CONFIG_LOCAL_REINJECT, CONFIG_LOCAL_REFUSE };
+
+struct config_route {
+    const char *name;
+    enum config_method method;
+    unsigned can; /* VERDICT_CAN_... */
+    enum config_local local;
+};
+
+struct config_milter {
+    char *socket; /* as libmilter takes it */
+    mode_t socket_mode;
+    char *socket_group; /* NULL: none */
+    char *user;         /* NULL: stay who we are */
+    char *mydomain;
+    struct config_list my_mx_names;
+    struct config_client_net *trusted_clients;
+    size_t trusted_client_count;
+    bool trusted_local; /* mail without SMTP is trusted */
+    enum config_accept_header accept_header;
+    enum config_add_header add_header;
+    char *marker; /* "" : none */
+    char *tag;
+    char *route_header;
+    struct config_list local_mailers;
+    int rcpt_wait_ms;
+    int eom_wait_ms;
+    unsigned max_waiting;
+    enum config_redact redact_dsn;
+};
+
+struct config_socketmap {
+    struct config_address *listen;
+    size_t listen_count;
+    mode_t socket_mode;
+    char *socket_group;
+    bool tlsrpt;
+    unsigned max_connections;
+};
+
+struct config_log {
+    enum config_log_target target;
+    enum config_log_format format;
+    int facility; /* LOG_MAIL... */
+    int level;    /* LOG_INFO... */
+};
+
+struct config {
+    char *path;
+    struct config_milter milter;
+    struct engine_config
+        engine;          /* [dns], [mta_sts], [dane], [cache]; strings belong to the config */
+    bool web_pki;        /* [dane] web_pki */
+    bool accept_testing; /* [mta_sts] accept_testing */
+    struct config_socketmap socketmap;
+    struct config_address metrics_listen; /* text NULL: off */
+    struct config_log log;
+
+    struct config_route *routes; /* `native` first */
+    size_t route_count;
+    struct config_rule *rules; /* in file order */
+    size_t rule_count;
+    struct config_rule *defaults; /* [default], every setting filled in but level */
+};
+
+/* Called for each error or warning, "file:line: text", without newline. */
+typedef void (*config_report_fn)(void *arg, const char *message);
+
+/*
+ * Reads and checks a file. `host_name` is this host's (for mydomain and my_mx_names).
+ * Returns 0 and a snapshot with one reference; -EINVAL after each error was reported, -ENOMEM.
+ */
+int config_load(const char *path, const char *host_name, config_report_fn on_error,
+                config_report_fn on_warning, void *arg, struct config **out);
+
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config); /* NULL is allowed; any thread */
+
+/* Reports each key that differs between the two and that only a restart can change. */
+void config_report_fixed(const struct config *running, const struct config *loaded,
+                         config_report_fn report, void *arg);
+
+/* Whether a client is one of trusted_clients; NULL address: mail without SMTP. */
+bool config_is_trusted(const struct config *config, const struct sockaddr *address);
+
+/* NULL if there is none of that name. */
+const struct config_route *config_route_find(const struct config *config, const char *name);
+const char *config_rule_name(const struct config_rule *rule);
+
+#endif

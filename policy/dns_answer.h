@@ -14,6 +14,7 @@
 enum dns_type {
     DNS_TYPE_A = 1,
     DNS_TYPE_CNAME = 5,
+    DNS_TYPE_SOA = 6, /* of the check for DNSSEC; records are only counted */
     DNS_TYPE_MX = 15,
     DNS_TYPE_TXT = 16,
     DNS_TYPE_AAAA = 28,

@@ -1,0 +1,24 @@
+/*
+ * Text of bounded length in memory of the caller, built piece by piece. Pure.
+ * What does not fit sets `full`; the text then ends where the last whole piece ended.
+ */
+#ifndef MILTER_TEXT_H
+#define MILTER_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct text {
+    char *buf; /* always terminated */
+    size_t len;
+    size_t size; /* of buf, the terminating zero included */
+    bool full;
+};
+
+void text_init(struct text *text, char *buf, size_t size); /* size at least 1 */
+void text_add(struct text *text, const char *piece);
+void text_add_n(struct text *text, const char *piece, size_t len);
+void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_cut(struct text *text, size_t len); /* back to a length it had before */
+
+#endif

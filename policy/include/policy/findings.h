@@ -113,6 +113,9 @@ struct findings_sts {
                                  printable ASCII, each line ended by \n; else NULL */
     const char *const *mx;    /* patterns, `mx.example.org` or `*.example.org` */
     uint16_t mx_count;
+    bool
+        id_current; /* DNS has shown lately, within the TXT record's TTL, that no other policy id
+                       is published; without this MTA-STS makes no verdict permanent (RFC 8461 5) */
 };
 
 enum findings_summary {

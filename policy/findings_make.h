@@ -1,0 +1,23 @@
+/*
+ * For those who make findings: a lookup assembles them in memory of its own, piece by piece, and
+ * publishes copies. Pure.
+ */
+#ifndef POLICY_FINDINGS_MAKE_H
+#define POLICY_FINDINGS_MAKE_H
+
+#include "policy/findings.h"
+
+/* The summary that follows from the rest of it; PENDING parts count as if they had failed. */
+enum findings_summary findings_summarise(const struct findings *draft);
+
+/*
+ * A copy with one reference, in one block of memory that is no larger than it must be. Octets that
+ * are not printable ASCII become '?' in every string (line ends stay in policy_lines).
+ * Returns NULL when out of memory. Any thread.
+ */
+const struct findings *findings_freeze(const struct findings *draft);
+
+/* Octets that findings_freeze allocated for it, for the accounts of caches and tests. */
+size_t findings_size(const struct findings *frozen);
+
+#endif

@@ -1,0 +1,260 @@
+/* Findings: the frozen copy, its size, completeness, the summary and the names. */
+#include "findings_make.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct findings plain_domain(const struct findings_host *hosts, size_t count)
+{
+    return (struct findings){
+        .nexthop = {.name = "customer.example",
+                    .text = "customer.example",
+                    .port = 25,
+                    .kind = NEXTHOP_DOMAIN},
+        .mx = FINDINGS_MX_INSECURE,
+        .security_known = true,
+        .hosts = hosts,
+        .host_count = (uint16_t)count,
+        .sts = {.state = FINDINGS_STS_NONE, .failure = FINDINGS_STS_NO_RECORD},
+    };
+}
+
+static void copies_everything(void **state)
+{
+    static const uint8_t data1[] = {1, 2, 3}, data2[] = {4};
+    static const struct findings_tlsa tlsa[] = {
+        {.usage = 3,
+         .selector = 1,
+         .matching_type = 1,
+         .usable = true,
+         .data_len = 3,
+         .data = data1},
+        {.usage = 9, .data_len = 1, .data = data2},
+    };
+    static const char *const patterns[] = {"mx.example", "*.example"};
+    char name[] = "mx.example", base[] = "mx.example";
+    struct findings_host hosts[] = {
+        {.name = name,
+         .tlsa_base = base,
+         .tlsa = tlsa,
+         .tlsa_count = 2,
+         .preference = 10,
+         .a = FINDINGS_ADDR_SECURE,
+         .tlsa_state = FINDINGS_TLSA_USABLE,
+         .sts_match = true},
+        {.name = "mx2.example", .failure = "A: \t\xc3", .preference = 20},
+    };
+    struct findings draft = plain_domain(hosts, 2);
+    const struct findings *f;
+    (void)state;
+
+    draft.failure = "why";
+    draft.sts = (struct findings_sts){.state = FINDINGS_STS_POLICY,
+                                      .mode = FINDINGS_STS_MODE_ENFORCE,
+                                      .max_age_s = 77,
+                                      .id = "abc",
+                                      .policy_lines = "version: STSv1\nmode: \x07\n",
+                                      .mx = patterns,
+                                      .mx_count = 2,
+                                      .failure_text = "refresh"};
+    f = findings_freeze(&draft);
+    assert_non_null(f);
+    memset(name, 'x', sizeof name - 1);
+    memset(base, 'x', sizeof base - 1);
+    assert_string_equal(f->nexthop.text, "customer.example");
+    assert_ptr_equal(f->nexthop.text, f->nexthop.name);
+    assert_int_equal(f->host_count, 2);
+    assert_string_equal(f->hosts[0].name, "mx.example");
+    assert_ptr_equal(f->hosts[0].tlsa_base, f->hosts[0].name);
+    assert_int_equal(f->hosts[0].tlsa_count, 2);
+    assert_memory_equal(f->hosts[0].tlsa[0].data, data1, 3);
+    assert_ptr_not_equal(f->hosts[0].tlsa[0].data, data1);
+    assert_memory_equal(f->hosts[0].tlsa[1].data, data2, 1);
+    assert_int_equal(f->hosts[0].tlsa[1].usage, 9);
+    assert_string_equal(f->hosts[1].failure, "A: \?\?");
+    assert_null(f->hosts[1].tlsa);
+    assert_null(f->hosts[1].tlsa_base);
+    assert_string_equal(f->failure, "why");
+    assert_string_equal(f->sts.id, "abc");
+    assert_string_equal(f->sts.failure_text, "refresh");
+    assert_string_equal(f->sts.policy_lines, "version: STSv1\nmode: ?\n");
+    assert_string_equal(f->sts.mx[0], "mx.example");
+    assert_string_equal(f->sts.mx[1], "*.example");
+    findings_unref(findings_ref(f));
+    assert_string_equal(f->sts.id, "abc");
+    findings_unref(f);
+    findings_unref(NULL);
+}
+
+static void empty_parts(void **state)
+{
+    struct findings draft = plain_domain(NULL, 0);
+    const struct findings *f = findings_freeze(&draft);
+    (void)state;
+
+    assert_non_null(f);
+    assert_null(f->hosts);
+    assert_null(f->sts.mx);
+    assert_null(f->failure);
+    assert_true(findings_complete(f));
+    findings_unref(f);
+}
+
+/* A hundred thousand plain domains share 60 MB with the cache's own bookkeeping. */
+static void plain_domains_are_small(void **state)
+{
+    struct findings_host hosts[] = {
+        {.name = "mx1.provider.example", .preference = 10, .a = FINDINGS_ADDR_INSECURE},
+        {.name = "mx2.provider.example", .preference = 20, .a = FINDINGS_ADDR_INSECURE}};
+    struct findings draft = plain_domain(hosts, 2);
+    const struct findings *f = findings_freeze(&draft);
+    (void)state;
+
+    assert_true(findings_size(f) <= 360);
+    findings_unref(f);
+}
+
+static void completeness(void **state)
+{
+    struct findings_host host = {
+        .a = FINDINGS_ADDR_ABSENT, .aaaa = FINDINGS_ADDR_ABSENT, .tlsa_state = FINDINGS_TLSA_NONE};
+    struct findings f = plain_domain(&host, 1);
+    (void)state;
+
+    assert_true(findings_complete(&f));
+    f.mx = FINDINGS_MX_PENDING;
+    assert_false(findings_complete(&f));
+    f.mx = FINDINGS_MX_SECURE;
+    f.sts.state = FINDINGS_STS_PENDING;
+    assert_false(findings_complete(&f));
+    f.sts.state = FINDINGS_STS_NONE;
+    host.a = FINDINGS_ADDR_PENDING;
+    assert_false(findings_complete(&f));
+    host.a = FINDINGS_ADDR_SECURE;
+    host.aaaa = FINDINGS_ADDR_PENDING;
+    assert_false(findings_complete(&f));
+    host.aaaa = FINDINGS_ADDR_SECURE;
+    host.tlsa_state = FINDINGS_TLSA_PENDING;
+    assert_false(findings_complete(&f));
+}
+
+/* Hosts in two letters: the address (s, i, - absent, f failed), then TLSA (u usable, x unusable,
+ * n none, f failed). */
+struct summary_case {
+    const char *name;
+    unsigned mx;
+    const char *hosts;
+    int sts_mode; /* -1: none */
+    const char *want;
+};
+
+enum { NO_STS = -1, TESTING = FINDINGS_STS_MODE_TESTING, ENFORCE = FINDINGS_STS_MODE_ENFORCE };
+
+static const struct summary_case summaries[] = {
+    {"dane", FINDINGS_MX_SECURE, "su su", NO_STS, "dane"},
+    {"dane beside a host that does not exist", FINDINGS_MX_SECURE, "su -n", NO_STS, "dane"},
+    {"dane beats sts", FINDINGS_MX_SECURE, "su", ENFORCE, "dane"},
+    {"dane on some", FINDINGS_MX_SECURE, "su sn", NO_STS, "dane-partial"},
+    {"dane on some, beats sts", FINDINGS_MX_SECURE, "su sn", ENFORCE, "dane-partial"},
+    {"dane beside unusable", FINDINGS_MX_SECURE, "su sx", NO_STS, "dane-partial"},
+    {"dane beside failed addresses", FINDINGS_MX_SECURE, "su fn", NO_STS, "dane-partial"},
+    {"dane beside failed tlsa", FINDINGS_MX_SECURE, "su sf", NO_STS, "dane-partial"},
+    {"failed tlsa beside a plain host", FINDINGS_MX_SECURE, "sf sn", NO_STS, "dane-partial"},
+    {"failed tlsa alone", FINDINGS_MX_SECURE, "sf", NO_STS, "failed"},
+    {"failed tlsa is not overridden by sts", FINDINGS_MX_SECURE, "sf", ENFORCE, "failed"},
+    {"failed addresses alone", FINDINGS_MX_SECURE, "fn", NO_STS, "failed"},
+    {"failed addresses beside a plain host", FINDINGS_MX_SECURE, "fn sn", NO_STS, "dnssec-pki"},
+    {"unusable", FINDINGS_MX_SECURE, "sx", NO_STS, "dane-unusable"},
+    {"unusable on some", FINDINGS_MX_SECURE, "sx sn", NO_STS, "dane-unusable"},
+    {"unusable, sts enforce", FINDINGS_MX_SECURE, "sx", ENFORCE, "sts-enforce"},
+    {"unusable, sts testing", FINDINGS_MX_SECURE, "sx", TESTING, "dane-unusable"},
+    {"signed", FINDINGS_MX_SECURE, "sn in", NO_STS, "dnssec-pki"},
+    {"signed, sts enforce", FINDINGS_MX_SECURE, "sn", ENFORCE, "sts-enforce"},
+    {"signed, sts testing", FINDINGS_MX_SECURE, "sn", TESTING, "sts-testing"},
+    {"signed, no host", FINDINGS_MX_SECURE, "-n", NO_STS, "none"},
+    {"insecure mx with tlsa", FINDINGS_MX_INSECURE, "su", NO_STS, "dane-insecure-mx"},
+    {"insecure mx with tlsa, sts enforce", FINDINGS_MX_INSECURE, "su", ENFORCE, "sts-enforce"},
+    {"insecure mx with tlsa, sts testing", FINDINGS_MX_INSECURE, "su", TESTING, "dane-insecure-mx"},
+    {"insecure mx, tlsa failed", FINDINGS_MX_INSECURE, "sf", NO_STS, "none"},
+    {"insecure mx, addresses failed", FINDINGS_MX_INSECURE, "fn", NO_STS, "failed"},
+    {"insecure mx, one host failed", FINDINGS_MX_INSECURE, "fn in", NO_STS, "none"},
+    {"insecure mx, sts testing", FINDINGS_MX_INSECURE, "in", TESTING, "sts-testing"},
+    {"insecure mx, sts mode none", FINDINGS_MX_INSECURE, "in", FINDINGS_STS_MODE_NONE, "none"},
+    {"plain", FINDINGS_MX_INSECURE, "in", NO_STS, "none"},
+    {"implicit mx", FINDINGS_MX_ABSENT, "in", NO_STS, "pki"},
+    {"implicit mx, dane", FINDINGS_MX_ABSENT, "su", NO_STS, "dane"},
+    {"implicit mx, sts", FINDINGS_MX_ABSENT, "in", ENFORCE, "sts-enforce"},
+    {"implicit mx, no address", FINDINGS_MX_ABSENT, "-n", NO_STS, "none"},
+    {"[host]", FINDINGS_MX_NOT_ASKED, "in", NO_STS, "pki"},
+    {"[host], dane", FINDINGS_MX_NOT_ASKED, "su", NO_STS, "dane"},
+    {"null mx", FINDINGS_MX_NULL, "", NO_STS, "none"},
+    {"no domain", FINDINGS_MX_NXDOMAIN, "", NO_STS, "none"},
+    {"mx failed", FINDINGS_MX_FAILED, "", ENFORCE, "failed"},
+    {"impossible mx", 77, "", ENFORCE, "failed"},
+};
+
+static void summarises(void **state)
+{
+    const struct summary_case *c = *state;
+    struct findings_host hosts[4] = {0};
+    struct findings f = plain_domain(hosts, 0);
+
+    f.mx = (uint8_t)c->mx;
+    for (const char *p = c->hosts; *p; p += p[2] ? 3 : 2) {
+        struct findings_host *host = &hosts[f.host_count++];
+        host->a = p[0] == 's'   ? FINDINGS_ADDR_SECURE
+                  : p[0] == 'i' ? FINDINGS_ADDR_INSECURE
+                  : p[0] == 'f' ? FINDINGS_ADDR_FAILED
+                                : FINDINGS_ADDR_ABSENT;
+        host->aaaa = FINDINGS_ADDR_ABSENT;
+        host->tlsa_state = p[1] == 'u'   ? FINDINGS_TLSA_USABLE
+                           : p[1] == 'x' ? FINDINGS_TLSA_UNUSABLE
+                           : p[1] == 'f' ? FINDINGS_TLSA_FAILED
+                                         : FINDINGS_TLSA_NONE;
+    }
+    if (c->sts_mode != NO_STS)
+        f.sts = (struct findings_sts){.state = FINDINGS_STS_POLICY, .mode = (uint8_t)c->sts_mode};
+    assert_string_equal(findings_summary_name(findings_summarise(&f)), c->want);
+}
+
+static void names(void **state)
+{
+    (void)state;
+    assert_string_equal(findings_summary_name(FINDINGS_SUMMARY_DANE_INSECURE_MX),
+                        "dane-insecure-mx");
+    assert_string_equal(findings_mx_name(FINDINGS_MX_NULL), "null-mx");
+    assert_string_equal(findings_addr_name(FINDINGS_ADDR_FAILED), "failed");
+    assert_string_equal(findings_tlsa_state_name(FINDINGS_TLSA_UNUSABLE), "unusable");
+    assert_string_equal(findings_sts_mode_name(FINDINGS_STS_MODE_TESTING), "testing");
+    assert_string_equal(findings_sts_source_name(FINDINGS_STS_FRESH), "fresh");
+    assert_string_equal(findings_sts_failure_name(FINDINGS_STS_WEBPKI_INVALID),
+                        "sts-webpki-invalid");
+    assert_string_equal(findings_summary_name(200), "unknown");
+    assert_string_equal(findings_mx_name(200), "unknown");
+    assert_string_equal(findings_addr_name(200), "unknown");
+    assert_string_equal(findings_tlsa_state_name(200), "unknown");
+    assert_string_equal(findings_sts_mode_name(200), "unknown");
+    assert_string_equal(findings_sts_source_name(200), "unknown");
+    assert_string_equal(findings_sts_failure_name(200), "unknown");
+}
+
+int main(void)
+{
+    enum { COUNT = sizeof summaries / sizeof summaries[0], FIXED = 5 };
+    struct CMUnitTest tests[FIXED + COUNT] = {
+        cmocka_unit_test(copies_everything), cmocka_unit_test(empty_parts),
+        cmocka_unit_test(plain_domains_are_small), cmocka_unit_test(completeness),
+        cmocka_unit_test(names)};
+
+    for (size_t i = 0; i < COUNT; i++) {
+        tests[FIXED + i].name = summaries[i].name;
+        tests[FIXED + i].test_func = summarises;
+        tests[FIXED + i].initial_state = (void *)(uintptr_t)&summaries[i];
+    }
+    return cmocka_run_group_tests_name("findings", tests, NULL, NULL);
+}

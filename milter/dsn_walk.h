@@ -1,0 +1,49 @@
+/*
+ * Walks through the body of a bounce line by line and writes it as it must be when a returned
+ * message asked for REQUIRETLS: returned messages cut down to their header, content that cannot be
+ * understood left out, everything else byte for byte. Whether that form is needed is known only at
+ * the end.
+ *
+ * Pure: bytes in, bytes out. Linear in the body; memory is one struct and at most
+ * DSN_WALK_HEADER_MAX bytes of a part's own header, whatever the body is.
+ */
+#ifndef MILTER_DSN_WALK_H
+#define MILTER_DSN_WALK_H
+
+#include "dsn_evidence.h"
+
+#include <stdint.h>
+
+enum {
+    DSN_WALK_DEPTH_MAX = 16,         /* nested multiparts that are looked into */
+    DSN_WALK_HEADER_MAX = 64 * 1024, /* a part's own header; against memory use */
+};
+
+/* Takes output. Returns 0, or a negative errno, after which it is not called again. */
+typedef int dsn_sink_fn(void *arg, const char *data, size_t len);
+
+struct dsn_walk;
+
+/*
+ * A walk over a body of this Content-Type. type NULL: a multipart/report whose parts cannot be told
+ * apart; encoding other than IDENTITY: the same, and not readable either. sink and evidence are the
+ * caller's and outlive the walk. NULL when memory is short.
+ */
+struct dsn_walk *dsn_walk_new(const struct mime_content_type *type, enum mime_encoding encoding,
+                              dsn_sink_fn *sink, void *sink_arg, struct dsn_evidence *evidence);
+void dsn_walk_free(struct dsn_walk *walk); /* NULL is allowed */
+
+/* Takes the next bytes. Returns 0, -ENOMEM or the sink's error; an error is final. */
+int dsn_walk_feed(struct dsn_walk *walk, const char *data, size_t len);
+
+/* Ends the body and hands the last of the output to the sink. Errors as dsn_walk_feed. */
+int dsn_walk_end(struct dsn_walk *walk);
+
+/* After the end: whether the output says less than the input. If not, it may still differ in the
+ * closing delimiters added. */
+bool dsn_walk_redacted(const struct dsn_walk *walk);
+
+/* After the end: bytes written to the sink. */
+uint64_t dsn_walk_output_len(const struct dsn_walk *walk);
+
+#endif

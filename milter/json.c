@@ -236,3 +236,9 @@ void json_raw(struct json *json, const char *value, size_t len)
     begin_value(json);
     put(json, value, len);
 }
+
+void json_members(struct json *json, const char *object, size_t len)
+{
+    if (len > 2)
+        json_raw(json, object + 1, len - 2);
+}

@@ -46,4 +46,7 @@ void json_null(struct json *json);
 /* Appends text that is JSON already, as a value. */
 void json_raw(struct json *json, const char *value, size_t len);
 
+/* Appends the members of an object that is JSON already, without white space around it. */
+void json_members(struct json *json, const char *object, size_t len);
+
 #endif

@@ -1,0 +1,180 @@
+/*
+ * `requiretls-query --explain`: the settings that the rules give for a message as the command line
+ * describes it, and the rule behind each of them.
+ */
+#include "query.h"
+
+#include "json.h"
+#include "request.h"
+
+#include <string.h>
+
+static const char *request_name(enum rules_request request)
+{
+    switch (request) {
+    case RULES_REQUEST_NONE:
+        return "none";
+    case RULES_REQUEST_REQUIRE:
+        return "require";
+    case RULES_REQUEST_OPTIONAL:
+        return "optional";
+    case RULES_REQUEST_IGNORE:
+        return "ignore";
+    default:
+        return "unknown";
+    }
+}
+
+static const char *fallback_name(enum rules_fallback fallback)
+{
+    switch (fallback) {
+    case RULES_FALLBACK_NONE:
+        return "none";
+    case RULES_FALLBACK_ENCRYPT:
+        return "encrypt";
+    case RULES_FALLBACK_MAY:
+        return "may";
+    default:
+        return "unknown";
+    }
+}
+
+static const char *action_name(enum rules_action action)
+{
+    switch (action) {
+    case RULES_ACTION_REJECT:
+        return "reject";
+    case RULES_ACTION_TEMPFAIL:
+        return "tempfail";
+    case RULES_ACTION_QUARANTINE:
+        return "quarantine";
+    case RULES_ACTION_LOG:
+        return "log";
+    default:
+        return "unknown";
+    }
+}
+
+static const char *mixed_name(enum rules_mixed mixed)
+{
+    switch (mixed) {
+    case RULES_MIXED_REJECT:
+        return "reject";
+    case RULES_MIXED_KEEP:
+        return "keep";
+    default:
+        return "unknown";
+    }
+}
+
+/* What the command line says of the message itself; a header there is believed. */
+static enum rules_request asked(const struct query_options *options, const char **by)
+{
+    struct request_header header = {0};
+    for (size_t i = 0; i < options->header_count; i++)
+        request_read_header(&header, options->headers[i].name, options->headers[i].value);
+    *by = "the command line";
+    if (options->request == QUERY_REQUEST_REQUIRE)
+        return RULES_REQUEST_REQUIRE;
+    if (options->request == QUERY_REQUEST_OPTIONAL)
+        return RULES_REQUEST_OPTIONAL;
+    *by = "the header";
+    if (header.require_esmtp)
+        return RULES_REQUEST_REQUIRE;
+    return request_header_optional(&header) ? RULES_REQUEST_OPTIONAL : RULES_REQUEST_NONE;
+}
+
+void query_explain_evaluate(const struct config *config, const struct query_options *options,
+                            struct query_name *name)
+{
+    struct rules_facts facts = {
+        .known = RULES_FACT_CLIENT | RULES_FACT_AUTHENTICATED | RULES_FACT_TLS |
+                 RULES_FACT_RECIPIENT | RULES_FACT_HEADER | RULES_FACT_DAEMON,
+        .sender = options->from,
+        .recipient = name->recipient,
+        .nexthop = &name->nexthop,
+        .headers = options->headers,
+        .header_count = options->header_count,
+    };
+    if (!options->explain) {
+        rules_evaluate_nexthop(config, &name->nexthop, &name->settings);
+        return;
+    }
+    if (options->from)
+        facts.known |= RULES_FACT_SENDER;
+    rules_evaluate(config, &facts, &name->settings);
+    enum rules_request message = asked(options, &name->request_by);
+    if (name->settings.request == RULES_REQUEST_IGNORE || message == RULES_REQUEST_NONE ||
+        (message == RULES_REQUEST_OPTIONAL && name->settings.request == RULES_REQUEST_REQUIRE))
+        name->request_by = NULL;
+    else
+        name->settings.request = message;
+}
+
+struct row {
+    const char *name;
+    const char *value;
+    enum rules_setting setting;
+};
+
+enum { ROWS = 9 };
+
+static void make_rows(const struct rules_settings *s, struct row rows[ROWS])
+{
+    const struct row made[ROWS] = {
+        {"request", request_name(s->request), RULES_REQUEST},
+        {"level", verdict_level_name(s->level), RULES_LEVEL},
+        {"fallback", fallback_name(s->fallback), RULES_FALLBACK},
+        {"on_unsatisfied", action_name(s->on_unsatisfied), RULES_ON_UNSATISFIED},
+        {"on_undecided", action_name(s->on_undecided), RULES_ON_UNDECIDED},
+        {"mixed", mixed_name(s->mixed), RULES_MIXED},
+        {"route", s->route ? s->route->name : NULL, RULES_ROUTE},
+        {"optional_route", s->optional_route ? s->optional_route->name : NULL,
+         RULES_OPTIONAL_ROUTE},
+        {"tls_policy", s->tls_policy, RULES_TLS_POLICY},
+    };
+    memcpy(rows, made, sizeof(made));
+}
+
+static const char *origin_of(const struct query_name *name, const struct row *row, char *out,
+                             size_t out_size)
+{
+    if (row->setting == RULES_REQUEST && name->request_by)
+        return name->request_by;
+    return rules_origin_name(&name->settings.origin[row->setting], out, out_size);
+}
+
+void query_explain_text(FILE *out, const struct query_name *name)
+{
+    struct row rows[ROWS];
+    make_rows(&name->settings, rows);
+    for (size_t i = 0; i < ROWS; i++) {
+        char origin[256];
+        if (!rows[i].value)
+            continue;
+        bool open = name->settings.undecided & 1U << rows[i].setting;
+        fprintf(out, "  %-21s %s, by %s%s\n", rows[i].name, rows[i].value,
+                origin_of(name, &rows[i], origin, sizeof(origin)),
+                open ? " (a rule before it needs facts that were not given: --from)" : "");
+    }
+}
+
+void query_explain_json(struct json *json, const struct query_name *name)
+{
+    struct row rows[ROWS];
+    make_rows(&name->settings, rows);
+    json_object_begin(json);
+    for (size_t i = 0; i < ROWS; i++) {
+        char origin[256];
+        json_key(json, rows[i].name);
+        json_object_begin(json);
+        json_key(json, "value");
+        json_string(json, rows[i].value);
+        json_key(json, "origin");
+        json_string(json, rows[i].value ? origin_of(name, &rows[i], origin, sizeof(origin)) : NULL);
+        json_key(json, "undecided");
+        json_bool(json, name->settings.undecided & 1U << rows[i].setting);
+        json_object_end(json);
+    }
+    json_object_end(json);
+}

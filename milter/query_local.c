@@ -1,0 +1,110 @@
+/* Looks up for the tool itself: an engine of its own, all names at once, nothing kept on disk. */
+#include "query.h"
+
+#include "findings_json.h"
+#include "policy/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+struct asked {
+    struct query_local *local;
+    size_t index;
+};
+
+struct query_local {
+    struct config *config;
+    struct query_set *set;
+    struct engine *engine;
+    struct asked *asked;
+};
+
+static void on_log(void *arg, int priority, const char *message)
+{
+    (void)arg;
+    if (priority <= LOG_WARNING)
+        fprintf(stderr, "requiretls-query: %s\n", message);
+}
+
+/* Makes the object. On the engine's thread, or the main one. */
+static void finish(struct query_local *local, size_t index, const struct findings *findings)
+{
+    struct query_name *name = &local->set->names[index];
+    struct view_terms terms;
+    struct json json;
+    const char *text;
+    char *copy = NULL;
+    size_t len;
+    view_terms_from(local->config, &name->settings, &terms);
+    terms.mono_ms = engine_mono_ms();
+    terms.wall_s = (int64_t)time(NULL);
+    json_init(&json, FINDINGS_JSON_MAX);
+    findings_json(&json, &name->nexthop, findings, &terms);
+    int error = json_finish(&json, &text, &len);
+    if (error == 0)
+        copy = strdup(text);
+    query_set_finish(local->set, index, copy, copy ? len : 0,
+                     copy && findings ? findings_ref(findings) : NULL,
+                     error == -EMSGSIZE ? "too much to show" : "out of memory");
+    json_fini(&json);
+}
+
+static void on_done(const struct findings *findings, void *arg)
+{
+    const struct asked *asked = arg;
+    finish(asked->local, asked->index, findings);
+}
+
+static void ask(struct query_local *local, size_t index)
+{
+    struct query_name *name = &local->set->names[index];
+    local->asked[index] = (struct asked){.local = local, .index = index};
+    if (name->settings.tls_policy) {
+        finish(local, index, NULL);
+        return;
+    }
+    int error =
+        engine_lookup(local->engine, &name->nexthop, NULL, on_done, &local->asked[index], NULL);
+    if (error < 0)
+        query_set_finish(local->set, index, NULL, 0, NULL, strerror(-error));
+}
+
+int query_local_start(struct config *config, struct query_set *set, struct query_local **out,
+                      char *err, size_t err_size)
+{
+    struct query_local *local = calloc(1, sizeof(*local));
+    struct engine_config engine = config->engine;
+    if (!local || !(local->asked = calloc(set->count, sizeof(*local->asked)))) {
+        free(local);
+        snprintf(err, err_size, "out of memory");
+        return -ENOMEM;
+    }
+    local->set = set;
+    local->config = config_ref(config);
+    /* The store is the daemon's; a look must not depend on what was kept. */
+    engine.store = NULL;
+    engine.prefetch = false;
+    engine.log = on_log;
+    int error = engine_new(&engine, &local->engine, err, err_size);
+    if (error < 0) {
+        query_local_stop(local);
+        return error;
+    }
+    for (size_t i = 0; i < set->count; i++)
+        ask(local, i);
+    *out = local;
+    return 0;
+}
+
+void query_local_stop(struct query_local *local)
+{
+    if (!local)
+        return;
+    engine_free(local->engine);
+    config_unref(local->config);
+    free(local->asked);
+    free(local);
+}

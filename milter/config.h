@@ -5,6 +5,7 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include "config_value.h"
 #include "policy/engine.h"
 #include "rules.h"
 
@@ -27,8 +28,6 @@ struct config_address {
     char *host; /* numeric or a name; inet only */
     char *port;
 };
-
-struct config_client_net; /* one trusted_clients item, in config_net.h */
 
 enum config_accept_header {
     CONFIG_ACCEPT_ANY,
@@ -58,7 +57,7 @@ struct config_milter {
     char *user;         /* NULL: stay who we are */
     char *mydomain;
     struct config_list my_mx_names;
-    struct config_client_net *trusted_clients;
+    struct config_net *trusted_clients;
     size_t trusted_client_count;
     bool trusted_local; /* mail without SMTP is trusted */
     enum config_accept_header accept_header;
@@ -92,8 +91,8 @@ struct config_log {
 struct config {
     char *path;
     struct config_milter milter;
-    struct engine_config
-        engine;          /* [dns], [mta_sts], [dane], [cache]; strings belong to the config */
+    struct engine_config engine; /* [dns], [mta_sts], [dane], [cache] */
+    struct config_list resolvers;
     bool web_pki;        /* [dane] web_pki */
     bool accept_testing; /* [mta_sts] accept_testing */
     struct config_socketmap socketmap;

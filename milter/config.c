@@ -1,0 +1,567 @@
+/*
+ * Reads the configuration file into a snapshot: see config.h. ini_reader.c hands over sections and
+ * values, config_keys.c knows their types; here they meet, defaults are set first, and what several
+ * keys must have in common is checked last.
+ */
+#include "config.h"
+
+#include "config_check.h"
+#include "config_keys.h"
+#include "ini_reader.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <syslog.h>
+
+enum { SECTION_KEYS_MAX = 128 }; /* more than the table has */
+
+struct snapshot {
+    struct config config; /* first: the public handle is its address */
+    struct arena arena;
+    atomic_uint references;
+};
+
+struct loader {
+    struct config *config;
+    struct arena *arena;
+    const struct config_report *report;
+    bool failed;
+    bool out_of_memory;
+
+    enum config_section section;
+    void *base;                      /* what the section's offsets count from */
+    struct config_rule *rule;        /* of [rule] and [default], else NULL */
+    unsigned seen[SECTION_KEYS_MAX]; /* line where each key of the table was given; 0: not */
+    const struct config_key *key;    /* the last one, for continued lines */
+};
+
+static const struct {
+    const char *name;
+    enum config_section section;
+} sections[] = {
+    {"milter", CONFIG_SECTION_MILTER},   {"dns", CONFIG_SECTION_DNS},
+    {"mta_sts", CONFIG_SECTION_MTA_STS}, {"dane", CONFIG_SECTION_DANE},
+    {"cache", CONFIG_SECTION_CACHE},     {"socketmap", CONFIG_SECTION_SOCKETMAP},
+    {"metrics", CONFIG_SECTION_METRICS}, {"log", CONFIG_SECTION_LOG},
+    {"default", CONFIG_SECTION_DEFAULT},
+};
+
+static void error_at(struct loader *l, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void error_at(struct loader *l, unsigned line, const char *format, ...)
+{
+    va_list args;
+
+    l->failed = true;
+    va_start(args, format);
+    config_report_at(l->report, CONFIG_REPORT_ERROR, line, format, args);
+    va_end(args);
+}
+
+/* --- defaults --------------------------------------------------------------------------------- */
+
+static bool default_list(struct arena *arena, struct config_list *list, const char *const *items)
+{
+    for (; *items != NULL; items++) {
+        list->items = arena_grow(arena, list->items, list->count + 1, sizeof(*list->items));
+        if (list->items == NULL)
+            return false;
+        list->items[list->count] = arena_strdup(arena, *items);
+        if (list->items[list->count] == NULL)
+            return false;
+        list->count++;
+    }
+    return true;
+}
+
+/* The host name less its first label if two remain: Postfix's mydomain, but never a whole TLD. */
+static const char *domain_of(const char *host)
+{
+    const char *dot = strchr(host, '.');
+
+    return dot != NULL && strchr(dot + 1, '.') != NULL ? dot + 1 : host;
+}
+
+static bool default_names(struct loader *l, const char *host_name)
+{
+    struct config_milter *m = &l->config->milter;
+    char name[NEXTHOP_NAME_MAX + 1];
+    const char *const names[] = {name, NULL};
+
+    if (nexthop_to_ascii(host_name, name) != 0)
+        strcpy(name, "localhost");
+    m->mydomain = arena_strdup(l->arena, domain_of(name));
+    return m->mydomain != NULL && default_list(l->arena, &m->my_mx_names, names);
+}
+
+static bool default_milter(struct loader *l, const char *host_name)
+{
+    static const char *const mailers[] = {"local", "virtual", "lmtp",     "pipe",
+                                          "error", "discard", "maildrop", "dovecot",
+                                          "prog",  "*file*",  NULL};
+    static const char *const nets[] = {"127.0.0.0/8", "::1"};
+    struct config_milter *m = &l->config->milter;
+
+    m->socket = arena_strdup(l->arena, "unix:/run/requiretls-milter/milter.sock");
+    m->socket_mode = 0660;
+    m->user = arena_strdup(l->arena, "requiretls-milter");
+    m->trusted_clients = arena_alloc(l->arena, 2 * sizeof(*m->trusted_clients));
+    m->trusted_local = true;
+    m->accept_header = CONFIG_ACCEPT_AUTHENTICATED;
+    m->add_header = CONFIG_ADD_HEADER_REINJECT;
+    m->marker = arena_strdup(l->arena, "SIZE=00000000000000008689");
+    m->tag = arena_strdup(l->arena, "requiretls.invalid");
+    m->route_header = arena_strdup(l->arena, "X-REQUIRETLS-Route");
+    m->rcpt_wait_ms = 5000;
+    m->eom_wait_ms = 60000;
+    m->max_waiting = 500;
+    m->redact_dsn = CONFIG_REDACT_OWN;
+    if (m->socket == NULL || m->user == NULL || m->trusted_clients == NULL || m->marker == NULL ||
+        m->tag == NULL || m->route_header == NULL)
+        return false;
+    for (; m->trusted_client_count < 2; m->trusted_client_count++)
+        config_value_net(nets[m->trusted_client_count],
+                         &m->trusted_clients[m->trusted_client_count]);
+    return default_list(l->arena, &m->local_mailers, mailers) && default_names(l, host_name);
+}
+
+static bool default_routes(struct loader *l)
+{
+    struct config *c = l->config;
+
+    c->routes = arena_grow(l->arena, NULL, 0, sizeof(*c->routes));
+    c->defaults = arena_alloc(l->arena, sizeof(*c->defaults));
+    if (c->routes == NULL || c->defaults == NULL)
+        return false;
+    c->routes[0] = (struct config_route){.name = "native"};
+    c->route_count = 1;
+    return true;
+}
+
+static bool set_defaults(struct loader *l, const char *host_name)
+{
+    struct config *c = l->config;
+
+    engine_config_init(&c->engine);
+    c->engine.store = "/var/lib/requiretls-milter/cache.db";
+    c->web_pki = true;
+    c->socketmap.listen = arena_alloc(l->arena, sizeof(*c->socketmap.listen));
+    if (c->socketmap.listen == NULL)
+        return false;
+    c->socketmap.listen[0].text = arena_strdup(l->arena, "unix:/run/requiretls-milter/policy.sock");
+    if (c->socketmap.listen[0].text == NULL)
+        return false;
+    c->socketmap.listen[0].path = c->socketmap.listen[0].text + strlen("unix:");
+    c->socketmap.listen_count = 1;
+    c->socketmap.socket_mode = 0660;
+    c->socketmap.max_connections = 1000;
+    c->log.facility = LOG_MAIL;
+    c->log.level = LOG_INFO;
+    return default_milter(l, host_name) && default_routes(l);
+}
+
+/* --- sections --------------------------------------------------------------------------------- */
+
+/* After "route" or "rule": the name, or NULL when it is none. */
+static const char *section_name(const char *section, const char *word)
+{
+    size_t len = strlen(word);
+    const char *name;
+
+    if (strncmp(section, word, len) != 0 || (section[len] != ' ' && section[len] != '\t'))
+        return NULL;
+    name = section + len + strspn(section + len, " \t");
+    if (*name == '\0' || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                           "0123456789_.-")] != '\0')
+        return NULL;
+    return name;
+}
+
+static bool begin_route(struct loader *l, const char *name)
+{
+    struct config *c = l->config;
+    struct config_route *route = NULL;
+
+    for (size_t i = 0; i < c->route_count; i++)
+        if (strcmp(c->routes[i].name, name) == 0)
+            route = &c->routes[i]; /* the built-in one; the reader lets no section come twice */
+    if (route == NULL) {
+        c->routes = arena_grow(l->arena, c->routes, c->route_count, sizeof(*c->routes));
+        if (c->routes == NULL)
+            return false;
+        route = &c->routes[c->route_count++];
+        *route = (struct config_route){.name = arena_strdup(l->arena, name)};
+    }
+    l->section = CONFIG_SECTION_ROUTE;
+    l->base = route;
+    return route->name != NULL;
+}
+
+static bool begin_rule(struct loader *l, const char *name, unsigned line)
+{
+    struct config *c = l->config;
+
+    c->rules = arena_grow(l->arena, c->rules, c->rule_count, sizeof(*c->rules));
+    if (c->rules == NULL)
+        return false;
+    l->rule = &c->rules[c->rule_count++];
+    *l->rule = (struct config_rule){.name = arena_strdup(l->arena, name), .line = line};
+    l->section = CONFIG_SECTION_RULE;
+    l->base = l->rule;
+    return l->rule->name != NULL;
+}
+
+/* Lists that were begun and got no item: a matcher without patterns would match everything. */
+static void end_section(struct loader *l)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+
+        if (l->seen[i] == 0 || (key->flags & CONFIG_KEY_NONEMPTY) == 0)
+            continue;
+        if (l->rule != NULL && (key->fact & RULES_FACT_AUTHENTICATED) &&
+            l->rule->authenticated != CONFIG_ANY)
+            continue;
+        if (*(size_t *)(void *)((char *)l->base + key->count_offset) == 0)
+            error_at(l, l->seen[i], "%s needs at least one value", key->name);
+    }
+    memset(l->seen, 0, sizeof(l->seen));
+    l->key = NULL;
+    l->rule = NULL;
+    l->base = NULL;
+}
+
+static bool on_section(void *arg, const char *section, unsigned line)
+{
+    struct loader *l = arg;
+    const char *name;
+
+    end_section(l);
+    if ((name = section_name(section, "route")) != NULL)
+        return begin_route(l, name) || !(l->out_of_memory = true);
+    if ((name = section_name(section, "rule")) != NULL)
+        return begin_rule(l, name, line) || !(l->out_of_memory = true);
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        if (strcmp(section, sections[i].name) != 0)
+            continue;
+        l->section = sections[i].section;
+        l->rule = l->section == CONFIG_SECTION_DEFAULT ? l->config->defaults : NULL;
+        l->base = l->rule != NULL ? (void *)l->rule : (void *)l->config;
+        return true;
+    }
+    if (strncmp(section, "route", 5) == 0 || strncmp(section, "rule", 4) == 0)
+        error_at(l, line,
+                 "section [%s]: a route or rule needs a name of letters, digits, '_', '.' "
+                 "and '-', as in [rule partners]",
+                 section);
+    else
+        error_at(l, line,
+                 "unknown section [%s]; there are milter, dns, mta_sts, dane, cache, "
+                 "socketmap, metrics, log, default, route NAME and rule NAME",
+                 section);
+    return false;
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+static size_t item_size(const struct config_key *key)
+{
+    if (key->section == CONFIG_SECTION_RULE)
+        return sizeof(struct config_pattern);
+    if (key->offset == offsetof(struct config, milter.trusted_clients))
+        return sizeof(struct config_net);
+    if (key->offset == offsetof(struct config, socketmap.listen))
+        return sizeof(struct config_address);
+    return sizeof(char *);
+}
+
+static void report_value(struct loader *l, unsigned line, const char *value, const char *expected)
+{
+    if (expected[0] == '\0') {
+        l->out_of_memory = true;
+        return;
+    }
+    error_at(l, line, "%s = %.200s: expected %s", l->key->name, value, expected);
+    l->seen[l->key - config_keys] = 0; /* that it stays empty need not be said as well */
+}
+
+/* Items that are no element of the key's array: `local` among the trusted clients, yes and no among
+ * login names, the capabilities of a route. */
+static bool add_special(struct loader *l, const char *item, const char **expected)
+{
+    const struct config_key *key = l->key;
+    bool yes;
+
+    if (key->section == CONFIG_SECTION_ROUTE) {
+        *expected = key->parse(l->arena, key, item, (char *)l->base + key->offset);
+        return true;
+    }
+    if (key->section == CONFIG_SECTION_MILTER &&
+        key->offset == offsetof(struct config, milter.trusted_clients) &&
+        strcasecmp(item, "local") == 0) {
+        l->config->milter.trusted_local = true;
+        return true;
+    }
+    if (l->rule != NULL && (key->fact & RULES_FACT_AUTHENTICATED) &&
+        config_value_bool(item, &yes) == NULL) {
+        l->rule->authenticated = yes ? CONFIG_YES : CONFIG_NO;
+        return true;
+    }
+    return false;
+}
+
+static void add_item(struct loader *l, const char *item, unsigned line)
+{
+    const struct config_key *key = l->key;
+    const char *expected = NULL;
+    size_t size, *count;
+    void **array;
+    char *at;
+
+    if (!add_special(l, item, &expected)) {
+        size = item_size(key);
+        count = (size_t *)(void *)((char *)l->base + key->count_offset);
+        array = (void **)(void *)((char *)l->base + key->offset);
+        /* One more than counted, so that lists of strings can end with NULL. */
+        at = arena_grow(l->arena, *array, *count + 1, size);
+        if (at == NULL) {
+            l->out_of_memory = true;
+            return;
+        }
+        *array = at;
+        if (*count == 0 && size == sizeof(char *))
+            memset(at, 0, 2 * size);
+        expected = key->parse(l->arena, key, item, at + *count * size);
+        if (expected == NULL && ++*count > 0 && size == sizeof(char *))
+            ((char **)(void *)at)[*count] = NULL;
+    }
+    if (expected != NULL)
+        report_value(l, line, item, expected);
+}
+
+/* The first value of a list replaces the default. */
+static void begin_list(struct loader *l)
+{
+    const struct config_key *key = l->key;
+
+    if (key->section == CONFIG_SECTION_ROUTE) {
+        *(unsigned *)(void *)((char *)l->base + key->offset) = 0;
+        return;
+    }
+    *(void **)(void *)((char *)l->base + key->offset) = NULL;
+    *(size_t *)(void *)((char *)l->base + key->count_offset) = 0;
+    if (key->section == CONFIG_SECTION_MILTER &&
+        key->offset == offsetof(struct config, milter.trusted_clients))
+        l->config->milter.trusted_local = false;
+}
+
+/* Items are separated by commas and blanks; `! x` is one item. */
+static void add_items(struct loader *l, const char *value, unsigned line)
+{
+    static const char separators[] = ", \t";
+    char item[INI_READER_LINE_MAX + 1];
+
+    if (l->key->flags & CONFIG_KEY_LINES) {
+        if (value[0] != '\0')
+            add_item(l, value, line);
+        return;
+    }
+    for (value += strspn(value, separators); *value != '\0'; value += strspn(value, separators)) {
+        size_t len = strcspn(value, separators);
+
+        if (len == 1 && *value == '!') {
+            size_t blanks = strspn(value + 1, " \t");
+
+            len += blanks + strcspn(value + 1 + blanks, separators);
+        }
+        snprintf(item, sizeof(item), "%.*s", (int)len, value);
+        add_item(l, item, line);
+        value += len;
+    }
+}
+
+/* An indented `key = value` would vanish into the value above it. */
+static bool looks_like_key(const struct loader *l, const char *value)
+{
+    size_t len = strcspn(value, " \t=");
+    char name[32];
+
+    if (len >= sizeof(name) || value[len + strspn(value + len, " \t")] != '=')
+        return false;
+    snprintf(name, sizeof(name), "%.*s", (int)len, value);
+    return config_key_find(l->section, name) != NULL;
+}
+
+static void continue_key(struct loader *l, const char *value, unsigned line)
+{
+    if (l->key == NULL)
+        return; /* the key above was in error, which has been said */
+    if (looks_like_key(l, value))
+        error_at(l, line,
+                 "an indented line continues %s above it; a key begins in the first column",
+                 l->key->name);
+    else if ((l->key->flags & CONFIG_KEY_LIST) == 0)
+        error_at(l, line, "an indented line continues %s above it, which takes one value only",
+                 l->key->name);
+    else
+        add_items(l, value, line);
+}
+
+static void on_value(void *arg, const char *name, const char *value, bool continued, unsigned line)
+{
+    struct loader *l = arg;
+    const char *expected;
+    size_t index;
+
+    if (continued) {
+        continue_key(l, value, line);
+        return;
+    }
+    l->key = config_key_find(l->section, name);
+    if (l->key == NULL) {
+        error_at(l, line, "unknown key %.100s in this section", name);
+        return;
+    }
+    index = (size_t)(l->key - config_keys);
+    if (l->seen[index] != 0 && (l->key->flags & CONFIG_KEY_LIST) == 0) {
+        error_at(l, line, "%s is given twice, first in line %u", name, l->seen[index]);
+        return;
+    }
+    if (l->rule != NULL) {
+        l->rule->needs |= l->key->fact;
+        if (l->key->fact == 0)
+            l->rule->sets |= 1u << l->key->detail;
+        if (l->key->detail == RULES_ROUTE && l->key->fact == 0)
+            l->rule->route_line = line;
+        if (l->key->detail == RULES_OPTIONAL_ROUTE && l->key->fact == 0)
+            l->rule->optional_route_line = line;
+    }
+    if ((l->key->flags & CONFIG_KEY_LIST) && l->seen[index] == 0)
+        begin_list(l);
+    if (l->seen[index] == 0)
+        l->seen[index] = line;
+    if (l->key->flags & CONFIG_KEY_LIST) {
+        add_items(l, value, line);
+    } else {
+        expected = l->key->parse(l->arena, l->key, value, (char *)l->base + l->key->offset);
+        if (expected != NULL)
+            report_value(l, line, value, expected);
+    }
+}
+
+static void on_reader_error(void *arg, unsigned line, const char *message)
+{
+    error_at(arg, line, "%s", message);
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+static int read_file(struct loader *l)
+{
+    const struct ini_reader_events events = {on_section, on_value, on_reader_error, l};
+    FILE *file = fopen(l->config->path, "re");
+    struct stat st;
+    int r;
+
+    if (file == NULL) {
+        error_at(l, 0, "cannot open: %s", strerror(errno));
+        return -EINVAL;
+    }
+    if (fstat(fileno(file), &st) == 0 && S_ISDIR(st.st_mode)) {
+        error_at(l, 0, "is a directory");
+        fclose(file);
+        return -EINVAL;
+    }
+    r = ini_reader_parse(file, &events);
+    fclose(file);
+    if (r == -EIO)
+        error_at(l, 0, "cannot read");
+    end_section(l);
+    if (l->out_of_memory)
+        return -ENOMEM;
+    return r;
+}
+
+int config_load(const char *path, const char *host_name, config_report_fn on_error,
+                config_report_fn on_warning, void *arg, struct config **out)
+{
+    const struct config_report report = {path, on_error, on_warning, arg};
+    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    struct loader l = {.report = &report};
+    int r;
+
+    _Static_assert(sizeof(config_keys[0]) > 0, "the table is complete");
+    *out = NULL;
+    if (snapshot == NULL)
+        return -ENOMEM;
+    atomic_init(&snapshot->references, 1);
+    l.config = &snapshot->config;
+    l.arena = &snapshot->arena;
+    l.config->path = arena_strdup(l.arena, path);
+    if (l.config->path == NULL || config_key_count > SECTION_KEYS_MAX ||
+        !set_defaults(&l, host_name))
+        r = -ENOMEM;
+    else
+        r = read_file(&l);
+    if (r == 0 && l.failed)
+        r = -EINVAL;
+    /* Checked even after errors, so that one run names them all. */
+    if (r == 0 || r == -EINVAL) {
+        int checked = config_check(l.config, &report);
+
+        r = r != 0 ? r : checked;
+    }
+    if (r != 0) {
+        config_unref(l.config);
+        return r;
+    }
+    *out = l.config;
+    return 0;
+}
+
+struct config *config_ref(struct config *config)
+{
+    atomic_fetch_add_explicit(&((struct snapshot *)(void *)config)->references, 1,
+                              memory_order_relaxed);
+    return config;
+}
+
+void config_unref(struct config *config)
+{
+    struct snapshot *snapshot = (struct snapshot *)(void *)config;
+
+    if (config == NULL ||
+        atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_free(&snapshot->arena);
+    free(snapshot);
+}
+
+bool config_is_trusted(const struct config *config, const struct sockaddr *address)
+{
+    if (address == NULL)
+        return config->milter.trusted_local;
+    for (size_t i = 0; i < config->milter.trusted_client_count; i++)
+        if (config_net_contains(&config->milter.trusted_clients[i], address))
+            return true;
+    return false;
+}
+
+const struct config_route *config_route_find(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (strcmp(config->routes[i].name, name) == 0)
+            return &config->routes[i];
+    return NULL;
+}
+
+const char *config_rule_name(const struct config_rule *rule)
+{
+    return rule->name;
+}

@@ -1,0 +1,179 @@
+/* See config_check.h. */
+#include "config_check.h"
+
+#include "config_keys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    /* sendmail gives a milter ten seconds to answer RCPT, and its reply needs some of them. */
+    RCPT_WAIT_MAX_MS = 9000,
+    /* sendmail's and Postfix's limits for end-of-message are five minutes. */
+    EOM_WAIT_MAX_MS = 240000,
+};
+
+struct check {
+    struct config *config;
+    const struct config_report *report;
+    bool failed;
+};
+
+void config_report_at(const struct config_report *report, enum config_report_kind kind,
+                      unsigned line, const char *format, va_list args)
+{
+    config_report_fn fn = kind == CONFIG_REPORT_ERROR ? report->on_error : report->on_warning;
+    char message[1024];
+    int n;
+
+    if (fn == NULL)
+        return;
+    if (line > 0)
+        n = snprintf(message, sizeof(message), "%.400s:%u: ", report->path, line);
+    else
+        n = snprintf(message, sizeof(message), "%.400s: ", report->path);
+    vsnprintf(message + n, sizeof(message) - (size_t)n, format, args);
+    fn(report->arg, message);
+}
+
+static void report_at(struct check *c, enum config_report_kind kind, unsigned line,
+                      const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void report_at(struct check *c, enum config_report_kind kind, unsigned line,
+                      const char *format, ...)
+{
+    va_list args;
+
+    c->failed = c->failed || kind == CONFIG_REPORT_ERROR;
+    va_start(args, format);
+    config_report_at(c->report, kind, line, format, args);
+    va_end(args);
+}
+
+static const struct config_route *resolve(struct check *c, const char *name, unsigned line)
+{
+    const struct config_route *route = config_route_find(c->config, name);
+
+    if (route == NULL)
+        report_at(c, CONFIG_REPORT_ERROR, line, "there is no [route %.100s]", name);
+    return route;
+}
+
+static void resolve_routes(struct check *c, struct config_rule *rule)
+{
+    if (rule->sets & (1u << RULES_ROUTE)) {
+        if (rule->route_name == NULL)
+            report_at(c, CONFIG_REPORT_ERROR, rule->route_line, "route needs a name");
+        else
+            rule->route = resolve(c, rule->route_name, rule->route_line);
+    }
+    if (rule->sets & (1u << RULES_OPTIONAL_ROUTE)) {
+        if (rule->optional_route_name == NULL)
+            report_at(c, CONFIG_REPORT_ERROR, rule->optional_route_line,
+                      "optional_route needs a name");
+        else
+            rule->optional_route = resolve(c, rule->optional_route_name, rule->optional_route_line);
+    }
+}
+
+/* What the transport of a route can enforce, when the file does not say it. */
+static void default_capabilities(struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        struct config_route *route = &config->routes[i];
+
+        if (route->can != 0)
+            continue;
+        route->can = VERDICT_CAN_DANE | VERDICT_CAN_STS;
+        /* A transport of its own asks the map `enforce`, whose answers cover the Web PKI. */
+        if (route->method != CONFIG_METHOD_NONE)
+            route->can |= VERDICT_CAN_WEB_PKI;
+    }
+}
+
+static bool any_route_falls_back(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].can & VERDICT_CAN_FALLBACK)
+            return true;
+    return false;
+}
+
+static void check_fallback(struct check *c, const struct config_rule *rule)
+{
+    const struct config_route *route = rule->route;
+
+    if ((rule->sets & (1u << RULES_FALLBACK)) == 0 || rule->fallback == RULES_FALLBACK_NONE)
+        return;
+    if (route != NULL ? (route->can & VERDICT_CAN_FALLBACK) == 0 : !any_route_falls_back(c->config))
+        report_at(c, CONFIG_REPORT_WARNING, rule->line,
+                  "fallback has no effect: %s can carry mail at a lower level; see `can` of "
+                  "[route]",
+                  route != NULL ? "the route named here does not say it" : "no route says it");
+}
+
+/*
+ * Postfix's smtp_requiretls_policy knows nothing but the next-hop: a level that a rule gives for
+ * any other reason reaches it only through a route of its own.
+ */
+static void check_level(struct check *c, const struct config_rule *rule)
+{
+    bool beyond_nexthop = (rule->needs & ~(unsigned)RULES_FACT_RECIPIENT) != 0 ||
+                          rule->recipient.count > 0 || rule->mailer.count > 0;
+    const struct config_route *route = rule->route;
+
+    if ((rule->sets & (1u << RULES_LEVEL)) == 0 || !beyond_nexthop)
+        return;
+    if (route == NULL)
+        route = c->config->defaults->route;
+    if (route == NULL || route->method == CONFIG_METHOD_NONE)
+        report_at(c, CONFIG_REPORT_WARNING, rule->line,
+                  "the level of [rule %s] depends on more than the next-hop: at delivery the MTA "
+                  "learns of it only through a route with a method",
+                  rule->name);
+}
+
+static void check_rule(struct check *c, const struct config_rule *rule)
+{
+    check_fallback(c, rule);
+    if (rule->name == NULL)
+        return;
+    check_level(c, rule);
+    if (rule->sets == 0)
+        report_at(c, CONFIG_REPORT_WARNING, rule->line, "[rule %s] sets nothing", rule->name);
+    if (rule->authenticated != CONFIG_ANY && rule->login.count > 0)
+        report_at(c, CONFIG_REPORT_ERROR, rule->line,
+                  "[rule %s]: authenticated takes yes, no or login names, not both", rule->name);
+}
+
+static void check_waits(struct check *c)
+{
+    const struct config_milter *m = &c->config->milter;
+
+    if (m->rcpt_wait_ms > RCPT_WAIT_MAX_MS)
+        report_at(c, CONFIG_REPORT_WARNING, 0,
+                  "rcpt_wait of more than %d s: sendmail gives a milter 10 s to answer RCPT",
+                  RCPT_WAIT_MAX_MS / 1000);
+    if (m->eom_wait_ms > EOM_WAIT_MAX_MS)
+        report_at(c, CONFIG_REPORT_WARNING, 0,
+                  "eom_wait of more than %d s: MTAs give a milter 5 m at end-of-message",
+                  EOM_WAIT_MAX_MS / 1000);
+}
+
+int config_check(struct config *config, const struct config_report *report)
+{
+    struct check c = {.config = config, .report = report};
+
+    default_capabilities(config);
+    resolve_routes(&c, config->defaults);
+    for (size_t i = 0; i < config->rule_count; i++)
+        resolve_routes(&c, &config->rules[i]);
+    check_rule(&c, config->defaults);
+    for (size_t i = 0; i < config->rule_count; i++)
+        check_rule(&c, &config->rules[i]);
+    check_waits(&c);
+    config->engine.resolvers =
+        config->resolvers.count > 0 ? (const char *const *)config->resolvers.items : NULL;
+    return c.failed ? -EINVAL : 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * What the keys of a configuration must have in common, and the warnings for things that are
+ * allowed but rarely meant. After the file is read, before the snapshot is used.
+ */
+#ifndef CONFIG_CHECK_H
+#define CONFIG_CHECK_H
+
+#include "config.h"
+
+#include <stdarg.h>
+
+struct config_report {
+    const char *path;
+    config_report_fn on_error;
+    config_report_fn on_warning;
+    void *arg;
+};
+
+enum config_report_kind { CONFIG_REPORT_ERROR, CONFIG_REPORT_WARNING };
+
+/* `path:line: text`, `path: text` for line 0. */
+void config_report_at(const struct config_report *report, enum config_report_kind kind,
+                      unsigned line, const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
+
+/* Resolves names (routes) and checks. Returns 0, or -EINVAL after at least one error. */
+int config_check(struct config *config, const struct config_report *report);
+
+#endif

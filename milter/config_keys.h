@@ -1,0 +1,59 @@
+/*
+ * Every section and key of the configuration file: name, type, where its value goes. Between
+ * config.c, which reads files, and config_value.c and config_rule.c, which read single values.
+ */
+#ifndef CONFIG_KEYS_H
+#define CONFIG_KEYS_H
+
+#include "arena.h"
+#include "config.h"
+#include "config_rule.h"
+
+enum config_section {
+    CONFIG_SECTION_MILTER,
+    CONFIG_SECTION_DNS,
+    CONFIG_SECTION_MTA_STS,
+    CONFIG_SECTION_DANE,
+    CONFIG_SECTION_CACHE,
+    CONFIG_SECTION_SOCKETMAP,
+    CONFIG_SECTION_METRICS,
+    CONFIG_SECTION_LOG,
+    CONFIG_SECTION_DEFAULT,
+    CONFIG_SECTION_ROUTE,
+    CONFIG_SECTION_RULE,
+};
+
+struct config_key;
+
+/* Reads one value, or one item of a list, into *field. Returns NULL, or what would have been
+ * expected; "" when out of memory. */
+typedef const char *(*config_key_fn)(struct arena *arena, const struct config_key *key,
+                                     const char *value, void *field);
+
+enum {
+    CONFIG_KEY_LIST = 1 << 0,     /* takes a list: repeated, continued, separated */
+    CONFIG_KEY_LINES = 1 << 1,    /* ... of which each line is one item */
+    CONFIG_KEY_NONEMPTY = 1 << 2, /* ... that may not be empty */
+    CONFIG_KEY_FIXED = 1 << 3,    /* changes only at restart */
+};
+
+struct config_key {
+    enum config_section section;
+    const char *name;
+    config_key_fn parse;
+    size_t offset; /* in struct config, config_route or config_rule, by section */
+    unsigned flags;
+    const char *const *words; /* of an enumeration */
+    const char *expected;     /* its words in prose */
+    size_t count_offset;      /* lists: where their size_t count is */
+    int detail;               /* of a rule's key: enum rules_setting or config_matcher */
+    unsigned fact;            /* of a matcher: RULES_FACT_... */
+};
+
+extern const struct config_key config_keys[];
+extern const size_t config_key_count;
+
+/* NULL if the section has no such key. */
+const struct config_key *config_key_find(enum config_section section, const char *name);
+
+#endif

@@ -1,0 +1,246 @@
+/*
+ * Between a file and libinih: inih asks for lines as fgets would give them, and gets only lines
+ * that it reads the way a person does. A line with an error is reported here and replaced by an
+ * empty one. Debian builds inih without line numbers for the handler; as inih calls the handler
+ * before it asks for the next line, the reader's own count is the line of every value.
+ */
+#include "ini_reader.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct seen {
+    struct seen *next;
+    char name[INI_READER_SECTION_MAX + 1];
+};
+
+struct reader {
+    FILE *stream;
+    const struct ini_reader_events *events;
+    char *line; /* getline's buffer */
+    size_t line_size;
+    unsigned line_no;
+    unsigned errors;
+    bool section_known; /* values go to the callee */
+    bool in_section;    /* a section header was seen */
+    bool has_key;       /* an indented line would continue something */
+    bool continued;     /* the line inih has now is indented */
+    struct seen *seen;
+    int failure;
+};
+
+static void report(struct reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void report(struct reader *r, const char *format, ...)
+{
+    char message[256];
+    va_list args;
+
+    if (r->errors++ >= INI_READER_ERRORS_MAX)
+        return;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    r->events->on_error(r->events->arg, r->line_no, message);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Octets that no value may hold; UTF-8 passes. */
+static bool line_is_clean(struct reader *r, const char *line, size_t len)
+{
+    if (r->line_no == 1 && len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
+        report(r, "the file begins with a byte order mark; save it as plain UTF-8");
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)line[i];
+
+        if ((c < ' ' && c != '\t') || c == 0x7f) {
+            report(r, "control character 0x%02x in column %zu", c, i + 1);
+            return false;
+        }
+    }
+    if (len > INI_READER_LINE_MAX) {
+        report(r, "line of %zu octets; at most %d are allowed", len, INI_READER_LINE_MAX);
+        return false;
+    }
+    return true;
+}
+
+static bool section_is_new(struct reader *r, const char *name)
+{
+    struct seen *seen;
+
+    for (seen = r->seen; seen != NULL; seen = seen->next)
+        if (strcasecmp(seen->name, name) == 0) {
+            report(r, "section [%s] is given twice", name);
+            return false;
+        }
+    seen = calloc(1, sizeof(*seen));
+    if (seen == NULL) {
+        r->failure = -ENOMEM;
+        return false;
+    }
+    snprintf(seen->name, sizeof(seen->name), "%s", name);
+    seen->next = r->seen;
+    r->seen = seen;
+    return true;
+}
+
+static void take_section(struct reader *r, char *line)
+{
+    char *end = strchr(line, ']');
+    char *name = line + 1;
+
+    r->in_section = true;
+    r->section_known = false;
+    r->has_key = false;
+    if (end == NULL || end[1 + strspn(end + 1, " \t")] != '\0') {
+        report(r, "a section is [name] on a line of its own");
+        return;
+    }
+    *end = '\0';
+    if (end - name > INI_READER_SECTION_MAX) {
+        report(r, "section name of %d octets; at most %d are allowed", (int)(end - name),
+               INI_READER_SECTION_MAX);
+    } else if (section_is_new(r, name)) {
+        r->section_known = r->events->on_section(r->events->arg, name, r->line_no);
+    }
+    *end = ']';
+}
+
+/* A line that is neither empty nor comment nor section: may inih have it? */
+static bool take_key(struct reader *r, const char *text, bool indented)
+{
+    const char *separator = strpbrk(text, "=:");
+
+    for (const char *p = text; *p != '\0'; p++)
+        if (*p == ';' && p > text && is_blank(p[-1])) {
+            report(r, "';' after a blank would cut the value off; comments start a line");
+            return false;
+        }
+    if (!r->in_section) {
+        report(r, "a key before the first [section]");
+        return false;
+    }
+    if (!r->section_known)
+        return false; /* the section was in error; its keys mean nothing */
+    if (indented) {
+        if (!r->has_key)
+            report(r, "an indented line continues a key, and there is none above it");
+        r->continued = true;
+        return r->has_key;
+    }
+    r->has_key = false;
+    if (separator == NULL || *separator != '=') {
+        report(r, "neither [section] nor key = value");
+        return false;
+    }
+    if (separator == text) {
+        report(r, "no key before '='");
+        return false;
+    }
+    r->has_key = true;
+    return true;
+}
+
+/* Decides what inih is to see of the line; false: nothing. */
+static bool take_line(struct reader *r, char *line, size_t len)
+{
+    char *text = line + strspn(line, " \t");
+
+    r->continued = false;
+    if (!line_is_clean(r, line, len)) {
+        r->has_key = false;
+        return false;
+    }
+    if (*text == '\0' || *text == '#' || *text == ';')
+        return false;
+    if (*text == '[' && text == line) {
+        take_section(r, line);
+        return r->section_known;
+    }
+    return take_key(r, text, text > line);
+}
+
+/* inih's reader: like fgets. `size` is inih's own buffer, known to hold any line we let pass. */
+static char *read_line(char *out, int size, void *arg)
+{
+    struct reader *r = arg;
+    ssize_t len;
+
+    if (r->failure != 0)
+        return NULL;
+    errno = 0;
+    len = getline(&r->line, &r->line_size, r->stream);
+    if (len < 0) {
+        if (errno == ENOMEM)
+            r->failure = -ENOMEM;
+        else if (ferror(r->stream))
+            r->failure = -EIO;
+        return NULL;
+    }
+    r->line_no++;
+    while (len > 0 && (r->line[len - 1] == '\n' || r->line[len - 1] == '\r'))
+        r->line[--len] = '\0';
+    if (!take_line(r, r->line, (size_t)len) || r->failure != 0) {
+        snprintf(out, (size_t)size, "\n");
+        return out;
+    }
+    if (len > size - 3) {
+        report(r, "line of %zd octets; at most %d are allowed", len, size - 3);
+        len = 0;
+    }
+    memcpy(out, r->line, (size_t)len);
+    out[len] = '\n';
+    out[len + 1] = '\0';
+    return out;
+}
+
+static int on_value(void *arg, const char *section, const char *key, const char *value)
+{
+    struct reader *r = arg;
+
+    (void)section; /* the reader has announced it */
+    r->events->on_value(r->events->arg, key, value, r->continued, r->line_no);
+    return 1;
+}
+
+int ini_reader_parse(FILE *stream, const struct ini_reader_events *events)
+{
+    struct reader r = {.stream = stream, .events = events};
+    int status;
+
+#ifdef HAVE_INI_RUNTIME_OPTIONS
+    /* Debian's inih takes its options at run time; elsewhere lines end at inih's own limit. */
+    ini_use_stack = false;
+    ini_initial_alloc = INI_READER_LINE_MAX + 3;
+    ini_max_line = INI_READER_LINE_MAX + 3;
+    ini_allow_realloc = false;
+    ini_allow_multiline = true;
+    ini_stop_on_first_error = false;
+#endif
+    status = ini_parse_stream(read_line, &r, on_value, &r);
+    while (r.seen != NULL) {
+        struct seen *seen = r.seen;
+
+        r.seen = seen->next;
+        free(seen);
+    }
+    free(r.line);
+    if (r.failure != 0)
+        return r.failure;
+    if (status == -2)
+        return -ENOMEM;
+    /* Lines that inih refuses although the reader let them pass would be a bug; fail safe. */
+    return r.errors > 0 || status != 0 ? -EINVAL : 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * The line that says what was decided for one recipient, as text (key=value) and as JSON. Pure.
+ * Foreign text is escaped and cut here.
+ */
+#ifndef LOGLINE_H
+#define LOGLINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* All strings are borrowed; NULL leaves the key out, but for queue_id. */
+struct logline {
+    const char *queue_id; /* NULL: NOQUEUE */
+    const char *from;     /* only in JSON */
+    const char *to;       /* without brackets */
+    const char *nexthop;
+    const char *request;
+    const char *level;
+    const char *findings;
+    const char *expect; /* what Postfix's tls= will say if all goes as found */
+    const char *verdict;
+    const char *action;
+    const char *route;
+    const char *reason;
+    const char *rule; /* where the level came from; only in JSON */
+    int64_t wait_us;  /* waited for the findings */
+};
+
+enum { LOGLINE_MAX = 1900 };
+
+/* Writes the text form into out (LOGLINE_MAX octets are enough). Returns out. */
+const char *logline_text(const struct logline *line, char *out, size_t out_len);
+
+/* The JSON form, one object; to be freed by the caller. NULL when out of memory. */
+char *logline_json(const struct logline *line);
+
+#endif

@@ -1,0 +1,26 @@
+/* The engine's defaults, equal to those that the sample configuration shows. */
+#include "policy/engine.h"
+
+#include <string.h>
+
+void engine_config_init(struct engine_config *config)
+{
+    memset(config, 0, sizeof(*config));
+    config->trust_ad = ENGINE_TRUST_AD_AUTO;
+    config->dns_timeout_ms = 2000;
+    config->dns_tries = 3;
+    config->check_name = "com";
+    config->check_interval_ms = 60 * 1000;
+    config->sts_enable = true;
+    config->sts_connect_timeout_ms = 5000;
+    config->sts_timeout_ms = 10 * 1000;
+    config->sts_max_policy = 64 * 1024;
+    config->sts_min_retry_ms = 5 * 60 * 1000;
+    config->sts_refresh_ms = 24 * 60 * 60 * 1000;
+    config->sts_port = 443;
+    config->dane_enable = true;
+    config->max_domains = 100000;
+    config->negative_ttl_ms = 5 * 60 * 1000;
+    config->max_ttl_ms = 24 * 60 * 60 * 1000;
+    config->prefetch = true;
+}

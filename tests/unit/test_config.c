@@ -1,0 +1,584 @@
+/*
+ * The configuration file: every class of error with its exact message, the traps of libinih
+ * included, every key's default and a value that differs from it.
+ */
+#include "config.h"
+#include "config_rule.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { REPORTS_MAX = 16384 };
+
+struct reports {
+    char errors[REPORTS_MAX];
+    char warnings[REPORTS_MAX];
+    const char *path;
+};
+
+static void append(char *to, const struct reports *r, const char *message)
+{
+    size_t len = strlen(to), path_len = strlen(r->path);
+
+    if (strncmp(message, r->path, path_len) == 0)
+        snprintf(to + len, REPORTS_MAX - len, "%s%s", "FILE", message + path_len);
+    else
+        snprintf(to + len, REPORTS_MAX - len, "%s", message);
+    len = strlen(to);
+    snprintf(to + len, REPORTS_MAX - len, "\n");
+}
+
+static void on_error(void *arg, const char *message)
+{
+    struct reports *r = arg;
+
+    append(r->errors, r, message);
+}
+
+static void on_warning(void *arg, const char *message)
+{
+    struct reports *r = arg;
+
+    append(r->warnings, r, message);
+}
+
+static int load_octets(const char *text, size_t len, struct reports *r, struct config **out)
+{
+    static char path[] = "/tmp/test_config.XXXXXX";
+    int fd, status;
+
+    strcpy(path, "/tmp/test_config.XXXXXX");
+    fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, len), (ssize_t)len);
+    close(fd);
+    memset(r, 0, sizeof(*r));
+    r->path = path;
+    status = config_load(path, "mail.example.org", on_error, on_warning, r, out);
+    unlink(path);
+    return status;
+}
+
+static int load(const char *text, struct reports *r, struct config **out)
+{
+    return load_octets(text, strlen(text), r, out);
+}
+
+static struct config *must_load(const char *text)
+{
+    static struct reports r;
+    struct config *config;
+    int status = load(text, &r, &config);
+
+    if (status != 0)
+        print_error("%s", r.errors);
+    assert_int_equal(status, 0);
+    assert_string_equal(r.errors, "");
+    return config;
+}
+
+/* --- errors ----------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    const char *text;
+    const char *errors;
+} error_cases[] = {
+    {"unknown section", "[milte]\n",
+     "FILE:1: unknown section [milte]; there are milter, dns, mta_sts, dane, cache, socketmap, "
+     "metrics, log, default, route NAME and rule NAME\n"},
+    {"unknown section, empty, last", "[dns]\n[nonsense]",
+     "FILE:2: unknown section [nonsense]; there are milter, dns, mta_sts, dane, cache, socketmap, "
+     "metrics, log, default, route NAME and rule NAME\n"},
+    {"keys of an unknown section are not read", "[x]\nfoo = bar\n  baz\n",
+     "FILE:1: unknown section [x]; there are milter, dns, mta_sts, dane, cache, socketmap, "
+     "metrics, log, default, route NAME and rule NAME\n"},
+    {"section twice", "[dns]\ntries = 2\n[log]\n[dns]\ntimeout = 1s\n",
+     "FILE:4: section [dns] is given twice\n"},
+    {"rule twice", "[rule a]\nlevel = disable\n[rule a]\nlevel = enforce\n",
+     "FILE:3: section [rule a] is given twice\n"},
+    {"rule without a name", "[rule ]\n",
+     "FILE:1: section [rule ]: a route or rule needs a name of letters, digits, '_', '.' and '-', "
+     "as in [rule partners]\n"},
+    {"section never closed", "[dns\n", "FILE:1: a section is [name] on a line of its own\n"},
+    {"text after a section", "[dns] tries = 3\n",
+     "FILE:1: a section is [name] on a line of its own\n"},
+    {"section name of 50 octets", "[rule aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeee]\n",
+     "FILE:1: section name of 50 octets; at most 49 are allowed\n"},
+    {"unknown key", "[dns]\nresolver = 127.0.0.1\n",
+     "FILE:2: unknown key resolver in this section\n"},
+    {"key of another section", "[dns]\nsocket = unix:/x\n",
+     "FILE:2: unknown key socket in this section\n"},
+    {"key before a section", "tries = 3\n", "FILE:1: a key before the first [section]\n"},
+    {"key twice", "[dns]\ntries = 3\n# a comment\ntries = 4\n",
+     "FILE:4: tries is given twice, first in line 2\n"},
+    {"no equals sign", "[dns]\ntries\n", "FILE:2: neither [section] nor key = value\n"},
+    {"colon for equals", "[dns]\ntries: 3\n", "FILE:2: neither [section] nor key = value\n"},
+    {"no key", "[dns]\n= 3\n", "FILE:2: no key before '='\n"},
+    {"inline comment that inih would cut", "[milter]\nmydomain = example.org ; ours\n",
+     "FILE:2: ';' after a blank would cut the value off; comments start a line\n"},
+    {"inline comment that inih would keep", "[milter]\nmydomain = example.org # ours\n",
+     "FILE:2: mydomain = example.org # ours: expected a domain name\n"},
+    {"indented key vanishes into the one above",
+     "[rule a]\nsender = example.org\n  level = disable\n",
+     "FILE:3: an indented line continues sender above it; a key begins in the first column\n"},
+    {"indented line below a single value", "[dns]\ntries = 3\n  4\n",
+     "FILE:3: an indented line continues tries above it, which takes one value only\n"},
+    {"indented first key", "[dns]\n  tries = 3\n",
+     "FILE:2: an indented line continues a key, and there is none above it\n"},
+    {"control character", "[dns]\ntries = 3\x01\n",
+     "FILE:2: control character 0x01 in column 10\n"},
+    {"byte order mark", "\xef\xbb\xbf[dns]\n",
+     "FILE:1: the file begins with a byte order mark; save it as plain UTF-8\n"},
+    {"bad yes/no", "[mta_sts]\nenable = true\n", "FILE:2: enable = true: expected yes or no\n"},
+    {"bad duration", "[dns]\ntimeout = 5\n",
+     "FILE:2: timeout = 5: expected a duration such as 500ms, 5s, 10m, 2h or 1d, at most 24d\n"},
+    {"zero duration", "[dns]\ntimeout = 0s\n",
+     "FILE:2: timeout = 0s: expected a duration such as 500ms, 5s, 10m, 2h or 1d, at most 24d\n"},
+    {"duration that overflows", "[dns]\ntimeout = 99999999999999999999d\n",
+     "FILE:2: timeout = 99999999999999999999d: expected a duration such as 500ms, 5s, 10m, 2h or "
+     "1d, at most 24d\n"},
+    {"bad size", "[mta_sts]\nmax_policy = 64kb\n",
+     "FILE:2: max_policy = 64kb: expected a size such as 4096, 64k or 1m\n"},
+    {"bad number", "[milter]\nmax_waiting = many\n",
+     "FILE:2: max_waiting = many: expected a number from 1 to 1000000000\n"},
+    {"bad mode", "[milter]\nsocket_mode = 0888\n",
+     "FILE:2: socket_mode = 0888: expected an octal mode such as 0660\n"},
+    {"bad socket", "[milter]\nsocket = /run/milter.sock\n",
+     "FILE:2: socket = /run/milter.sock: expected unix:/path, inet:port@address or "
+     "inet6:port@address\n"},
+    {"bad listener", "[socketmap]\nlisten = inet:8461\n",
+     "FILE:2: listen = inet:8461: expected unix:/path or inet:host:port\n"},
+    {"bad word", "[milter]\naccept_header = maybe\n",
+     "FILE:2: accept_header = maybe: expected any, authenticated, trusted or no\n"},
+    {"bad network", "[milter]\ntrusted_clients = 192.0.2.1/24\n",
+     "FILE:2: trusted_clients = 192.0.2.1/24: expected a network whose host bits are zero\n"},
+    {"bad level", "[rule a]\nlevel = strict\n",
+     "FILE:2: level = strict: expected enforce, opportunistic+starttls, opportunistic or "
+     "disable\n"},
+    {"bad request", "[rule a]\nrequest = none\n",
+     "FILE:2: request = none: expected require, optional or ignore\n"},
+    {"bad on_undecided", "[default]\non_undecided = reject\n",
+     "FILE:2: on_undecided = reject: expected tempfail or log\n"},
+    {"setting of rules only in [default]", "[default]\ntls_policy = skip\n",
+     "FILE:2: unknown key tls_policy in this section\n"},
+    {"bad header pattern", "[rule a]\nheader = Sensitivity\n",
+     "FILE:2: header = Sensitivity: expected `Name: pattern`\n"},
+    {"bad address", "[rule a]\nsender = @example.org\n",
+     "FILE:2: sender = @example.org: expected user@domain\n"},
+    {"matcher without a value", "[rule a]\nsender =\nlevel = disable\n",
+     "FILE:2: sender needs at least one value\n"},
+    {"negation of nothing", "[rule a]\nsender = !\n",
+     "FILE:2: sender = !: expected something after '!'\n"},
+    {"unknown route", "[rule a]\nroute = strict\n", "FILE:2: there is no [route strict]\n"},
+    {"unknown capability", "[route x]\ncan = dane, pki\n",
+     "FILE:2: can = pki: expected dane, sts, web_pki or fallback\n"},
+    {"bad tls_policy", "[rule a]\ntls_policy = strict\n",
+     "FILE:2: tls_policy = strict: expected skip, or the text of a Postfix TLS policy (none, may, "
+     "encrypt, dane, dane-only, fingerprint, verify or secure, and attributes)\n"},
+    {"bad store", "[cache]\nstore = lmdb:/x\n",
+     "FILE:2: store = lmdb:/x: expected sqlite:/path or memory\n"},
+    {"all errors at once", "[dns]\ntries = x\nfoo = 1\n[rule a]\nroute = none\n",
+     "FILE:2: tries = x: expected a number from 1 to 1000000000\n"
+     "FILE:3: unknown key foo in this section\n"
+     "FILE:5: there is no [route none]\n"},
+};
+
+static void test_errors(void **state)
+{
+    static struct reports r;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(error_cases) / sizeof(error_cases[0]); i++) {
+        struct config *config = NULL;
+        int status = load(error_cases[i].text, &r, &config);
+
+        if (status == 0 || strcmp(r.errors, error_cases[i].errors) != 0)
+            print_error("%s: got\n%s", error_cases[i].name, r.errors);
+        assert_int_not_equal(status, 0);
+        assert_null(config);
+        assert_string_equal(r.errors, error_cases[i].errors);
+    }
+}
+
+static void test_long_lines(void **state)
+{
+    static struct reports r;
+    static char text[6000];
+    struct config *config;
+    size_t n = (size_t)sprintf(text, "[milter]\nmy_mx_names =");
+
+    (void)state;
+    /* inih's own limit of 200 would make a second line of the rest. */
+    while (n < 3900)
+        n += (size_t)sprintf(text + n, " mx%zu.example.org", n);
+    sprintf(text + n, "\n");
+    assert_int_equal(load(text, &r, &config), 0);
+    assert_true(config->milter.my_mx_names.count > 200);
+    assert_string_equal(config->milter.my_mx_names.items[0], "mx22.example.org");
+    config_unref(config);
+
+    while (n < 5000)
+        n += (size_t)sprintf(text + n, " mx%zu.example.org", n);
+    sprintf(text + n, "\n");
+    assert_int_not_equal(load(text, &r, &config), 0);
+    assert_non_null(strstr(r.errors, "FILE:2: line of "));
+    assert_non_null(strstr(r.errors, " octets; at most 4000 are allowed\n"));
+    assert_null(strchr(strchr(r.errors, '\n') + 1, '\n')); /* said once */
+}
+
+static void test_zero_octet(void **state)
+{
+    static struct reports r;
+    struct config *config;
+
+    (void)state;
+    assert_int_not_equal(load_octets("[dns]\ntries = 3\0 4\n", 19, &r, &config), 0);
+    assert_string_equal(r.errors, "FILE:2: control character 0x00 in column 10\n");
+}
+
+static void test_unreadable(void **state)
+{
+    static struct reports r = {.path = "/nonexistent/x.conf"};
+    struct config *config;
+
+    (void)state;
+    assert_int_not_equal(config_load(r.path, "h", on_error, on_warning, &r, &config), 0);
+    assert_string_equal(r.errors, "FILE: cannot open: No such file or directory\n");
+    memset(&r, 0, sizeof(r));
+    r.path = "/tmp";
+    assert_int_not_equal(config_load(r.path, "h", on_error, on_warning, &r, &config), 0);
+    assert_string_equal(r.errors, "FILE: is a directory\n");
+}
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+static void test_defaults(void **state)
+{
+    struct config *c = must_load("");
+
+    (void)state;
+    assert_string_equal(c->milter.socket, "unix:/run/requiretls-milter/milter.sock");
+    assert_int_equal(c->milter.socket_mode, 0660);
+    assert_null(c->milter.socket_group);
+    assert_string_equal(c->milter.user, "requiretls-milter");
+    assert_string_equal(c->milter.mydomain, "example.org");
+    assert_int_equal(c->milter.my_mx_names.count, 1);
+    assert_string_equal(c->milter.my_mx_names.items[0], "mail.example.org");
+    assert_int_equal(c->milter.trusted_client_count, 2);
+    assert_true(c->milter.trusted_local);
+    assert_int_equal(c->milter.accept_header, CONFIG_ACCEPT_AUTHENTICATED);
+    assert_int_equal(c->milter.add_header, CONFIG_ADD_HEADER_REINJECT);
+    assert_string_equal(c->milter.marker, "SIZE=00000000000000008689");
+    assert_string_equal(c->milter.tag, "requiretls.invalid");
+    assert_string_equal(c->milter.route_header, "X-REQUIRETLS-Route");
+    assert_int_equal(c->milter.local_mailers.count, 10);
+    assert_string_equal(c->milter.local_mailers.items[9], "*file*");
+    assert_int_equal(c->milter.rcpt_wait_ms, 5000);
+    assert_int_equal(c->milter.eom_wait_ms, 60000);
+    assert_int_equal(c->milter.max_waiting, 500);
+    assert_int_equal(c->milter.redact_dsn, CONFIG_REDACT_OWN);
+
+    assert_null(c->engine.resolvers);
+    assert_int_equal(c->engine.trust_ad, ENGINE_TRUST_AD_AUTO);
+    assert_int_equal(c->engine.dns_timeout_ms, 2000);
+    assert_int_equal(c->engine.dns_tries, 3);
+    assert_string_equal(c->engine.check_name, "com");
+    assert_int_equal(c->engine.check_interval_ms, 60000);
+    assert_true(c->engine.sts_enable);
+    assert_null(c->engine.sts_ca_file);
+    assert_null(c->engine.sts_ca_path);
+    assert_int_equal(c->engine.sts_connect_timeout_ms, 5000);
+    assert_int_equal(c->engine.sts_timeout_ms, 10000);
+    assert_int_equal(c->engine.sts_max_policy, 65536);
+    assert_int_equal(c->engine.sts_min_retry_ms, 300000);
+    assert_int_equal(c->engine.sts_refresh_ms, 86400000);
+    assert_false(c->accept_testing);
+    assert_true(c->engine.dane_enable);
+    assert_true(c->web_pki);
+    assert_string_equal(c->engine.store, "/var/lib/requiretls-milter/cache.db");
+    assert_int_equal(c->engine.max_domains, 100000);
+    assert_int_equal(c->engine.negative_ttl_ms, 300000);
+    assert_int_equal(c->engine.max_ttl_ms, 86400000);
+    assert_true(c->engine.prefetch);
+
+    assert_int_equal(c->socketmap.listen_count, 1);
+    assert_string_equal(c->socketmap.listen[0].path, "/run/requiretls-milter/policy.sock");
+    assert_int_equal(c->socketmap.socket_mode, 0660);
+    assert_null(c->socketmap.socket_group);
+    assert_false(c->socketmap.tlsrpt);
+    assert_int_equal(c->socketmap.max_connections, 1000);
+    assert_null(c->metrics_listen.text);
+    assert_int_equal(c->log.target, CONFIG_LOG_AUTO);
+    assert_int_equal(c->log.format, CONFIG_LOG_TEXT);
+    assert_int_equal(c->log.facility, LOG_MAIL);
+    assert_int_equal(c->log.level, LOG_INFO);
+
+    assert_int_equal(c->route_count, 1);
+    assert_string_equal(c->routes[0].name, "native");
+    assert_int_equal(c->routes[0].method, CONFIG_METHOD_NONE);
+    assert_int_equal(c->routes[0].can, VERDICT_CAN_DANE | VERDICT_CAN_STS);
+    assert_int_equal(c->rule_count, 0);
+    config_unref(c);
+}
+
+static const char every_key[] =
+    "# a comment\n; another\n   # an indented one\n\n"
+    "[milter]\n"
+    "socket = inet:8890@127.0.0.1\nsocket_mode = 660\nsocket_group = postfix\nuser = nobody\n"
+    "mydomain = B\xc3\xbc"
+    "cher.Example\nmy_mx_names = mx1.example.org,mx2.example.org\n"
+    "trusted_clients = 10.0.0.0/8\n    2001:db8::/32\naccept_header = ANY\nadd_header = yes\n"
+    "marker =\ntag = tls.invalid\nroute_header = X-Route\nlocal_mailers = local lmtp\n"
+    "rcpt_wait = 500ms\neom_wait = 2m\nmax_waiting = 7\nredact_dsn = all\n"
+    "[dns]\n"
+    "resolvers = 127.0.0.1, [::1]:5353\nresolvers = 192.0.2.1\ntrust_ad = yes\ntimeout = 1s\n"
+    "tries = 5\ncheck_name = org\ncheck_interval = 10m\n"
+    "[mta_sts]\n"
+    "enable = no\nca_file = /etc/ca.pem\nca_path = /etc/ca\nconnect_timeout = 1s\ntimeout = 2s\n"
+    "max_policy = 1m\nmin_retry = 1m\nrefresh = 2h\naccept_testing = yes\n"
+    "[dane]\nenable = no\nweb_pki = no\n"
+    "[cache]\nstore = memory\nmax_domains = 10\nnegative_ttl = 1m\nmax_ttl = 1h\nprefetch = no\n"
+    "[socketmap]\nlisten = unix:/a, inet:127.0.0.1:8461\n inet:[::1]:8462\nsocket_mode = 0600\n"
+    "socket_group = mail\ntlsrpt = yes\nmax_connections = 3\n"
+    "[metrics]\nlisten = inet:127.0.0.1:9000\n"
+    "[log]\ntarget = stderr\nformat = json\nfacility = local3\nlevel = debug\n"
+    "[route strict]\nmethod = header\ncan = dane sts fallback\nlocal = refuse\n"
+    "[route native]\ncan = dane, sts, web_pki\n"
+    "[default]\n"
+    "level = opportunistic\nfallback = encrypt\non_unsatisfied = tempfail\non_undecided = log\n"
+    "mixed = keep\nroute = strict\noptional_route = strict\n"
+    "[rule one]\n"
+    "client = 192.0.2.0/24, .example.net, local\nauthenticated = alice, bob\ntls = yes\n"
+    "sender = !eve@example.org, example.org, <>\nrecipient = .example.com\n"
+    "nexthop = example.net, 198.51.100.0/24\nmailer = smtp\n"
+    "header = Sensitivity: company-confidential\n   X-Mode: *secret*, or so\n"
+    "daemon = MSA\n"
+    "request = require\nlevel = enforce\nroute = native\ntls_policy = secure match=mx.example.net\n"
+    "[rule two]\nauthenticated = yes\nrequest = ignore\n";
+
+static void test_every_key(void **state)
+{
+    struct config *c = must_load(every_key);
+    const struct config_rule *rule;
+
+    (void)state;
+    assert_string_equal(c->milter.socket, "inet:8890@127.0.0.1");
+    assert_string_equal(c->milter.socket_group, "postfix");
+    assert_string_equal(c->milter.user, "nobody");
+    assert_string_equal(c->milter.mydomain, "xn--bcher-kva.example");
+    assert_int_equal(c->milter.my_mx_names.count, 2);
+    assert_null(c->milter.my_mx_names.items[2]);
+    assert_int_equal(c->milter.trusted_client_count, 2);
+    assert_false(c->milter.trusted_local);
+    assert_int_equal(c->milter.accept_header, CONFIG_ACCEPT_ANY);
+    assert_int_equal(c->milter.add_header, CONFIG_ADD_HEADER_YES);
+    assert_string_equal(c->milter.marker, "");
+    assert_string_equal(c->milter.tag, "tls.invalid");
+    assert_string_equal(c->milter.route_header, "X-Route");
+    assert_int_equal(c->milter.local_mailers.count, 2);
+    assert_int_equal(c->milter.rcpt_wait_ms, 500);
+    assert_int_equal(c->milter.eom_wait_ms, 120000);
+    assert_int_equal(c->milter.max_waiting, 7);
+    assert_int_equal(c->milter.redact_dsn, CONFIG_REDACT_ALL);
+    assert_string_equal(c->engine.resolvers[0], "127.0.0.1");
+    assert_string_equal(c->engine.resolvers[1], "[::1]:5353");
+    assert_string_equal(c->engine.resolvers[2], "192.0.2.1");
+    assert_null(c->engine.resolvers[3]);
+    assert_int_equal(c->engine.trust_ad, ENGINE_TRUST_AD_YES);
+    assert_int_equal(c->engine.dns_timeout_ms, 1000);
+    assert_int_equal(c->engine.dns_tries, 5);
+    assert_string_equal(c->engine.check_name, "org");
+    assert_int_equal(c->engine.check_interval_ms, 600000);
+    assert_false(c->engine.sts_enable);
+    assert_string_equal(c->engine.sts_ca_file, "/etc/ca.pem");
+    assert_string_equal(c->engine.sts_ca_path, "/etc/ca");
+    assert_int_equal(c->engine.sts_connect_timeout_ms, 1000);
+    assert_int_equal(c->engine.sts_timeout_ms, 2000);
+    assert_int_equal(c->engine.sts_max_policy, 1048576);
+    assert_int_equal(c->engine.sts_min_retry_ms, 60000);
+    assert_int_equal(c->engine.sts_refresh_ms, 7200000);
+    assert_true(c->accept_testing);
+    assert_false(c->engine.dane_enable);
+    assert_false(c->web_pki);
+    assert_null(c->engine.store);
+    assert_int_equal(c->engine.max_domains, 10);
+    assert_int_equal(c->engine.negative_ttl_ms, 60000);
+    assert_int_equal(c->engine.max_ttl_ms, 3600000);
+    assert_false(c->engine.prefetch);
+    assert_int_equal(c->socketmap.listen_count, 3);
+    assert_string_equal(c->socketmap.listen[1].host, "127.0.0.1");
+    assert_string_equal(c->socketmap.listen[1].port, "8461");
+    assert_string_equal(c->socketmap.listen[2].host, "::1");
+    assert_int_equal(c->socketmap.socket_mode, 0600);
+    assert_string_equal(c->socketmap.socket_group, "mail");
+    assert_true(c->socketmap.tlsrpt);
+    assert_int_equal(c->socketmap.max_connections, 3);
+    assert_string_equal(c->metrics_listen.port, "9000");
+    assert_int_equal(c->log.target, CONFIG_LOG_STDERR);
+    assert_int_equal(c->log.format, CONFIG_LOG_JSON);
+    assert_int_equal(c->log.facility, LOG_LOCAL3);
+    assert_int_equal(c->log.level, LOG_DEBUG);
+    assert_int_equal(c->route_count, 2);
+    assert_int_equal(c->routes[0].can, VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI);
+    assert_int_equal(c->routes[1].can, VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_FALLBACK);
+    assert_int_equal(c->routes[1].method, CONFIG_METHOD_HEADER);
+    assert_int_equal(c->routes[1].local, CONFIG_LOCAL_REFUSE);
+    assert_int_equal(c->defaults->level, VERDICT_LEVEL_OPPORTUNISTIC);
+    assert_int_equal(c->defaults->fallback, RULES_FALLBACK_ENCRYPT);
+    assert_int_equal(c->defaults->on_unsatisfied, RULES_ACTION_TEMPFAIL);
+    assert_int_equal(c->defaults->on_undecided, RULES_ACTION_LOG);
+    assert_int_equal(c->defaults->mixed, RULES_MIXED_KEEP);
+    assert_ptr_equal(c->defaults->route, &c->routes[1]);
+    assert_ptr_equal(c->defaults->optional_route, &c->routes[1]);
+    assert_int_equal(c->rule_count, 2);
+    rule = &c->rules[0];
+    assert_int_equal(rule->client.count, 3);
+    assert_int_equal(rule->login.count, 2);
+    assert_int_equal(rule->tls, CONFIG_YES);
+    assert_int_equal(rule->sender.count, 3);
+    assert_true(rule->sender.items[0].negated);
+    assert_int_equal(rule->recipient.count, 1);
+    assert_int_equal(rule->nexthop.count, 2);
+    assert_int_equal(rule->mailer.count, 1);
+    assert_int_equal(rule->header.count, 2);
+    assert_string_equal(rule->header.items[1].glob, "*secret*, or so");
+    assert_int_equal(rule->daemon.count, 1);
+    assert_int_equal(rule->request, RULES_REQUEST_REQUIRE);
+    assert_ptr_equal(rule->route, &c->routes[0]);
+    assert_string_equal(rule->tls_policy, "secure match=mx.example.net");
+    assert_int_equal(c->rules[1].authenticated, CONFIG_YES);
+    assert_int_equal(c->rules[1].request, RULES_REQUEST_IGNORE);
+    config_unref(c);
+}
+
+static const struct {
+    const char *name;
+    const char *text;
+    const char *warnings;
+} warning_cases[] = {
+    {"a level by sender is not known at delivery",
+     "[rule a]\nsender = example.org\nlevel = opportunistic\n",
+     "FILE:1: the level of [rule a] depends on more than the next-hop: at delivery the MTA learns "
+     "of it only through a route with a method\n"},
+    {"a level by next-hop is", "[rule a]\nnexthop = example.org\nlevel = opportunistic\n", ""},
+    {"a rule that sets nothing", "[rule a]\nnexthop = example.org\n",
+     "FILE:1: [rule a] sets nothing\n"},
+    {"a fallback that no route carries", "[default]\nfallback = may\n",
+     "FILE: fallback has no effect: no route says it can carry mail at a lower level; see `can` of "
+     "[route]\n"},
+    {"a wait longer than sendmail's", "[milter]\nrcpt_wait = 20s\n",
+     "FILE: rcpt_wait of more than 9 s: sendmail gives a milter 10 s to answer RCPT\n"},
+};
+
+static void test_warnings(void **state)
+{
+    static struct reports r;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(warning_cases) / sizeof(warning_cases[0]); i++) {
+        struct config *config;
+
+        assert_int_equal(load(warning_cases[i].text, &r, &config), 0);
+        if (strcmp(r.warnings, warning_cases[i].warnings) != 0)
+            print_error("%s\n", warning_cases[i].name);
+        assert_string_equal(r.warnings, warning_cases[i].warnings);
+        config_unref(config);
+    }
+}
+
+static void test_mydomain(void **state)
+{
+    static const struct {
+        const char *host, *mydomain;
+    } cases[] = {{"mail.example.org", "example.org"},
+                 {"example.org", "example.org"}, /* never the whole of .org */
+                 {"a.b.example.org", "b.example.org"},
+                 {"localhost", "localhost"},
+                 {"Mail.Example.ORG.", "example.org"},
+                 {"not a name", "localhost"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static struct reports r = {.path = "/dev/null"};
+        struct config *config;
+
+        assert_int_equal(config_load("/dev/null", cases[i].host, on_error, on_warning, &r, &config),
+                         0);
+        assert_string_equal(config->milter.mydomain, cases[i].mydomain);
+        config_unref(config);
+    }
+}
+
+static void test_fixed(void **state)
+{
+    static struct reports r;
+    struct config *old = must_load("[milter]\nsocket = unix:/a\n[cache]\nstore = memory\n");
+    struct config *new = must_load("[milter]\nsocket = unix:/b\nmax_waiting = 3\n");
+
+    (void)state;
+    memset(&r, 0, sizeof(r));
+    r.path = new->path;
+    config_report_fixed(old, new, on_warning, &r);
+    assert_string_equal(r.warnings, "FILE: [milter] socket has changed; that takes a restart\n"
+                                    "FILE: [cache] store has changed; that takes a restart\n");
+    config_unref(old);
+    config_unref(new);
+}
+
+static bool trusts(const struct config *c, const char *address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+
+    if (inet_pton(AF_INET, address, &in.sin_addr) == 1)
+        return config_is_trusted(c, (struct sockaddr *)&in);
+    assert_int_equal(inet_pton(AF_INET6, address, &in6.sin6_addr), 1);
+    return config_is_trusted(c, (struct sockaddr *)&in6);
+}
+
+static void test_trusted(void **state)
+{
+    struct config *c = must_load("");
+
+    (void)state;
+    assert_true(trusts(c, "127.0.0.1"));
+    assert_true(trusts(c, "127.255.0.9"));
+    assert_true(trusts(c, "::1"));
+    assert_true(trusts(c, "::ffff:127.0.0.1"));
+    assert_false(trusts(c, "128.0.0.1"));
+    assert_false(trusts(c, "::2"));
+    assert_false(trusts(c, "::ffff:192.0.2.1"));
+    assert_true(config_is_trusted(c, NULL));
+    config_unref(c);
+    c = must_load("[milter]\ntrusted_clients = 10.128.0.0/9\n");
+    assert_false(trusts(c, "127.0.0.1"));
+    assert_true(trusts(c, "10.129.0.1"));
+    assert_false(trusts(c, "10.127.0.1"));
+    assert_false(config_is_trusted(c, NULL));
+    config_unref(c);
+    c = must_load("[milter]\ntrusted_clients =\n");
+    assert_false(trusts(c, "127.0.0.1"));
+    config_unref(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_errors),     cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_zero_octet), cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_warnings),   cmocka_unit_test(test_mydomain),
+        cmocka_unit_test(test_fixed),      cmocka_unit_test(test_trusted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

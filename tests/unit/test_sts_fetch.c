@@ -1,0 +1,630 @@
+/*
+ * The fetch of MTA-STS policies against real HTTPS servers (RFC 8461 section 3.3). Started by
+ * sts_fetch_hosts.py, which brings the hosts; their addresses come from a table here, in the place
+ * of the resolver.
+ */
+#include "sts_fetch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NGINX "10.9.0.1"
+#define NGINX6 "fd00:9::1"
+#define CLOSED "10.9.0.90"
+#define CLOSED6 "fd00:9::90"
+#define POLICY "version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 86400\n"
+
+enum { TIMEOUT_MS = 1500, CONNECT_TIMEOUT_MS = 1000, MAX_POLICY = 4096 };
+
+/* What the table says beside addresses: */
+#define ABSENT "absent" /* the name has no such record */
+#define NXDOMAIN "nxdomain"
+#define SERVFAIL "servfail"
+#define MUTE "mute" /* the resolver does not answer in time */
+
+struct host {
+    const char *domain;
+    const char *aaaa, *a; /* one of the above, or addresses joined by commas */
+    enum fetch_status status;
+    const char *text; /* of the body or the failure; it must be contained */
+};
+
+static const struct host hosts[] = {
+    {"good.test", ABSENT, NGINX, FETCH_OK, POLICY},
+    {"both.test", NGINX6, NGINX, FETCH_OK, POLICY},
+    {"v6only.test", NGINX6, ABSENT, FETCH_OK, POLICY},
+    {"charset.test", ABSENT, NGINX, FETCH_OK, POLICY},
+    {"upper.test", ABSENT, NGINX, FETCH_OK, POLICY},
+    {"empty.test", ABSENT, NGINX, FETCH_OK, ""},
+    {"full.test", ABSENT, NGINX, FETCH_OK, "yyyy"},
+    {"until-close.test", ABSENT, "10.9.0.9", FETCH_OK, POLICY},
+    {"chunked.test", ABSENT, "10.9.0.10", FETCH_OK, POLICY},
+    {"late.test", ABSENT, "10.9.0.16", FETCH_OK, POLICY},
+    {"gzip.test", ABSENT, "10.9.0.15", FETCH_OK, "\x1f\x8b"}, /* as sent, never unpacked */
+
+    {"status301.test", ABSENT, NGINX, FETCH_REFUSED, "HTTP status 301, redirects are not"},
+    {"status302.test", ABSENT, NGINX, FETCH_REFUSED, "HTTP status 302, redirects are not"},
+    {"status307.test", ABSENT, NGINX, FETCH_REFUSED, "HTTP status 307, redirects are not"},
+    {"status204.test", ABSENT, NGINX, FETCH_REFUSED, "HTTP status 204"},
+    {"status401.test", ABSENT, NGINX, FETCH_REFUSED, "HTTP status 401"},
+    {"status403.test", ABSENT, NGINX, FETCH_REFUSED, "HTTP status 403"},
+    {"status404.test", ABSENT, NGINX, FETCH_REFUSED, "HTTP status 404"},
+    {"status410.test", ABSENT, NGINX, FETCH_REFUSED, "HTTP status 410"},
+    {"bad-status-text.test", ABSENT, "10.9.0.18", FETCH_REFUSED, "HTTP status 404"},
+    {"html.test", ABSENT, NGINX, FETCH_REFUSED, "content type is not text/plain"},
+    {"plainish.test", ABSENT, NGINX, FETCH_REFUSED, "content type is not text/plain"},
+    {"notype.test", ABSENT, NGINX, FETCH_REFUSED, "content type is not text/plain"},
+    {"oversize.test", ABSENT, NGINX, FETCH_REFUSED, "policy is larger than 4096 octets"},
+    {"endless.test", ABSENT, "10.9.0.11", FETCH_REFUSED, "policy is larger than 4096 octets"},
+    {"big-header.test", ABSENT, "10.9.0.6", FETCH_REFUSED, "HTTP header is larger than 65536"},
+    {"endless-interim.test", ABSENT, "10.9.0.12", FETCH_REFUSED, "HTTP header is larger than"},
+
+    {"status429.test", ABSENT, NGINX, FETCH_FAILED, "HTTP status 429"},
+    {"status500.test", ABSENT, NGINX, FETCH_FAILED, "HTTP status 500"},
+    {"status503.test", ABSENT, NGINX, FETCH_FAILED, "HTTP status 503"},
+    {"cut-short.test", ABSENT, "10.9.0.7", FETCH_FAILED, "policy host: "},
+    {"no-close-notify.test", ABSENT, "10.9.0.8", FETCH_FAILED, "policy host: "},
+    {"not-http.test", ABSENT, "10.9.0.13", FETCH_FAILED, "policy host: "},
+    {"reset.test", ABSENT, "10.9.0.14", FETCH_FAILED, "policy host: "},
+    {"drip.test", ABSENT, "10.9.0.4", FETCH_FAILED, "timed out receiving the policy"},
+    {"hang.test", ABSENT, "10.9.0.3", FETCH_FAILED, "timed out waiting for the policy host's"},
+    {"mute.test", ABSENT, "10.9.0.2", FETCH_FAILED, "timed out in the TLS handshake"},
+    {"tls11.test", ABSENT, "10.9.0.17", FETCH_FAILED, "TLS with the policy host: "},
+    {"no-such-sni.test", ABSENT, NGINX, FETCH_FAILED, "TLS with the policy host: "},
+    {"refused.test", ABSENT, CLOSED, FETCH_FAILED, "cannot connect to the policy host: Conn"},
+    {"refused6.test", CLOSED6, ABSENT, FETCH_FAILED, "cannot connect to the policy host: Conn"},
+
+    {"selfsigned.test", ABSENT, NGINX, FETCH_WEBPKI, "self-signed certificate"},
+    {"expired.test", ABSENT, NGINX, FETCH_WEBPKI, "certificate has expired"},
+    {"otherca.test", ABSENT, NGINX, FETCH_WEBPKI, "unable to get local issuer certificate"},
+    {"wrongname.test", ABSENT, NGINX, FETCH_WEBPKI, "ostname mismatch"},
+    {"cnonly.test", ABSENT, NGINX, FETCH_WEBPKI, "ostname mismatch"},
+    {"cnsan.test", ABSENT, NGINX, FETCH_WEBPKI, "ostname mismatch"},
+    {"ipsan.test", ABSENT, NGINX, FETCH_WEBPKI, "ostname mismatch"},
+    {"wild.test", ABSENT, NGINX, FETCH_OK, POLICY},
+    {"wildpart.test", ABSENT, NGINX, FETCH_WEBPKI, "ostname mismatch"},
+    {"wilddeep.sub.test", ABSENT, NGINX, FETCH_WEBPKI, "ostname mismatch"},
+    {"wildtop.test", ABSENT, NGINX, FETCH_WEBPKI, "ostname mismatch"},
+
+    /* the way to an address */
+    {"GOOD.test", ABSENT, NGINX, FETCH_OK, POLICY},
+    {"status404.test.", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
+    {"", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
+    {"good.test/x", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
+    {"good.test:8443", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
+    {"x@good.test", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
+    {"g\xc3\xb6od.test", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
+};
+
+/* The same host by other ways of DNS. */
+static const struct host ways[] = {
+    {"good.test", ABSENT, CLOSED "," NGINX, FETCH_OK, POLICY},
+    {"good.test", CLOSED6, NGINX, FETCH_OK, POLICY},
+    {"good.test", NGINX6, CLOSED, FETCH_OK, POLICY},
+    {"good.test", SERVFAIL, NGINX, FETCH_OK, POLICY},
+    {"good.test", NGINX6, SERVFAIL, FETCH_OK, POLICY},
+    {"good.test", MUTE, NGINX, FETCH_OK, POLICY},
+    {"good.test", NGINX6, MUTE, FETCH_OK, POLICY},
+    {"good.test", ABSENT, ABSENT, FETCH_FAILED, "policy host has no address"},
+    {"good.test", NXDOMAIN, NXDOMAIN, FETCH_FAILED, "policy host has no address"},
+    {"good.test", SERVFAIL, SERVFAIL, FETCH_FAILED, "address of the policy host: SERVFAIL"},
+    {"good.test", ABSENT, SERVFAIL, FETCH_FAILED, "address of the policy host: SERVFAIL"},
+    {"good.test", MUTE, MUTE, FETCH_FAILED, "timed out looking up the policy host's address"},
+    {"good.test", MUTE, ABSENT, FETCH_FAILED, "timed out looking up the policy host's address"},
+};
+
+/* ---- the resolver's place ---- */
+
+struct world_query {
+    struct dns_stub *stub;
+    struct event *event;
+    const char *data;
+    uint16_t type;
+    world_query_fn done;
+    void *arg;
+};
+
+struct dns_stub {
+    struct event_base *base;
+    const struct host *only; /* answers all names when set */
+    const char *everyone;    /* the address of every name, when set */
+    size_t outstanding;
+    size_t asked;
+};
+
+static const struct host *host_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+        if (strcmp(hosts[i].domain, name) == 0)
+            return &hosts[i];
+    return NULL;
+}
+
+static size_t parse_addresses(const char *list, uint16_t type, struct dns_record records[4])
+{
+    char copy[200];
+    char *rest = copy, *one;
+    size_t count = 0;
+
+    snprintf(copy, sizeof(copy), "%s", list);
+    while ((one = strsep(&rest, ",")) != NULL) {
+        void *to = type == DNS_TYPE_A ? records[count].a : records[count].aaaa;
+
+        assert_int_equal(inet_pton(type == DNS_TYPE_A ? AF_INET : AF_INET6, one, to), 1);
+        count++;
+    }
+    return count;
+}
+
+static void on_stub_answer(evutil_socket_t fd, short what, void *arg)
+{
+    struct world_query *query = arg;
+    struct dns_record records[4];
+    struct dns_answer answer = {.status = DNS_FOUND, .records = records};
+
+    (void)fd;
+    (void)what;
+    if (strcmp(query->data, ABSENT) == 0) {
+        answer.status = DNS_NODATA;
+    } else if (strcmp(query->data, NXDOMAIN) == 0) {
+        answer.status = DNS_NXDOMAIN;
+    } else if (strcmp(query->data, SERVFAIL) == 0) {
+        answer.status = DNS_FAILED;
+        answer.failure = "SERVFAIL";
+    } else {
+        answer.count = parse_addresses(query->data, query->type, records);
+    }
+    query->stub->outstanding--;
+    query->done(&answer, query->arg);
+    event_free(query->event);
+    free(query);
+}
+
+static struct world_query *stub_query(void *ctx, const char *name, uint16_t type,
+                                      world_query_fn done, void *arg)
+{
+    struct dns_stub *stub = ctx;
+    struct world_query *query = calloc(1, sizeof(*query));
+    const struct host *host = stub->only;
+    static const struct timeval now = {0, 0};
+
+    assert_non_null(query);
+    assert_true(type == DNS_TYPE_A || type == DNS_TYPE_AAAA);
+    assert_int_equal(strncmp(name, "mta-sts.", 8), 0);
+    if (host == NULL)
+        host = host_find(name + 8);
+    if (stub->everyone != NULL)
+        query->data = type == DNS_TYPE_A ? stub->everyone : ABSENT;
+    else if (host != NULL)
+        query->data = type == DNS_TYPE_A ? host->a : host->aaaa;
+    else
+        query->data = type == DNS_TYPE_A ? NGINX : ABSENT;
+    query->stub = stub;
+    query->type = type;
+    query->done = done;
+    query->arg = arg;
+    query->event = evtimer_new(stub->base, on_stub_answer, query);
+    if (strcmp(query->data, MUTE) != 0)
+        event_add(query->event, &now);
+    stub->outstanding++;
+    stub->asked++;
+    return query;
+}
+
+static void stub_cancel(void *ctx, struct world_query *query)
+{
+    struct dns_stub *stub = ctx;
+
+    stub->outstanding--;
+    event_free(query->event);
+    free(query);
+}
+
+/* ---- the fetcher under test ---- */
+
+struct fixture {
+    struct event_base *base;
+    struct dns_stub stub;
+    struct sts_fetcher *fetcher;
+    char ca_file[200];
+    char other_ca_file[200];
+    struct sts_fetch_config config;
+};
+
+/* One fetch and its result. */
+struct outcome {
+    struct fixture *fixture;
+    struct world_fetch *fetch;
+    bool returned; /* sts_fetch_start has */
+    unsigned called;
+    enum fetch_status status;
+    char text[MAX_POLICY + 1];
+    size_t *left; /* counts down; the loop ends at 0 */
+    struct world_fetch **cancel_too;
+};
+
+static void on_done(const struct fetch_result *result, void *arg)
+{
+    struct outcome *o = arg;
+
+    assert_true(o->returned);
+    o->called++;
+    o->fetch = NULL;
+    o->status = result->status;
+    if (result->status == FETCH_OK) {
+        assert_null(result->failure);
+        assert_true(result->body_len <= MAX_POLICY);
+        memcpy(o->text, result->body, result->body_len);
+    } else {
+        assert_non_null(result->failure);
+        for (const char *c = result->failure; *c != '\0'; c++)
+            assert_true(*c >= 0x20 && *c <= 0x7e);
+        snprintf(o->text, sizeof(o->text), "%s", result->failure);
+    }
+    if (o->cancel_too != NULL && *o->cancel_too != NULL) {
+        sts_fetch_cancel(*o->cancel_too);
+        *o->cancel_too = NULL;
+    }
+    if (o->left != NULL && --*o->left == 0)
+        event_base_loopbreak(o->fixture->base);
+}
+
+static void start(struct fixture *f, struct outcome *o, const char *domain, size_t *left)
+{
+    memset(o, 0, sizeof(*o));
+    o->fixture = f;
+    o->left = left;
+    o->fetch = sts_fetch_start(f->fetcher, domain, on_done, o);
+    assert_non_null(o->fetch);
+    o->returned = true;
+}
+
+static void check(const struct host *host, const struct outcome *o)
+{
+    if (o->called != 1 || o->status != host->status || strstr(o->text, host->text) == NULL)
+        fail_msg("%s (AAAA %s, A %s): called %u, status %d, '%s'; expected %d '%s'", host->domain,
+                 host->aaaa, host->a, o->called, (int)o->status, o->text, (int)host->status,
+                 host->text);
+}
+
+static void fetch_one(struct fixture *f, const struct host *host)
+{
+    struct outcome o;
+    size_t left = 1;
+
+    f->stub.only = host;
+    start(f, &o, host->domain, &left);
+    event_base_dispatch(f->base);
+    f->stub.only = NULL;
+    check(host, &o);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    const char *dir = getenv("STS_FETCH_DIR");
+    struct sts_dns dns;
+    char err[200];
+
+    assert_non_null(f);
+    assert_non_null(dir);
+    snprintf(f->ca_file, sizeof(f->ca_file), "%s/lab/ca.pem", dir);
+    snprintf(f->other_ca_file, sizeof(f->other_ca_file), "%s/other/ca.pem", dir);
+    f->base = event_base_new();
+    f->stub.base = f->base;
+    f->config = (struct sts_fetch_config){
+        .ca_file = f->ca_file,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .timeout_ms = TIMEOUT_MS,
+        .max_policy = MAX_POLICY,
+        .port = 443,
+    };
+    dns = (struct sts_dns){.query = stub_query, .cancel = stub_cancel, .ctx = &f->stub};
+    assert_int_equal(sts_fetcher_new(f->base, &f->config, &dns, &f->fetcher, err, sizeof(err)), 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    sts_fetcher_free(f->fetcher);
+    assert_int_equal(f->stub.outstanding, 0);
+    event_base_free(f->base);
+    free(f);
+    return 0;
+}
+
+/* ---- tests ---- */
+
+/* All kinds of hosts side by side: none disturbs another. */
+static void all_hosts_at_once(void **state)
+{
+    enum { COUNT = sizeof(hosts) / sizeof(hosts[0]) };
+    struct fixture *f = *state;
+    struct outcome *o = calloc(COUNT, sizeof(*o));
+    size_t left = COUNT;
+
+    for (size_t i = 0; i < COUNT; i++)
+        start(f, &o[i], hosts[i].domain, &left);
+    event_base_dispatch(f->base);
+    for (size_t i = 0; i < COUNT; i++)
+        check(&hosts[i], &o[i]);
+    free(o);
+}
+
+static void ways_to_an_address(void **state)
+{
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        fetch_one(*state, &ways[i]);
+}
+
+/* Nothing of one fetch may serve the next: no connection, no name entry, no TLS session. */
+static void nothing_outlives_a_fetch(void **state)
+{
+    static const struct host good = {"moved.test", ABSENT, NGINX, FETCH_OK, POLICY};
+    static const struct host moved = {"moved.test", ABSENT, CLOSED, FETCH_FAILED, "Connection re"};
+    static const struct host other = {"cnonly.test", ABSENT, NGINX, FETCH_WEBPKI, "ostname mism"};
+    struct fixture *f = *state;
+
+    for (int round = 0; round < 3; round++) {
+        fetch_one(f, &good);
+        fetch_one(f, &moved);
+        fetch_one(f, &other);
+    }
+    /* the same name, now with a CA that has not signed it */
+    f->config.ca_file = f->other_ca_file;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    fetch_one(f, &(struct host){"moved.test", ABSENT, NGINX, FETCH_WEBPKI, "local issuer"});
+}
+
+static void what_is_asked(void **state)
+{
+    static const struct host echo = {
+        "echo.test", ABSENT, "10.9.0.5", FETCH_OK,
+        "GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: mta-sts.echo.test\r\n"};
+    struct fixture *f = *state;
+    struct outcome o;
+    size_t left = 1;
+
+    f->stub.only = &echo;
+    start(f, &o, echo.domain, &left);
+    event_base_dispatch(f->base);
+    check(&echo, &o);
+    assert_non_null(strstr(o.text, "\r\nUser-Agent: requiretls-milter/"));
+    assert_null(strcasestr(o.text, "Accept-Encoding"));
+    assert_null(strcasestr(o.text, "Authorization"));
+    assert_null(strcasestr(o.text, "Cookie"));
+}
+
+static void another_port(void **state)
+{
+    struct fixture *f = *state;
+
+    f->config.port = 8443;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    fetch_one(f, host_find("good.test"));
+    fetch_one(f, host_find("cnonly.test"));
+}
+
+static void reconfigure(void **state)
+{
+    struct fixture *f = *state;
+    const struct host good = {"good.test", ABSENT, NGINX, FETCH_OK, POLICY};
+    char err[300];
+
+    f->config.ca_file = "/no/such/file.pem";
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), -EINVAL);
+    assert_string_equal(err, "/no/such/file.pem: cannot load CA certificates");
+    fetch_one(f, &good);
+    f->config.ca_file = NULL;
+    f->config.ca_path = "/no/such/directory";
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), -EINVAL);
+    assert_string_equal(err, "/no/such/directory: not a directory of CA certificates");
+    fetch_one(f, &good);
+    /* the system's CAs have not signed it */
+    f->config.ca_path = NULL;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), 0);
+    fetch_one(f, &(struct host){"good.test", ABSENT, NGINX, FETCH_WEBPKI, "local issuer"});
+    f->config.ca_file = f->ca_file;
+    f->config.max_policy = 10;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), 0);
+    fetch_one(f, &(struct host){"good.test", ABSENT, NGINX, FETCH_REFUSED, "larger than 10 oct"});
+}
+
+struct sampler {
+    struct fixture *fixture;
+    struct event *event;
+    size_t most;
+};
+
+static void on_sample(evutil_socket_t fd, short what, void *arg)
+{
+    struct sampler *s = arg;
+
+    (void)fd;
+    (void)what;
+    if (s->fixture->stub.outstanding > s->most)
+        s->most = s->fixture->stub.outstanding;
+}
+
+/* 300 at once, more than may be at work: all answered, never more than allowed in progress. */
+static void many(struct fixture *f, unsigned max_parallel)
+{
+    enum { COUNT = 300 };
+    static const struct timeval often = {.tv_usec = 500};
+    struct sampler sampler = {.fixture = f};
+    struct outcome *o = calloc(COUNT, sizeof(*o));
+    size_t left = COUNT;
+
+    f->config.max_parallel = max_parallel;
+    f->config.timeout_ms = 20000;
+    f->config.connect_timeout_ms = 20000;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    f->stub.everyone = "10.9.0.16";
+    sampler.event = event_new(f->base, -1, EV_PERSIST, on_sample, &sampler);
+    event_add(sampler.event, &often);
+    for (int i = 0; i < COUNT; i++) {
+        char domain[32];
+
+        snprintf(domain, sizeof(domain), "many%d.test", i);
+        start(f, &o[i], domain, &left);
+    }
+    event_base_dispatch(f->base);
+    event_free(sampler.event);
+    for (int i = 0; i < COUNT; i++)
+        if (o[i].called != 1 || o[i].status != FETCH_OK || strcmp(o[i].text, POLICY) != 0)
+            fail_msg("many%d: called %u, status %d, '%s'", i, o[i].called, (int)o[i].status,
+                     o[i].text);
+    assert_true(sampler.most <= 2 * (max_parallel != 0 ? max_parallel : 200));
+    free(o);
+}
+
+static void three_hundred_at_once(void **state)
+{
+    many(*state, 0);
+}
+
+static void three_hundred_few_at_a_time(void **state)
+{
+    many(*state, 40);
+}
+
+/* A fetch that waits in line because hosts hang is begun when they have timed out. */
+static void waits_in_line(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome hanging[2], good;
+    size_t left = 3;
+
+    f->config.max_parallel = 2;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    start(f, &hanging[0], "hang.test", &left);
+    start(f, &hanging[1], "drip.test", &left);
+    start(f, &good, "good.test", &left);
+    event_base_dispatch(f->base);
+    assert_int_equal(hanging[0].status, FETCH_FAILED);
+    assert_int_equal(hanging[1].status, FETCH_FAILED);
+    check(host_find("good.test"), &good);
+}
+
+static void run_for(struct fixture *f, int ms)
+{
+    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    event_base_loopexit(f->base, &tv);
+    event_base_dispatch(f->base);
+}
+
+/* Whenever a fetch is cancelled, there is no callback and nothing left of it. */
+static void cancel_at_any_time(void **state)
+{
+    static const char *const domains[] = {
+        "good.test", "drip.test", "hang.test", "mute.test", "selfsigned.test", "endless.test", ""};
+    struct fixture *f = *state;
+
+    for (size_t d = 0; d < sizeof(domains) / sizeof(domains[0]); d++) {
+        for (int ms = -1; ms < 40; ms += ms < 8 ? 1 : 4) {
+            struct outcome o;
+
+            start(f, &o, domains[d], NULL);
+            if (ms >= 0)
+                run_for(f, ms);
+            if (o.called == 0) {
+                sts_fetch_cancel(o.fetch);
+                run_for(f, 1);
+                assert_int_equal(o.called, 0);
+            }
+        }
+    }
+    fetch_one(f, host_find("good.test"));
+}
+
+static void cancel_in_line(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome first, second, third;
+    size_t left = 2;
+
+    f->config.max_parallel = 1;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    start(f, &first, "late.test", &left);
+    start(f, &second, "good.test", NULL);
+    start(f, &third, "good.test", &left);
+    run_for(f, 50);
+    sts_fetch_cancel(second.fetch);
+    event_base_dispatch(f->base);
+    assert_int_equal(second.called, 0);
+    check(host_find("late.test"), &first);
+    check(host_find("good.test"), &third);
+}
+
+static void cancel_inside_a_callback(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome first, second;
+    size_t left = 1;
+
+    start(f, &first, "good.test", &left);
+    start(f, &second, "late.test", NULL);
+    first.cancel_too = &second.fetch;
+    event_base_dispatch(f->base);
+    run_for(f, 500);
+    assert_int_equal(first.called, 1);
+    assert_int_equal(second.called, 0);
+}
+
+static void free_while_at_work(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome o[6];
+
+    f->config.max_parallel = 4;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    f->stub.only = &(const struct host){"x", MUTE, MUTE, FETCH_OK, ""};
+    start(f, &o[0], "looking-up.test", NULL);
+    run_for(f, 10);
+    f->stub.only = NULL;
+    start(f, &o[1], "hang.test", NULL);
+    start(f, &o[2], "drip.test", NULL);
+    start(f, &o[3], "mute.test", NULL);
+    start(f, &o[4], "good.test", NULL);
+    start(f, &o[5], "good.test", NULL);
+    run_for(f, 100);
+    sts_fetcher_free(f->fetcher);
+    f->fetcher = NULL;
+    run_for(f, 10);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(o[i].called, 0);
+}
+
+#define fetch_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fetch_test(all_hosts_at_once),
+        fetch_test(ways_to_an_address),
+        fetch_test(nothing_outlives_a_fetch),
+        fetch_test(what_is_asked),
+        fetch_test(another_port),
+        fetch_test(reconfigure),
+        fetch_test(three_hundred_at_once),
+        fetch_test(three_hundred_few_at_a_time),
+        fetch_test(waits_in_line),
+        fetch_test(cancel_at_any_time),
+        fetch_test(cancel_in_line),
+        fetch_test(cancel_inside_a_callback),
+        fetch_test(free_while_at_work),
+    };
+
+    return cmocka_run_group_tests_name("sts_fetch", tests, NULL, NULL);
+}

@@ -1,0 +1,123 @@
+/*
+ * Socketmap requests as Postfix (socketmap_table(5)) and sendmail (socket map) send them: a map
+ * name, one blank, a key. Keys of Postfix are next-hops and, for plain domains, their parents with
+ * a dot before them; keys of sendmail are domains (FEATURE(`sts')) or tagged addresses (access_db).
+ */
+#include "socketmap_request.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* Service names that administrators write behind a next-hop. */
+static const struct {
+    const char *name;
+    const char *port;
+} services[] = {
+    {"smtp", "25"},
+    {"submission", "587"},
+    {"submissions", "465"},
+    {"smtps", "465"},
+};
+
+static int parse_nexthop(const char *key, struct nexthop *out)
+{
+    char text[SOCKETMAP_REQUEST_MAX + 1];
+    if (nexthop_parse(key, out) == 0)
+        return 0;
+    const char *colon = strrchr(key, ':');
+    if (!colon)
+        return -1;
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+        if (strcasecmp(colon + 1, services[i].name) != 0)
+            continue;
+        size_t len = (size_t)(colon - key) + 1;
+        memcpy(text, key, len);
+        strcpy(text + len, services[i].port);
+        return nexthop_parse(text, out);
+    }
+    return -1;
+}
+
+/* Whether the domain ends with .<tag>; cuts it off if so. */
+static bool cut_tag(char *domain, const char *tag)
+{
+    size_t len = strlen(domain), tag_len = tag ? strlen(tag) : 0;
+    if (tag_len == 0 || len <= tag_len + 1 || domain[len - tag_len - 1] != '.' ||
+        strcasecmp(domain + len - tag_len, tag) != 0)
+        return false;
+    domain[len - tag_len - 1] = '\0';
+    return true;
+}
+
+/*
+ * sendmail asks the access map for many things; only the requirement for a recipient, by its whole
+ * address, is ours. It asks for parent domains as well when that is not found: they must not be
+ * answered, since subdomains inherit nothing.
+ */
+static char *access_domain(char *key)
+{
+    static const char prefix[] = "TLS_Rcpt:";
+    size_t prefix_len = sizeof(prefix) - 1;
+    if (strncasecmp(key, prefix, prefix_len) != 0)
+        return NULL;
+    char *at = strrchr(key + prefix_len, '@');
+    return at && at > key + prefix_len && at[1] ? at + 1 : NULL;
+}
+
+static void parse_key(char *key, bool sendmail, const char *tag, struct socketmap_request *out)
+{
+    if (out->map == ANSWER_ACCESS) {
+        key = access_domain(key);
+        if (!key) {
+            out->command = SOCKETMAP_NOTHING;
+            return;
+        }
+    }
+    if (key[0] == '.') {
+        out->command = SOCKETMAP_NOTHING;
+        return;
+    }
+    if (sendmail && cut_tag(key, tag))
+        out->map = out->map == ANSWER_ACCESS ? ANSWER_ACCESS_ENFORCE : ANSWER_ENFORCE;
+    if (parse_nexthop(key, &out->nexthop) < 0)
+        out->command = SOCKETMAP_NO_KEY;
+}
+
+static enum socketmap_command command_of(const char *name, size_t len, enum answer_map *map)
+{
+    static const struct {
+        const char *name;
+        enum socketmap_command command;
+    } commands[] = {{"JSON", SOCKETMAP_JSON}, {"PURGE", SOCKETMAP_PURGE}, {"DUMP", SOCKETMAP_DUMP}};
+    if (answer_map_parse(name, len, map) == 0)
+        return SOCKETMAP_ANSWER;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strlen(commands[i].name) == len && strncasecmp(commands[i].name, name, len) == 0)
+            return commands[i].command;
+    }
+    return SOCKETMAP_UNKNOWN;
+}
+
+void socketmap_request_parse(const char *data, size_t len, const char *tag,
+                             struct socketmap_request *out)
+{
+    char key[SOCKETMAP_REQUEST_MAX + 1];
+    const char *blank = memchr(data, ' ', len);
+    size_t name_len = blank ? (size_t)(blank - data) : len;
+    size_t key_len = blank ? len - name_len - 1 : 0;
+    *out = (struct socketmap_request){.map = ANSWER_QUERY};
+    out->command = command_of(data, name_len, &out->map);
+    if (out->command == SOCKETMAP_UNKNOWN || out->command == SOCKETMAP_DUMP)
+        return;
+    bool sendmail =
+        out->command == SOCKETMAP_ANSWER &&
+        (out->map == ANSWER_ACCESS || (name_len == 3 && strncasecmp(data, "sts", 3) == 0));
+    if (key_len > SOCKETMAP_REQUEST_MAX || memchr(data, '\0', len)) {
+        out->command = SOCKETMAP_NO_KEY;
+        return;
+    }
+    if (key_len > 0)
+        memcpy(key, blank + 1, key_len);
+    key[key_len] = '\0';
+    parse_key(key, sendmail, tag, out);
+}

@@ -23,6 +23,14 @@ static void add(struct text *text, const char *key, const char *value)
     text_addf(text, ", %s=%s", key, log_quote(value, quoted, sizeof(quoted)));
 }
 
+/* An address, in brackets, which begins the line. */
+static void add_address(struct text *text, const char *key, const char *address)
+{
+    char quoted[FIELD_MAX];
+
+    text_addf(text, "%s=<%s>", key, log_quote(address, quoted, sizeof(quoted)));
+}
+
 /* The reason is the one field with blanks in it, and so in quotes. */
 static void add_reason(struct text *text, const char *reason)
 {
@@ -43,10 +51,14 @@ const char *logline_text(const struct logline *line, char *out, size_t out_len)
     struct text text;
 
     text_init(&text, out, out_len);
-    text_addf(&text, "%s: to=<",
+    text_addf(&text, "%s: ",
               line->queue_id != NULL ? log_quote(line->queue_id, quoted, sizeof(quoted))
                                      : "NOQUEUE");
-    text_addf(&text, "%s>", log_quote(line->to, quoted, sizeof(quoted)));
+    if (line->to != NULL)
+        add_address(&text, "to", line->to);
+    else
+        add_address(&text, "from", line->from);
+    add(&text, "client", line->client);
     add(&text, "nexthop", line->nexthop);
     add(&text, "request", line->request);
     add(&text, "level", line->level);
@@ -55,8 +67,10 @@ const char *logline_text(const struct logline *line, char *out, size_t out_len)
     add(&text, "verdict", line->verdict);
     add(&text, "action", line->action);
     add(&text, "route", line->route);
-    text_addf(&text, ", wait=%lld.%03d", (long long)(line->wait_us / 1000000),
-              (int)(line->wait_us % 1000000 / 1000));
+    add(&text, "fallback", line->fallback);
+    if (line->wait_us >= 0)
+        text_addf(&text, ", wait=%lld.%03d", (long long)(line->wait_us / 1000000),
+                  (int)(line->wait_us % 1000000 / 1000));
     add_reason(&text, line->reason);
     return out;
 }
@@ -80,6 +94,7 @@ char *logline_json(const struct logline *line)
     json_object_begin(&json);
     add_json(&json, "queue_id", line->queue_id != NULL ? line->queue_id : "NOQUEUE");
     add_json(&json, "from", line->from);
+    add_json(&json, "client", line->client);
     add_json(&json, "to", line->to);
     add_json(&json, "nexthop", line->nexthop);
     add_json(&json, "request", line->request);
@@ -90,8 +105,11 @@ char *logline_json(const struct logline *line)
     add_json(&json, "verdict", line->verdict);
     add_json(&json, "action", line->action);
     add_json(&json, "route", line->route);
-    json_key(&json, "wait_ms");
-    json_int(&json, line->wait_us / 1000);
+    add_json(&json, "fallback", line->fallback);
+    if (line->wait_us >= 0) {
+        json_key(&json, "wait_ms");
+        json_int(&json, line->wait_us / 1000);
+    }
     add_json(&json, "reason", line->reason);
     json_object_end(&json);
     if (json_finish(&json, &text, &len) == 0)

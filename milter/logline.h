@@ -11,8 +11,9 @@
 /* All strings are borrowed; NULL leaves the key out, but for queue_id. */
 struct logline {
     const char *queue_id; /* NULL: NOQUEUE */
-    const char *from;     /* only in JSON */
-    const char *to;       /* without brackets */
+    const char *from;     /* without brackets; in text only where `to` is NULL */
+    const char *client;   /* address; where a message was refused at MAIL */
+    const char *to;       /* without brackets; NULL for a message refused at MAIL */
     const char *nexthop;
     const char *request;
     const char *level;
@@ -21,9 +22,10 @@ struct logline {
     const char *verdict;
     const char *action;
     const char *route;
+    const char *fallback; /* the level that the message fell back to */
     const char *reason;
     const char *rule; /* where the level came from; only in JSON */
-    int64_t wait_us;  /* waited for the findings */
+    int64_t wait_us;  /* waited for the findings; negative leaves it out */
 };
 
 enum { LOGLINE_MAX = 1900 };

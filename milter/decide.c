@@ -1,0 +1,436 @@
+/*
+ * Decides for one recipient. What the findings mean is verdict.c's (policy/); here the
+ * administrator's settings turn the verdict into an action, a status code and a sentence.
+ *
+ * RFC 8689 section 4.2.1 (5.7.10, and a null reverse-path is never held to the request), section
+ * 4.2.2 (TLS-Required: No); RFC 7505 (5.1.10); RFC 3463.
+ */
+#include "decide.h"
+
+#include "tls_policy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct decide_asked decide_request(const struct request_mail *mail,
+                                   const struct request_header *header, bool believed,
+                                   enum rules_request rule)
+{
+    struct decide_asked asked = {DECIDE_REQUEST_NONE, DECIDE_ASKED_BY_SENDER};
+
+    if (rule == RULES_REQUEST_IGNORE)
+        return asked;
+    if (mail->parameter || mail->marker || (believed && header->require_esmtp)) {
+        asked.request = DECIDE_REQUEST_REQUIRE;
+    } else if (rule == RULES_REQUEST_REQUIRE) {
+        asked.request = DECIDE_REQUEST_REQUIRE;
+        asked.asker = DECIDE_ASKED_BY_RULE;
+    } else if (request_header_optional(header)) {
+        asked.request = DECIDE_REQUEST_OPTIONAL;
+    } else if (rule == RULES_REQUEST_OPTIONAL) {
+        asked.request = DECIDE_REQUEST_OPTIONAL;
+        asked.asker = DECIDE_ASKED_BY_RULE;
+    }
+    return asked;
+}
+
+static bool is_skip(const char *policy)
+{
+    return policy != NULL && tls_policy_kind(policy) == TLS_POLICY_SKIP;
+}
+
+/* Levels below enforce ask for nothing that must be found out first. */
+bool decide_needs_findings(const struct decide_input *in)
+{
+    const struct rules_settings *s = in->settings;
+
+    return !in->null_sender && !s->not_applicable && s->tls_policy == NULL && in->nexthop != NULL &&
+           s->level == VERDICT_LEVEL_ENFORCE && in->nexthop->kind != NEXTHOP_LITERAL;
+}
+
+void decide_terms(const struct decide_input *in, struct verdict_terms *out)
+{
+    *out = *in->terms;
+    out->level = in->settings->level;
+    out->can = in->settings->route->can;
+}
+
+/* Without findings: what is certain from the level and the next-hop alone. */
+static void derive_without(const struct decide_input *in, struct verdict *out)
+{
+    *out = (struct verdict){.value = VERDICT_UNDECIDED, .reason = VERDICT_REASON_DNS_FAILED};
+    switch (in->settings->level) {
+    case VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS:
+    case VERDICT_LEVEL_OPPORTUNISTIC:
+    case VERDICT_LEVEL_DISABLE:
+        out->value = VERDICT_SATISFIED;
+        out->reason = VERDICT_REASON_NONE;
+        out->basis = VERDICT_BASIS_LEVEL;
+        break;
+    case VERDICT_LEVEL_ENFORCE:
+    default:
+        if (in->nexthop != NULL && in->nexthop->kind == NEXTHOP_LITERAL) {
+            out->value = VERDICT_UNSATISFIED;
+            out->reason = VERDICT_REASON_LITERAL;
+        }
+        break;
+    }
+}
+
+/* A clause for what verdict_explain has no findings to speak of. */
+static void explain_without(const struct decide_input *in, const struct verdict *verdict, char *out,
+                            size_t out_len)
+{
+    const char *name = in->nexthop != NULL ? in->nexthop->text : "the recipient's domain";
+
+    if (verdict->reason == VERDICT_REASON_LITERAL) {
+        snprintf(out, out_len, "%s is an address and can publish neither DANE nor MTA-STS", name);
+        return;
+    }
+    switch (in->missing) {
+    case DECIDE_MISSING_TIME:
+        snprintf(out, out_len, "the lookups for %s are not finished", name);
+        return;
+    case DECIDE_MISSING_BUSY:
+        snprintf(out, out_len, "too many messages are waiting for lookups, of %s or others", name);
+        return;
+    case DECIDE_MISSING_STOP:
+        snprintf(out, out_len, "this service is being restarted");
+        return;
+    case DECIDE_MISSING_ENGINE:
+    default:
+        snprintf(out, out_len, "%s cannot be looked up at present", name);
+        return;
+    }
+}
+
+static void derive(const struct decide_input *in, struct verdict *verdict, struct decision *out)
+{
+    struct verdict_terms terms;
+
+    decide_terms(in, &terms);
+    if (in->findings != NULL)
+        verdict_derive(in->findings, &terms, verdict);
+    else
+        derive_without(in, verdict);
+    if (verdict->value == VERDICT_PENDING) { /* the caller stopped waiting */
+        verdict->value = VERDICT_UNDECIDED;
+        verdict->reason = VERDICT_REASON_DNS_FAILED;
+        explain_without(in, verdict, out->reason, sizeof(out->reason));
+    } else if (verdict->value == VERDICT_SATISFIED) {
+        out->reason[0] = '\0';
+    } else if (in->findings != NULL) {
+        verdict_explain(in->findings, verdict, out->reason, sizeof(out->reason));
+    } else {
+        explain_without(in, verdict, out->reason, sizeof(out->reason));
+    }
+}
+
+/* An administrator's policy stands in the place of the findings. */
+static void derive_policy(const struct decide_input *in, struct verdict *verdict,
+                          struct decision *out)
+{
+    const char *policy = in->settings->tls_policy;
+    char word[24];
+    bool strict = in->settings->level == VERDICT_LEVEL_ENFORCE;
+
+    *verdict = (struct verdict){.value = VERDICT_SATISFIED, .basis = VERDICT_BASIS_LEVEL};
+    snprintf(word, sizeof(word), "%.*s", (int)strcspn(policy, " \t"), policy);
+    out->findings = "policy";
+    if (is_skip(policy))
+        return;
+    if (tls_policy_kind(policy) == TLS_POLICY_AUTHENTICATES) {
+        snprintf(out->expect, sizeof(out->expect), "%s/requiretls", word);
+        return;
+    }
+    if (strict) {
+        verdict->value = VERDICT_UNSATISFIED;
+        snprintf(out->reason, sizeof(out->reason),
+                 "this host's own policy for %s (%s) does not authenticate its servers",
+                 in->nexthop != NULL ? in->nexthop->text : "it", word);
+    }
+}
+
+static size_t hosts_in(const struct findings *f, uint32_t mask)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < f->host_count && i < FINDINGS_MAX_HOSTS; i++)
+        count += mask >> i & 1;
+    return count;
+}
+
+/* The TLS level that the MTA will use where the findings are as the verdict says, as it names it in
+ * the delivery status; then what becomes of REQUIRETLS. */
+static void expect(const struct decide_input *in, const struct verdict *verdict,
+                   struct decision *out)
+{
+    const char *tls = "may", *requiretls = "requiretls:nocertmatch";
+
+    if (out->expect[0] != '\0' || verdict->value != VERDICT_SATISFIED)
+        return;
+    switch (verdict->basis) {
+    case VERDICT_BASIS_DANE:
+        tls = in->findings != NULL &&
+                      hosts_in(in->findings, verdict->hosts) == in->findings->host_count
+                  ? "dane-only"
+                  : "dane";
+        requiretls = "requiretls";
+        break;
+    case VERDICT_BASIS_STS:
+    case VERDICT_BASIS_WEB_PKI:
+        tls = "secure";
+        requiretls = "requiretls";
+        break;
+    case VERDICT_BASIS_LEVEL:
+        if (out->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS)
+            tls = "encrypt";
+        if (out->level == VERDICT_LEVEL_DISABLE || is_skip(in->settings->tls_policy))
+            requiretls = NULL;
+        break;
+    case VERDICT_BASIS_NONE:
+    default:
+        return;
+    }
+    snprintf(out->expect, sizeof(out->expect), "%s%s%s", tls, requiretls != NULL ? "/" : "",
+             requiretls != NULL ? requiretls : "");
+}
+
+/* Whether the message may go on at the lower level that `fallback` names. */
+static bool fall_back(const struct decide_input *in, struct verdict *verdict, struct decision *out)
+{
+    struct rules_settings lower = *in->settings;
+    struct decide_input lower_in = *in;
+    struct decision unused = {.reason = ""};
+    struct verdict at_lower;
+
+    switch (in->settings->fallback) {
+    case RULES_FALLBACK_ENCRYPT:
+        lower.level = VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS;
+        break;
+    case RULES_FALLBACK_MAY:
+        lower.level = VERDICT_LEVEL_OPPORTUNISTIC;
+        break;
+    case RULES_FALLBACK_NONE:
+    default:
+        return false;
+    }
+    if ((in->settings->route->can & VERDICT_CAN_FALLBACK) == 0 ||
+        in->settings->level != VERDICT_LEVEL_ENFORCE || in->nexthop == NULL)
+        return false;
+    lower_in.settings = &lower;
+    derive(&lower_in, &at_lower, &unused);
+    if (at_lower.value != VERDICT_SATISFIED || verdict->reason == VERDICT_REASON_NULL_MX)
+        return false;
+    *verdict = at_lower;
+    out->level = lower.level;
+    out->fell_back = true;
+    return true;
+}
+
+/* Codes of a definite no. */
+static void refuse(enum rules_action setting, const struct verdict *verdict, struct decision *out)
+{
+    bool null_mx = verdict->reason == VERDICT_REASON_NULL_MX;
+
+    switch (setting) {
+    case RULES_ACTION_REJECT:
+        out->action = DECIDE_REJECT;
+        out->code = null_mx ? 556 : 550;
+        out->status = null_mx ? "5.1.10" : "5.7.10";
+        return;
+    case RULES_ACTION_QUARANTINE:
+        out->action = DECIDE_QUARANTINE;
+        return;
+    case RULES_ACTION_LOG:
+        out->action = DECIDE_LOG;
+        return;
+    case RULES_ACTION_TEMPFAIL:
+    default:
+        out->action = DECIDE_TEMPFAIL;
+        out->code = 451;
+        out->status = null_mx ? "4.1.10" : "4.7.10";
+        return;
+    }
+}
+
+static void defer(const struct decide_input *in, struct decision *out)
+{
+    bool ours = in->findings == NULL &&
+                (in->missing == DECIDE_MISSING_BUSY || in->missing == DECIDE_MISSING_STOP);
+
+    /* Only what could not be found out may pass by on_undecided = log; that this host is busy or
+     * stopping is no finding. */
+    if (in->settings->on_undecided == RULES_ACTION_LOG && !ours) {
+        out->action = DECIDE_LOG;
+        return;
+    }
+    out->action = DECIDE_TEMPFAIL;
+    out->code = 451;
+    out->status = ours ? "4.3.2" : "4.4.3";
+}
+
+static void not_applicable(struct decision *out, const char *why)
+{
+    out->verdict = VERDICT_NOT_APPLICABLE;
+    out->action = DECIDE_ACCEPT;
+    out->route = NULL;
+    snprintf(out->reason, sizeof(out->reason), "%s", why);
+}
+
+static void begin(const struct decide_input *in, struct decision *out)
+{
+    *out = (struct decision){
+        .action = DECIDE_TEMPFAIL,
+        .verdict = VERDICT_UNDECIDED,
+        .level = in->settings->level,
+        .route = in->settings->route,
+        .findings = "-",
+    };
+    if (in->findings != NULL && findings_complete(in->findings))
+        out->findings = findings_summary_name(in->findings->summary);
+}
+
+/* A recipient without a next-hop cannot be delivered anywhere else either. */
+static void no_nexthop(const struct decide_input *in, struct decision *out)
+{
+    struct verdict verdict = {.value = VERDICT_UNSATISFIED, .reason = VERDICT_REASON_NO_DOMAIN};
+
+    out->verdict = VERDICT_UNSATISFIED;
+    out->reason_code = verdict.reason;
+    snprintf(out->reason, sizeof(out->reason), "the address has no valid domain name");
+    refuse(in->settings->on_unsatisfied, &verdict, out);
+    if (out->action == DECIDE_REJECT)
+        out->status = "5.1.2";
+}
+
+/* While STS has not been looked up but DANE has settled the matter, the summary is not there yet.
+ */
+static const char *basis_name(const struct verdict *verdict)
+{
+    switch (verdict->basis) {
+    case VERDICT_BASIS_DANE:
+        return "dane";
+    case VERDICT_BASIS_STS:
+        return "sts-enforce";
+    case VERDICT_BASIS_WEB_PKI:
+        return "pki";
+    case VERDICT_BASIS_NONE:
+    case VERDICT_BASIS_LEVEL:
+    default:
+        return "-";
+    }
+}
+
+void decide_require(const struct decide_input *in, struct decision *out)
+{
+    struct verdict verdict;
+
+    begin(in, out);
+    if (in->settings->not_applicable) {
+        not_applicable(out, "local delivery");
+        return;
+    }
+    if (in->null_sender) {
+        not_applicable(out, "the reverse-path is empty");
+        return;
+    }
+    if (in->nexthop == NULL && in->settings->tls_policy == NULL) {
+        no_nexthop(in, out);
+        return;
+    }
+    if (in->settings->tls_policy != NULL)
+        derive_policy(in, &verdict, out);
+    else
+        derive(in, &verdict, out);
+    out->verdict = verdict.value;
+    out->reason_code = verdict.reason;
+    if (in->findings != NULL && !findings_complete(in->findings))
+        out->findings = basis_name(&verdict);
+    switch (verdict.value) {
+    case VERDICT_SATISFIED:
+        out->action = DECIDE_ACCEPT;
+        break;
+    case VERDICT_NOT_APPLICABLE:
+        out->action = DECIDE_ACCEPT;
+        out->route = NULL;
+        break;
+    case VERDICT_UNSATISFIED:
+        if (fall_back(in, &verdict, out))
+            out->action = DECIDE_ACCEPT;
+        else
+            refuse(in->settings->on_unsatisfied, &verdict, out);
+        break;
+    case VERDICT_UNDECIDED:
+    case VERDICT_PENDING:
+    default:
+        defer(in, out);
+        break;
+    }
+    expect(in, &verdict, out);
+}
+
+void decide_optional(const struct decide_input *in, struct decision *out)
+{
+    begin(in, out);
+    if (in->settings->not_applicable) {
+        not_applicable(out, "local delivery");
+        return;
+    }
+    out->verdict = VERDICT_NOT_APPLICABLE;
+    out->action = DECIDE_ACCEPT;
+    out->route = in->settings->optional_route;
+    snprintf(out->expect, sizeof(out->expect), "may");
+}
+
+void decide_reply(const struct decision *decision, const char *address, enum decide_asker asker,
+                  struct reply *out)
+{
+    const char *who = asker == DECIDE_ASKED_BY_SENDER ? "Sender requested REQUIRETLS, but "
+                                                      : "This message requires TLS, but ";
+    bool null_mx = decision->reason_code == VERDICT_REASON_NULL_MX;
+    char shown[130];
+
+    /* The address is the client's own: cut first, so that the reason always fits. */
+    reply_clean(address, shown, sizeof(shown));
+    reply_set(out, decision->code, decision->status, "<%s>: %s%s%s", shown, null_mx ? "" : who,
+              decision->reason,
+              decision->action == DECIDE_TEMPFAIL && decision->code != 0 ? "; try again later"
+                                                                         : "");
+}
+
+bool decide_is_refusal(const struct decision *decision)
+{
+    switch (decision->action) {
+    case DECIDE_ACCEPT:
+    case DECIDE_QUARANTINE:
+    case DECIDE_LOG:
+        return false;
+    case DECIDE_REJECT:
+    case DECIDE_TEMPFAIL:
+    default:
+        return true;
+    }
+}
+
+const char *decide_action_name(enum decide_action action)
+{
+    static const char *const names[] = {
+        [DECIDE_ACCEPT] = "accept",     [DECIDE_REJECT] = "reject",
+        [DECIDE_TEMPFAIL] = "tempfail", [DECIDE_QUARANTINE] = "quarantine",
+        [DECIDE_LOG] = "log",
+    };
+
+    return (size_t)action < sizeof(names) / sizeof(names[0]) ? names[action] : "tempfail";
+}
+
+const char *decide_request_name(enum decide_request request)
+{
+    static const char *const names[] = {
+        [DECIDE_REQUEST_NONE] = "none",
+        [DECIDE_REQUEST_OPTIONAL] = "optional",
+        [DECIDE_REQUEST_REQUIRE] = "require",
+    };
+
+    return (size_t)request < sizeof(names) / sizeof(names[0]) ? names[request] : "unknown";
+}

@@ -1,0 +1,565 @@
+/*
+ * The life of one message. What is asked for becomes known bit by bit: at MAIL by parameter and
+ * rules, at the end of the header by header fields; each recipient is settled as soon as it can be,
+ * at the latest at end-of-message. RFC 8689 sections 2, 4.1, 4.2 and 5.
+ */
+#include "message.h"
+
+#include "log.h"
+#include "logline.h"
+#include "modify.h"
+#include "recipient.h"
+
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What one message may make us keep. A client that sends more is told to split it (RFC 5321 section
+ * 4.5.3.1.10) or, for header fields that rules look at, to try again. */
+enum { RECIPIENTS_MAX = 10000, HEADERS_MAX = 500, HEADER_OCTETS_MAX = 256 * 1024 };
+
+struct message {
+    struct runtime *runtime;
+    struct config *config; /* our reference */
+    struct message_client client;
+    struct envelope_address sender;
+    char *sender_arg; /* as the MTA gave it */
+    char *login;      /* NULL: not authenticated */
+    char *envid;      /* NULL: none */
+    bool tls;
+    bool trusted;
+
+    struct request_mail mail;
+    struct request_header header;
+    struct rules_facts facts;
+    bool may_be_asked; /* some recipient may require or waive TLS before the header is seen */
+
+    struct rules_header *headers; /* copies, for rules that look at them */
+    size_t header_count;
+    size_t header_octets;
+    bool headers_wanted;
+    bool headers_lost;      /* too many: what rules would have said is not known */
+    unsigned route_headers; /* forged ones */
+
+    struct recipient *recipients;
+    size_t recipient_count;
+    size_t recipient_cap;
+    int64_t rcpt_waited_ms; /* of rcpt_wait, by all recipients together */
+};
+
+/* --- MAIL ------------------------------------------------------------------------------------ */
+
+static void write_line(int priority, const struct logline *line)
+{
+    char text[LOGLINE_MAX];
+    char *json = log_is_json() ? logline_json(line) : NULL;
+
+    logline_text(line, text, sizeof(text));
+    log_line(priority, text, json != NULL ? json : text);
+    free(json);
+}
+
+static void log_refused_mail(const struct message *m, const struct reply *reply,
+                             const char *queue_id)
+{
+    char address[NI_MAXHOST] = "local";
+    struct logline line = {
+        .queue_id = queue_id,
+        .from = m->sender.text,
+        .client = address,
+        .request = m->mail.parameter || m->mail.marker ? "require" : NULL,
+        .action = reply->code >= 500 ? "reject" : "tempfail",
+        .wait_us = -1,
+        .reason = reply->text,
+    };
+    const struct sockaddr *sa = m->client.address;
+
+    if (sa != NULL) {
+        socklen_t len =
+            sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+
+        if (getnameinfo(sa, len, address, sizeof(address), NULL, 0, NI_NUMERICHOST) != 0)
+            strcpy(address, "unknown");
+    }
+    write_line(LOG_INFO, &line);
+}
+
+static bool is_null_sender(const struct message *m)
+{
+    return m->sender.null_path;
+}
+
+/* Facts about the message as a whole, for rules. */
+static void set_facts(struct message *m)
+{
+    m->facts = (struct rules_facts){
+        .known = RULES_FACT_CLIENT | RULES_FACT_AUTHENTICATED | RULES_FACT_TLS | RULES_FACT_SENDER |
+                 RULES_FACT_DAEMON,
+        .client_address = m->client.address,
+        .client_name = m->client.name,
+        .authenticated = m->login,
+        .tls = m->tls,
+        .sender = m->sender.text,
+        .daemon = m->client.daemon,
+    };
+}
+
+/* What MAIL alone makes wrong. Returns whether the message may go on. */
+static bool check_mail(struct message *m, struct reply *reply)
+{
+    bool undecided = false;
+    enum rules_request rule = rules_request(m->config, &m->facts, &undecided, NULL);
+    bool asks = (m->mail.parameter || m->mail.marker) && rule != RULES_REQUEST_IGNORE;
+
+    m->may_be_asked = asks || rule == RULES_REQUEST_REQUIRE || undecided;
+    if (m->mail.with_value) {
+        reply_set(reply, 501, "5.5.4", "REQUIRETLS takes no value");
+        return false;
+    }
+    if (!m->trusted && envelope_is_tagged(m->sender.domain, m->config->milter.tag)) {
+        reply_set(reply, 550, "5.1.8", "Sender address rejected: reserved domain");
+        return false;
+    }
+    /* A null reverse-path is never refused for what it asks (RFC 8689 section 5). */
+    if (asks && !m->tls && !m->trusted && !is_null_sender(m)) {
+        reply_set(reply, 530, "5.7.10", "REQUIRETLS needs an encrypted session: use STARTTLS");
+        return false;
+    }
+    return true;
+}
+
+static char *copy(const char *text, bool *ok)
+{
+    char *out;
+
+    if (text == NULL || text[0] == '\0')
+        return NULL;
+    out = strdup(text);
+    if (out == NULL)
+        *ok = false;
+    return out;
+}
+
+/* Needs m->config. */
+static bool read_mail(struct message *m, const struct message_mail *mail)
+{
+    bool ok = true;
+
+    request_read_mail(mail->params, m->config->milter.marker, &m->mail);
+    m->sender_arg = copy(mail->sender, &ok);
+    m->login = copy(mail->login, &ok);
+    m->envid = copy(m->mail.envid, &ok);
+    m->mail.envid = m->envid;
+    m->tls = mail->tls;
+    m->trusted = config_is_trusted(m->config, m->client.address);
+    /* A reverse-path that cannot be parsed is the MTA's to refuse; it is not the null one. */
+    if (envelope_parse(mail->sender, &m->sender) != 0)
+        m->sender = (struct envelope_address){.null_path = false};
+    set_facts(m);
+    return ok;
+}
+
+enum message_step message_begin(struct runtime *runtime, const struct message_client *client,
+                                const struct message_mail *mail, struct reply *reply,
+                                struct message **out)
+{
+    struct message *m;
+
+    *out = NULL;
+    if (!runtime_message_begin(runtime)) {
+        reply_set(reply, 451, "4.3.2", "This service is being restarted; try again later");
+        return MESSAGE_REFUSE;
+    }
+    m = calloc(1, sizeof(*m));
+    if (m == NULL) {
+        runtime_message_end(runtime);
+        return MESSAGE_FAIL;
+    }
+    m->runtime = runtime;
+    m->client = *client;
+    m->config = runtime_config(runtime);
+    if (!read_mail(m, mail)) {
+        message_free(m);
+        return MESSAGE_FAIL;
+    }
+    if (!check_mail(m, reply)) {
+        log_refused_mail(m, reply, mail->queue_id);
+        message_free(m);
+        return MESSAGE_REFUSE;
+    }
+    *out = m;
+    return MESSAGE_CONTINUE;
+}
+
+void message_free(struct message *m)
+{
+    struct runtime *runtime;
+
+    if (m == NULL)
+        return;
+    runtime = m->runtime;
+    for (size_t i = 0; i < m->recipient_count; i++)
+        recipient_fini(&m->recipients[i]);
+    free(m->recipients);
+    for (size_t i = 0; i < m->header_count; i++)
+        free((void *)(uintptr_t)m->headers[i].name); /* the value lives in the same memory */
+    free(m->headers);
+    free(m->sender_arg);
+    free(m->login);
+    free(m->envid);
+    config_unref(m->config);
+    free(m);
+    runtime_message_end(runtime);
+}
+
+/* --- one recipient --------------------------------------------------------------------------- */
+
+static void log_recipient(const struct message *m, const struct recipient *r, const char *queue_id,
+                          enum decide_action action, const char *reason)
+{
+    const struct recipient_outcome *o = r->outcome;
+    struct logline line = {.queue_id = queue_id,
+                           .from = m->sender.text,
+                           .to = r->address,
+                           .wait_us = r->waited_ms * 1000};
+
+    line.nexthop = o->nexthop[0] != '\0' ? o->nexthop : "-";
+    line.request = decide_request_name(r->asked.request);
+    line.level = r->asked.request == DECIDE_REQUEST_REQUIRE ? verdict_level_name(o->level) : NULL;
+    line.findings = o->decision.findings;
+    line.expect = o->decision.expect[0] != '\0' ? o->decision.expect : NULL;
+    line.verdict = verdict_value_name(o->decision.verdict);
+    line.action = decide_action_name(action);
+    line.route = o->decision.route != NULL ? o->decision.route->name : "-";
+    line.fallback = o->decision.fell_back ? verdict_level_name(o->decision.level) : NULL;
+    line.reason = reason != NULL                  ? reason
+                  : o->decision.reason[0] != '\0' ? o->decision.reason
+                                                  : NULL;
+    write_line(o->decision.fell_back ? LOG_WARNING : LOG_INFO, &line);
+}
+
+static void log_settled(const struct message *m, const struct recipient *r, const char *queue_id)
+{
+    if (r->outcome != NULL)
+        log_recipient(m, r, queue_id, r->outcome->decision.action, NULL);
+}
+
+static bool is_believed(const struct message *m)
+{
+    switch (m->config->milter.accept_header) {
+    case CONFIG_ACCEPT_ANY:
+        return true;
+    case CONFIG_ACCEPT_AUTHENTICATED:
+        return m->login != NULL || m->trusted;
+    case CONFIG_ACCEPT_TRUSTED:
+        return m->trusted;
+    case CONFIG_ACCEPT_NO:
+    default:
+        return false;
+    }
+}
+
+static int settle(struct message *m, struct recipient *r, const struct recipient_patience *patience)
+{
+    struct recipient_context context = {
+        .config = m->config,
+        .engine = runtime_engine(m->runtime),
+        .gate = runtime_gate(m->runtime),
+        .facts = &m->facts,
+        .mail = &m->mail,
+        .header = &m->header,
+        .believed = is_believed(m),
+        .null_sender = is_null_sender(m),
+    };
+
+    return r->settled ? 0 : recipient_settle(r, &context, patience);
+}
+
+/* --- RCPT ------------------------------------------------------------------------------------ */
+
+/* A place for one more, or NULL. */
+static struct recipient *next_recipient(struct message *m)
+{
+    if (m->recipient_count == m->recipient_cap) {
+        size_t cap = m->recipient_cap > 0 ? 2 * m->recipient_cap : 4;
+        struct recipient *more = realloc(m->recipients, cap * sizeof(*more));
+
+        if (more == NULL)
+            return NULL;
+        m->recipients = more;
+        m->recipient_cap = cap;
+    }
+    return &m->recipients[m->recipient_count];
+}
+
+/* Settles the new recipient as far as RCPT allows. */
+static int settle_at_rcpt(struct message *m, struct recipient *r)
+{
+    struct recipient_patience patience = {.mode = RECIPIENT_TRY};
+    int64_t before_ms = r->waited_ms;
+    int rc;
+
+    patience.deadline_ms = wait_now_ms() + m->config->milter.rcpt_wait_ms - m->rcpt_waited_ms;
+    rc = settle(m, r, &patience);
+    m->rcpt_waited_ms += r->waited_ms - before_ms;
+    return rc;
+}
+
+enum message_step message_rcpt(struct message *m, const char *arg, const char *host,
+                               const char *mailer, const char *queue_id, struct reply *reply)
+{
+    struct envelope_address address;
+    bool parsed = envelope_parse(arg, &address) == 0;
+    struct recipient *r;
+
+    if (m->recipient_count >= RECIPIENTS_MAX) {
+        reply_set(reply, 452, "4.5.3", "Too many recipients");
+        return MESSAGE_REFUSE;
+    }
+    if (parsed && !m->trusted && envelope_is_tagged(address.domain, m->config->milter.tag)) {
+        char shown[130];
+
+        reply_set(reply, 550, "5.1.2", "<%s>: Recipient address rejected: reserved domain",
+                  reply_clean(address.text, shown, sizeof(shown)));
+        return MESSAGE_REFUSE;
+    }
+    r = next_recipient(m);
+    if (r == NULL)
+        return MESSAGE_FAIL;
+    if (recipient_init(r, parsed ? &address : NULL, host, mailer) != 0)
+        return MESSAGE_FAIL;
+    if (m->may_be_asked && settle_at_rcpt(m, r) != 0) {
+        recipient_fini(r);
+        return MESSAGE_FAIL;
+    }
+    if (r->settled && recipient_is_refused(r)) {
+        decide_reply(&r->outcome->decision, r->address, r->asked.asker, reply);
+        log_settled(m, r, queue_id);
+        recipient_fini(r);
+        return MESSAGE_REFUSE;
+    }
+    m->recipient_count++;
+    return MESSAGE_CONTINUE;
+}
+
+/* --- the header ------------------------------------------------------------------------------ */
+
+/* Whether any rule looks at header fields. */
+static bool wants_headers(const struct config *config)
+{
+    for (unsigned setting = 0; setting < RULES_SETTING_COUNT; setting++) {
+        if ((rules_facts_needed(config, (enum rules_setting)setting) & RULES_FACT_HEADER) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Keeps a copy for the rules. What cannot be kept is remembered as lost, never as absent. */
+static void keep_header(struct message *m, const char *name, const char *value)
+{
+    size_t name_len = strlen(name) + 1, value_len = strlen(value) + 1;
+    char *text;
+
+    if (m->headers == NULL)
+        m->headers = calloc(HEADERS_MAX, sizeof(*m->headers));
+    if (m->headers == NULL || m->header_count == HEADERS_MAX ||
+        m->header_octets + name_len + value_len > HEADER_OCTETS_MAX ||
+        (text = malloc(name_len + value_len)) == NULL) {
+        m->headers_lost = true;
+        return;
+    }
+    memcpy(text, name, name_len);
+    memcpy(text + name_len, value, value_len);
+    m->headers[m->header_count++] = (struct rules_header){.name = text, .value = text + name_len};
+    m->header_octets += name_len + value_len;
+}
+
+void message_header(struct message *m, const char *name, const char *value)
+{
+    if (request_read_header(&m->header, name, value))
+        return;
+    if (request_is_field(name, m->config->milter.route_header))
+        m->route_headers++;
+    if (wants_headers(m->config))
+        keep_header(m, name, value);
+}
+
+static bool all_settled_without_change(const struct message *m)
+{
+    if (m->route_headers > 0)
+        return false;
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (!r->settled || r->asked.request == DECIDE_REQUEST_REQUIRE)
+            return false;
+    }
+    return true;
+}
+
+enum message_step message_eoh(struct message *m, const char *queue_id)
+{
+    struct recipient_patience patience = {.mode = RECIPIENT_ASK};
+
+    m->facts.known |= RULES_FACT_HEADER;
+    m->facts.headers = m->headers;
+    m->facts.header_count = m->header_count;
+    if (m->headers_lost)
+        return MESSAGE_FAIL;
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        if (settle(m, &m->recipients[i], &patience) != 0)
+            return MESSAGE_FAIL;
+    }
+    if (!all_settled_without_change(m))
+        return MESSAGE_CONTINUE;
+    for (size_t i = 0; i < m->recipient_count; i++)
+        log_settled(m, &m->recipients[i], queue_id);
+    return MESSAGE_DONE;
+}
+
+/* --- end-of-message -------------------------------------------------------------------------- */
+
+static int settle_all(struct message *m, const struct message_ops *ops)
+{
+    struct recipient_patience patience = {
+        .mode = RECIPIENT_CONCLUDE,
+        .deadline_ms = wait_now_ms() + m->config->milter.eom_wait_ms,
+        .alive = ops->progress,
+        .alive_arg = ops->arg,
+    };
+
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        if (settle(m, &m->recipients[i], &patience) != 0 || !m->recipients[i].settled)
+            return -1;
+    }
+    return 0;
+}
+
+struct tally {
+    size_t rejected; /* a definite no, and the message is to be refused for it */
+    size_t kept;     /* a definite no, left to the MTA's bounce */
+    size_t deferred;
+    size_t good;
+};
+
+/*
+ * A definite no for some recipients refuses the message for all, unless `mixed` leaves those to the
+ * MTA. What is only deferred cannot be left to anyone: the message is.
+ */
+static struct tally count(const struct message *m)
+{
+    struct tally tally = {0};
+
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient_outcome *o = m->recipients[i].outcome;
+
+        if (!recipient_is_refused(&m->recipients[i]))
+            tally.good++;
+        else if (o->decision.action != DECIDE_REJECT)
+            tally.deferred++;
+        else if (o->mixed == RULES_MIXED_KEEP)
+            tally.kept++;
+        else
+            tally.rejected++;
+    }
+    if (tally.good == 0) {
+        tally.rejected += tally.kept;
+        tally.kept = 0;
+    }
+    return tally;
+}
+
+/* One line for each recipient that is the reason; the last line counts those that do not fit. */
+static void fill_refusal(const struct message *m, enum decide_action action,
+                         struct message_refusal *refusal)
+{
+    size_t left = 0;
+
+    refusal->count = 0;
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (!recipient_is_refused(r) || r->outcome->decision.action != action)
+            continue;
+        if (refusal->count < MESSAGE_LINES_MAX)
+            decide_reply(&r->outcome->decision, r->address, r->asked.asker,
+                         &refusal->lines[refusal->count++]);
+        else
+            left++;
+    }
+    if (left > 0) {
+        struct reply *last = &refusal->lines[MESSAGE_LINES_MAX - 1];
+
+        reply_set(last, last->code, last->status, "and %zu more recipients", left + 1);
+    }
+}
+
+static enum message_step refuse(const struct message *m, const struct tally *tally,
+                                const char *queue_id, struct message_refusal *refusal)
+{
+    enum decide_action action = tally->rejected > 0 ? DECIDE_REJECT : DECIDE_TEMPFAIL;
+
+    fill_refusal(m, action, refusal);
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (r->outcome != NULL)
+            log_recipient(m, r, queue_id, action,
+                          recipient_is_refused(r) ? NULL : "refused for another recipient's sake");
+    }
+    return MESSAGE_REFUSE;
+}
+
+static void plan_changes(const struct message *m, struct modify_plan *plan)
+{
+    *plan = (struct modify_plan){
+        .sender = m->sender_arg,
+        .envid = m->envid,
+        .ret = m->mail.ret,
+        .route_headers = m->route_headers,
+    };
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (r->asked.request == DECIDE_REQUEST_REQUIRE && r->outcome != NULL)
+            modify_plan_require(plan, &r->outcome->decision);
+    }
+    plan->null_sender = is_null_sender(m);
+    plan->has_require_header = m->header.require_esmtp;
+}
+
+static void log_accepted(const struct message *m, const char *queue_id)
+{
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (recipient_is_refused(r))
+            log_recipient(m, r, queue_id, DECIDE_LOG, NULL); /* mixed = keep */
+        else
+            log_settled(m, r, queue_id);
+    }
+}
+
+enum message_step message_eom(struct message *m, const char *queue_id,
+                              const struct message_ops *ops, struct message_refusal *refusal)
+{
+    struct modify_plan plan;
+    struct tally tally;
+
+    if (settle_all(m, ops) != 0)
+        return MESSAGE_FAIL;
+    tally = count(m);
+    if (tally.rejected > 0 || tally.deferred > 0)
+        return refuse(m, &tally, queue_id, refusal);
+    plan_changes(m, &plan);
+    if (plan.quarantine != NULL && !ops->can_quarantine) {
+        refusal->count = 1;
+        reply_set(&refusal->lines[0], 451, "4.7.10", "This message cannot be held here: %s",
+                  plan.quarantine);
+        return MESSAGE_REFUSE;
+    }
+    if (!modify_apply(&plan, m->config, ops))
+        return MESSAGE_FAIL;
+    log_accepted(m, queue_id);
+    return MESSAGE_DONE;
+}

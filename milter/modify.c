@@ -1,0 +1,62 @@
+/*
+ * Changes at end-of-message. RFC 8689 section 5: a message that requires TLS is bounced as if
+ * RET=HDRS had been asked for (RFC 3461 section 4.3). Only the MTA can do that, so it is told by
+ * changing the envelope sender to itself, with parameters.
+ */
+#include "modify.h"
+
+#include <stdio.h>
+
+void modify_plan_require(struct modify_plan *plan, const struct decision *decision)
+{
+    plan->require = true;
+    if (decision->route != NULL && decision->route->method == CONFIG_METHOD_HEADER &&
+        decision->route->local == CONFIG_LOCAL_REINJECT)
+        plan->reinjects = true;
+    if (decision->action == DECIDE_QUARANTINE && plan->quarantine == NULL)
+        plan->quarantine = decision->reason;
+}
+
+/* The header is what content filters and a later MTA go by. */
+static bool adds_header(const struct modify_plan *plan, const struct config *config)
+{
+    if (!plan->require || plan->has_require_header)
+        return false;
+    switch (config->milter.add_header) {
+    case CONFIG_ADD_HEADER_YES:
+        return true;
+    case CONFIG_ADD_HEADER_REINJECT:
+        return plan->reinjects;
+    case CONFIG_ADD_HEADER_NO:
+    default:
+        return false;
+    }
+}
+
+/* New parameters replace the client's RET and ENVID both, so ENVID is repeated. */
+static bool ask_for_headers_only(const struct modify_plan *plan, const struct message_ops *ops)
+{
+    char params[300];
+
+    if (!plan->require || plan->null_sender || plan->ret == REQUEST_RET_HDRS ||
+        plan->sender == NULL || !ops->can_change_from)
+        return true;
+    snprintf(params, sizeof(params), "RET=HDRS%s%s", plan->envid != NULL ? " ENVID=" : "",
+             plan->envid != NULL ? plan->envid : "");
+    return ops->change_from(ops->arg, plan->sender, params);
+}
+
+bool modify_apply(const struct modify_plan *plan, const struct config *config,
+                  const struct message_ops *ops)
+{
+    /* From the last to the first: MTAs differ in whether deleting one renumbers the others. */
+    for (unsigned i = plan->route_headers; i > 0; i--) {
+        if (!ops->delete_header(ops->arg, config->milter.route_header, i))
+            return false;
+    }
+    if (adds_header(plan, config) && !ops->add_header(ops->arg, "Require-TLS-ESMTP", "yes"))
+        return false;
+    if (!ask_for_headers_only(plan, ops))
+        return false;
+    return plan->quarantine == NULL || ops->quarantine(ops->arg, plan->quarantine);
+}

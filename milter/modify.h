@@ -1,0 +1,32 @@
+/*
+ * How an accepted message is changed at end-of-message so that the MTA does the rest: header
+ * fields, the DSN request, quarantine. The MTA's side is in message_ops; nothing else is touched.
+ */
+#ifndef MODIFY_H
+#define MODIFY_H
+
+#include "decide.h"
+#include "message.h"
+
+/* What the message comes to. Strings are borrowed. */
+struct modify_plan {
+    const char *sender; /* of MAIL, as the MTA gave it; NULL: empty */
+    const char *envid;  /* NULL: none */
+    enum request_ret ret;
+    bool null_sender;
+    bool has_require_header; /* Require-TLS-ESMTP: yes is there already */
+    unsigned route_headers;  /* forged routing header fields, to be removed */
+
+    bool require;           /* some recipient's copy requires TLS */
+    bool reinjects;         /* some recipient's route re-injects the message */
+    const char *quarantine; /* why the message is to be held; NULL: it is not */
+};
+
+/* Takes in a recipient whose copy requires TLS. */
+void modify_plan_require(struct modify_plan *plan, const struct decision *decision);
+
+/* Makes the changes. Returns false when the MTA failed to take one. */
+bool modify_apply(const struct modify_plan *plan, const struct config *config,
+                  const struct message_ops *ops);
+
+#endif

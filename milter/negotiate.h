@@ -1,0 +1,27 @@
+/*
+ * What is asked of the MTA when a milter connection begins: what is not negotiated is not paid for.
+ * Pure. The same for every connection of one kind of MTA: libmilter keeps part of it in process
+ * globals.
+ */
+#ifndef NEGOTIATE_H
+#define NEGOTIATE_H
+
+#include <stdbool.h>
+
+struct negotiate_terms {
+    unsigned long actions; /* SMFIF_... */
+    unsigned long options; /* SMFIP_... */
+    bool macros;           /* the MTA takes lists of macros */
+    bool lead_space;       /* header values keep the white space after the colon */
+    bool can_quarantine;
+    bool can_change_from;
+};
+
+/* Chooses from what the MTA offers. Returns false when it cannot do what is indispensable. */
+bool negotiate_choose(unsigned long offered_actions, unsigned long offered_options,
+                      struct negotiate_terms *out);
+
+/* The macros wanted at a stage (SMFIM_...), NULL if the MTA's own list will do. */
+const char *negotiate_macros(int stage);
+
+#endif

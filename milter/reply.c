@@ -1,0 +1,53 @@
+/*
+ * Builds the text of replies from facts and from what a peer sent, which is shown but never
+ * trusted: nothing but printable ASCII leaves this file, and never more than a reply line holds.
+ */
+#include "reply.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static char printable(char c)
+{
+    return c >= ' ' && c <= '~' ? c : '?';
+}
+
+const char *reply_clean(const char *text, char *out, size_t out_len)
+{
+    size_t i;
+
+    for (i = 0; text[i] != '\0' && i < out_len - 1; i++)
+        out[i] = printable(text[i]);
+    out[i] = '\0';
+    if (text[i] != '\0')
+        memcpy(out + i - 3, "...", 3);
+    return out;
+}
+
+void reply_set(struct reply *reply, int code, const char *status, const char *format, ...)
+{
+    char text[2 * REPLY_TEXT_MAX];
+    va_list args;
+
+    va_start(args, format);
+    if (vsnprintf(text, sizeof(text), format, args) < 0)
+        text[0] = '\0';
+    va_end(args);
+    reply->code = code;
+    reply->status = status;
+    reply_clean(text, reply->text, sizeof(reply->text));
+}
+
+const char *reply_escape(const char *text, char *out, size_t out_len)
+{
+    size_t used = 0;
+
+    for (; *text != '\0' && used + 2 < out_len; text++) {
+        if (*text == '%')
+            out[used++] = '%';
+        out[used++] = *text;
+    }
+    out[used] = '\0';
+    return out;
+}

@@ -1,0 +1,33 @@
+/*
+ * The sentences SMTP clients read. RFC 5321 section 4.2, RFC 3463, RFC 8689 section 4.2.1.
+ * Pure: no I/O.
+ */
+#ifndef REPLY_H
+#define REPLY_H
+
+#include <stddef.h>
+
+/* A reply line is at most 512 octets (RFC 5321 section 4.5.3.1.5); libmilter's own limit is 980. */
+enum { REPLY_TEXT_MAX = 480 };
+
+struct reply {
+    int code;                      /* 4xx or 5xx */
+    const char *status;            /* enhanced status code, a literal such as "5.7.10" */
+    char text[REPLY_TEXT_MAX + 1]; /* printable ASCII */
+};
+
+/* Sets all three. What is not printable ASCII in the text becomes `?`; what is too long is cut. */
+void reply_set(struct reply *reply, int code, const char *status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Copies a peer's text for a reply: other than printable ASCII becomes `?`, over-long text is cut
+ * and ends in "...". out_len must be at least 4. Returns out. */
+const char *reply_clean(const char *text, char *out, size_t out_len);
+
+/*
+ * The text as libmilter wants it, where `%` introduces something: doubled. out_len of
+ * 2 * REPLY_TEXT_MAX + 1 always suffices. Returns out.
+ */
+const char *reply_escape(const char *text, char *out, size_t out_len);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * The state that all sessions share. The configuration is an immutable snapshot behind one pointer;
+ * a reload swaps the pointer, and whoever holds a reference goes on with what it began with.
+ */
+#include "runtime.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct runtime {
+    struct engine *engine;
+    struct wait_gate *gate;
+
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t ended; /* the last message did, while draining */
+    struct config *config;
+    unsigned messages;
+    bool draining;
+};
+
+static int init_ended(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int rc = pthread_condattr_init(&attr);
+
+    if (rc != 0)
+        return rc;
+    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (rc == 0)
+        rc = pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return rc;
+}
+
+int runtime_new(struct config *config, struct runtime **out)
+{
+    struct runtime *runtime = calloc(1, sizeof(*runtime));
+
+    if (runtime == NULL)
+        return -ENOMEM;
+    if (wait_gate_new(config->milter.max_waiting, &runtime->gate) != 0) {
+        free(runtime);
+        return -ENOMEM;
+    }
+    if (pthread_mutex_init(&runtime->lock, NULL) != 0) {
+        wait_gate_free(runtime->gate);
+        free(runtime);
+        return -ENOMEM;
+    }
+    if (init_ended(&runtime->ended) != 0) {
+        pthread_mutex_destroy(&runtime->lock);
+        wait_gate_free(runtime->gate);
+        free(runtime);
+        return -ENOMEM;
+    }
+    runtime->config = config;
+    *out = runtime;
+    return 0;
+}
+
+void runtime_free(struct runtime *runtime)
+{
+    if (runtime == NULL)
+        return;
+    wait_gate_free(runtime->gate);
+    config_unref(runtime->config);
+    pthread_cond_destroy(&runtime->ended);
+    pthread_mutex_destroy(&runtime->lock);
+    free(runtime);
+}
+
+void runtime_set_engine(struct runtime *runtime, struct engine *engine)
+{
+    runtime->engine = engine;
+}
+
+struct engine *runtime_engine(struct runtime *runtime)
+{
+    return runtime->engine;
+}
+
+struct wait_gate *runtime_gate(struct runtime *runtime)
+{
+    return runtime->gate;
+}
+
+struct config *runtime_config(struct runtime *runtime)
+{
+    struct config *config;
+
+    pthread_mutex_lock(&runtime->lock);
+    config = config_ref(runtime->config);
+    pthread_mutex_unlock(&runtime->lock);
+    return config;
+}
+
+void runtime_swap_config(struct runtime *runtime, struct config *config)
+{
+    struct config *old;
+
+    wait_gate_set_limit(runtime->gate, config->milter.max_waiting);
+    pthread_mutex_lock(&runtime->lock);
+    old = runtime->config;
+    runtime->config = config;
+    pthread_mutex_unlock(&runtime->lock);
+    config_unref(old);
+}
+
+bool runtime_message_begin(struct runtime *runtime)
+{
+    bool begins;
+
+    pthread_mutex_lock(&runtime->lock);
+    begins = !runtime->draining;
+    if (begins)
+        runtime->messages++;
+    pthread_mutex_unlock(&runtime->lock);
+    return begins;
+}
+
+void runtime_message_end(struct runtime *runtime)
+{
+    pthread_mutex_lock(&runtime->lock);
+    if (--runtime->messages == 0 && runtime->draining)
+        pthread_cond_signal(&runtime->ended);
+    pthread_mutex_unlock(&runtime->lock);
+}
+
+unsigned runtime_drain(struct runtime *runtime, int timeout_ms)
+{
+    int64_t deadline = wait_now_ms() + timeout_ms;
+    struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = (deadline % 1000) * 1000000};
+    unsigned left;
+
+    pthread_mutex_lock(&runtime->lock);
+    runtime->draining = true;
+    while (runtime->messages > 0) {
+        if (pthread_cond_timedwait(&runtime->ended, &runtime->lock, &until) == ETIMEDOUT)
+            break;
+    }
+    left = runtime->messages;
+    pthread_mutex_unlock(&runtime->lock);
+    return left;
+}

@@ -1,0 +1,46 @@
+/*
+ * What all sessions share: the running configuration, the engine, the gate for those who wait, and
+ * how many messages are in flight.
+ */
+#ifndef RUNTIME_H
+#define RUNTIME_H
+
+#include "config.h"
+#include "policy/engine.h"
+#include "wait.h"
+
+#include <stdbool.h>
+
+struct runtime;
+
+/* Takes over the caller's reference to the configuration. Returns 0 or -ENOMEM. */
+int runtime_new(struct config *config, struct runtime **out);
+void runtime_free(struct runtime *runtime); /* no session may be left; NULL is allowed */
+
+/* Lends the engine. Call once, before sessions begin. */
+void runtime_set_engine(struct runtime *runtime, struct engine *engine);
+
+struct engine *runtime_engine(struct runtime *runtime);
+struct wait_gate *runtime_gate(struct runtime *runtime);
+
+/* The running configuration, with a reference for the caller. Any thread. */
+struct config *runtime_config(struct runtime *runtime);
+
+/* Puts a new configuration, whose reference it takes over, in the place of the running one.
+ * Messages that have begun keep theirs. */
+void runtime_swap_config(struct runtime *runtime, struct config *config);
+
+/*
+ * A message begins, unless the daemon is draining: then false. Each that began must end.
+ * Any thread.
+ */
+bool runtime_message_begin(struct runtime *runtime);
+void runtime_message_end(struct runtime *runtime);
+
+/*
+ * From now on no message begins. Waits until those in flight have ended, `timeout_ms` at most;
+ * returns how many are left.
+ */
+unsigned runtime_drain(struct runtime *runtime, int timeout_ms);
+
+#endif

@@ -1,0 +1,182 @@
+/* envelope.c: addresses as MTAs hand them over, the choice of the next-hop, tagged domains. */
+#include "envelope.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct parse_case {
+    const char *name, *arg;
+    const char *text;   /* NULL: -EINVAL */
+    const char *domain; /* NULL: none */
+} parse_cases[] = {
+    {"plain", "<bob@example.org>", "bob@example.org", "example.org"},
+    {"without brackets", "bob@example.org", "bob@example.org", "example.org"},
+    {"blanks around", " <bob@example.org>\t", "bob@example.org", "example.org"},
+    {"null reverse-path", "<>", "", NULL},
+    {"null reverse-path as empty string", "", "", NULL},
+    {"blanks only", "  ", "", NULL},
+    {"no domain", "<postmaster>", "postmaster", NULL},
+    {"empty domain", "<bob@>", "bob@", NULL},
+    {"quoted local part", "<\"a b\"@example.org>", "\"a b\"@example.org", "example.org"},
+    {"@ in a quoted local part", "<\"a@b\"@example.org>", "\"a@b\"@example.org", "example.org"},
+    {"only a quoted @", "<\"a@b.example\">", "\"a@b.example\"", NULL},
+    {"> in a quoted local part", "<\"a>b\"@example.org>", "\"a>b\"@example.org", "example.org"},
+    {"escaped quote", "<\"a\\\"@b\"@example.org>", "\"a\\\"@b\"@example.org", "example.org"},
+    {"unbalanced quote, bare form", "a\"b@example.org", "a\"b@example.org", "example.org"},
+    {"two @, unquoted", "<a@b@example.org>", "a@b@example.org", "example.org"},
+    {"source route", "<@one.example,@two.example:bob@example.org>", "bob@example.org",
+     "example.org"},
+    {"source route without brackets", "@one.example:bob@example.org", "bob@example.org",
+     "example.org"},
+    {"source route without end", "<@one.example>", NULL, NULL},
+    {"IPv4 literal", "<bob@[192.0.2.1]>", "bob@[192.0.2.1]", "[192.0.2.1]"},
+    {"IPv6 literal", "<bob@[IPv6:2001:db8::1]>", "bob@[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"},
+    {"UTF-8",
+     "<j\xc3\xbcrgen@b\xc3\xbc"
+     "cher.example>",
+     "j\xc3\xbcrgen@b\xc3\xbc"
+     "cher.example",
+     "b\xc3\xbc"
+     "cher.example"},
+    {"root dot", "<bob@example.org.>", "bob@example.org.", "example.org."},
+    {"percent hack", "<bob%b.example@example.org>", "bob%b.example@example.org", "example.org"},
+    {"bang path", "<host!bob>", "host!bob", NULL},
+    {"open bracket", "<bob@example.org", NULL, NULL},
+    {"text after the path", "<bob@example.org>x", NULL, NULL},
+    {"bracket in bracket", "<<bob@example.org>>", NULL, NULL},
+    {"closing bracket only", "bob@example.org>", "bob@example.org>", "example.org>"},
+    {"a bracket alone", "<", NULL, NULL},
+    {"backslash at the end", "bob\\", "bob\\", NULL},
+};
+
+static void test_parse(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(parse_cases) / sizeof(parse_cases[0]); i++) {
+        const struct parse_case *c = &parse_cases[i];
+        struct envelope_address got;
+
+        print_message("# %s\n", c->name);
+        assert_int_equal(envelope_parse(c->arg, &got), c->text == NULL ? -EINVAL : 0);
+        if (c->text == NULL)
+            continue;
+        assert_string_equal(got.text, c->text);
+        assert_int_equal(got.null_path, c->text[0] == '\0');
+        if (c->domain == NULL)
+            assert_null(got.domain);
+        else
+            assert_string_equal(got.domain, c->domain);
+    }
+}
+
+static void test_long(void **state)
+{
+    char arg[ENVELOPE_ADDRESS_MAX + 4];
+    struct envelope_address got;
+
+    (void)state;
+    memset(arg, 'a', sizeof(arg));
+    arg[0] = '<';
+    arg[ENVELOPE_ADDRESS_MAX + 1] = '>';
+    arg[ENVELOPE_ADDRESS_MAX + 2] = '\0';
+    assert_int_equal(envelope_parse(arg, &got), 0);
+    assert_int_equal(strlen(got.text), ENVELOPE_ADDRESS_MAX);
+    arg[ENVELOPE_ADDRESS_MAX + 1] = 'a';
+    arg[ENVELOPE_ADDRESS_MAX + 2] = '>';
+    arg[ENVELOPE_ADDRESS_MAX + 3] = '\0';
+    assert_int_equal(envelope_parse(arg, &got), -EINVAL);
+}
+
+static const struct nexthop_case {
+    const char *name, *domain, *host, *mailer;
+    const char *text; /* NULL: -EINVAL */
+} nexthop_cases[] = {
+    {"the domain", "Example.ORG", NULL, NULL, "example.org"},
+    {"the MTA's choice", "example.org", "relay.example.net", "smtp", "relay.example.net"},
+    {"the same", "example.org", "example.org", "smtp", "example.org"},
+    {"with the root dot", "example.org", "example.org.", "esmtp", "example.org"},
+    {"a smart host", "example.org", "[relay.example.net]:587", "relay", "[relay.example.net]:587"},
+    {"an address", "example.org", "[192.0.2.1]", "smtp", "[192.0.2.1]"},
+    {"an empty host", "example.org", "", "smtp", "example.org"},
+    {"prose", "example.org", "5.1.1 User unknown in local recipient table", "error", "example.org"},
+    {"prose that looks like a name", "example.org", "unknown", "error", "example.org"},
+    {"prose of another mailer", "example.org", "no such user, sorry!", "weird", "example.org"},
+    {"discard", "example.org", "silently", "discard", "example.org"},
+    {"a socket path", "example.org", "unix:private/lmtp", "lmtp", "example.org"},
+    {"a list", "example.org", "[a.example]:25, [b.example]:25", "relay", "[a.example]"},
+    {"a list with blanks only between", "example.org", "a.example b.example", "relay",
+     "example.org"},
+    {"a list with prose in it", "example.org", "a.example, !", "relay", "example.org"},
+    {"a list of nothing", "example.org", " , ", "relay", "example.org"},
+    {"no domain, a host", NULL, "relay.example.net", "smtp", "relay.example.net"},
+    {"nothing", NULL, NULL, NULL, NULL},
+    {"an empty domain", "", NULL, NULL, NULL},
+    {"no domain name", "exa mple", NULL, NULL, NULL},
+    {"a domain literal", "[192.0.2.1]", NULL, NULL, "[192.0.2.1]"},
+    {"U-labels",
+     "b\xc3\xbc"
+     "cher.example",
+     NULL, NULL, "xn--bcher-kva.example"},
+};
+
+static void test_nexthop(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(nexthop_cases) / sizeof(nexthop_cases[0]); i++) {
+        const struct nexthop_case *c = &nexthop_cases[i];
+        struct nexthop got;
+
+        print_message("# %s\n", c->name);
+        assert_int_equal(envelope_nexthop(c->domain, c->host, c->mailer, &got),
+                         c->text == NULL ? -EINVAL : 0);
+        if (c->text != NULL)
+            assert_string_equal(got.text, c->text);
+    }
+}
+
+static const struct tag_case {
+    const char *domain, *tag;
+    bool tagged;
+} tag_cases[] = {
+    {"example.org", "requiretls.invalid", false},
+    {"example.org.requiretls.invalid", "requiretls.invalid", true},
+    {"example.org.RequireTLS.Invalid.", "requiretls.invalid", true},
+    {"requiretls.invalid", "requiretls.invalid", true},
+    {"notrequiretls.invalid", "requiretls.invalid", false},
+    {"requiretls.invalid.example.org", "requiretls.invalid", false},
+    {"example.org\xe3\x80\x82requiretls\xe3\x80\x82invalid", "requiretls.invalid", true},
+    {"example.org", "", false},
+    {"example.org", NULL, false},
+    {NULL, "requiretls.invalid", false},
+    {"", "requiretls.invalid", false},
+    {".", "requiretls.invalid", false},
+    {"[192.0.2.1]", "requiretls.invalid", false},
+};
+
+static void test_tag(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(tag_cases) / sizeof(tag_cases[0]); i++) {
+        const struct tag_case *c = &tag_cases[i];
+
+        print_message("# %s\n", c->domain != NULL ? c->domain : "(none)");
+        assert_int_equal(envelope_is_tagged(c->domain, c->tag), c->tagged);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_nexthop),
+        cmocka_unit_test(test_tag),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -176,8 +176,7 @@ const char *log_quote(const char *text, char *out, size_t out_len)
         bool plain = c >= ' ' && c < 0x7f && c != '\\';
 
         if (n + (plain ? 1 : 4) + sizeof("...") > out_len) {
-            if (out_len >= sizeof("..."))
-                memcpy(out + n, "...", sizeof("..."));
+            snprintf(out + n, out_len - n, "...");
             return out;
         }
         if (plain)

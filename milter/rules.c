@@ -286,6 +286,8 @@ static void take_defaults(const struct config *config, const struct rules_facts 
         out->route = &config->routes[0];
     if (open & (1u << RULES_OPTIONAL_ROUTE))
         out->optional_route = &config->routes[0];
+    if (open & (1u << RULES_ON_UNDECIDED))
+        out->on_undecided = RULES_ACTION_TEMPFAIL;
     /* The rest is zero, which is each setting's default. */
 }
 

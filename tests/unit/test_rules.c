@@ -1,0 +1,396 @@
+/*
+ * Rules: which matches, which setting comes from where, what is still open while facts are missing.
+ */
+#include "config.h"
+#include "config_rule.h"
+#include "rules.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void on_error(void *arg, const char *message)
+{
+    (void)arg;
+    print_error("%s\n", message);
+}
+
+static struct config *load(const char *text)
+{
+    char path[] = "/tmp/test_rules.XXXXXX";
+    struct config *config;
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    assert_int_equal(config_load(path, "mail.example.org", on_error, NULL, NULL, &config), 0);
+    unlink(path);
+    return config;
+}
+
+/* What a case sets; NULL fields keep these of an ordinary message. */
+struct message {
+    const char *client; /* "-" : mail without SMTP */
+    const char *client_name;
+    const char *login;
+    bool tls;
+    const char *sender;
+    const char *recipient;
+    const char *mailer;
+    const char *nexthop;
+    const char *daemon;
+    const char *header_name;
+    const char *header_value;
+    unsigned unknown; /* facts not seen yet */
+};
+
+static void evaluate(const struct config *config, const struct message *m,
+                     struct rules_settings *out)
+{
+    static struct sockaddr_storage address;
+    static struct nexthop nexthop;
+    static struct rules_header header;
+    struct rules_facts facts = {.known = ~m->unknown, .tls = m->tls};
+    const char *client = m->client != NULL ? m->client : "192.0.2.7";
+    struct sockaddr_in *in = (struct sockaddr_in *)&address;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&address;
+
+    memset(&address, 0, sizeof(address));
+    if (inet_pton(AF_INET, client, &in->sin_addr) == 1)
+        in->sin_family = AF_INET;
+    else if (inet_pton(AF_INET6, client, &in6->sin6_addr) == 1)
+        in6->sin6_family = AF_INET6;
+    facts.client_address = strcmp(client, "-") == 0 ? NULL : (struct sockaddr *)&address;
+    facts.client_name = m->client_name;
+    facts.authenticated = m->login;
+    facts.sender = m->sender != NULL ? m->sender : "alice@example.org";
+    facts.recipient = m->recipient != NULL ? m->recipient : "bob@example.com";
+    facts.mailer = m->mailer != NULL ? m->mailer : "smtp";
+    facts.daemon = m->daemon;
+    assert_int_equal(nexthop_parse(m->nexthop != NULL ? m->nexthop : "example.com", &nexthop), 0);
+    facts.nexthop = &nexthop;
+    if (m->header_name != NULL) {
+        header = (struct rules_header){m->header_name, m->header_value};
+        facts.headers = &header;
+        facts.header_count = 1;
+    }
+    rules_evaluate(config, &facts, out);
+}
+
+/* --- matching: does [rule r] with this matcher apply? ------------------------------------------
+ */
+
+static const struct {
+    const char *name;
+    const char *matcher;
+    struct message message;
+    bool matches;
+} match_cases[] = {
+    {"client in net", "client = 192.0.2.0/24", {.client = "192.0.2.255"}, true},
+    {"client not in net", "client = 192.0.2.0/24", {.client = "192.0.3.0"}, false},
+    {"client in IPv6 net", "client = 2001:db8::/33", {.client = "2001:db8:7fff::1"}, true},
+    {"client beyond IPv6 net", "client = 2001:db8::/33", {.client = "2001:db8:8000::1"}, false},
+    {"mapped address is IPv4", "client = 192.0.2.0/24", {.client = "::ffff:192.0.2.1"}, true},
+    {"client by name", "client = mx.example.net", {.client_name = "MX.example.NET"}, true},
+    {"client name below", "client = .example.net", {.client_name = "a.b.example.net"}, true},
+    {"a domain is not below itself",
+     "client = .example.net",
+     {.client_name = "example.net"},
+     false},
+    {"no label border", "client = .example.net", {.client_name = "badexample.net"}, false},
+    {"client without a name", "client = .example.net", {.client_name = NULL}, false},
+    {"local client", "client = local", {.client = "-"}, true},
+    {"local is not loopback", "client = local", {.client = "127.0.0.1"}, false},
+    {"net does not match local mail", "client = 0.0.0.0/0", {.client = "-"}, false},
+    {"any net", "client = 0.0.0.0/0", {.client = "203.0.113.1"}, true},
+    {"authenticated", "authenticated = yes", {.login = "alice"}, true},
+    {"authenticated, but is not", "authenticated = yes", {.login = NULL}, false},
+    {"not authenticated", "authenticated = no", {.login = NULL}, true},
+    {"by login name", "authenticated = bob, alice", {.login = "alice"}, true},
+    {"login names have case", "authenticated = Alice", {.login = "alice"}, false},
+    {"login name, not authenticated", "authenticated = alice", {.login = NULL}, false},
+    {"all but one login", "authenticated = !alice", {.login = "bob"}, true},
+    {"tls", "tls = yes", {.tls = true}, true},
+    {"no tls", "tls = yes", {.tls = false}, false},
+    {"tls = no", "tls = no", {.tls = false}, true},
+    {"sender address", "sender = Alice@Example.ORG", {.sender = "alice@example.org"}, true},
+    {"another sender", "sender = alice@example.org", {.sender = "alicex@example.org"}, false},
+    {"sender domain", "sender = example.org", {.sender = "x@EXAMPLE.org"}, true},
+    {"subdomain is not the domain", "sender = example.org", {.sender = "x@a.example.org"}, false},
+    {"below the domain", "sender = .example.org", {.sender = "x@a.example.org"}, true},
+    {"null sender", "sender = <>", {.sender = ""}, true},
+    {"null sender is no domain", "sender = .org", {.sender = ""}, false},
+    {"sender is not null", "sender = <>", {.sender = "a@example.org"}, false},
+    {"U-label pattern, A-label address",
+     "sender = b\xc3\xbc"
+     "cher.example",
+     {.sender = "a@xn--bcher-kva.example"},
+     true},
+    {"A-label pattern, U-label address",
+     "sender = xn--bcher-kva.example",
+     {.sender = "a@B\xc3\x9c"
+                "CHER.example"},
+     true},
+    {"at sign in a quoted local part",
+     "sender = example.org",
+     {.sender = "\"a@b\"@example.org"},
+     true},
+    {"exception before the rest",
+     "sender = !eve@example.org, example.org",
+     {.sender = "eve@example.org"},
+     false},
+    {"the rest after an exception",
+     "sender = !eve@example.org, example.org",
+     {.sender = "adam@example.org"},
+     true},
+    {"outside a list with an exception",
+     "sender = !eve@example.org, example.org",
+     {.sender = "a@example.net"},
+     false},
+    {"only exceptions: everyone else", "sender = !example.net", {.sender = "a@example.org"}, true},
+    {"only exceptions: not this one", "sender = !example.net", {.sender = "a@example.net"}, false},
+    {"recipient", "recipient = bob@example.com", {.sender = NULL}, true},
+    {"next-hop", "nexthop = example.com", {.nexthop = "example.com"}, true},
+    {"next-hop in brackets and port",
+     "nexthop = relay.example.com",
+     {.nexthop = "[relay.example.com]:587"},
+     true},
+    {"literal next-hop", "nexthop = 198.51.100.0/24", {.nexthop = "[198.51.100.9]"}, true},
+    {"literal is no domain", "nexthop = .example.com", {.nexthop = "[198.51.100.9]"}, false},
+    {"IPv6 literal", "nexthop = 2001:db8::/32", {.nexthop = "[IPv6:2001:db8::9]"}, true},
+    {"mailer", "mailer = SMTP", {.mailer = "smtp"}, true},
+    {"another mailer", "mailer = relay", {.mailer = "smtp"}, false},
+    {"daemon", "daemon = MSA", {.daemon = "MSA"}, true},
+    {"daemon not given", "daemon = MSA", {.daemon = NULL}, false},
+    {"header",
+     "header = sensitivity: company-confidential",
+     {.header_name = "Sensitivity", .header_value = " Company-Confidential"},
+     true},
+    {"folded header",
+     "header = Subject: a b",
+     {.header_name = "Subject", .header_value = "a\r\n b\r\n"},
+     true},
+    {"header glob",
+     "header = Subject: *secret*",
+     {.header_name = "subject", .header_value = "a SECRET b"},
+     true},
+    {"another header", "header = Subject: *", {.header_name = "X", .header_value = "y"}, false},
+    {"no header at all", "header = Subject: *", {.header_name = NULL}, false},
+    {"all matchers must match", "sender = example.org\ntls = yes", {.tls = false}, false},
+    {"all matchers do", "sender = example.org\ntls = yes", {.tls = true}, true},
+    {"no matcher matches all", "", {.tls = false}, true},
+};
+
+static void test_matching(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(match_cases) / sizeof(match_cases[0]); i++) {
+        struct rules_settings out;
+        struct config *config;
+        char text[500];
+
+        snprintf(text, sizeof(text), "[rule r]\n%s\non_unsatisfied = quarantine\n",
+                 match_cases[i].matcher);
+        config = load(text);
+        evaluate(config, &match_cases[i].message, &out);
+        if ((out.on_unsatisfied == RULES_ACTION_QUARANTINE) != match_cases[i].matches)
+            print_error("%s\n", match_cases[i].name);
+        assert_int_equal(out.on_unsatisfied == RULES_ACTION_QUARANTINE, match_cases[i].matches);
+        assert_int_equal(out.undecided, 0);
+        config_unref(config);
+    }
+}
+
+static void test_first_match_per_setting(void **state)
+{
+    struct config *config = load("[default]\nmixed = keep\nlevel = disable\n"
+                                 "[route strict]\nmethod = header\n"
+                                 "[rule a]\nsender = example.org\nlevel = opportunistic\n"
+                                 "[rule b]\nlevel = enforce\nroute = strict\nfallback = may\n"
+                                 "[rule c]\nfallback = encrypt\nmixed = reject\n");
+    struct rules_settings out;
+    char name[64];
+
+    (void)state;
+    evaluate(config, &(struct message){0}, &out);
+    assert_int_equal(out.level, VERDICT_LEVEL_OPPORTUNISTIC);
+    assert_string_equal(out.route->name, "strict");
+    assert_int_equal(out.fallback, RULES_FALLBACK_MAY);
+    assert_int_equal(out.mixed, RULES_MIXED_REJECT);
+    assert_int_equal(out.on_undecided, RULES_ACTION_TEMPFAIL);
+    assert_string_equal(out.optional_route->name, "native");
+    assert_string_equal(rules_origin_name(&out.origin[RULES_LEVEL], name, sizeof(name)),
+                        "[rule a]");
+    assert_string_equal(rules_origin_name(&out.origin[RULES_MIXED], name, sizeof(name)),
+                        "[rule c]");
+    assert_string_equal(rules_origin_name(&out.origin[RULES_ON_UNDECIDED], name, sizeof(name)),
+                        "built in");
+
+    evaluate(config, &(struct message){.sender = "x@example.net"}, &out);
+    assert_int_equal(out.level, VERDICT_LEVEL_ENFORCE);
+    config_unref(config);
+
+    config = load("[default]\nlevel = disable\non_undecided = log\n");
+    evaluate(config, &(struct message){0}, &out);
+    assert_int_equal(out.level, VERDICT_LEVEL_DISABLE);
+    assert_int_equal(out.on_undecided, RULES_ACTION_LOG);
+    assert_string_equal(rules_origin_name(&out.origin[RULES_LEVEL], name, sizeof(name)),
+                        "[default]");
+    config_unref(config);
+}
+
+static void test_unknown_facts(void **state)
+{
+    struct config *config = load("[rule a]\nheader = X: y\nlevel = disable\nrequest = require\n"
+                                 "[rule b]\nsender = example.org\nlevel = opportunistic\n"
+                                 "[rule c]\nrecipient = x@example.net\nfallback = may\n"
+                                 "[rule d]\nclient = 10.0.0.0/8\nheader = X: y\nmixed = keep\n");
+    const struct rules_facts sender_only = {.known = RULES_FACT_SENDER | RULES_FACT_CLIENT |
+                                                     RULES_FACT_TLS | RULES_FACT_AUTHENTICATED |
+                                                     RULES_FACT_DAEMON,
+                                            .sender = "a@example.org"};
+    struct rules_settings out;
+    struct rules_origin origin;
+    bool undecided;
+
+    (void)state;
+    evaluate(config, &(struct message){.unknown = RULES_FACT_HEADER}, &out);
+    assert_int_equal(out.undecided, (1u << RULES_LEVEL) | (1u << RULES_REQUEST));
+    assert_int_equal(out.level, VERDICT_LEVEL_OPPORTUNISTIC);
+    /* [rule d] cannot match whatever the header says: the client is known not to. */
+    assert_int_equal(out.mixed, RULES_MIXED_REJECT);
+
+    rules_evaluate(config, &sender_only, &out);
+    assert_int_equal(out.undecided,
+                     (1u << RULES_LEVEL) | (1u << RULES_REQUEST) | (1u << RULES_FALLBACK));
+
+    assert_int_equal(rules_request(config, &sender_only, &undecided, &origin), RULES_REQUEST_NONE);
+    assert_true(undecided);
+    assert_int_equal(rules_facts_needed(config, RULES_REQUEST), RULES_FACT_HEADER);
+    assert_int_equal(rules_facts_needed(config, RULES_FALLBACK), RULES_FACT_RECIPIENT);
+    assert_int_equal(rules_facts_needed(config, RULES_ROUTE), 0);
+    config_unref(config);
+}
+
+static void test_request(void **state)
+{
+    struct config *config = load("[rule a]\nsender = example.net\nrequest = ignore\n"
+                                 "[rule b]\nsender = .net\nrequest = require\n"
+                                 "[rule c]\nsender = example.net\nrequest = optional\n");
+    static const struct {
+        const char *sender;
+        enum rules_request request;
+    } cases[] = {{"a@example.net", RULES_REQUEST_IGNORE},
+                 {"a@b.example.net", RULES_REQUEST_REQUIRE},
+                 {"a@example.org", RULES_REQUEST_NONE}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct rules_facts facts = {.known = RULES_FACT_SENDER, .sender = cases[i].sender};
+        struct rules_origin origin;
+        bool undecided;
+
+        assert_int_equal(rules_request(config, &facts, &undecided, &origin), cases[i].request);
+        assert_false(undecided);
+        assert_int_equal(origin.built_in, cases[i].request == RULES_REQUEST_NONE);
+    }
+    config_unref(config);
+}
+
+static const struct {
+    const char *name;
+    const char *nexthop;
+    enum verdict_level level;
+} built_in_cases[] = {
+    {"our domain", "example.org", VERDICT_LEVEL_OPPORTUNISTIC},
+    {"below our domain", "inner.mx.example.org", VERDICT_LEVEL_OPPORTUNISTIC},
+    {"not our domain", "badexample.org", VERDICT_LEVEL_ENFORCE},
+    {"the domain above ours", "org", VERDICT_LEVEL_ENFORCE},
+    {"localhost", "localhost", VERDICT_LEVEL_OPPORTUNISTIC},
+    {"[localhost]", "[localhost]:10025", VERDICT_LEVEL_OPPORTUNISTIC},
+    {"address literal", "[198.51.100.1]", VERDICT_LEVEL_OPPORTUNISTIC},
+    {"IPv6 literal", "[IPv6:2001:db8::1]:25", VERDICT_LEVEL_OPPORTUNISTIC},
+    {"all else", "example.com", VERDICT_LEVEL_ENFORCE},
+    {"a smart host", "[relay.example.com]:587", VERDICT_LEVEL_ENFORCE},
+};
+
+static void test_built_in_levels(void **state)
+{
+    struct config *config = load("");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(built_in_cases) / sizeof(built_in_cases[0]); i++) {
+        struct rules_settings out;
+        struct nexthop nexthop;
+
+        evaluate(config, &(struct message){.nexthop = built_in_cases[i].nexthop}, &out);
+        if (out.level != built_in_cases[i].level)
+            print_error("%s\n", built_in_cases[i].name);
+        assert_int_equal(out.level, built_in_cases[i].level);
+        assert_int_equal(nexthop_parse(built_in_cases[i].nexthop, &nexthop), 0);
+        rules_evaluate_nexthop(config, &nexthop, &out);
+        assert_int_equal(out.level, built_in_cases[i].level);
+    }
+    config_unref(config);
+}
+
+static void test_local_mailers(void **state)
+{
+    struct config *config =
+        load("[rule a]\nmailer = lmtp\nnexthop = example.net\nlevel = enforce\n");
+    struct rules_settings out;
+
+    (void)state;
+    evaluate(config, &(struct message){.mailer = "smtp"}, &out);
+    assert_false(out.not_applicable);
+    evaluate(config, &(struct message){.mailer = "Local"}, &out);
+    assert_true(out.not_applicable);
+    evaluate(config, &(struct message){.mailer = "error"}, &out);
+    assert_true(out.not_applicable);
+    evaluate(config, &(struct message){.mailer = "lmtp"}, &out);
+    assert_true(out.not_applicable);
+    evaluate(config, &(struct message){.mailer = "lmtp", .nexthop = "example.net"}, &out);
+    assert_false(out.not_applicable); /* a rule with a mailer matcher says otherwise */
+    config_unref(config);
+}
+
+static void test_nexthop_alone(void **state)
+{
+    struct config *config = load("[rule a]\nnexthop = .example.net\nsender = x@example.org\n"
+                                 "level = disable\n"
+                                 "[rule b]\nnexthop = example.net, .example.net\n"
+                                 "level = opportunistic+starttls\ntls_policy = skip\n"
+                                 "[rule c]\nlevel = opportunistic\n");
+    struct rules_settings out;
+    struct nexthop nexthop;
+
+    (void)state;
+    assert_int_equal(nexthop_parse("a.example.net", &nexthop), 0);
+    rules_evaluate_nexthop(config, &nexthop, &out);
+    assert_int_equal(out.level, VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS);
+    assert_string_equal(out.tls_policy, "skip");
+    assert_int_equal(nexthop_parse("example.com", &nexthop), 0);
+    rules_evaluate_nexthop(config, &nexthop, &out);
+    assert_int_equal(out.level, VERDICT_LEVEL_OPPORTUNISTIC); /* a rule without matchers */
+    assert_null(out.tls_policy);
+    config_unref(config);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_matching),        cmocka_unit_test(test_first_match_per_setting),
+        cmocka_unit_test(test_unknown_facts),   cmocka_unit_test(test_request),
+        cmocka_unit_test(test_built_in_levels), cmocka_unit_test(test_local_mailers),
+        cmocka_unit_test(test_nexthop_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,98 @@
+"""A small Debian testing with its Postfix (3.11 or newer), made by debootstrap and kept for reuse.
+
+The mirror is the one that this machine's apt uses. Nothing in the chroot is written by the lab
+afterwards: each lab mounts its own directories over it (namespace.py).
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import layout
+import procs
+
+LOG = "postfix-testing.log"
+MAKE_S = 1200
+SCRIPT = "/usr/share/debootstrap/scripts/sid"
+
+
+def directory():
+    return layout.cache_dir() / "postfix-testing"
+
+
+def _mirror():
+    """The first Debian archive in apt's own sources."""
+    codename = procs.run("sh", "-c", ". /etc/os-release && echo $VERSION_CODENAME").strip()
+    found = procs.run("apt-get", "indextargets", "--format", "$(REPO_URI)",
+                      "Created-By: Packages", f"Codename: {codename}").split()
+    if not found:
+        raise procs.LabError("apt knows no Debian archive to take Debian testing from")
+    return found[0]
+
+
+def _install(root, log):
+    """Postfix into the new chroot; runs in namespaces of its own, for /proc."""
+    policy = root / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    script = """
+        set -e
+        mount --bind /proc "$0/proc"
+        echo 'postfix postfix/main_mailer_type select No configuration' |
+            chroot "$0" debconf-set-selections
+        export DEBIAN_FRONTEND=noninteractive
+        chroot "$0" apt-get update
+        chroot "$0" apt-get install -y --no-install-recommends postfix
+        chroot "$0" apt-get clean
+    """
+    subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
+                    "sh", "-c", script, root],
+                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, timeout=MAKE_S)
+
+
+def _make(root):
+    """All or nothing: made under another name and renamed."""
+    new = root.with_name(root.name + ".new")
+    shutil.rmtree(new, ignore_errors=True)
+    with open(layout.cache_dir() / LOG, "wb") as log:
+        subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", "testing",
+                        new, _mirror(), SCRIPT],
+                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
+                       timeout=MAKE_S)
+        _install(new, log)
+    os.rename(new, root)
+
+
+def ensure(say=print):
+    """Makes the chroot if it is missing; several labs at once wait for one to do so."""
+    root = directory()
+    layout.cache_dir().mkdir(parents=True, exist_ok=True)
+    with open(layout.cache_dir() / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if root.is_dir():
+            return
+        say("making a Debian testing chroot with its Postfix; once, it takes a minute or two")
+        try:
+            _make(root)
+        except subprocess.SubprocessError as error:
+            raise procs.LabError(f"{error}\nsee {layout.cache_dir() / LOG}") from error
+
+
+def version():
+    text = (directory() / "var/lib/dpkg/status").read_text()
+    return text.split("\nPackage: postfix\n", 1)[1].split("\nVersion: ", 1)[1].split("\n")[0]
+
+
+def uid_of(user):
+    for line in (directory() / "etc/passwd").read_text().splitlines():
+        name, _, uid, gid = line.split(":")[:4]
+        if name == user:
+            return int(uid), int(gid)
+    raise KeyError(user)
+
+
+def sample(name):
+    """A file of the chroot's own /etc/postfix."""
+    return Path(directory() / "etc/postfix" / name)

@@ -1,0 +1,62 @@
+"""Where everything is: directories, addresses and ports of the lab.
+
+Inside the lab's namespaces the state directory is mounted at /run/lab, in the Postfix 3.11 chroot
+as well, so that every configuration file names the same short paths wherever the checkout lies.
+"""
+
+import os
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent
+TREE = SOURCE.parent.parent
+RUN = Path("/run/lab")
+
+# Name servers. Each behaviour of the crooked responder has an address of its own, see crooked.py.
+NS_PARENTS = "192.0.2.53"  # the root and the top-level domains
+NS_DOMAINS = "192.0.2.54"  # everything below them
+CROOKED_NET = "192.0.2.{}"
+CROOKED_FIRST = 60
+
+RESOLVER = "127.0.0.1"  # validates
+RESOLVER_NO_AD = "127.0.0.2"  # does not: every answer's security is unknown
+
+# Receiving hosts, policy hosts, in the order of the domain table.
+MX_NET4 = "198.51.100.{}"
+MX_NET6 = "2001:db8:100::{:x}"
+STS_NET = "203.0.113.{}"
+
+# The machines under test.
+MTA_ADDRESSES = {"3.11": ("192.0.2.11", "2001:db8::11"), "3.7": ("192.0.2.7", "2001:db8::7")}
+
+RECORDER_PORT = 8890
+AUTH_PORT = 8891
+
+# Clients. Those of the customers' network may relay, strangers may not. The last octet chooses the
+# milter: NO_MILTER none at all, MILTER_FIRST + n the one of slot n (milter.py).
+CUSTOMER = "192.0.2.{}"
+CUSTOMERS = "192.0.2.128/25"
+STRANGER = "203.0.113.{}"
+NO_MILTER = 128
+MILTER_FIRST = 130
+MILTER_SLOTS = 40
+MILTER_PORT = 9000  # + slot
+
+
+def build_dir():
+    """The directory for what is made: BUILD_DIR as for tests/run, or build/ in the tree."""
+    return Path(os.environ.get("BUILD_DIR") or TREE / "build").resolve()
+
+
+def cache_dir():
+    """What is slow to make and the same for every lab: the chroot with the newest Postfix."""
+    return build_dir() / "lab-cache"
+
+
+def milter_address(slot):
+    return f"inet:127.0.0.1:{MILTER_PORT + slot}"
+
+
+def client(slot, stranger=False):
+    """The address to connect from to get the milter of that slot; slot None: no milter."""
+    last = NO_MILTER if slot is None else MILTER_FIRST + slot
+    return (STRANGER if stranger else CUSTOMER).format(last)

@@ -1,0 +1,82 @@
+"""Postfix's log as data: what became of each recipient of a message."""
+
+import re
+from dataclasses import dataclass
+
+import procs
+
+_LINE = re.compile(r"^(?P<time>\S+ +\S+ \S+|\S+) \S+ (?P<service>postfix\S*)\[(?P<pid>\d+)\]: "
+                   r"(?P<queue_id>[0-9A-Za-z]+): (?P<rest>.*)$")
+_FIELD = re.compile(r"([a-z_]+)=(<[^>]*>|[^,]*)")
+_BOUNCE = re.compile(r"sender (?:non-)?delivery (?:status )?notification: (\S+)")
+
+
+@dataclass
+class Delivery:
+    """One `status=` line."""
+
+    queue_id: str
+    service: str
+    to: str
+    relay: str
+    dsn: str
+    status: str  # sent, bounced, deferred
+    text: str  # in parentheses
+    tls: str  # smtp_log_tls_feature_status, "" before Postfix 3.11
+    orig_to: str
+
+    def __str__(self):
+        tls = f" tls={self.tls}" if self.tls else ""
+        return f"{self.to} {self.status} {self.dsn}{tls} ({self.text})"
+
+
+class Log:
+    """A maillog file, read as it grows."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def lines(self, queue_id=None):
+        try:
+            text = self.path.read_text(errors="replace")
+        except OSError:
+            return []
+        return [line for line in text.splitlines() if not queue_id or f" {queue_id}: " in line]
+
+    def deliveries(self, queue_id):
+        found = []
+        for line in self.lines(queue_id):
+            match = _LINE.match(line)
+            if not match or " status=" not in line:
+                continue
+            head, _, text = match["rest"].partition(" (")
+            fields = dict(_FIELD.findall(head))
+            found.append(Delivery(queue_id, match["service"], fields.get("to", "").strip("<>"),
+                                  fields.get("relay", ""), fields.get("dsn", ""),
+                                  fields.get("status", "").split()[0], text.rstrip(")"),
+                                  fields.get("tls", ""), fields.get("orig_to", "").strip("<>")))
+        return found
+
+    def finished(self, queue_id):
+        """True when the message has left the queue."""
+        return any(line.endswith(f" {queue_id}: removed") for line in self.lines(queue_id))
+
+    def settled(self, queue_id, recipients=1, timeout_s=30):
+        """Waits until each recipient has had a delivery attempt; returns the deliveries."""
+        def done():
+            found = self.deliveries(queue_id)
+            if self.finished(queue_id) or len({d.to for d in found}) >= recipients:
+                return found or [None]
+            return None
+        found = procs.wait_for(done, f"{queue_id} in {self.path} to be delivered", timeout_s)
+        return [d for d in found if d]
+
+    def bounce_of(self, queue_id, timeout_s=30):
+        """The queue id of the bounce that a message caused."""
+        def found():
+            for line in self.lines(queue_id):
+                match = _BOUNCE.search(line)
+                if match:
+                    return match[1]
+            return None
+        return procs.wait_for(found, f"the bounce of {queue_id}", timeout_s)

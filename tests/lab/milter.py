@@ -1,0 +1,125 @@
+"""requiretls-milter in the lab: started with a configuration of the scenario's own, and stopped.
+
+Each runs in a slot: slot n listens on port MILTER_PORT + n, and Postfix asks it for clients that
+connect from layout.client(n). So many configurations can be tried without touching Postfix's.
+"""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import ca
+import layout
+import procs
+
+STOP_S = 20
+
+# What the lab adds to every configuration, unless that has the key itself.
+BASICS = {
+    "milter": {"user": "nobody", "mydomain": "lab.test",
+               "my_mx_names": "mta311.lab.test, mta37.lab.test"},
+    "mta_sts": {"ca_file": str(ca.ca_file())},
+    "cache": {"store": "memory"},
+    "socketmap": {"listen": ""},
+}
+
+
+class NoMilter(procs.LabError):
+    """It has not been built."""
+
+
+def program():
+    path = Path(os.environ.get("LAB_BUILD") or layout.build_dir()) / "milter/requiretls-milter"
+    if not path.exists():
+        raise NoMilter(f"{path} does not exist: build it, or give --build")
+    return path
+
+
+def built():
+    try:
+        return bool(program())
+    except NoMilter:
+        return False
+
+
+def configuration(text, slot):
+    """The scenario's configuration and the basics that it does not set itself."""
+    sections, current = {}, []
+    sections[None] = current
+    for line in text.strip().splitlines():
+        line = line.strip() if line[:1] not in " \t" else line
+        match = re.match(r"\[(.+)\]$", line.strip())
+        if match:
+            current = sections.setdefault(match[1], [])
+        else:
+            current.append(line)
+    basics = {name: dict(keys) for name, keys in BASICS.items()}
+    basics["milter"]["socket"] = f"inet:{layout.MILTER_PORT + slot}@127.0.0.1"
+    for name, keys in basics.items():
+        lines = sections.setdefault(name, [])
+        have = {line.split("=")[0].strip() for line in lines if "=" in line}
+        lines += [f"{k} = {v}" for k, v in keys.items() if k not in have]
+    out = "\n".join(sections.pop(None))
+    for name, lines in sections.items():
+        out += f"\n[{name}]\n" + "\n".join(lines) + "\n"
+    return out
+
+
+class Milter:
+    """One running daemon. Use as a context, or start() and stop()."""
+
+    def __init__(self, config="", slot=0, name=None):
+        self.slot, self.name = slot, name or f"milter-{slot}"
+        self.text = configuration(config, slot)
+        self.file = layout.RUN / f"{self.name}.conf"
+        self.process = None
+        self.log_start = 0
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        self.file.write_text(self.text)
+        log = procs.log_path(self.name)
+        self.log_start = log.stat().st_size if log.exists() else 0
+        self.process = procs.start(self.name, program(), "-f", "-c", self.file)
+        procs.ready(self.name, self.process,
+                    lambda: procs.connects("127.0.0.1", layout.MILTER_PORT + self.slot))
+        return self
+
+    def stop(self):
+        """Ends it as an administrator would; one that does not end, or ends badly, is an error."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise procs.LabError(f"{self.name} did not end within {STOP_S} s of SIGTERM:\n"
+                                 f"{self.log()}") from None
+        if status != 0:
+            raise procs.LabError(f"{self.name} ended with status {status}:\n{self.log()}")
+
+    def reload(self, config):
+        """Writes another configuration and has it read (SIGUSR1)."""
+        self.text = configuration(config, self.slot)
+        self.file.write_text(self.text)
+        self.process.send_signal(signal.SIGUSR1)
+
+    def log(self):
+        """Its log since start()."""
+        data = procs.log_path(self.name).read_bytes()[self.log_start:]
+        return data.decode(errors="replace")
+
+    def log_lines(self, queue_id):
+        """The lines about one message."""
+        return [line for line in self.log().splitlines() if f"{queue_id}:" in line]
+
+    def client(self, stranger=False):
+        """The address to connect from in order to be seen by this one."""
+        return layout.client(self.slot, stranger)

@@ -1,0 +1,202 @@
+"""The Postfix instances: two that receive (with and without REQUIRETLS) and those under test.
+
+The machines under test use their root's own /etc/postfix, /var/spool/postfix and /var/lib/postfix
+(other directories are mounted there), so that snippets work on them as they stand; the receivers
+have a configuration directory each. Postfix 3.11 and newer lives in a chroot.
+"""
+
+import os
+import pwd
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import ca
+import chroot
+import domains
+import layout
+import plan
+import procs
+
+ROOT311 = layout.RUN / "root311"
+
+
+class Instance:
+    """One Postfix: where it is, how its commands are run."""
+
+    def __init__(self, name, modern, address=None, address6=None, host=None, config=None):
+        self.name = name
+        self.modern = modern  # 3.11 or newer, in the chroot
+        self.root = ROOT311 if modern else Path("/")
+        self.where = layout.RUN / name
+        self.config = config or Path("/etc/postfix")
+        self.own_directories = config is None
+        self.address, self.address6, self.host = address, address6, host
+
+    @property
+    def etc(self):
+        """Its configuration directory as seen from outside of the chroot."""
+        return self.where / "etc"
+
+    @property
+    def maillog(self):
+        return self.where / "maillog"
+
+    def command(self, *words):
+        """A Postfix command line for this instance, e.g. command("postqueue", "-j")."""
+        program, *rest = map(str, words)
+        if not self.own_directories:
+            rest = ["-c", str(self.config), *rest]
+        prefix = ["chroot", str(self.root)] if self.modern else []
+        return [*prefix, program, *rest]
+
+    def run(self, *words, **options):
+        return procs.run(*self.command(*words), **options)
+
+    def configure(self, **parameters):
+        """Changes main.cf; None takes a parameter out. Takes effect with reload()."""
+        gone = [k for k, v in parameters.items() if v is None]
+        if gone:
+            self.run("postconf", "-X", *gone)
+        changed = [f"{k} = {v}" for k, v in parameters.items() if v is not None]
+        if changed:
+            self.run("postconf", "-e", *changed)
+
+    def reload(self):
+        """As `postfix reload`, and waits until the new configuration answers."""
+        self.run("postfix", "reload")
+        self.wait_ready()
+
+    def wait_ready(self):
+        address = self.address or next(a for h in self.served() for a in h.addresses())
+        procs.wait_for(lambda: procs.connects(address, 25), self.name)
+
+    def served(self):
+        """The receiving hosts that this instance is."""
+        if self.own_directories:
+            return []
+        return [h for h in plan.HOSTS if h.mx.up and h.mx.requiretls == self.modern]
+
+    def pid(self):
+        return int((self.spool / "pid/master.pid").read_text())
+
+    @property
+    def spool(self):
+        return self.where / "spool"
+
+    def owner(self, user):
+        if self.modern:
+            return chroot.uid_of(user)
+        entry = pwd.getpwnam(user)
+        return entry.pw_uid, entry.pw_gid
+
+
+MTA311 = Instance("mta311", True, *layout.MTA_ADDRESSES["3.11"], host="mta311.lab.test")
+MTA37 = Instance("mta37", False, *layout.MTA_ADDRESSES["3.7"], host="mta37.lab.test")
+RX311 = Instance("rx311", True, config=layout.RUN / "rx311/etc")
+RX37 = Instance("rx37", False, config=layout.RUN / "rx37/etc")
+
+MTAS = {"3.11": MTA311, "3.7": MTA37}
+
+
+def _master_cf(instance, services):
+    """Debian's own, without its SMTP service, and with ours."""
+    lines = Path(instance.etc / "master.cf.proto").read_text().splitlines()
+    kept = [line for line in lines
+            if line and not line.startswith("#") and not re.match(r"smtp\s+inet\s", line)]
+    if not any(line.startswith("postlog") for line in kept):
+        kept.append("postlog unix-dgram n - n - 1 postlogd")
+    (instance.etc / "master.cf").write_text("\n".join(kept) + "\n" + services)
+
+
+def _prepare(instance):
+    for part in ("etc", "spool", "data"):
+        (instance.where / part).mkdir(parents=True, exist_ok=True)
+    if not instance.own_directories:
+        model = MTA311 if instance.modern else MTA37
+        shutil.copy(model.etc / "master.cf.proto", instance.etc)
+    os.chown(instance.where / "data", *instance.owner("postfix"))
+
+
+def _receiver_service(host):
+    """A master.cf entry for one receiving host and each of its addresses."""
+    options = [f"myhostname={host.name}"]
+    if host.mx.starttls:
+        options.append(f"smtpd_tls_chain_files={ca.chain(host.cert_name)}")
+    else:
+        options.append("smtpd_tls_security_level=none")
+    text = ""
+    for address in host.addresses():
+        place = f"[{address}]" if ":" in address else address
+        text += f"{place}:25 inet n - n - - smtpd\n"
+        text += "".join(f"  -o {option}\n" for option in options)
+    return text
+
+
+def _start_receiver(instance):
+    _prepare(instance)
+    (instance.etc / "main.cf").write_text(procs.render(
+        "main-receiver.cf", where=instance.where, recorder=layout.RECORDER_PORT))
+    _master_cf(instance, "".join(_receiver_service(h) for h in instance.served()))
+    instance.run("postconf", "-F", "*/*/chroot = n")
+    instance.run("postfix", "start")
+
+
+def make_host_certificates():
+    """For the receiving hosts; zones need them before anything starts."""
+    for host in plan.HOSTS:
+        ca.make(host.cert_name, [host.name, *host.mx.extra_names], host.mx.cert)
+
+
+def _start_mta(instance):
+    _prepare(instance)
+    mail = instance.where / "mail"
+    mail.mkdir()
+    os.chown(mail, *instance.owner("nobody"))
+    ca.make(f"mta-{instance.name}", [instance.host], "good")
+    nobody = instance.owner("nobody")
+    (instance.etc / "main.cf").write_text(procs.render(
+        "main-mta.cf", host=instance.host, address=instance.address, address6=instance.address6,
+        where=instance.where, customers=layout.CUSTOMERS, pem=ca.chain(f"mta-{instance.name}"),
+        ca=ca.ca_file(), milter=layout.milter_address(0), auth=layout.AUTH_PORT,
+        uid=nobody[0], gid=nobody[1]))
+    if not instance.modern:
+        instance.configure(smtpd_command_filter="regexp:/etc/postfix/requiretls_command")
+        (instance.etc / "requiretls_command").write_text(
+            procs.render("requiretls_command"))
+    _master_cf(instance, procs.render("master-mta.cf", address=instance.address,
+                                      address6=instance.address6,
+                                      loopback="127.0.0.11" if instance.modern else "127.0.0.7"))
+    if not instance.modern:
+        # What Debian's own start script does for the services that it runs chrooted.
+        procs.run("/usr/lib/postfix/configure-instance.sh", "-")
+    instance.run("postfix", "start")
+
+
+def write_tables():
+    """Tables that all machines under test read."""
+    policy = [f"{d.name} {p}" for d in domains.DOMAINS if (p := plan.postfix_policy(d))]
+    (layout.RUN / "tls_policy").write_text("\n".join(policy) + "\n")
+    lines = []
+    for stranger in (False, True):
+        lines.append(f"{layout.client(None, stranger)} DISABLE")
+        lines += [f"{layout.client(s, stranger)} {layout.milter_address(s)}"
+                  for s in range(layout.MILTER_SLOTS)]
+    (layout.RUN / "milter_map").write_text("\n".join(lines) + "\n")
+    literal = plan.host("mx.plain.test").v4
+    for name in ("transport", "virtual_alias", "virtual_mailbox", "aliases"):
+        (layout.RUN / name).write_text(procs.render(name, literal=literal))
+
+
+def start(mtas):
+    """Starts the receivers and the machines under test; returns name -> master's pid."""
+    write_tables()
+    steps = [(_start_receiver, RX311), (_start_receiver, RX37)]
+    steps += [(_start_mta, MTAS[name]) for name in mtas]
+    with ThreadPoolExecutor() as pool:  # `postfix start` takes a second or two
+        for done in [pool.submit(*step) for step in steps]:
+            done.result()
+    for _, instance in steps:
+        instance.wait_ready()
+    return {instance.name: instance.pid() for _, instance in steps}

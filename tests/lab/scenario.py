@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+"""Runs the scenarios: what a user would see, one function or table row each.
+
+Runs inside a lab (`lab run`). A scenario is a function of one argument, the lab as it sees it
+(`Lab` below), registered by the decorator `scenario`; it fails by an exception, best by check().
+"""
+
+import importlib.util
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import arrivals
+import layout
+import milter
+import postfix
+import procs
+import smtpclient
+from maillog import Log
+
+LIMIT_S = 180
+_SCENARIOS = []
+_serial = itertools.count(1)
+
+
+class Failure(Exception):
+    """What was seen is not what should be seen."""
+
+
+def scenario(name):
+    """Registers a function as the scenario of that name."""
+    def register(function):
+        _SCENARIOS.append((name, function))
+        return function
+    return register
+
+
+def check(truth, what):
+    if not truth:
+        raise Failure(what)
+
+
+def expect(seen, wanted, what):
+    """seen must be wanted; a wanted of (code, text...) also matches an SMTP reply in part."""
+    if isinstance(wanted, tuple) and isinstance(seen, smtpclient.Reply):
+        code, *parts = wanted
+        good = seen.code == code and all(p in seen.text for p in parts)
+    else:
+        good = seen == wanted
+    if not good:
+        raise Failure(f"{what}: wanted {wanted!r}, saw {str(seen)!r}")
+
+
+class Sent:
+    """A message that was handed to a machine under test, and everything that is known of it."""
+
+    def __init__(self, lab, mta, token):
+        self.lab, self.mta, self.token = lab, mta, token
+        self.replies = {}  # mail, each recipient, data
+        self.queue_id = None
+        self.accepted = []
+        self.transcript = []
+
+    @property
+    def log(self):
+        return Log(self.mta.maillog)
+
+    def deliveries(self, timeout_s=30):
+        """Recipient -> Delivery, once each accepted recipient has had its attempt."""
+        check(self.queue_id, "the message was not accepted")
+        found = self.log.settled(self.queue_id, len(self.accepted), timeout_s)
+        return {d.to: d for d in found}
+
+    def arrived(self, recipient=None, timeout_s=30):
+        """The copy that arrived at a receiving host."""
+        return self.lab.arrivals.wait(self.token, recipient, timeout_s=timeout_s)[0]
+
+    def bounce(self, to, timeout_s=30):
+        """The bounce that its sender got."""
+        self.log.bounce_of(self.queue_id, timeout_s)
+        return next(a for a in self.lab.arrivals.wait(self.token, to, timeout_s=timeout_s)
+                    if a.sender == "")
+
+
+class Lab:
+    """What a scenario works with."""
+
+    def __init__(self, mtas):
+        self.mtas = {name: postfix.MTAS[name] for name in mtas}
+        self.begin()
+
+    def begin(self):
+        """Forgets what earlier scenarios left."""
+        self.arrivals = arrivals.Arrivals()
+        self.clients, self.sent, self.milters = [], [], []
+        self.log_starts = {i: len(Log(i.maillog).lines()) for i in self.mtas.values()}
+
+    def end(self):
+        for running in self.milters:
+            running.stop()
+        for mta in self.mtas.values():
+            mta.run("postsuper", "-d", "ALL")
+
+    def client(self, mta, slot=None, stranger=False, port=25, source=None):
+        """A connection to a machine under test, seen by the milter of that slot (None: none)."""
+        made = smtpclient.Client(mta.address, port, source or layout.client(slot, stranger))
+        self.clients.append(made)
+        return made
+
+    def milter(self, config="", slot=0):
+        """A running milter, stopped when the scenario ends."""
+        started = milter.Milter(config, slot)
+        self.milters.append(started)
+        started.start()
+        return started
+
+    def message(self, token, headers=(), subject="a test"):
+        """A small message with a Message-ID that is its token."""
+        lines = ["From: Alice <alice@sender.test>", "To: someone <someone@example.test>",
+                 f"Subject: {subject}", f"Message-ID: <{token}>", *headers, "",
+                 f"A secret line, {token.split('@')[0]}.", "."]
+        return "\n".join(lines) + "\n"
+
+    def token(self):
+        return f"t{os.getpid()}.{next(_serial)}.{time.time_ns()}@lab.test"
+
+    def send(self, mta, to, slot=None, sender="alice@sender.test", parameters=(), headers=(),
+             tls=True, rcpt_parameters=(), port=25, login=None, stranger=False, source=None,
+             message=None):
+        """Sends one message as an ordinary client would, as far as the server lets it."""
+        sent = Sent(self, mta, self.token())
+        self.sent.append(sent)
+        with self.client(mta, slot, stranger, port, source) as client:
+            sent.transcript = client.transcript
+            client.ehlo()
+            if tls:
+                client.starttls()
+            if login:
+                client.login(login)
+            sent.replies["mail"] = client.mail(sender, *parameters)
+            if sent.replies["mail"].ok:
+                for recipient in [to] if isinstance(to, str) else to:
+                    reply = client.rcpt(recipient, *rcpt_parameters)
+                    sent.replies[recipient] = reply
+                    if reply.ok:
+                        sent.accepted.append(recipient)
+            if sent.accepted:
+                reply = client.data(message or self.message(sent.token, headers))
+                sent.replies["data"] = reply
+                if "queued as " in reply.text:
+                    sent.queue_id = reply.text.rsplit(" ", 1)[1]
+            client.quit()
+        return sent
+
+    def story(self):
+        """Transcripts and logs of the scenario, for one that failed."""
+        parts = []
+        for client in self.clients:
+            parts.append("--- client\n" + "\n".join(client.transcript))
+        for instance, start in self.log_starts.items():
+            lines = Log(instance.maillog).lines()[start:]
+            parts.append(f"--- {instance.name}'s maillog\n" + "\n".join(lines[-80:]))
+        for running in self.milters:
+            parts.append(f"--- {running.name}\n{running.log()[-8000:]}")
+        for arrival in self.arrivals.all():
+            parts.append(f"--- arrived: {arrival}")
+        return "\n".join(parts)
+
+
+def load():
+    """Imports every file of scenarios/; their decorators register them."""
+    for path in sorted(Path(layout.SOURCE / "scenarios").glob("*.py")):
+        spec = importlib.util.spec_from_file_location(f"scenario_{path.stem}", path)
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def _alarm(*_):
+    raise Failure(f"not over after {LIMIT_S} s")
+
+
+def run_one(lab, name, function):
+    """True if it passed."""
+    began = time.monotonic()
+    lab.begin()
+    signal.signal(signal.SIGALRM, _alarm)
+    signal.alarm(LIMIT_S)
+    error = None
+    try:
+        function(lab)
+    except Exception as caught:  # noqa: BLE001, whatever it is, it is this scenario's failure
+        error = caught
+    signal.alarm(0)
+    try:
+        lab.end()
+    except procs.LabError as caught:
+        error = error or caught
+    seconds = time.monotonic() - began
+    print(f"{'FAIL' if error else 'ok  '} {name} ({seconds:.1f} s)", flush=True)
+    if error:
+        where = traceback.extract_tb(error.__traceback__)
+        place = next((f for f in reversed(where) if "scenarios" in f.filename), None)
+        line = f" ({Path(place.filename).name}:{place.lineno})" if place else ""
+        print(f"  {type(error).__name__}: {error}{line}")
+        print("\n".join("  | " + part for part in lab.story().splitlines()), flush=True)
+    return not error
+
+
+def main(patterns, mtas):
+    # So that a scenario file's `from scenario import` finds this module, not a second copy.
+    sys.modules["scenario"] = sys.modules[__name__]
+    load()
+    chosen = [(n, f) for n, f in _SCENARIOS if not patterns or any(p in n for p in patterns)]
+    lab = Lab(mtas)
+    passed = sum(run_one(lab, name, function) for name, function in chosen)
+    print(f"{passed} passed, {len(chosen) - passed} failed")
+    return 0 if chosen and passed == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], json.loads((layout.RUN / "lab.json").read_text())["mtas"]))

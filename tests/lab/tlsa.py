@@ -1,0 +1,22 @@
+"""TLSA records (RFC 6698, RFC 7671) of the kinds that the domain table names."""
+
+import hashlib
+
+import ca
+
+
+def rdata(kind, stem):
+    """The record's text for a host's certificate."""
+    if kind == "ee":
+        return "3 1 1 " + hashlib.sha256(ca.public_key(stem)).hexdigest()
+    if kind == "ee-full":
+        return "3 1 0 " + ca.public_key(stem).hex()
+    if kind == "ta":
+        return "2 0 1 " + hashlib.sha256(ca.der("ca")).hexdigest()
+    if kind == "wrong":
+        return "3 1 1 " + hashlib.sha256(b"another key").hexdigest()
+    if kind == "pkix":
+        return "1 1 1 " + hashlib.sha256(ca.public_key(stem)).hexdigest()
+    if kind == "badlen":
+        return "3 1 1 " + hashlib.sha256(b"another key").hexdigest()[:-2]
+    raise ValueError(f"no such kind of TLSA record: {kind}")

@@ -1,0 +1,114 @@
+/*
+ * The sample configuration: as it stands, and with every key and example taken out of its comment,
+ * it loads without an error or a warning, and its keys say what the defaults are.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void on_report(void *arg, const char *message)
+{
+    print_error("%s\n", message);
+    ++*(unsigned *)arg;
+}
+
+static struct config *load(const char *path)
+{
+    struct config *config = NULL;
+    unsigned reports = 0;
+
+    assert_int_equal(config_load(path, "mail.example.org", on_report, on_report, &reports, &config),
+                     0);
+    assert_int_equal(reports, 0);
+    return config;
+}
+
+static void test_as_it_stands(void **state)
+{
+    struct config *config = load(SAMPLE_CONF);
+
+    (void)state;
+    assert_int_equal(config->rule_count, 0);
+    config_unref(config);
+}
+
+/* `#key = value`, `#[rule x]` and the indented continuation lose their mark, prose does not. */
+static void uncomment(FILE *from, FILE *to)
+{
+    char line[1000];
+
+    while (fgets(line, sizeof(line), from) != NULL) {
+        const char *key = line + 1;
+        size_t len = strspn(key, "abcdefghijklmnopqrstuvwxyz_");
+        bool is_key = line[0] == '#' && len > 0 && strncmp(key + len, " =", 2) == 0;
+        bool is_rule = strncmp(line, "#[", 2) == 0;
+        bool is_more = strncmp(line, "#    ", 5) == 0;
+
+        fputs(is_key || is_rule || is_more ? key : line, to);
+    }
+}
+
+static void test_every_key(void **state)
+{
+    char path[] = "/tmp/test_sample.XXXXXX";
+    int fd = mkstemp(path);
+    FILE *from = fopen(SAMPLE_CONF, "re");
+    FILE *to = fdopen(fd, "we");
+    struct config *sample, *defaults;
+
+    (void)state;
+    assert_non_null(from);
+    assert_non_null(to);
+    uncomment(from, to);
+    fclose(from);
+    fclose(to);
+    sample = load(path);
+    defaults = load("/dev/null");
+    unlink(path);
+
+    assert_true(sample->rule_count >= 6);
+    assert_int_equal(sample->milter.rcpt_wait_ms, defaults->milter.rcpt_wait_ms);
+    assert_int_equal(sample->milter.eom_wait_ms, defaults->milter.eom_wait_ms);
+    assert_int_equal(sample->milter.max_waiting, defaults->milter.max_waiting);
+    assert_int_equal(sample->milter.local_mailers.count, defaults->milter.local_mailers.count);
+    assert_int_equal(sample->milter.trusted_client_count, defaults->milter.trusted_client_count);
+    assert_int_equal(sample->milter.trusted_local, defaults->milter.trusted_local);
+    assert_string_equal(sample->milter.marker, defaults->milter.marker);
+    assert_string_equal(sample->milter.socket, defaults->milter.socket);
+    assert_string_equal(sample->milter.tag, defaults->milter.tag);
+    assert_int_equal(sample->engine.dns_timeout_ms, defaults->engine.dns_timeout_ms);
+    assert_int_equal(sample->engine.dns_tries, defaults->engine.dns_tries);
+    assert_int_equal(sample->engine.check_interval_ms, defaults->engine.check_interval_ms);
+    assert_string_equal(sample->engine.check_name, defaults->engine.check_name);
+    assert_int_equal(sample->engine.sts_timeout_ms, defaults->engine.sts_timeout_ms);
+    assert_int_equal(sample->engine.sts_connect_timeout_ms,
+                     defaults->engine.sts_connect_timeout_ms);
+    assert_int_equal(sample->engine.sts_max_policy, defaults->engine.sts_max_policy);
+    assert_int_equal(sample->engine.sts_min_retry_ms, defaults->engine.sts_min_retry_ms);
+    assert_int_equal(sample->engine.sts_refresh_ms, defaults->engine.sts_refresh_ms);
+    assert_int_equal(sample->engine.max_domains, defaults->engine.max_domains);
+    assert_int_equal(sample->engine.negative_ttl_ms, defaults->engine.negative_ttl_ms);
+    assert_int_equal(sample->engine.max_ttl_ms, defaults->engine.max_ttl_ms);
+    assert_string_equal(sample->engine.store, defaults->engine.store);
+    assert_int_equal(sample->socketmap.max_connections, defaults->socketmap.max_connections);
+    assert_string_equal(sample->socketmap.listen[0].text, defaults->socketmap.listen[0].text);
+    config_unref(sample);
+    config_unref(defaults);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_as_it_stands),
+        cmocka_unit_test(test_every_key),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -37,7 +37,6 @@ struct message {
     struct rules_header *headers; /* copies, for rules that look at them */
     size_t header_count;
     size_t header_octets;
-    bool headers_wanted;
     bool headers_lost;      /* too many: what rules would have said is not known */
     unsigned route_headers; /* forged ones */
 
@@ -344,16 +343,6 @@ enum message_step message_rcpt(struct message *m, const char *arg, const char *h
 
 /* --- the header ------------------------------------------------------------------------------ */
 
-/* Whether any rule looks at header fields. */
-static bool wants_headers(const struct config *config)
-{
-    for (unsigned setting = 0; setting < RULES_SETTING_COUNT; setting++) {
-        if ((rules_facts_needed(config, (enum rules_setting)setting) & RULES_FACT_HEADER) != 0)
-            return true;
-    }
-    return false;
-}
-
 /* Keeps a copy for the rules. What cannot be kept is remembered as lost, never as absent. */
 static void keep_header(struct message *m, const char *name, const char *value)
 {
@@ -376,11 +365,10 @@ static void keep_header(struct message *m, const char *name, const char *value)
 
 void message_header(struct message *m, const char *name, const char *value)
 {
-    if (request_read_header(&m->header, name, value))
-        return;
+    request_read_header(&m->header, name, value);
     if (request_is_field(name, m->config->milter.route_header))
         m->route_headers++;
-    if (wants_headers(m->config))
+    if (rules_wants_header(m->config, name))
         keep_header(m, name, value);
 }
 

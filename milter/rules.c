@@ -350,6 +350,18 @@ unsigned rules_facts_needed(const struct config *config, enum rules_setting sett
     return needed;
 }
 
+bool rules_wants_header(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_patterns *wanted = &config->rules[i].header;
+
+        for (size_t k = 0; k < wanted->count; k++)
+            if (strcasecmp(wanted->items[k].text, name) == 0)
+                return true;
+    }
+    return false;
+}
+
 static bool only_nexthop(const struct config_rule *rule)
 {
     return rule->needs == RULES_FACT_RECIPIENT && rule->recipient.count == 0 &&

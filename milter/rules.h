@@ -118,6 +118,9 @@ enum rules_request rules_request(const struct config *config, const struct rules
 /* Facts that any rule needs for the given setting (mask of RULES_FACT_...). */
 unsigned rules_facts_needed(const struct config *config, enum rules_setting setting);
 
+/* Whether any rule looks at header fields of this name: others need not be kept. */
+bool rules_wants_header(const struct config *config, const char *name);
+
 /*
  * The level and tls_policy that follow from the next-hop alone: rules whose only matchers are
  * nexthop, then [default], then what is built in. For map lookups, which know no message.

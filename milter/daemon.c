@@ -1,0 +1,345 @@
+/*
+ * Daemon life. As root: read the configuration, open the sockets, raise limits; then drop root,
+ * start the engine and libmilter in threads, and take signals until the end.
+ *
+ * SIGUSR1 (and SIGHUP) reload: a new snapshot takes the running one's place, or, if it has errors,
+ * nothing changes. SIGTERM (and SIGINT) drain: no new message begins, those in flight end, then the
+ * filter stops; a second one, or DRAIN_MS, cuts the rest short with a 4xx.
+ */
+#include "daemon.h"
+
+#include "background.h"
+#include "callbacks.h"
+#include "config.h"
+#include "filter_socket.h"
+#include "log.h"
+#include "notify.h"
+#include "privilege.h"
+#include "runtime.h"
+#include "signals.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <libmilter/mfapi.h>
+
+static const char ident[] = "requiretls-milter";
+
+enum {
+    DRAIN_MS = 30 * 1000,
+    CUT_SHORT_MS = 3 * 1000,
+    POLL_MS = 100,
+    NOFILE_WANTED = 65536,
+    NOFILE_LOW = 4096,
+};
+
+struct daemon {
+    char *config_path; /* absolute: a daemon's directory is the root */
+    char host_name[256];
+    bool foreground;
+    struct runtime *runtime;
+    struct engine *engine;
+    pthread_t filter;
+    bool filter_ended;
+};
+
+/* --- start ----------------------------------------------------------------------------------- */
+
+static void to_stderr(void *arg, const char *message)
+{
+    (void)arg;
+    fprintf(stderr, "%s: %s\n", ident, message);
+}
+
+static int fail(int exit_status, const char *message)
+{
+    log_msg(LOG_ERR, "%s", message);
+    return exit_status;
+}
+
+static int load(struct daemon *d, const char *path, struct config **out)
+{
+    char resolved[PATH_MAX];
+    int rc;
+
+    if (gethostname(d->host_name, sizeof(d->host_name) - 1) != 0)
+        snprintf(d->host_name, sizeof(d->host_name), "localhost");
+    d->config_path = strdup(realpath(path, resolved) != NULL ? resolved : path);
+    if (d->config_path == NULL)
+        return EX_OSERR;
+    rc = config_load(path, d->host_name, to_stderr, to_stderr, NULL, out);
+    if (rc == -EINVAL)
+        return EX_CONFIG;
+    return rc == 0 ? EX_OK : EX_OSERR;
+}
+
+static int exit_status_of(int error)
+{
+    switch (-error) {
+    case EADDRINUSE:
+        return EX_UNAVAILABLE;
+    case ENOENT:
+        return EX_CONFIG;
+    case EACCES:
+    case EPERM:
+        return EX_NOPERM;
+    default:
+        return EX_OSERR;
+    }
+}
+
+/* What needs root, or must come before threads. */
+static int open_and_drop(const struct daemon *d, const struct config *config)
+{
+    struct privilege_user user;
+    char err[400];
+    size_t nofile = privilege_raise_nofile(NOFILE_WANTED);
+    bool drop = geteuid() == 0;
+    int rc;
+
+    if (nofile < NOFILE_LOW)
+        log_msg(LOG_WARNING, "only %zu files may be open: that is few for a busy MTA", nofile);
+    if (drop && (rc = privilege_find_user(config->milter.user, &user, err, sizeof(err))) != 0)
+        return fail(exit_status_of(rc), err);
+    if (callbacks_register() != 0)
+        return fail(EX_SOFTWARE, "libmilter does not take this filter");
+    rc = filter_socket_open(&config->milter, err, sizeof(err));
+    if (rc != 0)
+        return fail(exit_status_of(rc), err);
+    if (!d->foreground && (rc = background_begin()) != 0)
+        return fail(EX_OSERR, "cannot fork");
+    if (drop && (rc = privilege_drop(&user, err, sizeof(err))) != 0)
+        return fail(EX_NOPERM, err);
+    if (!d->foreground && chdir("/") != 0)
+        return fail(EX_OSERR, "cannot change to the root directory");
+    return EX_OK;
+}
+
+/* engine_config.log */
+static void on_engine_message(void *arg, int priority, const char *message)
+{
+    (void)arg;
+    log_msg(priority, "%s", message);
+}
+
+static void engine_terms(const struct config *config, struct engine_config *out)
+{
+    *out = config->engine;
+    out->log = on_engine_message;
+    out->log_arg = NULL;
+}
+
+static void *run_filter(void *arg)
+{
+    struct daemon *d = arg;
+
+    if (smfi_main() != MI_SUCCESS)
+        log_msg(LOG_ERR, "libmilter failed");
+    (void)d;
+    signals_post(SIGNALS_FILTER_ENDED);
+    return NULL;
+}
+
+/* Takes over the reference to the configuration. */
+static int start_threads(struct daemon *d, struct config *config)
+{
+    struct engine_config terms;
+    char err[400];
+    int rc;
+
+    if (signals_block() != 0)
+        return fail(EX_OSERR, "cannot make a pipe");
+    engine_terms(config, &terms);
+    if (runtime_new(config, &d->runtime) != 0) {
+        config_unref(config);
+        return fail(EX_OSERR, "out of memory");
+    }
+    rc = engine_new(&terms, &d->engine, err, sizeof(err));
+    if (rc != 0)
+        return fail(EX_OSERR, err);
+    runtime_set_engine(d->runtime, d->engine);
+    callbacks_set_runtime(d->runtime);
+    rc = pthread_create(&d->filter, NULL, run_filter, d);
+    if (rc != 0)
+        return fail(EX_OSERR, "cannot start a thread");
+    signals_take();
+    return EX_OK;
+}
+
+/* --- reload ---------------------------------------------------------------------------------- */
+
+struct reload_report {
+    unsigned errors;
+};
+
+static void on_reload_error(void *arg, const char *message)
+{
+    struct reload_report *report = arg;
+
+    report->errors++;
+    log_msg(LOG_ERR, "%s", message);
+}
+
+static void on_reload_warning(void *arg, const char *message)
+{
+    (void)arg;
+    log_msg(LOG_WARNING, "%s", message);
+}
+
+static void on_fixed(void *arg, const char *message)
+{
+    (void)arg;
+    log_msg(LOG_WARNING, "%s", message);
+}
+
+/* Returns whether the new configuration is in force. */
+static bool take_over(struct daemon *d, struct config *loaded)
+{
+    struct config *running = runtime_config(d->runtime);
+    struct engine_config terms;
+    char err[400];
+    int rc;
+
+    config_report_fixed(running, loaded, on_fixed, NULL);
+    config_unref(running);
+    engine_terms(loaded, &terms);
+    rc = engine_reconfigure(d->engine, &terms, err, sizeof(err));
+    if (rc != 0) {
+        log_msg(LOG_ERR, "%s", err);
+        config_unref(loaded);
+        return false;
+    }
+    log_configure(&loaded->log, ident, !d->foreground);
+    runtime_swap_config(d->runtime, loaded);
+    return true;
+}
+
+static void reload(struct daemon *d)
+{
+    struct reload_report report = {0};
+    struct config *loaded = NULL;
+    bool done;
+
+    notify_reloading();
+    done = config_load(d->config_path, d->host_name, on_reload_error, on_reload_warning, &report,
+                       &loaded) == 0 &&
+           take_over(d, loaded);
+    if (done)
+        log_msg(LOG_INFO, "reloaded %s", d->config_path);
+    else
+        log_msg(LOG_ERR, "%s was not taken over: the configuration in force stays as it is",
+                d->config_path);
+    notify_ready();
+}
+
+/* --- stop ------------------------------------------------------------------------------------ */
+
+/* Lets messages in flight end. A second request to stop makes it hurry. */
+static void drain(struct daemon *d)
+{
+    int64_t deadline = wait_now_ms() + DRAIN_MS;
+    unsigned left = runtime_drain(d->runtime, 0);
+
+    if (left > 0)
+        log_msg(LOG_INFO, "stopping: waiting for %u messages in flight", left);
+    while (left > 0 && wait_now_ms() < deadline) {
+        int signal = signals_next(0);
+
+        if (signal == SIGTERM || signal == SIGINT)
+            break;
+        if (signal == SIGNALS_FILTER_ENDED) {
+            d->filter_ended = true;
+            break;
+        }
+        left = runtime_drain(d->runtime, POLL_MS);
+    }
+    wait_gate_close(runtime_gate(d->runtime));
+    if (left > 0)
+        left = runtime_drain(d->runtime, CUT_SHORT_MS);
+    if (left > 0)
+        log_msg(LOG_WARNING, "stopping with %u messages unfinished: their clients will try again",
+                left);
+}
+
+/* Stops libmilter and the engine. What a session may still touch is left to the end of the process.
+ */
+static void stop(struct daemon *d)
+{
+    smfi_stop();
+    pthread_join(d->filter, NULL);
+    filter_socket_remove();
+    if (runtime_drain(d->runtime, 0) > 0)
+        return;
+    engine_free(d->engine);
+}
+
+static int serve(struct daemon *d)
+{
+    for (;;) {
+        switch (signals_next(-1)) {
+        case SIGUSR1:
+        case SIGHUP:
+            reload(d);
+            break;
+        case SIGTERM:
+        case SIGINT:
+            notify_stopping();
+            drain(d);
+            stop(d);
+            log_msg(LOG_INFO, "stopped");
+            return EX_OK;
+        case SIGNALS_FILTER_ENDED:
+            log_msg(LOG_ERR, "libmilter ended by itself");
+            notify_stopping();
+            wait_gate_close(runtime_gate(d->runtime));
+            stop(d);
+            return EX_SOFTWARE;
+        default:
+            break;
+        }
+    }
+}
+
+static int start(struct daemon *d, struct config *config)
+{
+    int status = open_and_drop(d, config);
+
+    if (status != EX_OK) {
+        config_unref(config);
+        return status;
+    }
+    return start_threads(d, config);
+}
+
+int daemon_run(const struct daemon_options *options)
+{
+    struct daemon d = {.foreground = options->foreground};
+    struct config *config = NULL;
+    int status = load(&d, options->config_path, &config);
+
+    if (status == EX_OK && options->check_only) {
+        config_unref(config);
+        printf("%s: %s is in order\n", ident, options->config_path);
+    } else if (status == EX_OK) {
+        notify_init();
+        log_configure(&config->log, ident, !options->foreground);
+        status = start(&d, config);
+        if (status == EX_OK) {
+            log_msg(LOG_INFO, "ready");
+            notify_ready();
+        }
+        background_report(status);
+        if (status == EX_OK)
+            status = serve(&d);
+        filter_socket_remove();
+    }
+    free(d.config_path);
+    return status;
+}

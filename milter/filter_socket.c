@@ -1,0 +1,139 @@
+/*
+ * libmilter opens the socket but knows neither mode nor owner, unlinks whatever is in the way, and
+ * leaves a unix socket behind when it was opened as root.
+ */
+#include "filter_socket.h"
+
+#include "privilege.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <libmilter/mfapi.h>
+
+/* libmilter's own default of 20 drops connections when a busy MTA opens many at once. */
+enum { BACKLOG = 512 };
+
+/* What was opened: to remove that and nothing else. */
+static struct {
+    char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    dev_t device;
+    ino_t inode;
+} opened;
+
+/* The path of a unix socket, NULL for others. */
+static const char *path_of(const char *address)
+{
+    static const char *const prefixes[] = {"unix:", "local:"};
+
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        size_t len = strlen(prefixes[i]);
+
+        if (strncmp(address, prefixes[i], len) == 0)
+            return address + len;
+    }
+    return address[0] == '/' ? address : NULL;
+}
+
+static bool somebody_listens(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    bool answered;
+    int fd;
+
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return false;
+    answered = connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EAGAIN;
+    close(fd);
+    return answered;
+}
+
+static int give_to_group(const char *path, const struct config_milter *config, char *err,
+                         size_t err_len)
+{
+    gid_t gid;
+    int rc;
+
+    if (config->socket_group != NULL && config->socket_group[0] != '\0') {
+        rc = privilege_find_group(config->socket_group, &gid, err, err_len);
+        if (rc != 0)
+            return rc;
+        if (chown(path, (uid_t)-1, gid) != 0) {
+            rc = -errno;
+            snprintf(err, err_len, "cannot give %s to group %s: %s", path, config->socket_group,
+                     strerror(errno));
+            return rc;
+        }
+    }
+    if (chmod(path, config->socket_mode) != 0) {
+        rc = -errno;
+        snprintf(err, err_len, "cannot set the mode of %s: %s", path, strerror(errno));
+        return rc;
+    }
+    return 0;
+}
+
+static int check_unix(const char *path, char *err, size_t err_len)
+{
+    if (strlen(path) >= sizeof(opened.path)) {
+        snprintf(err, err_len, "the socket's path is too long: %s", path);
+        return -ENAMETOOLONG;
+    }
+    if (somebody_listens(path)) {
+        snprintf(err, err_len, "somebody listens on %s already", path);
+        return -EADDRINUSE;
+    }
+    return 0;
+}
+
+static void remember(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return;
+    memcpy(opened.path, path, strlen(path) + 1);
+    opened.device = st.st_dev;
+    opened.inode = st.st_ino;
+}
+
+int filter_socket_open(const struct config_milter *config, char *err, size_t err_len)
+{
+    const char *path = path_of(config->socket);
+    mode_t before;
+    int rc;
+
+    if (path != NULL && (rc = check_unix(path, err, err_len)) != 0)
+        return rc;
+    smfi_setbacklog(BACKLOG);
+    before = umask(0777); /* nobody gets in before mode and group are right */
+    errno = 0;
+    rc = smfi_setconn(config->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS ? 0 : -1;
+    if (rc != 0) {
+        rc = errno != 0 ? -errno : -EIO;
+        snprintf(err, err_len, "cannot open the socket %s: %s", config->socket, strerror(-rc));
+    }
+    umask(before);
+    if (rc != 0 || path == NULL)
+        return rc;
+    remember(path);
+    return give_to_group(path, config, err, err_len);
+}
+
+void filter_socket_remove(void)
+{
+    struct stat st;
+
+    if (opened.path[0] != '\0' && stat(opened.path, &st) == 0 && st.st_dev == opened.device &&
+        st.st_ino == opened.inode)
+        unlink(opened.path);
+    opened.path[0] = '\0';
+}

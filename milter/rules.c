@@ -321,7 +321,8 @@ enum rules_request rules_request(const struct config *config, const struct rules
                                  bool *undecided, struct rules_origin *origin)
 {
     *undecided = false;
-    memset(origin, 0, sizeof(*origin));
+    if (origin != NULL)
+        *origin = (struct rules_origin){.built_in = true};
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
         enum match match;
@@ -333,10 +334,10 @@ enum rules_request rules_request(const struct config *config, const struct rules
             *undecided = true;
         if (match != MATCH_YES)
             continue;
-        origin->rule = rule;
+        if (origin != NULL)
+            *origin = (struct rules_origin){.rule = rule};
         return rule->request;
     }
-    origin->built_in = true;
     return RULES_REQUEST_NONE;
 }
 

@@ -110,7 +110,7 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
 
 /*
  * The request that rules make: as rules_evaluate, only for `request` (which may be asked without a
- * recipient). `undecided` tells whether more facts could change it.
+ * recipient). `undecided` tells whether more facts could change it; origin may be NULL.
  */
 enum rules_request rules_request(const struct config *config, const struct rules_facts *facts,
                                  bool *undecided, struct rules_origin *origin);

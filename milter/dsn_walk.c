@@ -195,6 +195,8 @@ static void fill_if_empty(struct dsn_walk *walk, const struct level *level)
     emit_text(walk, "--");
     emit(walk, level->boundary, level->boundary_len);
     emit_text(walk, walk->eol);
+    emit_text(walk, "Content-Type: text/plain"); /* in a digest the default would be a message */
+    emit_text(walk, walk->eol);
     emit_text(walk, walk->eol);
 }
 
@@ -277,6 +279,13 @@ static void drop_part(struct dsn_walk *walk, enum dsn_evidence_kind kind,
     dsn_evidence_begin(walk->evidence, kind, encoding);
 }
 
+/* One that is not understood: wherever in it a returned message may be. */
+static void drop_unclear(struct dsn_walk *walk, const struct dsn_part *part)
+{
+    drop_part(walk, DSN_EVIDENCE_LOOSE, part->encoding);
+    walk->evidence->originals++; /* without a TLS-Required that could be relied on */
+}
+
 static void keep_part(struct dsn_walk *walk, enum region region, enum dsn_evidence_kind kind,
                       enum mime_encoding encoding)
 {
@@ -330,7 +339,7 @@ static void begin_part_in_report(struct dsn_walk *walk, const struct dsn_part *p
         return;
     case DSN_PART_MULTIPART:
         if ((later && !part->is_report) || walk->depth == DSN_WALK_DEPTH_MAX)
-            drop_part(walk, DSN_EVIDENCE_ORIGINAL, part->encoding);
+            drop_unclear(walk, part);
         else
             enter_multipart(walk, part);
         return;
@@ -343,7 +352,7 @@ static void begin_part_in_report(struct dsn_walk *walk, const struct dsn_part *p
     case DSN_PART_BROKEN:
         break;
     }
-    drop_part(walk, DSN_EVIDENCE_ORIGINAL, part->encoding);
+    drop_unclear(walk, part);
 }
 
 /* The part's own header is complete; blank_len is the length of the blank line at the end of it. */
@@ -358,7 +367,7 @@ static void begin_part(struct dsn_walk *walk, size_t blank_len)
     else if (part.kind == DSN_PART_MULTIPART && walk->depth < DSN_WALK_DEPTH_MAX)
         enter_multipart(walk, &part);
     else if (part.is_report && part.encoding != MIME_ENCODING_IDENTITY)
-        drop_part(walk, DSN_EVIDENCE_LOOSE, part.encoding);
+        drop_unclear(walk, &part);
     else if (part.is_report)
         keep_part(walk, REGION_LOOSE, DSN_EVIDENCE_LOOSE, part.encoding);
     else

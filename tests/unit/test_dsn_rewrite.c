@@ -289,12 +289,24 @@ static const struct rewrite_case {
      "--B\nContent-Type: multipart/mixed; boundary=C\n\n--C\n\nsecret\n--C--\n--B--\nend\n",
      DSN_REWRITE_REQUIRE,
      NOTE KNOWN "--B--\nend\n"},
+    {"the request within a part that is lost",
+     {REPORT},
+     NOTE STATUS
+     "--B\nContent-Type: multipart/mixed; boundary=C\n\n--C\nContent-Type: message/rfc822\n\n" ASKED
+         SECRET "--C--\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE STATUS "--B--\n"},
+    {"TLS-Required: No beside a part that is not understood",
+     {REPORT},
+     NOTE STATUS RETURNED "\n" NO_TLS SECRET "--B\nContent-Type: text\n\nX: y\n--B--\n",
+     DSN_REWRITE_NONE,
+     NULL},
     {"no parts but broken ones",
      {REPORT},
      "--B\nContent-Type: text/plain\nContent-Type: text/plain\n\nX-Postfix-Queue-ID: "
      "4bKNOWN\n--B--\n",
      DSN_REWRITE_REQUIRE,
-     "--B\n\n--B--\n"},
+     "--B\nContent-Type: text/plain\n\n--B--\n"},
     {"nested first part",
      {REPORT},
      "--B\nContent-Type: multipart/alternative; boundary=\"B-\"\n\npre\n--B-\n\nplain\n--B-\n"
@@ -799,7 +811,7 @@ static void nested_deeply(void **state)
                       "Content-Type: message/rfc822\n\n" FIELDS END);
     /* The deepest multipart had this part only. */
     at = expected + strlen(expected);
-    at += sprintf(at, "\n");
+    at += sprintf(at, "Content-Type: text/plain\n\n");
     for (int i = DSN_WALK_DEPTH_MAX - 1; i > 0; i--)
         at += sprintf(at, "--B%d--\n", i);
     at += sprintf(

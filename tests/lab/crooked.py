@@ -14,8 +14,9 @@ import time
 
 import layout
 import plan
+import zones
 
-MX, TXT, AAAA, RRSIG, TLSA = 15, 16, 28, 46, 52
+NS, MX, TXT, AAAA, RRSIG, TLSA = 2, 15, 16, 28, 46, 52
 SERVFAIL, REFUSED = 2, 5
 UPSTREAM_S = 5
 SLOW_S = 0.3
@@ -42,6 +43,14 @@ def refusal(query, rcode, bits=0):
     ident, flags = struct.unpack_from("!HH", query)
     head = struct.pack("!HHHHHH", ident, 0x8000 | bits | (flags & 0x7900) | rcode, 1, 0, 0, 0)
     return head + query[12:question_end(query)]
+
+
+def referral_up(query):
+    """What a server says that knows nothing of the zone: ask the root."""
+    reply = bytearray(refusal(query, 0))
+    struct.pack_into("!H", reply, 8, 1)
+    name = zones.wire("parents.ns.test")
+    return bytes(reply) + b"\0" + struct.pack("!HHIH", NS, 1, 300, len(name)) + name
 
 
 def spoil_signatures(answer):
@@ -98,7 +107,7 @@ def respond(behaviour, query, stream):
     if what == "refused":
         return refusal(query, REFUSED)
     if what == "lame":
-        return refusal(query, 0)  # no error, not authoritative, nothing in it
+        return referral_up(query)
     if what == "silent":
         return None
     if what == "bogus":

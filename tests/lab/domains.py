@@ -192,9 +192,9 @@ DOMAINS = (
            server="servfail-tlsa"),
     Domain("aaaa-servfail.test", "DANE, AAAA queries get SERVFAIL", True, (Mx(tlsa=("ee",)),),
            server="servfail-aaaa"),
-    Domain("txt-servfail.test", "DANE, TXT queries get SERVFAIL", True, (Mx(tlsa=("ee",)),),
-           server="servfail-txt"),
-    Domain("txt-servfail-plain.test", "unsigned, TXT queries get SERVFAIL", mx=(Mx(),),
+    Domain("txt-servfail.test", "DANE and STS, TXT queries get SERVFAIL", True, (
+        Mx(tlsa=("ee",)),), sts=Sts(), server="servfail-txt"),
+    Domain("txt-servfail-plain.test", "STS enforce, TXT queries get SERVFAIL", sts=Sts(),
            server="servfail-txt"),
     Domain("truncated.test", "DANE, every UDP answer is truncated", True, (Mx(tlsa=("ee",)),),
            server="truncate"),

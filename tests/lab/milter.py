@@ -70,8 +70,8 @@ def configuration(text, slot):
 class Milter:
     """One running daemon. Use as a context, or start() and stop()."""
 
-    def __init__(self, config="", slot=0, name=None):
-        self.slot, self.name = slot, name or f"milter-{slot}"
+    def __init__(self, config="", slot=0):
+        self.slot, self.name = slot, f"milter-{slot}"
         self.text = configuration(config, slot)
         self.file = layout.RUN / f"{self.name}.conf"
         self.process = None
@@ -84,17 +84,35 @@ class Milter:
         self.stop()
 
     def start(self):
+        self._end_predecessor()
         self.file.write_text(self.text)
-        log = procs.log_path(self.name)
-        self.log_start = log.stat().st_size if log.exists() else 0
+        self.log_start = 0
+        self.forget()
         self.process = procs.start(self.name, program(), "-f", "-c", self.file)
         procs.ready(self.name, self.process,
                     lambda: procs.connects("127.0.0.1", layout.MILTER_PORT + self.slot))
+        self.pid_file.write_text(str(self.process.pid))
         return self
+
+    @property
+    def pid_file(self):
+        return layout.RUN / f"milter-{self.slot}.pid"
+
+    def _end_predecessor(self):
+        """Ends one that was left running in this slot, by `lab demo --stay`."""
+        try:
+            pid = int(self.pid_file.read_text())
+            os.kill(pid, signal.SIGKILL)
+        except (OSError, ValueError):
+            return
+        procs.wait_for(lambda: not os.path.exists(f"/proc/{pid}"), f"{self.name} to end")
 
     def stop(self):
         """Ends it as an administrator would; one that does not end, or ends badly, is an error."""
+        if not self.process:
+            return
         self.process.send_signal(signal.SIGTERM)
+        self.pid_file.unlink(missing_ok=True)
         try:
             status = self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
@@ -112,9 +130,16 @@ class Milter:
         self.process.send_signal(signal.SIGUSR1)
 
     def log(self):
-        """Its log since start()."""
-        data = procs.log_path(self.name).read_bytes()[self.log_start:]
+        """Its log since start(), or since forget()."""
+        try:
+            data = procs.log_path(self.name).read_bytes()[self.log_start:]
+        except OSError:
+            return ""
         return data.decode(errors="replace")
+
+    def forget(self):
+        """Lets log() begin here."""
+        self.log_start += len(self.log().encode(errors="replace"))
 
     def log_lines(self, queue_id):
         """The lines about one message."""

@@ -92,7 +92,7 @@ def postfix_policy(domain):
         return domain.postfix_policy
     sts = domain.sts
     if sts and sts.mode == "enforce" and sts.http == "ok" and sts.cert == "good" \
-            and not sts.body and sts.record == domains.Sts.record \
+            and not sts.body and not domain.server and sts.record == domains.Sts.record \
             and not any(m.tlsa for m in domain.mx if isinstance(m, domains.Mx)):
         names = ":".join(p.lstrip("*") if p.startswith("*.") else absolute(p, domain)
                          for p in sts.mx)

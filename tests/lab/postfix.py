@@ -78,6 +78,9 @@ class Instance:
             return []
         return [h for h in plan.HOSTS if h.mx.up and h.mx.requiretls == self.modern]
 
+    def version(self):
+        return "Postfix " + self.run("postconf", "-h", "mail_version").strip()
+
     def pid(self):
         return int((self.spool / "pid/master.pid").read_text())
 

@@ -92,17 +92,22 @@ class Lab:
 
     def __init__(self, mtas):
         self.mtas = {name: postfix.MTAS[name] for name in mtas}
+        self.kept = {}  # configuration -> running milter, for all scenarios that ask for it
+        self.free_slots = list(range(layout.MILTER_SLOTS - 1, -1, -1))
         self.begin()
 
     def begin(self):
         """Forgets what earlier scenarios left."""
         self.arrivals = arrivals.Arrivals()
         self.clients, self.sent, self.milters = [], [], []
+        for running in self.kept.values():
+            running.forget()
         self.log_starts = {i: len(Log(i.maillog).lines()) for i in self.mtas.values()}
 
     def end(self):
         for running in self.milters:
-            running.stop()
+            if running not in self.kept.values():
+                self.stop_milter(running)
         for mta in self.mtas.values():
             mta.run("postsuper", "-d", "ALL")
 
@@ -112,12 +117,41 @@ class Lab:
         self.clients.append(made)
         return made
 
-    def milter(self, config="", slot=0):
-        """A running milter, stopped when the scenario ends."""
-        started = milter.Milter(config, slot)
-        self.milters.append(started)
-        started.start()
-        return started
+    def receiver(self, address):
+        """A connection to a receiving host."""
+        self.clients.append(smtpclient.Client(address, 25))
+        return self.clients[-1]
+
+    def milter(self, config="", fresh=False):
+        """A running milter with that configuration.
+
+        It is one that all scenarios share, or a fresh one that is stopped when the scenario ends.
+        """
+        running = None if fresh else self.kept.get(config)
+        if not running:
+            running = milter.Milter(config, self.free_slots.pop())
+            if not fresh:
+                self.kept[config] = running
+            self.milters.append(running)
+            running.start()
+        elif running not in self.milters:
+            self.milters.append(running)
+        return running
+
+    def stop_milter(self, running):
+        self.free_slots.append(running.slot)
+        running.stop()
+
+    def stop_kept(self):
+        """Stops the shared milters; the errors of those that did not end well."""
+        errors = []
+        for running in self.kept.values():
+            try:
+                running.stop()
+            except procs.LabError as error:
+                errors.append(str(error))
+        self.kept = {}
+        return errors
 
     def message(self, token, headers=(), subject="a test"):
         """A small message with a Message-ID that is its token."""
@@ -216,9 +250,14 @@ def main(patterns, mtas):
     load()
     chosen = [(n, f) for n, f in _SCENARIOS if not patterns or any(p in n for p in patterns)]
     lab = Lab(mtas)
-    passed = sum(run_one(lab, name, function) for name, function in chosen)
-    print(f"{passed} passed, {len(chosen) - passed} failed")
-    return 0 if chosen and passed == len(chosen) else 1
+    results = [run_one(lab, name, function) for name, function in chosen]
+    if lab.kept:
+        errors = lab.stop_kept()
+        print("\n".join(["FAIL every milter ended well"] + errors if errors
+                        else ["ok   every milter ended well"]))
+        results.append(not errors)
+    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
+    return 0 if results and all(results) else 1
 
 
 if __name__ == "__main__":

@@ -37,6 +37,10 @@ def _install(root, log):
     policy = root / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
+    # What this machine's administrator told apt about proxies, certificates and release dates
+    # holds for the same mirror here.
+    told = procs.run("apt-config", "dump", "Acquire")
+    (root / "etc/apt/apt.conf.d/90machine").write_text(told)
     script = """
         set -e
         mount --bind /proc "$0/proc"

@@ -130,10 +130,10 @@ class Lab:
         running = None if fresh else self.kept.get(config)
         if not running:
             running = milter.Milter(config, self.free_slots.pop())
-            if not fresh:
-                self.kept[config] = running
             self.milters.append(running)
             running.start()
+            if not fresh:
+                self.kept[config] = running
         elif running not in self.milters:
             self.milters.append(running)
         return running
@@ -190,6 +190,17 @@ class Lab:
                     sent.queue_id = reply.text.rsplit(" ", 1)[1]
             client.quit()
         return sent
+
+    def ask(self, mta, recipient, slot, sender="alice@sender.test", parameters=("REQUIRETLS",)):
+        """The reply to RCPT (or to MAIL, if that fails); nothing is sent."""
+        with self.client(mta, slot) as client:
+            client.ehlo()
+            client.starttls()
+            reply = client.mail(sender, *parameters)
+            if reply.ok:
+                reply = client.rcpt(recipient)
+            client.quit()
+        return reply
 
     def story(self):
         """Transcripts and logs of the scenario, for one that failed."""

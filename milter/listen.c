@@ -1,0 +1,153 @@
+/* Opens listening sockets: unix with mode and group, inet on every address of a host. */
+#include "listen.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 511 };
+
+static int fail(const struct config_address *address, const char *what, int error, char *err,
+                size_t err_size)
+{
+    snprintf(err, err_size, "%s: %s: %s", address->text, what, strerror(error));
+    return -error;
+}
+
+/* Whether somebody listens there already. */
+static bool is_alive(const struct sockaddr_un *addr)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return true;
+    bool alive = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN;
+    close(fd);
+    return alive;
+}
+
+static int find_group(const char *name, gid_t *out)
+{
+    char buf[16384];
+    struct group group, *found = NULL;
+    int error = getgrnam_r(name, &group, buf, sizeof(buf), &found);
+    if (!found)
+        return error ? error : ENOENT;
+    *out = group.gr_gid;
+    return 0;
+}
+
+/* Between bind and listen nobody can connect: that is the time for mode and group. */
+static int bind_unix(int fd, const struct config_address *address, const struct sockaddr_un *addr,
+                     mode_t mode, const char *group, struct listen_set *out, char *err,
+                     size_t err_size)
+{
+    gid_t gid;
+    struct stat st;
+    if (lstat(addr->sun_path, &st) == 0) {
+        if (!S_ISSOCK(st.st_mode))
+            return fail(address, "there is something else at that path", EEXIST, err, err_size);
+        if (is_alive(addr))
+            return fail(address, "another process listens there", EADDRINUSE, err, err_size);
+        unlink(addr->sun_path);
+    }
+    if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
+        return fail(address, "bind", errno, err, err_size);
+    out->path = strdup(address->path);
+    if (!out->path)
+        return fail(address, "bind", ENOMEM, err, err_size);
+    if (group) {
+        int error = find_group(group, &gid);
+        if (error)
+            return fail(address, "socket_group", error, err, err_size);
+        if (chown(addr->sun_path, (uid_t)-1, gid) < 0)
+            return fail(address, "chown", errno, err, err_size);
+    }
+    if (chmod(addr->sun_path, mode) < 0)
+        return fail(address, "chmod", errno, err, err_size);
+    return 0;
+}
+
+static int open_unix(const struct config_address *address, mode_t mode, const char *group,
+                     struct listen_set *out, char *err, size_t err_size)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    if (strlen(address->path) >= sizeof(addr.sun_path))
+        return fail(address, "socket", ENAMETOOLONG, err, err_size);
+    strcpy(addr.sun_path, address->path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail(address, "socket", errno, err, err_size);
+    out->fds[out->count++] = fd;
+    int result = bind_unix(fd, address, &addr, mode, group, out, err, err_size);
+    if (result < 0)
+        return result;
+    if (listen(fd, BACKLOG) < 0)
+        return fail(address, "listen", errno, err, err_size);
+    return 0;
+}
+
+static int open_one(const struct config_address *address, const struct addrinfo *info,
+                    struct listen_set *out, char *err, size_t err_size)
+{
+    const int one = 1;
+    int fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                    info->ai_protocol);
+    if (fd < 0)
+        return fail(address, "socket", errno, err, err_size);
+    out->fds[out->count++] = fd;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    /* The IPv4 address, if the host has one, is in the list by itself. */
+    if (info->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0)
+        return fail(address, "bind", errno, err, err_size);
+    if (listen(fd, BACKLOG) < 0)
+        return fail(address, "listen", errno, err, err_size);
+    return 0;
+}
+
+static int open_inet(const struct config_address *address, struct listen_set *out, char *err,
+                     size_t err_size)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
+    int error = getaddrinfo(address->host, address->port, &hints, &found), result = 0;
+    if (error) {
+        snprintf(err, err_size, "%s: %s", address->text, gai_strerror(error));
+        return -EADDRNOTAVAIL;
+    }
+    for (struct addrinfo *info = found; info && result == 0; info = info->ai_next) {
+        if (out->count < LISTEN_ADDRESSES_MAX)
+            result = open_one(address, info, out, err, err_size);
+    }
+    freeaddrinfo(found);
+    return result;
+}
+
+int listen_open(const struct config_address *address, mode_t mode, const char *group,
+                struct listen_set *out, char *err, size_t err_size)
+{
+    *out = (struct listen_set){0};
+    int result = address->path ? open_unix(address, mode, group, out, err, err_size)
+                               : open_inet(address, out, err, err_size);
+    if (result < 0)
+        listen_close(out);
+    return result;
+}
+
+void listen_close(struct listen_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        close(set->fds[i]);
+    if (set->path)
+        unlink(set->path);
+    free(set->path);
+    *set = (struct listen_set){0};
+}

@@ -1,0 +1,30 @@
+/*
+ * Listening stream sockets of the daemon's own listeners (socketmap, metrics): opened as root
+ * before privileges are dropped, served later.
+ */
+#ifndef MILTER_LISTEN_H
+#define MILTER_LISTEN_H
+
+#include "config.h"
+
+enum { LISTEN_ADDRESSES_MAX = 8 };
+
+/* The sockets of one configured address: an inet host may have several addresses. */
+struct listen_set {
+    int fds[LISTEN_ADDRESSES_MAX];
+    size_t count;
+    char *path; /* of a unix socket, to be removed at the end; own */
+};
+
+/*
+ * Opens an address; the sockets are non-blocking. A unix socket gets the mode and the group before
+ * anyone can connect; a stale one, which nobody listens on, is replaced. `group` NULL: unchanged.
+ * Returns 0, or a negative errno with a message that names the address in err.
+ */
+int listen_open(const struct config_address *address, mode_t mode, const char *group,
+                struct listen_set *out, char *err, size_t err_size);
+
+/* Closes the sockets and removes the path. */
+void listen_close(struct listen_set *set);
+
+#endif

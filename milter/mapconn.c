@@ -1,0 +1,252 @@
+/*
+ * One socketmap connection: octets in, netstrings out. It reads no further while a lookup is in
+ * flight or a reply is not taken, so that no client can make it hold more than one input buffer and
+ * one batch of replies.
+ */
+#include "mapconn.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t mapconn_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void mapconn_reply(struct mapconn *c, const struct socketmap_request *request,
+                   enum metrics_reply status, const char *text, size_t len)
+{
+    /* sendmail wants the blank after OK and NOTFOUND even if nothing follows. */
+    static const char *const words[METRICS_REPLIES] = {"OK ", "NOTFOUND ", "TEMP ", "PERM "};
+    char head[NETSTRING_HEAD_MAX];
+    struct octets *batch = &c->server->batch;
+    size_t word_len = strlen(words[status]);
+    size_t head_len = netstring_head(word_len + len, head);
+    if (!octets_add(batch, head, head_len) || !octets_add(batch, words[status], word_len) ||
+        !octets_add(batch, text, len) || !octets_add(batch, ",", 1))
+        c->failed = true; /* no memory: the client sees a closed connection and tries again */
+    metrics_socketmap(c->server->metrics, request, status);
+}
+
+/* Keeps for later what the socket does not take now; behind what it did not take before. */
+static bool keep(struct mapconn *c, const char *data, size_t len)
+{
+    if (c->out.len == 0)
+        c->out_at = 0;
+    return octets_add(&c->out, data, len) && event_add(&c->writable, NULL) == 0;
+}
+
+static void send_batch(struct mapconn *c)
+{
+    struct octets *batch = &c->server->batch;
+    ssize_t sent = 0;
+    if (batch->len > 0 && !c->failed && c->out.len == 0) {
+        sent = send(c->fd, batch->buf, batch->len, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            c->failed = true;
+        if (sent < 0)
+            sent = 0;
+    }
+    if (!c->failed && (size_t)sent < batch->len)
+        c->failed = !keep(c, batch->buf + sent, batch->len - (size_t)sent);
+    batch->len = 0;
+    if (batch->cap > 4 * MAPCONN_BATCH_MAX)
+        octets_fini(batch); /* after a reply of unusual size */
+}
+
+static bool must_wait(const struct mapconn *c)
+{
+    return c->failed || c->closing || c->question || c->out.len > 0;
+}
+
+/* Handles one request of the input, if one is whole. Returns whether it did. */
+static bool take_request(struct mapconn *c, size_t *at)
+{
+    struct socketmap_request request;
+    const char *data;
+    size_t len, used;
+    switch (
+        netstring_read(c->in + *at, c->in_len - *at, SOCKETMAP_REQUEST_MAX, &data, &len, &used)) {
+    case NETSTRING_OK:
+        socketmap_request_parse(data, len, c->server->config->milter.tag, &request);
+        *at += used;
+        mapanswer_request(c, &request);
+        return true;
+    case NETSTRING_MORE:
+        return false;
+    case NETSTRING_BAD:
+    default:
+        metrics_socketmap_refused(c->server->metrics);
+        log_msg(LOG_DEBUG, "socketmap: closing a connection that does not speak the protocol");
+        c->closing = true;
+        return false;
+    }
+}
+
+/* Returns whether a request was taken. */
+static bool take_input(struct mapconn *c)
+{
+    size_t at = 0;
+    while (!must_wait(c) && !c->dump && c->server->batch.len < MAPCONN_BATCH_MAX &&
+           take_request(c, &at)) {
+    }
+    if (at > 0) {
+        memmove(c->in, c->in + at, c->in_len - at);
+        c->in_len -= at;
+    }
+    return at > 0;
+}
+
+static void continue_dump(struct mapconn *c)
+{
+    while (c->dump && !c->failed && c->server->batch.len < MAPCONN_BATCH_MAX) {
+        if (!mapdump_next(c, c->dump)) {
+            mapdump_free(c->dump);
+            c->dump = NULL;
+        }
+    }
+}
+
+static void set_reading(struct mapconn *c, bool reading)
+{
+    if (c->reading == reading)
+        return;
+    if (reading)
+        c->failed = event_add(&c->readable, NULL) < 0 || c->failed;
+    else
+        event_del(&c->readable);
+    c->reading = reading;
+}
+
+void mapconn_proceed(struct mapconn *c)
+{
+    bool took = true;
+    while ((took || c->dump) && !must_wait(c)) {
+        took = take_input(c);
+        if (took)
+            c->since_ms = mapconn_now_ms();
+        continue_dump(c);
+        send_batch(c);
+    }
+    set_reading(c, !must_wait(c) && !c->dump);
+    if (c->failed || (c->closing && c->out.len == 0))
+        mapconn_free(c);
+}
+
+void mapconn_flush(struct mapconn *c)
+{
+    c->since_ms = mapconn_now_ms();
+    send_batch(c);
+    mapconn_proceed(c);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct mapconn *c = arg;
+    (void)what;
+    ssize_t got = recv(fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        mapconn_free(c);
+        return;
+    }
+    if (c->in_len == 0)
+        c->since_ms = mapconn_now_ms();
+    c->in_len += (size_t)got;
+    mapconn_proceed(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct mapconn *c = arg;
+    (void)what;
+    ssize_t sent = send(fd, c->out.buf + c->out_at, c->out.len - c->out_at, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        mapconn_free(c);
+        return;
+    }
+    if (sent > 0) {
+        c->out_at += (size_t)sent;
+        c->since_ms = mapconn_now_ms();
+    }
+    if (c->out_at < c->out.len) {
+        if (event_add(&c->writable, NULL) < 0)
+            mapconn_free(c);
+        return;
+    }
+    octets_fini(&c->out);
+    mapconn_proceed(c);
+}
+
+int mapconn_new(struct socketmap *server, int fd, bool is_unix, bool is_loopback)
+{
+    struct mapconn *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->server = server;
+    c->fd = fd;
+    c->is_unix = is_unix;
+    c->is_loopback = is_loopback;
+    c->opened_ms = c->since_ms = mapconn_now_ms();
+    event_assign(&c->readable, server->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_assign(&c->writable, server->base, fd, EV_WRITE, on_writable, c);
+    set_reading(c, true);
+    if (c->failed) {
+        free(c);
+        return -ENOMEM;
+    }
+    TAILQ_INSERT_TAIL(&server->connections, c, link);
+    server->connection_count++;
+    return 0;
+}
+
+void mapconn_free(struct mapconn *c)
+{
+    if (c->question)
+        maplookup_abandon(c);
+    mapdump_free(c->dump);
+    event_del(&c->readable);
+    event_del(&c->writable);
+    TAILQ_REMOVE(&c->server->connections, c, link);
+    c->server->connection_count--;
+    close(c->fd);
+    octets_fini(&c->out);
+    free(c);
+}
+
+bool mapconn_is_idle(const struct mapconn *c)
+{
+    return !must_wait(c) && !c->dump && c->in_len == 0;
+}
+
+static void give_up_waiting(struct mapconn *c)
+{
+    static const char text[] = "the lookup takes long; it goes on, try again";
+    struct socketmap_request request = *maplookup_request(c->question);
+    maplookup_abandon(c);
+    mapconn_reply(c, &request, METRICS_TEMP, text, sizeof(text) - 1);
+    mapconn_flush(c);
+}
+
+void mapconn_sweep(struct mapconn *c, int64_t now_ms)
+{
+    int64_t quiet_ms = now_ms - c->since_ms, age_ms = now_ms - c->opened_ms;
+    if (c->question) {
+        if (quiet_ms >= MAPCONN_ANSWER_MS)
+            give_up_waiting(c);
+    } else if (mapconn_is_idle(c)) {
+        if (quiet_ms >= MAPCONN_IDLE_MS || age_ms >= MAPCONN_LIFE_MS)
+            mapconn_free(c);
+    } else if (quiet_ms >= MAPCONN_STALL_MS || age_ms >= MAPCONN_LIFE_MS) {
+        mapconn_free(c);
+    }
+}

@@ -1,0 +1,29 @@
+/* A growing array of octets. How much may be put into it is the caller's care. */
+#include "octets.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool octets_add(struct octets *octets, const char *data, size_t len)
+{
+    if (octets->cap - octets->len < len) {
+        size_t cap = octets->cap ? octets->cap : 1024;
+        while (cap - octets->len < len)
+            cap *= 2;
+        char *buf = realloc(octets->buf, cap);
+        if (!buf)
+            return false;
+        octets->buf = buf;
+        octets->cap = cap;
+    }
+    if (len > 0)
+        memcpy(octets->buf + octets->len, data, len);
+    octets->len += len;
+    return true;
+}
+
+void octets_fini(struct octets *octets)
+{
+    free(octets->buf);
+    *octets = (struct octets){0};
+}

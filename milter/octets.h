@@ -1,0 +1,17 @@
+/* A growing array of octets. Pure. Begin with all zero. */
+#ifndef MILTER_OCTETS_H
+#define MILTER_OCTETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct octets {
+    char *buf;
+    size_t len;
+    size_t cap;
+};
+
+bool octets_add(struct octets *octets, const char *data, size_t len); /* false: out of memory */
+void octets_fini(struct octets *octets);                              /* all zero again */
+
+#endif

@@ -106,8 +106,9 @@ static void set_facts(struct message *m)
 /* What MAIL alone makes wrong. Returns whether the message may go on. */
 static bool check_mail(struct message *m, struct reply *reply)
 {
+    struct rules_origin origin;
     bool undecided = false;
-    enum rules_request rule = rules_request(m->config, &m->facts, &undecided, NULL);
+    enum rules_request rule = rules_request(m->config, &m->facts, &undecided, &origin);
     bool asks = (m->mail.parameter || m->mail.marker) && rule != RULES_REQUEST_IGNORE;
 
     m->may_be_asked = asks || rule == RULES_REQUEST_REQUIRE || undecided;

@@ -1,0 +1,790 @@
+/*
+ * message.c with recipient.c, decide.c and modify.c: whole messages as transcripts, against the
+ * real rules and an engine whose answers are written down.
+ */
+#include "message.h"
+
+#include "fake_engine.h"
+#include "log.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/*
+ * A script has one command a line, `=` and what is expected:
+ *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local]
+ *   rcpt ADDRESS [host=HOST] [mailer=NAME]
+ *   header NAME VALUE      no answer
+ *   eoh
+ *   eom [no-quarantine] [no-chgfrom] [broken]
+ *   release NEXTHOP        no answer: the engine may answer now
+ *   close                  no answer: the gate is closed, as when the daemon stops
+ * Answers: ok, done, fail, or a reply's code and text; several lines of a refusal joined by " | ";
+ * after end-of-message the changes, each after " + ". A blank in HOST is written as `_`.
+ */
+static const struct message_case {
+    const char *name;
+    const char *config;
+    const char *cached;  /* findings, see findings_text.h; several separated by ';' */
+    const char *answers; /* the same, given by lookup only */
+    const char *held;    /* the same, after release */
+    const char *script;
+} cases[] = {
+#define NONE "nexthop=none.example mx=insecure host=mx.none.example,10,a=i"
+#define DANE "nexthop=dane.example mx=secure host=mx.dane.example,10,a=s,tlsa=usable"
+#define STS                                                                                        \
+    "nexthop=sts.example mx=insecure host=mx.sts.example,10,a=i,match sts=enforce "                \
+    "pat=mx.sts.example"
+#define FAILED "nexthop=failed.example mx=failed"
+#define NULLMX "nexthop=null.example mx=null"
+#define PKI "nexthop=pki.example mx=secure host=mx.pki.example,10,a=s"
+#define REFUSED_NONE                                                                               \
+    "550 5.7.10 <b@none.example>: Sender requested REQUIRETLS, but none.example publishes "        \
+    "neither DANE nor MTA-STS and its MX records are not signed"
+#define DEFERRED "; try again later"
+    /* --- nothing asked --- */
+    {"plain mail is let go at the end of the header", "", NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader Subject hi\neoh = done"},
+    {"plain mail to a malformed address is the MTA's business", "", NULL, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b = ok\neoh = done"},
+    {"plain mail asks the engine nothing", "", NULL, NULL, NONE,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\neoh = done"},
+    /* --- at MAIL --- */
+    {"REQUIRETLS without TLS", "", NULL, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS = 530 5.7.10 REQUIRETLS needs an encrypted session: use "
+     "STARTTLS"},
+    {"the marker without TLS", "", NULL, NULL, NULL,
+     "mail <a@b.example> SIZE=00000000000000008689 = 530 5.7.10 REQUIRETLS needs an encrypted "
+     "session: use STARTTLS"},
+    {"a trusted client needs no TLS", "", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS client=127.0.0.2 = ok\nrcpt <b@dane.example> = ok"},
+    {"mail without SMTP needs no TLS", "", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS client=local = ok\nrcpt <b@dane.example> = ok"},
+    {"unless it is not trusted", "[milter]\ntrusted_clients = 127.0.0.0/8\n", NULL, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS client=local = 530 5.7.10 REQUIRETLS needs an encrypted "
+     "session: use STARTTLS"},
+    {"REQUIRETLS with a value", "", NULL, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS=yes tls = 501 5.5.4 REQUIRETLS takes no value"},
+    {"a null sender is not refused for lack of TLS", "", NULL, NULL, NONE,
+     "mail <> REQUIRETLS = ok\nrcpt <b@none.example> = ok\neoh = ok\neom = done"},
+    {"a tagged sender", "", NULL, NULL, NULL,
+     "mail <a@b.example.requiretls.invalid> = 550 5.1.8 Sender address rejected: reserved domain"},
+    {"a tagged sender from a trusted client", "", NULL, NULL, NULL,
+     "mail <a@b.example.requiretls.invalid> client=local = ok"},
+    {"ignored by rule, REQUIRETLS needs no TLS", "[rule x]\nrequest = ignore\n", NULL, NULL, NONE,
+     "mail <a@b.example> REQUIRETLS = ok\nrcpt <b@none.example> = ok\neoh = done"},
+    /* --- at RCPT --- */
+    {"DANE", "", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"DANE, by lookup", "", NULL, DANE, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok"},
+    {"MTA-STS", "", STS, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@sts.example> = ok"},
+    {"nothing published", "", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = " REFUSED_NONE},
+    {"the marker asks the same", "", NONE, NULL, NULL,
+     "mail <a@b.example> SIZE=00000000000000008689 tls = ok\nrcpt <b@none.example> "
+     "= " REFUSED_NONE},
+    {"a failed lookup", "", FAILED, FAILED, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@failed.example> = 451 4.4.3 <b@failed.example>: Sender requested REQUIRETLS, but "
+     "the MX lookup for failed.example failed (SERVFAIL)" DEFERRED},
+    {"a null MX", "", NULLMX, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@null.example> = 556 5.1.10 <b@null.example>: null.example accepts no mail (null MX)"},
+    {"a domain that does not exist is the MTA's business", "", "nexthop=nx.example mx=nxdomain",
+     NULL, NULL, "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@nx.example> = ok"},
+    {"signed, no TLSA, a route without Web PKI", "", PKI, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@pki.example> = 550 5.7.10 <b@pki.example>: Sender requested REQUIRETLS, but "
+     "pki.example publishes no TLSA records for its signed MX hosts, and this host's route cannot "
+     "use the Web PKI"},
+    {"signed, no TLSA, a route that can",
+     "[route native]\nmethod = none\ncan = dane, sts, web_pki\n", PKI, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@pki.example> = ok"},
+    {"the resolver is not trusted", "",
+     "nexthop=none.example mx=insecure unknown host=mx.none.example,10,a=i",
+     "nexthop=none.example mx=insecure unknown host=mx.none.example,10,a=i", NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@none.example> = 451 4.4.3 <b@none.example>: Sender requested REQUIRETLS, but no "
+     "resolver that validates DNSSEC is available here, so the security of none.example is "
+     "unknown" DEFERRED},
+    {"an address literal needs no proof", "", NULL, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@[192.0.2.1]> = ok"},
+    {"an address literal under a rule that enforces",
+     "[rule lit]\nnexthop = 192.0.2.0/24\nlevel = enforce\n", NULL, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@[192.0.2.1]> = 550 5.7.10 <b@[192.0.2.1]>: Sender requested REQUIRETLS, but "
+     "[192.0.2.1] is an address and can publish neither DANE nor MTA-STS"},
+    {"our own domain needs no proof", "[milter]\nmydomain = own.example\n", NULL, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@own.example> = ok\n"
+     "rcpt <b@sub.own.example> = ok"},
+    {"an address without domain is ours", "[milter]\nmydomain = own.example\n", NULL, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <postmaster> = ok"},
+    {"the MTA's choice of next-hop counts", "", DANE ";" NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@none.example> host=dane.example mailer=relay = ok\n"
+     "rcpt <b@dane.example> host=none.example mailer=smtp = 550 5.7.10 <b@dane.example>: Sender "
+     "requested REQUIRETLS, but none.example publishes neither DANE nor MTA-STS and its MX records "
+     "are not signed"},
+    {"local mailers", "", NULL, NULL, NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> host=none.example mailer=local "
+     "= "
+     "ok\nrcpt <b@none.example> host=5.1.1_User_unknown mailer=error = ok"},
+    {"a local mailer under a rule that names it", "[rule m]\nmailer = lmtp\nlevel = enforce\n",
+     NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> host=unix:private/x "
+     "mailer=lmtp = " REFUSED_NONE},
+    {"prose for a host is ignored", "", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> host=some_prose mailer=smtp "
+     "= " REFUSED_NONE},
+    {"no domain name", "", NULL, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@exa~mple> = 550 5.1.2 <b@exa~mple>: Sender "
+     "requested REQUIRETLS, but the address has no valid domain name"},
+    {"a malformed address", "", NULL, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example = 550 5.1.2 <>: Sender "
+     "requested "
+     "REQUIRETLS, but the address has no valid domain name"},
+    {"a hostile address is shown as printable ASCII", "", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <\x1b\xff%s@none.example> = 550 5.7.10 "
+     "<\?\?%s@none.example>: Sender requested REQUIRETLS, but none.example publishes neither DANE "
+     "nor MTA-STS and its MX records are not signed"},
+    {"a tagged recipient", "", NULL, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@dane.example.requiretls.invalid> = 550 5.1.2 "
+     "<b@dane.example.requiretls.invalid>: Recipient address rejected: reserved domain"},
+    {"a tagged recipient from a trusted client", "", NULL, NULL, NULL,
+     "mail <a@b.example> client=127.0.0.1 = ok\nrcpt <b@dane.example.requiretls.invalid> = ok"},
+    {"a null sender is never refused", "", NONE ";" FAILED, NULL, NULL,
+     "mail <> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\nrcpt <b@failed.example> = ok\n"
+     "eoh = ok\neom = done"},
+    {"the engine cannot look", "", NULL, NULL, NULL,
+     "break none.example\nmail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@none.example> = 451 4.4.3 <b@none.example>: Sender requested REQUIRETLS, but "
+     "none.example cannot be looked up at present" DEFERRED},
+    {"the engine cannot even begin", "", NULL, NULL, NULL,
+     "break *\nmail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@none.example> = 451 4.4.3 <b@none.example>: Sender requested REQUIRETLS, but "
+     "none.example cannot be looked up at present" DEFERRED},
+    {"the daemon stops", "", NULL, NULL, NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\nclose\n"
+     "rcpt <b@none.example> = 451 4.3.2 <b@none.example>: Sender requested REQUIRETLS, but this "
+     "service is being restarted" DEFERRED},
+    /* --- levels, actions, fallback --- */
+    {"opportunistic+starttls", "[rule p]\nnexthop = none.example\nlevel = opportunistic+starttls\n",
+     NULL, NULL, NONE, "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok"},
+    {"disable", "[default]\nlevel = disable\n", NULL, NULL, NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok"},
+    {"on_unsatisfied = tempfail", "[default]\non_unsatisfied = tempfail\n", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@none.example> = 451 4.7.10 <b@none.example>: Sender requested REQUIRETLS, but "
+     "none.example publishes neither DANE nor MTA-STS and its MX records are not signed" DEFERRED},
+    {"on_unsatisfied = log", "[default]\non_unsatisfied = log\n", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"on_unsatisfied = quarantine", "[default]\non_unsatisfied = quarantine\n", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS + quarantine none.example publishes neither DANE "
+     "nor MTA-STS and its MX records are not signed"},
+    {"quarantine where the MTA cannot", "[default]\non_unsatisfied = quarantine\n", NONE, NULL,
+     NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\n"
+     "eom no-quarantine = 451 4.7.10 This message cannot be held here: none.example publishes "
+     "neither DANE nor MTA-STS and its MX records are not signed"},
+    {"on_undecided = log", "[default]\non_undecided = log\n", FAILED, FAILED, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@failed.example> = ok"},
+    {"on_undecided = log does not cover a stopping daemon", "[default]\non_undecided = log\n", NULL,
+     NULL, NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\nclose\n"
+     "rcpt <b@none.example> = 451 4.3.2 <b@none.example>: Sender requested REQUIRETLS, but this "
+     "service is being restarted" DEFERRED},
+    {"fallback = encrypt",
+     "[route native]\nmethod = none\ncan = dane, sts, fallback\n[default]\nfallback = encrypt\n",
+     NONE, NULL, NULL, "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok"},
+    {"fallback = may",
+     "[route native]\nmethod = none\ncan = dane, sts, fallback\n[default]\nfallback = may\n", NONE,
+     NULL, NULL, "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok"},
+    {"fallback over a route that cannot", "[default]\nfallback = may\n", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = " REFUSED_NONE},
+    {"fallback is not for what failed",
+     "[route native]\nmethod = none\ncan = dane, sts, fallback\n[default]\nfallback = may\n",
+     FAILED, FAILED, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@failed.example> = 451 4.4.3 <b@failed.example>: Sender requested REQUIRETLS, but "
+     "the MX lookup for failed.example failed (SERVFAIL)" DEFERRED},
+    {"fallback is not for a null MX",
+     "[route native]\nmethod = none\ncan = dane, sts, fallback\n[default]\nfallback = may\n",
+     NULLMX, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@null.example> = 556 5.1.10 <b@null.example>: null.example accepts no mail (null MX)"},
+    {"a policy of our own that authenticates",
+     "[rule p]\nnexthop = none.example\ntls_policy = secure match=mx.none.example\n", NULL, NULL,
+     NONE, "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok"},
+    {"a policy of our own that does not",
+     "[rule p]\nnexthop = none.example\ntls_policy = encrypt\n", NULL, NULL, NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@none.example> = 550 5.7.10 <b@none.example>: Sender requested REQUIRETLS, but this "
+     "host's own policy for none.example (encrypt) does not authenticate its servers"},
+    {"an exempt next-hop", "[rule p]\nnexthop = none.example\ntls_policy = skip\n", NULL, NULL,
+     NONE, "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok"},
+    /* --- requests by header and rule --- */
+    {"TLS-Required: No", "", NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader TLS-Required No\neoh = done"},
+    {"REQUIRETLS beats TLS-Required", "", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nheader TLS-Required No\n"
+     "rcpt <b@none.example> = " REFUSED_NONE},
+    {"Require-TLS-ESMTP of a stranger is not believed", "", NONE, NULL, NULL,
+     "mail <a@b.example> tls = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\n"
+     "eoh = done"},
+    {"of an authenticated client it is", "", NONE, NULL, NULL,
+     "mail <a@b.example> tls login=bob = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
+    {"of mail without SMTP it is", "", NONE, NULL, NULL,
+     "mail <a@b.example> client=local = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
+    {"accept_header = trusted, authenticated", "[milter]\naccept_header = trusted\n", NONE, NULL,
+     NULL,
+     "mail <a@b.example> tls login=bob = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = done"},
+    {"accept_header = any", "[milter]\naccept_header = any\n", NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
+    {"accept_header = no", "[milter]\naccept_header = no\n", NONE, NULL, NULL,
+     "mail <a@b.example> client=local = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = done"},
+    {"a rule by sender", "[rule d]\nsender = .dept.example\nrequest = require\n", NONE, NULL, NULL,
+     "mail <a@x.dept.example> = ok\n"
+     "rcpt <b@none.example> = 550 5.7.10 <b@none.example>: This message requires TLS, but "
+     "none.example publishes neither DANE nor MTA-STS and its MX records are not signed"},
+    {"a rule by recipient", "[rule d]\nrecipient = none.example\nrequest = require\n",
+     NONE ";" DANE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@other.example> = ok\n"
+     "rcpt <b@none.example> = 550 5.7.10 <b@none.example>: This message requires TLS, but "
+     "none.example publishes neither DANE nor MTA-STS and its MX records are not signed\neoh = "
+     "done"},
+    {"a rule by header",
+     "[rule c]\nheader = Sensitivity: company-confidential\nrequest = require\n", NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\n"
+     "header Sensitivity Company-Confidential\neoh = ok\n"
+     "eom = 550 5.7.10 <b@none.example>: This message requires TLS, but none.example publishes "
+     "neither DANE nor MTA-STS and its MX records are not signed"},
+    {"a rule by header that does not match",
+     "[rule c]\nheader = Sensitivity: company-confidential\nrequest = require\n", NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader Sensitivity personal\neoh = "
+     "done"},
+    {"a level that depends on the header waits for it",
+     "[rule c]\nheader = X-Level: low\nlevel = opportunistic\n", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\nheader X-Level low\n"
+     "eoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"and holds when the header is not there",
+     "[rule c]\nheader = X-Level: low\nlevel = opportunistic\n", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\n"
+     "eoh = ok\neom = " REFUSED_NONE},
+    {"optional by rule", "[rule o]\nrequest = optional\n", NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\neoh = done"},
+    /* --- end-of-message --- */
+    {"a slow lookup is left to end-of-message", "[milter]\nrcpt_wait = 10ms\n", NULL, NULL, NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\n"
+     "release none.example\neom = " REFUSED_NONE},
+    {"one that is too slow for that as well", "[milter]\nrcpt_wait = 10ms\neom_wait = 20ms\n", NULL,
+     NULL, NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\n"
+     "eom = 451 4.4.3 <b@none.example>: Sender requested REQUIRETLS, but the lookups for "
+     "none.example are not finished" DEFERRED},
+    {"on_undecided = log covers that",
+     "[milter]\nrcpt_wait = 10ms\neom_wait = 20ms\n[default]\non_undecided = log\n", NULL, NULL,
+     NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"the daemon stops at end-of-message", "[milter]\nrcpt_wait = 10ms\n", NULL, NULL, NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\nclose\n"
+     "eom = 451 4.3.2 <b@none.example>: Sender requested REQUIRETLS, but this service is being "
+     "restarted" DEFERRED},
+    {"mixed = reject names those who are the reason", "[milter]\naccept_header = any\n",
+     DANE ";" NONE ";" NULLMX, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@dane.example> = ok\nrcpt <b@none.example> = ok\n"
+     "rcpt <b@null.example> = ok\nheader Require-TLS-ESMTP yes\neoh = ok\n"
+     "eom = " REFUSED_NONE
+     " | 556 5.1.10 <b@null.example>: null.example accepts no mail (null MX)"},
+    {"mixed = keep leaves them to the MTA",
+     "[milter]\naccept_header = any\n[default]\nmixed = keep\n", DANE ";" NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@dane.example> = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"mixed = keep, nobody left", "[milter]\naccept_header = any\n[default]\nmixed = keep\n", NONE,
+     NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\neoh = ok\n"
+     "eom = " REFUSED_NONE},
+    {"mixed = keep does not cover what is undecided",
+     "[milter]\naccept_header = any\n[default]\nmixed = keep\n", DANE ";" FAILED, FAILED, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@dane.example> = ok\nrcpt <b@failed.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = 451 4.4.3 <b@failed.example>: Sender requested "
+     "REQUIRETLS, but the MX lookup for failed.example failed (SERVFAIL)" DEFERRED},
+    {"a definite no goes before a deferral", "[milter]\naccept_header = any\n",
+     DANE ";" NONE ";" FAILED, FAILED, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@failed.example> = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
+    {"a null sender by header is not refused", "[milter]\naccept_header = any\n", NONE, NULL, NULL,
+     "mail <> = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\neoh = ok\neom = "
+     "done"},
+    /* --- changes --- */
+    {"RET=FULL is disregarded, ENVID kept", "", DANE, NULL, NULL,
+     "mail <a@b.example> RET=FULL ENVID=x+3D1 REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\n"
+     "eoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS ENVID=x+3D1"},
+    {"RET=HDRS is left alone", "", DANE, NULL, NULL,
+     "mail <a@b.example> RET=HDRS ENVID=x REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\n"
+     "eoh = ok\neom = done"},
+    {"an MTA that cannot change the sender", "", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\n"
+     "eoh = ok\neom no-chgfrom = done"},
+    {"a change that fails", "", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\n"
+     "eoh = ok\neom broken = fail"},
+    {"add_header = yes", "[milter]\nadd_header = yes\n", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\n"
+     "eoh = ok\neom = done + addheader Require-TLS-ESMTP yes"},
+    {"add_header = yes, it is there", "[milter]\nadd_header = yes\n", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = done"},
+    {"add_header = yes, nobody asked", "[milter]\nadd_header = yes\n", DANE, NULL, NULL,
+     "mail <a@b.example> tls = ok\nrcpt <b@dane.example> = ok\neoh = done"},
+    {"forged routing headers go", "", NULL, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader X-REQUIRETLS-Route strict\n"
+     "header x-requiretls-route optional\neoh = ok\n"
+     "eom = done + delheader X-REQUIRETLS-Route 2 + delheader X-REQUIRETLS-Route 1"},
+#undef NONE
+};
+
+struct scene {
+    const struct message_case *c;
+    struct engine *engine;
+    struct runtime *runtime;
+    struct message *message;
+    struct sockaddr_in client;
+    char got[4096]; /* the last answer */
+};
+
+static void note(struct scene *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void note(struct scene *s, const char *format, ...)
+{
+    size_t len = strlen(s->got);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(s->got + len, sizeof(s->got) - len, format, args);
+    va_end(args);
+}
+
+/* --- the MTA at end-of-message --- */
+
+struct mta {
+    struct scene *scene;
+    char changes[2048];
+    bool broken;
+};
+
+static bool change(struct mta *mta, const char *what, const char *a, const char *b)
+{
+    size_t len = strlen(mta->changes);
+
+    snprintf(mta->changes + len, sizeof(mta->changes) - len, " + %s %s%s%s", what, a, *b ? " " : "",
+             b);
+    return !mta->broken;
+}
+
+static bool on_progress(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+static bool on_add(void *arg, const char *name, const char *value)
+{
+    return change(arg, "addheader", name, value);
+}
+
+static bool on_delete(void *arg, const char *name, unsigned index)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%u", index);
+    return change(arg, "delheader", name, number);
+}
+
+static bool on_change_from(void *arg, const char *sender, const char *params)
+{
+    return change(arg, "chgfrom", sender, params);
+}
+
+static bool on_quarantine(void *arg, const char *reason)
+{
+    return change(arg, "quarantine", reason, "");
+}
+
+/* --- commands --- */
+
+static void note_reply(struct scene *s, const struct reply *reply)
+{
+    note(s, "%d %s %s", reply->code, reply->status, reply->text);
+}
+
+static void note_step(struct scene *s, enum message_step step, const struct reply *reply)
+{
+    switch (step) {
+    case MESSAGE_CONTINUE:
+        note(s, "ok");
+        break;
+    case MESSAGE_DONE:
+        note(s, "done");
+        break;
+    case MESSAGE_REFUSE:
+        note_reply(s, reply);
+        break;
+    case MESSAGE_FAIL:
+        note(s, "fail");
+        break;
+    }
+}
+
+static void do_mail(struct scene *s, char **words, size_t count)
+{
+    struct message_client client = {.address = (struct sockaddr *)&s->client};
+    struct message_mail mail = {.sender = words[0]};
+    const char *params[16];
+    size_t used = 0;
+    struct reply reply;
+
+    s->client = (struct sockaddr_in){.sin_family = AF_INET};
+    inet_pton(AF_INET, "192.0.2.9", &s->client.sin_addr);
+    for (size_t i = 1; i < count; i++) {
+        if (strcmp(words[i], "tls") == 0)
+            mail.tls = true;
+        else if (strncmp(words[i], "login=", 6) == 0)
+            mail.login = words[i] + 6;
+        else if (strcmp(words[i], "client=local") == 0)
+            client.address = NULL;
+        else if (strncmp(words[i], "client=", 7) == 0)
+            assert_int_equal(inet_pton(AF_INET, words[i] + 7, &s->client.sin_addr), 1);
+        else
+            params[used++] = words[i];
+    }
+    params[used] = NULL;
+    mail.params = params;
+    note_step(s, message_begin(s->runtime, &client, &mail, &reply, &s->message), &reply);
+}
+
+static void do_rcpt(struct scene *s, char **words, size_t count)
+{
+    const char *host = NULL, *mailer = NULL;
+    struct reply reply;
+
+    for (size_t i = 1; i < count; i++) {
+        if (strncmp(words[i], "host=", 5) == 0) {
+            host = words[i] + 5;
+            for (char *p = words[i]; *p != '\0'; p++)
+                *p = *p == '_' ? ' ' : *p;
+        } else if (strncmp(words[i], "mailer=", 7) == 0) {
+            mailer = words[i] + 7;
+        }
+    }
+    note_step(s, message_rcpt(s->message, words[0], host, mailer, NULL, &reply), &reply);
+}
+
+static void do_eom(struct scene *s, char **words, size_t count)
+{
+    struct mta mta = {.scene = s};
+    struct message_ops ops = {
+        .can_quarantine = true,
+        .can_change_from = true,
+        .progress = on_progress,
+        .add_header = on_add,
+        .delete_header = on_delete,
+        .change_from = on_change_from,
+        .quarantine = on_quarantine,
+        .arg = &mta,
+    };
+    struct message_refusal refusal = {.count = 0};
+    enum message_step step;
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(words[i], "no-quarantine") == 0)
+            ops.can_quarantine = false;
+        else if (strcmp(words[i], "no-chgfrom") == 0)
+            ops.can_change_from = false;
+        else if (strcmp(words[i], "broken") == 0)
+            mta.broken = true;
+    }
+    step = message_eom(s->message, "4bXyZ", &ops, &refusal);
+    if (step == MESSAGE_REFUSE) {
+        for (size_t i = 0; i < refusal.count; i++) {
+            note(s, "%s", i > 0 ? " | " : "");
+            note_reply(s, &refusal.lines[i]);
+        }
+        assert_string_equal(mta.changes, "");
+    } else {
+        note_step(s, step, NULL);
+        if (step == MESSAGE_DONE)
+            note(s, "%s", mta.changes);
+    }
+}
+
+static void do_command(struct scene *s, char *line)
+{
+    char *words[16] = {NULL}, *save = NULL, *word;
+    size_t count = 0;
+
+    for (word = strtok_r(line, " ", &save); word != NULL && count < 16;
+         word = strtok_r(NULL, " ", &save))
+        words[count++] = word;
+    s->got[0] = '\0';
+    if (strcmp(words[0], "mail") == 0)
+        do_mail(s, words + 1, count - 1);
+    else if (strcmp(words[0], "rcpt") == 0)
+        do_rcpt(s, words + 1, count - 1);
+    else if (strcmp(words[0], "header") == 0)
+        message_header(s->message, words[1], words[2]);
+    else if (strcmp(words[0], "eoh") == 0)
+        note_step(s, message_eoh(s->message, "4bXyZ"), NULL);
+    else if (strcmp(words[0], "eom") == 0)
+        do_eom(s, words + 1, count - 1);
+    else if (strcmp(words[0], "release") == 0)
+        fake_engine_release(s->engine, words[1]);
+    else if (strcmp(words[0], "break") == 0)
+        fake_engine_break(s->engine, words[1]);
+    else if (strcmp(words[0], "close") == 0)
+        wait_gate_close(runtime_gate(s->runtime));
+    else
+        fail_msg("no command %s", words[0]);
+}
+
+static void on_message(void *arg, const char *message)
+{
+    (void)arg;
+    print_message("# %s\n", message);
+}
+
+static struct config *load(const char *text)
+{
+    char path[] = "/tmp/test_message.XXXXXX";
+    struct config *config = NULL;
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    assert_int_equal(config_load(path, "mail.own.example", on_message, on_message, NULL, &config),
+                     0);
+    unlink(path);
+    return config;
+}
+
+static void prepare(struct engine *engine, const char *specs,
+                    void (*add)(struct engine *, const char *))
+{
+    char *copy = strdup(specs != NULL ? specs : ""), *save = NULL;
+
+    for (char *spec = strtok_r(copy, ";", &save); spec != NULL; spec = strtok_r(NULL, ";", &save))
+        add(engine, spec);
+    free(copy);
+}
+
+static void run_case(void **state)
+{
+    struct scene s = {.c = *state};
+    struct config *config = load(s.c->config);
+    char *script = strdup(s.c->script), *save = NULL;
+
+    log_configure(&config->log, "test_message", false);
+    s.engine = fake_engine_new();
+    prepare(s.engine, s.c->cached, fake_engine_cache);
+    prepare(s.engine, s.c->answers, fake_engine_answer);
+    prepare(s.engine, s.c->held, fake_engine_hold);
+    assert_int_equal(runtime_new(config, &s.runtime), 0);
+    runtime_set_engine(s.runtime, s.engine);
+    for (char *line = strtok_r(script, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        char *expected = strstr(line, " = ");
+
+        if (expected != NULL) {
+            *expected = '\0';
+            expected += 3;
+        }
+        print_message("# %s\n", line);
+        do_command(&s, line);
+        assert_string_equal(s.got, expected != NULL ? expected : "");
+    }
+    message_free(s.message);
+    assert_int_equal(fake_engine_outstanding(s.engine), 0);
+    assert_int_equal(runtime_drain(s.runtime, 0), 0);
+    runtime_free(s.runtime);
+    engine_free(s.engine);
+    free(script);
+}
+
+/* --- what does not fit a transcript --- */
+
+static struct message *begin(struct runtime *runtime, const struct message_client *client,
+                             const char *sender)
+{
+    static const char *const params[] = {"REQUIRETLS", NULL};
+    struct message_mail mail = {.sender = sender, .params = params, .tls = true};
+    struct message *message;
+    struct reply reply;
+
+    assert_int_equal(message_begin(runtime, client, &mail, &reply, &message), MESSAGE_CONTINUE);
+    return message;
+}
+
+/* Names as many recipients as fit, and counts the others. */
+static void names_some_of_many(void **state)
+{
+    struct scene s = {.c = NULL};
+    struct mta mta = {.scene = &s};
+    struct message_ops ops = {.progress = on_progress, .arg = &mta};
+    struct message_client client = {.address = NULL};
+    struct message_refusal refusal;
+    struct config *config = load("[rule h]\nheader = X: y\nlevel = disable\n");
+    char address[64];
+    struct reply reply;
+
+    (void)state;
+    s.engine = fake_engine_new();
+    fake_engine_cache(s.engine, "nexthop=none.example mx=insecure host=mx.none.example,10,a=i");
+    assert_int_equal(runtime_new(config, &s.runtime), 0);
+    runtime_set_engine(s.runtime, s.engine);
+    s.message = begin(s.runtime, &client, "<a@b.example>");
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(address, sizeof(address), "<u%u@none.example>", i);
+        assert_int_equal(message_rcpt(s.message, address, NULL, NULL, NULL, &reply),
+                         MESSAGE_CONTINUE);
+    }
+    assert_int_equal(message_eoh(s.message, NULL), MESSAGE_CONTINUE);
+    assert_int_equal(message_eom(s.message, NULL, &ops, &refusal), MESSAGE_REFUSE);
+    assert_int_equal(refusal.count, MESSAGE_LINES_MAX);
+    assert_string_equal(refusal.lines[MESSAGE_LINES_MAX - 1].text, "and 13 more recipients");
+    message_free(s.message);
+    runtime_free(s.runtime);
+    engine_free(s.engine);
+}
+
+static void limits_recipients(void **state)
+{
+    struct scene s = {.c = NULL};
+    struct message_client client = {.address = NULL};
+    unsigned taken = 0;
+    struct reply reply;
+
+    (void)state;
+    s.engine = fake_engine_new();
+    assert_int_equal(runtime_new(load(""), &s.runtime), 0);
+    runtime_set_engine(s.runtime, s.engine);
+    s.message = begin(s.runtime, &client, "<>");
+    while (message_rcpt(s.message, "<b@none.example>", NULL, NULL, NULL, &reply) ==
+           MESSAGE_CONTINUE)
+        taken++;
+    assert_int_equal(taken, 10000);
+    assert_int_equal(reply.code, 452);
+    message_free(s.message);
+    runtime_free(s.runtime);
+    engine_free(s.engine);
+}
+
+/* More header fields than can be kept, where a rule looks at them: what it would have said is not
+ * known, so the message is put off. */
+static void never_takes_lost_headers_for_absent(void **state)
+{
+    struct scene s = {.c = NULL};
+    struct message_client client = {.address = NULL};
+    struct reply reply;
+
+    (void)state;
+    s.engine = fake_engine_new();
+    assert_int_equal(runtime_new(load("[rule h]\nheader = X: y\nrequest = require\n"), &s.runtime),
+                     0);
+    runtime_set_engine(s.runtime, s.engine);
+    s.message = begin(s.runtime, &client, "<>");
+    assert_int_equal(message_rcpt(s.message, "<b@none.example>", NULL, NULL, NULL, &reply),
+                     MESSAGE_CONTINUE);
+    for (unsigned i = 0; i < 1000; i++)
+        message_header(s.message, "Y", "y"); /* no rule looks at these */
+    for (unsigned i = 0; i < 501; i++)
+        message_header(s.message, "X", "n");
+    assert_int_equal(message_eoh(s.message, NULL), MESSAGE_FAIL);
+    message_free(s.message);
+    runtime_free(s.runtime);
+    engine_free(s.engine);
+}
+
+/* A message goes on with the configuration that it began with. */
+static void keeps_its_configuration(void **state)
+{
+    struct scene s = {.c = NULL};
+    struct message_client client = {.address = NULL};
+    struct message *first, *second;
+    struct reply reply;
+
+    (void)state;
+    s.engine = fake_engine_new();
+    fake_engine_cache(s.engine, "nexthop=none.example mx=insecure host=mx.none.example,10,a=i");
+    assert_int_equal(runtime_new(load("[default]\nlevel = disable\n"), &s.runtime), 0);
+    runtime_set_engine(s.runtime, s.engine);
+    first = begin(s.runtime, &client, "<a@b.example>");
+    runtime_swap_config(s.runtime, load(""));
+    second = begin(s.runtime, &client, "<a@b.example>");
+    assert_int_equal(message_rcpt(first, "<b@none.example>", NULL, NULL, NULL, &reply),
+                     MESSAGE_CONTINUE);
+    assert_int_equal(message_rcpt(second, "<b@none.example>", NULL, NULL, NULL, &reply),
+                     MESSAGE_REFUSE);
+    message_free(first);
+    message_free(second);
+    runtime_free(s.runtime);
+    engine_free(s.engine);
+}
+
+static void no_message_begins_while_draining(void **state)
+{
+    struct message_mail mail = {.sender = "<a@b.example>", .params = (const char *const[]){NULL}};
+    struct message_client client = {.address = NULL};
+    struct runtime *runtime;
+    struct message *first, *second;
+    struct reply reply;
+
+    (void)state;
+    assert_int_equal(runtime_new(load(""), &runtime), 0);
+    first = begin(runtime, &client, "<a@b.example>");
+    assert_int_equal(runtime_drain(runtime, 10), 1);
+    assert_int_equal(message_begin(runtime, &client, &mail, &reply, &second), MESSAGE_REFUSE);
+    assert_null(second);
+    assert_int_equal(reply.code, 451);
+    message_free(first);
+    assert_int_equal(runtime_drain(runtime, 60000), 0);
+    runtime_free(runtime);
+}
+
+int main(void)
+{
+    enum { COUNT = sizeof cases / sizeof cases[0] };
+    struct CMUnitTest tests[COUNT + 5] = {
+        cmocka_unit_test(names_some_of_many),
+        cmocka_unit_test(limits_recipients),
+        cmocka_unit_test(never_takes_lost_headers_for_absent),
+        cmocka_unit_test(keeps_its_configuration),
+        cmocka_unit_test(no_message_begins_while_draining),
+    };
+
+    for (size_t i = 0; i < COUNT; i++) {
+        tests[i + 5].name = cases[i].name;
+        tests[i + 5].test_func = run_case;
+        tests[i + 5].initial_state = (void *)(uintptr_t)&cases[i];
+    }
+    return cmocka_run_group_tests_name("message", tests, NULL, NULL);
+}

@@ -1,0 +1,303 @@
+/* wait.c: deadlines, cancellation, shares of the gate; with threads, as in the daemon. */
+#include "wait.h"
+
+#include "fake_engine.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DANE "nexthop=example.org mx=secure host=mx.example.org,10,a=s,tlsa=usable"
+enum { SOON_MS = 20, NEVER_MS = 60000 };
+
+static const struct verdict_terms enforce = {.can = VERDICT_CAN_DANE | VERDICT_CAN_STS};
+
+struct scene {
+    struct engine *engine;
+    struct wait_gate *gate;
+    struct nexthop nexthop;
+};
+
+static void begin(struct scene *s, unsigned limit)
+{
+    s->engine = fake_engine_new();
+    assert_int_equal(wait_gate_new(limit, &s->gate), 0);
+    assert_int_equal(nexthop_parse("example.org", &s->nexthop), 0);
+}
+
+static void end(struct scene *s)
+{
+    assert_int_equal(wait_gate_waiting(s->gate), 0);
+    assert_int_equal(fake_engine_outstanding(s->engine), 0);
+    wait_gate_free(s->gate);
+    engine_free(s->engine);
+}
+
+static struct wait_ticket *ask(struct scene *s)
+{
+    struct wait_ticket *ticket = NULL;
+
+    assert_int_equal(wait_start(s->engine, &s->nexthop, &enforce, &ticket), 0);
+    return ticket;
+}
+
+static void gives_findings(void **state)
+{
+    struct scene s;
+    struct wait_ticket *ticket;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_answer(s.engine, DANE);
+    ticket = ask(&s);
+    assert_int_equal(
+        wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() + NEVER_MS, NULL, NULL), WAIT_DONE);
+    assert_string_equal(wait_findings(ticket)->nexthop.text, "example.org");
+    /* An ended lookup is done whatever the deadline says. */
+    assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_RCPT, 0, NULL, NULL), WAIT_DONE);
+    wait_ticket_free(ticket);
+    end(&s);
+}
+
+static void gives_no_findings_when_the_engine_has_none(void **state)
+{
+    struct scene s;
+    struct wait_ticket *ticket;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_break(s.engine, "example.org");
+    ticket = ask(&s);
+    assert_int_equal(
+        wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() + NEVER_MS, NULL, NULL), WAIT_DONE);
+    assert_null(wait_findings(ticket));
+    wait_ticket_free(ticket);
+    fake_engine_break(s.engine, "*");
+    assert_true(wait_start(s.engine, &s.nexthop, &enforce, &ticket) < 0);
+    end(&s);
+}
+
+static void ends_at_the_deadline_and_can_go_on(void **state)
+{
+    struct scene s;
+    struct wait_ticket *ticket;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_hold(s.engine, DANE);
+    ticket = ask(&s);
+    assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() - 1, NULL, NULL),
+                     WAIT_TIMEOUT);
+    assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() + SOON_MS, NULL, NULL),
+                     WAIT_TIMEOUT);
+    assert_null(wait_findings(ticket));
+    fake_engine_release(s.engine, "example.org");
+    assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL),
+                     WAIT_DONE);
+    assert_non_null(wait_findings(ticket));
+    wait_ticket_free(ticket);
+    end(&s);
+}
+
+static void freeing_gives_up_the_lookup(void **state)
+{
+    struct scene s;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_hold(s.engine, DANE);
+    wait_ticket_free(ask(&s));
+    wait_ticket_free(NULL);
+    end(&s);
+}
+
+/* --- with waiters on threads of their own ---------------------------------------------------- */
+
+struct waiter {
+    struct scene *scene;
+    struct wait_ticket *ticket;
+    enum wait_stage stage;
+    enum wait_result result;
+    pthread_t thread;
+};
+
+static void *run_waiter(void *arg)
+{
+    struct waiter *w = arg;
+
+    w->result = wait_for(w->scene->gate, w->ticket, w->stage, wait_now_ms() + NEVER_MS, NULL, NULL);
+    return NULL;
+}
+
+static void start_waiter(struct scene *s, struct waiter *w, enum wait_stage stage)
+{
+    unsigned before = wait_gate_waiting(s->gate);
+
+    *w = (struct waiter){.scene = s, .ticket = ask(s), .stage = stage};
+    assert_int_equal(pthread_create(&w->thread, NULL, run_waiter, w), 0);
+    while (wait_gate_waiting(s->gate) == before)
+        sched_yield();
+}
+
+static enum wait_result end_waiter(struct waiter *w)
+{
+    pthread_join(w->thread, NULL);
+    wait_ticket_free(w->ticket);
+    return w->result;
+}
+
+/* Whether one more would get a place; asks without waiting. */
+static bool has_place(struct scene *s, enum wait_stage stage)
+{
+    struct wait_ticket *ticket = ask(s);
+    enum wait_result result = wait_for(s->gate, ticket, stage, wait_now_ms() + 200, NULL, NULL);
+
+    wait_ticket_free(ticket);
+    assert_true(result == WAIT_FULL || result == WAIT_TIMEOUT);
+    return result == WAIT_TIMEOUT;
+}
+
+static void limits_one_nexthop_and_all(void **state)
+{
+    struct scene s;
+    struct waiter at_rcpt[2], at_eom[6], other[8];
+
+    (void)state;
+    begin(&s, 16);
+    fake_engine_hold(s.engine, DANE);
+    fake_engine_hold(s.engine, "nexthop=two.example");
+    fake_engine_hold(s.engine, "nexthop=three.example");
+    for (size_t i = 0; i < 2; i++)
+        start_waiter(&s, &at_rcpt[i], WAIT_STAGE_RCPT);
+    assert_false(has_place(&s, WAIT_STAGE_RCPT)); /* an eighth of 16 */
+    for (size_t i = 0; i < 6; i++)
+        start_waiter(&s, &at_eom[i], WAIT_STAGE_EOM);
+    assert_false(has_place(&s, WAIT_STAGE_EOM)); /* half */
+    nexthop_parse("two.example", &s.nexthop);
+    assert_true(has_place(&s, WAIT_STAGE_RCPT));
+    for (size_t i = 0; i < 8; i++)
+        start_waiter(&s, &other[i], WAIT_STAGE_EOM);
+    nexthop_parse("three.example", &s.nexthop);
+    assert_false(has_place(&s, WAIT_STAGE_EOM)); /* all 16 */
+    wait_gate_set_limit(s.gate, 17);
+    assert_true(has_place(&s, WAIT_STAGE_EOM));
+    fake_engine_release(s.engine, "example.org");
+    fake_engine_release(s.engine, "two.example");
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(end_waiter(&at_rcpt[i]), WAIT_DONE);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(end_waiter(&at_eom[i]), WAIT_DONE);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(end_waiter(&other[i]), WAIT_DONE);
+    end(&s);
+}
+
+static void a_small_limit_still_lets_one_wait(void **state)
+{
+    struct scene s;
+    struct waiter w;
+
+    (void)state;
+    begin(&s, 1);
+    fake_engine_hold(s.engine, DANE);
+    assert_true(has_place(&s, WAIT_STAGE_RCPT));
+    start_waiter(&s, &w, WAIT_STAGE_RCPT);
+    assert_false(has_place(&s, WAIT_STAGE_EOM));
+    fake_engine_release(s.engine, "example.org");
+    assert_int_equal(end_waiter(&w), WAIT_DONE);
+    end(&s);
+}
+
+static void closing_ends_all_waits(void **state)
+{
+    struct scene s;
+    struct waiter w[3];
+    struct wait_ticket *late;
+
+    (void)state;
+    begin(&s, 100);
+    fake_engine_hold(s.engine, DANE);
+    for (size_t i = 0; i < 3; i++)
+        start_waiter(&s, &w[i], WAIT_STAGE_EOM);
+    wait_gate_close(s.gate);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(end_waiter(&w[i]), WAIT_CANCELLED);
+    late = ask(&s);
+    assert_int_equal(wait_for(s.gate, late, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL),
+                     WAIT_CANCELLED);
+    wait_ticket_free(late);
+    end(&s);
+}
+
+struct pulse {
+    struct scene *scene;
+    unsigned count;
+    unsigned stop_at; /* say no then; 0: release the lookup at the first */
+};
+
+static bool on_alive(void *arg)
+{
+    struct pulse *pulse = arg;
+
+    pulse->count++;
+    if (pulse->stop_at == 0)
+        fake_engine_release(pulse->scene->engine, "example.org");
+    return pulse->count != pulse->stop_at;
+}
+
+static void reports_progress(void **state)
+{
+    struct scene s;
+    struct pulse pulse = {.scene = &s};
+    struct wait_ticket *ticket;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_hold(s.engine, DANE);
+    ticket = ask(&s);
+    assert_int_equal(
+        wait_for(s.gate, ticket, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, on_alive, &pulse),
+        WAIT_DONE);
+    assert_int_equal(pulse.count, 1);
+    wait_ticket_free(ticket);
+    end(&s);
+}
+
+static void ends_when_the_mta_is_gone(void **state)
+{
+    struct scene s;
+    struct pulse pulse = {.scene = &s, .stop_at = 1};
+    struct wait_ticket *ticket;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_hold(s.engine, DANE);
+    ticket = ask(&s);
+    assert_int_equal(
+        wait_for(s.gate, ticket, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, on_alive, &pulse),
+        WAIT_CANCELLED);
+    wait_ticket_free(ticket);
+    end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_findings),
+        cmocka_unit_test(gives_no_findings_when_the_engine_has_none),
+        cmocka_unit_test(ends_at_the_deadline_and_can_go_on),
+        cmocka_unit_test(freeing_gives_up_the_lookup),
+        cmocka_unit_test(limits_one_nexthop_and_all),
+        cmocka_unit_test(a_small_limit_still_lets_one_wait),
+        cmocka_unit_test(closing_ends_all_waits),
+        cmocka_unit_test(reports_progress),
+        cmocka_unit_test(ends_when_the_mta_is_gone),
+    };
+    return cmocka_run_group_tests_name("wait", tests, NULL, NULL);
+}

@@ -8,6 +8,7 @@
 #include "config_check.h"
 #include "config_keys.h"
 #include "ini_reader.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -29,10 +30,11 @@ struct snapshot {
 struct loader {
     struct config *config;
     struct arena *arena;
-    const struct config_report *report;
+    struct config_report *report;
     bool failed;
     bool out_of_memory;
 
+    char section_text[INI_READER_SECTION_MAX + 1];
     enum config_section section;
     void *base;                      /* what the section's offsets count from */
     struct config_rule *rule;        /* of [rule] and [default], else NULL */
@@ -168,15 +170,18 @@ static bool set_defaults(struct loader *l, const char *host_name)
 
 /* --- sections --------------------------------------------------------------------------------- */
 
-/* After "route" or "rule": the name, or NULL when it is none. */
+/*
+ * After "route" or "rule" and one blank: the name, or NULL when it is none. More blanks would make
+ * two different sections of one name.
+ */
 static const char *section_name(const char *section, const char *word)
 {
     size_t len = strlen(word);
     const char *name;
 
-    if (strncmp(section, word, len) != 0 || (section[len] != ' ' && section[len] != '\t'))
+    if (strncmp(section, word, len) != 0 || section[len] != ' ')
         return NULL;
-    name = section + len + strspn(section + len, " \t");
+    name = section + len + 1;
     if (*name == '\0' || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                            "0123456789_.-")] != '\0')
         return NULL;
@@ -217,20 +222,23 @@ static bool begin_rule(struct loader *l, const char *name, unsigned line)
     return l->rule->name != NULL;
 }
 
+static bool list_is_empty(const struct loader *l, const struct config_key *key)
+{
+    if (key->section == CONFIG_SECTION_ROUTE)
+        return ((const struct config_route *)l->base)->can == 0;
+    if (l->rule != NULL && (key->fact & RULES_FACT_AUTHENTICATED) &&
+        l->rule->authenticated != CONFIG_ANY)
+        return false;
+    return *(size_t *)(void *)((char *)l->base + key->count_offset) == 0;
+}
+
 /* Lists that were begun and got no item: a matcher without patterns would match everything. */
 static void end_section(struct loader *l)
 {
-    for (size_t i = 0; i < config_key_count; i++) {
-        const struct config_key *key = &config_keys[i];
-
-        if (l->seen[i] == 0 || (key->flags & CONFIG_KEY_NONEMPTY) == 0)
-            continue;
-        if (l->rule != NULL && (key->fact & RULES_FACT_AUTHENTICATED) &&
-            l->rule->authenticated != CONFIG_ANY)
-            continue;
-        if (*(size_t *)(void *)((char *)l->base + key->count_offset) == 0)
-            error_at(l, l->seen[i], "%s needs at least one value", key->name);
-    }
+    for (size_t i = 0; i < config_key_count; i++)
+        if (l->seen[i] != 0 && (config_keys[i].flags & CONFIG_KEY_NONEMPTY) &&
+            list_is_empty(l, &config_keys[i]))
+            error_at(l, l->seen[i], "%s needs at least one value", config_keys[i].name);
     memset(l->seen, 0, sizeof(l->seen));
     l->key = NULL;
     l->rule = NULL;
@@ -243,6 +251,7 @@ static bool on_section(void *arg, const char *section, unsigned line)
     const char *name;
 
     end_section(l);
+    snprintf(l->section_text, sizeof(l->section_text), "%s", section);
     if ((name = section_name(section, "route")) != NULL)
         return begin_route(l, name) || !(l->out_of_memory = true);
     if ((name = section_name(section, "rule")) != NULL)
@@ -291,6 +300,17 @@ static void report_value(struct loader *l, unsigned line, const char *value, con
     l->seen[l->key - config_keys] = 0; /* that it stays empty need not be said as well */
 }
 
+/* Yes and no among login names; the two together, or an exception from them, mean nothing. */
+static const char *add_authenticated(struct config_rule *rule, bool yes)
+{
+    const enum config_tristate wanted = yes ? CONFIG_YES : CONFIG_NO;
+
+    if (rule->authenticated != CONFIG_ANY && rule->authenticated != wanted)
+        return "yes or no, not both";
+    rule->authenticated = wanted;
+    return NULL;
+}
+
 /* Items that are no element of the key's array: `local` among the trusted clients, yes and no among
  * login names, the capabilities of a route. */
 static bool add_special(struct loader *l, const char *item, const char **expected)
@@ -309,8 +329,8 @@ static bool add_special(struct loader *l, const char *item, const char **expecte
         return true;
     }
     if (l->rule != NULL && (key->fact & RULES_FACT_AUTHENTICATED) &&
-        config_value_bool(item, &yes) == NULL) {
-        l->rule->authenticated = yes ? CONFIG_YES : CONFIG_NO;
+        config_value_bool(item + (item[0] == '!'), &yes) == NULL) {
+        *expected = item[0] == '!' ? "yes, no or login names" : add_authenticated(l->rule, yes);
         return true;
     }
     return false;
@@ -413,6 +433,19 @@ static void continue_key(struct loader *l, const char *value, unsigned line)
         add_items(l, value, line);
 }
 
+/* Names the keys that the section has. */
+static void unknown_key(struct loader *l, const char *name, unsigned line)
+{
+    char names[500];
+    struct text text;
+
+    text_init(&text, names, sizeof(names));
+    for (size_t i = 0; i < config_key_count; i++)
+        if (config_keys[i].section == l->section)
+            text_addf(&text, "%s%s", text.len > 0 ? ", " : "", config_keys[i].name);
+    error_at(l, line, "unknown key %.100s; [%s] takes %s", name, l->section_text, names);
+}
+
 static void on_value(void *arg, const char *name, const char *value, bool continued, unsigned line)
 {
     struct loader *l = arg;
@@ -425,7 +458,7 @@ static void on_value(void *arg, const char *name, const char *value, bool contin
     }
     l->key = config_key_find(l->section, name);
     if (l->key == NULL) {
-        error_at(l, line, "unknown key %.100s in this section", name);
+        unknown_key(l, name, line);
         return;
     }
     index = (size_t)(l->key - config_keys);
@@ -491,7 +524,7 @@ static int read_file(struct loader *l)
 int config_load(const char *path, const char *host_name, config_report_fn on_error,
                 config_report_fn on_warning, void *arg, struct config **out)
 {
-    const struct config_report report = {path, on_error, on_warning, arg};
+    struct config_report report = {path, on_error, on_warning, arg, 0};
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     struct loader l = {.report = &report};
     int r;

@@ -16,17 +16,23 @@ enum {
 
 struct check {
     struct config *config;
-    const struct config_report *report;
+    struct config_report *report;
     bool failed;
 };
 
-void config_report_at(const struct config_report *report, enum config_report_kind kind,
-                      unsigned line, const char *format, va_list args)
+void config_report_at(struct config_report *report, enum config_report_kind kind, unsigned line,
+                      const char *format, va_list args)
 {
     config_report_fn fn = kind == CONFIG_REPORT_ERROR ? report->on_error : report->on_warning;
     char message[1024];
     int n;
 
+    if (kind == CONFIG_REPORT_ERROR && report->errors++ >= CONFIG_REPORT_MAX) {
+        if (report->errors > CONFIG_REPORT_MAX + 1)
+            return;
+        line = 0;
+        format = "more errors follow, which are not shown";
+    }
     if (fn == NULL)
         return;
     if (line > 0)
@@ -161,7 +167,7 @@ static void check_waits(struct check *c)
                   EOM_WAIT_MAX_MS / 1000);
 }
 
-int config_check(struct config *config, const struct config_report *report)
+int config_check(struct config *config, struct config_report *report)
 {
     struct check c = {.config = config, .report = report};
 

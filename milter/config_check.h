@@ -9,21 +9,24 @@
 
 #include <stdarg.h>
 
+enum { CONFIG_REPORT_MAX = 50 }; /* errors; a file of another kind shall not fill the log */
+
 struct config_report {
     const char *path;
     config_report_fn on_error;
     config_report_fn on_warning;
     void *arg;
+    unsigned errors; /* reported so far */
 };
 
 enum config_report_kind { CONFIG_REPORT_ERROR, CONFIG_REPORT_WARNING };
 
-/* `path:line: text`, `path: text` for line 0. */
-void config_report_at(const struct config_report *report, enum config_report_kind kind,
-                      unsigned line, const char *format, va_list args)
-    __attribute__((format(printf, 4, 0)));
+/* `path:line: text`, `path: text` for line 0. After CONFIG_REPORT_MAX errors one says that there
+ * are more. */
+void config_report_at(struct config_report *report, enum config_report_kind kind, unsigned line,
+                      const char *format, va_list args) __attribute__((format(printf, 4, 0)));
 
 /* Resolves names (routes) and checks. Returns 0, or -EINVAL after at least one error. */
-int config_check(struct config *config, const struct config_report *report);
+int config_check(struct config *config, struct config_report *report);
 
 #endif

@@ -497,7 +497,7 @@ const struct config_key config_keys[] = {
     {CONFIG_SECTION_ROUTE, "method", parse_word, .offset = offsetof(struct config_route, method),
      .words = words_method, .expected = "none, header or recipient"},
     {CONFIG_SECTION_ROUTE, "can", item_can, .offset = offsetof(struct config_route, can),
-     .flags = CONFIG_KEY_LIST},
+     .flags = CONFIG_KEY_LIST | CONFIG_KEY_NONEMPTY},
     {CONFIG_SECTION_ROUTE, "local", parse_word, .offset = offsetof(struct config_route, local),
      .words = words_local, .expected = "recipient, reinject or refuse"},
 

@@ -6,7 +6,6 @@
  */
 #include "ini_reader.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <stdarg.h>
@@ -22,10 +21,10 @@ struct seen {
 struct reader {
     FILE *stream;
     const struct ini_reader_events *events;
-    char *line; /* getline's buffer */
-    size_t line_size;
+    char line[INI_READER_LINE_MAX + 1]; /* the one being read; what is longer is only counted */
+    size_t file_len;                    /* octets read so far */
     unsigned line_no;
-    unsigned errors;
+    bool failed;        /* an error was reported */
     bool section_known; /* values go to the callee */
     bool in_section;    /* a section header was seen */
     bool has_key;       /* an indented line would continue something */
@@ -41,8 +40,7 @@ static void report(struct reader *r, const char *format, ...)
     char message[256];
     va_list args;
 
-    if (r->errors++ >= INI_READER_ERRORS_MAX)
-        return;
+    r->failed = true;
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
@@ -61,7 +59,7 @@ static bool line_is_clean(struct reader *r, const char *line, size_t len)
         report(r, "the file begins with a byte order mark; save it as plain UTF-8");
         return false;
     }
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len && i < INI_READER_LINE_MAX; i++) {
         unsigned char c = (unsigned char)line[i];
 
         if ((c < ' ' && c != '\t') || c == 0x7f) {
@@ -172,35 +170,54 @@ static bool take_line(struct reader *r, char *line, size_t len)
     return take_key(r, text, text > line);
 }
 
-/* inih's reader: like fgets. `size` is inih's own buffer, known to hold any line we let pass. */
+/*
+ * Reads a line into r->line without its end, LF or CRLF. False at the end of the file, and when
+ * reading failed. *len counts what did not fit, too.
+ */
+static bool get_line(struct reader *r, size_t *len)
+{
+    int c;
+
+    *len = 0;
+    while ((c = getc(r->stream)) != EOF && ++r->file_len <= INI_READER_FILE_MAX && c != '\n') {
+        if (*len < INI_READER_LINE_MAX)
+            r->line[*len] = (char)c;
+        ++*len;
+    }
+    if (ferror(r->stream)) {
+        r->failure = -EIO;
+        return false;
+    }
+    if (c == EOF && *len == 0)
+        return false;
+    r->line_no++;
+    if (r->file_len > INI_READER_FILE_MAX) {
+        report(r, "the file has more than %d octets", INI_READER_FILE_MAX);
+        return false;
+    }
+    if (*len > 0 && *len <= INI_READER_LINE_MAX && r->line[*len - 1] == '\r')
+        --*len;
+    r->line[*len < INI_READER_LINE_MAX ? *len : INI_READER_LINE_MAX] = '\0';
+    return true;
+}
+
+/* inih's reader: like fgets. `size` is that of inih's own buffer. */
 static char *read_line(char *out, int size, void *arg)
 {
     struct reader *r = arg;
-    ssize_t len;
+    size_t len;
 
-    if (r->failure != 0)
+    if (r->failure != 0 || !get_line(r, &len))
         return NULL;
-    errno = 0;
-    len = getline(&r->line, &r->line_size, r->stream);
-    if (len < 0) {
-        if (errno == ENOMEM)
-            r->failure = -ENOMEM;
-        else if (ferror(r->stream))
-            r->failure = -EIO;
-        return NULL;
-    }
-    r->line_no++;
-    while (len > 0 && (r->line[len - 1] == '\n' || r->line[len - 1] == '\r'))
-        r->line[--len] = '\0';
-    if (!take_line(r, r->line, (size_t)len) || r->failure != 0) {
+    if (!take_line(r, r->line, len) || r->failure != 0) {
         snprintf(out, (size_t)size, "\n");
         return out;
     }
-    if (len > size - 3) {
-        report(r, "line of %zd octets; at most %d are allowed", len, size - 3);
+    if (len + 3 > (size_t)size) { /* an inih whose buffer cannot be set */
+        report(r, "line of %zu octets; at most %d are allowed", len, size - 3);
         len = 0;
     }
-    memcpy(out, r->line, (size_t)len);
+    memcpy(out, r->line, len);
     out[len] = '\n';
     out[len + 1] = '\0';
     return out;
@@ -236,11 +253,13 @@ int ini_reader_parse(FILE *stream, const struct ini_reader_events *events)
         r.seen = seen->next;
         free(seen);
     }
-    free(r.line);
     if (r.failure != 0)
         return r.failure;
     if (status == -2)
         return -ENOMEM;
-    /* Lines that inih refuses although the reader let them pass would be a bug; fail safe. */
-    return r.errors > 0 || status != 0 ? -EINVAL : 0;
+    if (status != 0 && !r.failed) { /* the reader let a line pass that inih does not like */
+        r.line_no = status > 0 ? (unsigned)status : 0;
+        report(&r, "neither [section] nor key = value");
+    }
+    return r.failed ? -EINVAL : 0;
 }

@@ -12,7 +12,8 @@
 enum {
     INI_READER_LINE_MAX = 4000,  /* octets; inih's buffer has a fixed size */
     INI_READER_SECTION_MAX = 49, /* inih cuts the rest off */
-    INI_READER_ERRORS_MAX = 50,  /* a file of another kind shall not fill the log */
+    INI_READER_FILE_MAX =
+        16777216, /* octets; a file of another kind shall not cost memory or time */
 };
 
 struct ini_reader_events {

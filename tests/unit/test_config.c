@@ -108,15 +108,26 @@ static const struct {
     {"rule without a name", "[rule ]\n",
      "FILE:1: section [rule ]: a route or rule needs a name of letters, digits, '_', '.' and '-', "
      "as in [rule partners]\n"},
+    {"two blanks would hide a section given twice", "[rule  a]\n",
+     "FILE:1: section [rule  a]: a route or rule needs a name of letters, digits, '_', '.' and "
+     "'-', "
+     "as in [rule partners]\n"},
+    {"section twice but for case", "[rule a]\nlevel = disable\n[rule A]\nlevel = enforce\n",
+     "FILE:3: section [rule A] is given twice\n"},
     {"section never closed", "[dns\n", "FILE:1: a section is [name] on a line of its own\n"},
     {"text after a section", "[dns] tries = 3\n",
      "FILE:1: a section is [name] on a line of its own\n"},
     {"section name of 50 octets", "[rule aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeee]\n",
      "FILE:1: section name of 50 octets; at most 49 are allowed\n"},
     {"unknown key", "[dns]\nresolver = 127.0.0.1\n",
-     "FILE:2: unknown key resolver in this section\n"},
-    {"key of another section", "[dns]\nsocket = unix:/x\n",
-     "FILE:2: unknown key socket in this section\n"},
+     "FILE:2: unknown key resolver; [dns] takes resolvers, trust_ad, timeout, tries, check_name, "
+     "check_interval\n"},
+    {"key of another section", "[rule a]\nsocket = unix:/x\n",
+     "FILE:2: unknown key socket; [rule a] takes client, authenticated, tls, sender, recipient, "
+     "nexthop, mailer, header, daemon, request, level, fallback, on_unsatisfied, on_undecided, "
+     "mixed, route, tls_policy\n"},
+    {"key in capitals", "[dane]\nEnable = no\n",
+     "FILE:2: unknown key Enable; [dane] takes enable, web_pki\n"},
     {"key before a section", "tries = 3\n", "FILE:1: a key before the first [section]\n"},
     {"key twice", "[dns]\ntries = 3\n# a comment\ntries = 4\n",
      "FILE:4: tries is given twice, first in line 2\n"},
@@ -134,6 +145,8 @@ static const struct {
      "FILE:3: an indented line continues tries above it, which takes one value only\n"},
     {"indented first key", "[dns]\n  tries = 3\n",
      "FILE:2: an indented line continues a key, and there is none above it\n"},
+    {"carriage return inside a line", "[dns]\ntries = 3\rtimeout = 1s\n",
+     "FILE:2: control character 0x0d in column 10\n"},
     {"control character", "[dns]\ntries = 3\x01\n",
      "FILE:2: control character 0x01 in column 10\n"},
     {"byte order mark", "\xef\xbb\xbf[dns]\n",
@@ -169,7 +182,8 @@ static const struct {
     {"bad on_undecided", "[default]\non_undecided = reject\n",
      "FILE:2: on_undecided = reject: expected tempfail or log\n"},
     {"setting of rules only in [default]", "[default]\ntls_policy = skip\n",
-     "FILE:2: unknown key tls_policy in this section\n"},
+     "FILE:2: unknown key tls_policy; [default] takes level, fallback, on_unsatisfied, "
+     "on_undecided, mixed, route, optional_route\n"},
     {"bad header pattern", "[rule a]\nheader = Sensitivity\n",
      "FILE:2: header = Sensitivity: expected `Name: pattern`\n"},
     {"bad address", "[rule a]\nsender = @example.org\n",
@@ -179,6 +193,13 @@ static const struct {
     {"negation of nothing", "[rule a]\nsender = !\n",
      "FILE:2: sender = !: expected something after '!'\n"},
     {"unknown route", "[rule a]\nroute = strict\n", "FILE:2: there is no [route strict]\n"},
+    {"a route that can do nothing", "[route x]\ncan =\n", "FILE:2: can needs at least one value\n"},
+    {"authenticated yes and no", "[rule a]\nauthenticated = yes\nauthenticated = no\n",
+     "FILE:3: authenticated = no: expected yes or no, not both\n"},
+    {"authenticated and a login", "[rule a]\nauthenticated = yes, alice\n",
+     "FILE:1: [rule a]: authenticated takes yes, no or login names, not both\n"},
+    {"not authenticated, the other way", "[rule a]\nauthenticated = !yes\n",
+     "FILE:2: authenticated = !yes: expected yes, no or login names\n"},
     {"unknown capability", "[route x]\ncan = dane, pki\n",
      "FILE:2: can = pki: expected dane, sts, web_pki or fallback\n"},
     {"bad tls_policy", "[rule a]\ntls_policy = strict\n",
@@ -188,7 +209,8 @@ static const struct {
      "FILE:2: store = lmdb:/x: expected sqlite:/path or memory\n"},
     {"all errors at once", "[dns]\ntries = x\nfoo = 1\n[rule a]\nroute = none\n",
      "FILE:2: tries = x: expected a number from 1 to 1000000000\n"
-     "FILE:3: unknown key foo in this section\n"
+     "FILE:3: unknown key foo; [dns] takes resolvers, trust_ad, timeout, tries, check_name, "
+     "check_interval\n"
      "FILE:5: there is no [route none]\n"},
 };
 
@@ -233,6 +255,23 @@ static void test_long_lines(void **state)
     assert_non_null(strstr(r.errors, "FILE:2: line of "));
     assert_non_null(strstr(r.errors, " octets; at most 4000 are allowed\n"));
     assert_null(strchr(strchr(r.errors, '\n') + 1, '\n')); /* said once */
+}
+
+static void test_many_errors(void **state)
+{
+    static struct reports r;
+    static char text[10000] = "[dns]\n";
+    struct config *config;
+    unsigned lines = 0;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        strcat(text, "x=1\n");
+    assert_int_not_equal(load(text, &r, &config), 0);
+    for (const char *p = r.errors; *p != '\0'; p++)
+        lines += *p == '\n';
+    assert_int_equal(lines, 51);
+    assert_non_null(strstr(r.errors, "\nFILE: more errors follow, which are not shown\n"));
 }
 
 static void test_zero_octet(void **state)
@@ -573,11 +612,12 @@ static void test_trusted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors),     cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_zero_octet), cmocka_unit_test(test_unreadable),
-        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_every_key),
-        cmocka_unit_test(test_warnings),   cmocka_unit_test(test_mydomain),
-        cmocka_unit_test(test_fixed),      cmocka_unit_test(test_trusted),
+        cmocka_unit_test(test_errors),      cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_many_errors), cmocka_unit_test(test_zero_octet),
+        cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_key),   cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_mydomain),    cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_trusted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,16 +126,14 @@ static void enter_list(struct resolver_query *query, enum query_state state)
 
 /* ---- Attempts ---- */
 
-static void give_up_attempts(struct resolver_query *query)
+static void forget_attempts(struct resolver_query *query)
 {
-    for (unsigned i = 0; i < query->attempt_count; i++) {
-        struct attempt *attempt = &query->attempts[i];
+    while (query->attempt_count > 0) {
+        struct attempt *attempt = &query->attempts[--query->attempt_count];
 
-        if (attempt->ask == NULL)
-            continue;
-        upstream_cancel(attempt->ask);
-        attempt->ask = NULL;
-        attempt->server->asks--;
+        if (attempt->ask != NULL)
+            upstream_cancel(attempt->ask);
+        attempt->server->users--;
     }
     evtimer_del(&query->timer);
 }
@@ -152,7 +150,7 @@ static bool any_outstanding(const struct resolver_query *query)
 /* Settles a query; answer NULL means what is known of its failure. */
 static void settle(struct resolver_query *query, struct dns_answer *answer)
 {
-    give_up_attempts(query);
+    forget_attempts(query);
     if (answer == NULL && query->answer == NULL)
         answer = dns_answer_failed(query->unreachable ? "no resolver can be reached" : "timed out");
     if (answer != NULL) {
@@ -225,12 +223,12 @@ static bool attempt_next(struct resolver_query *query, bool fresh)
         struct attempt *attempt = &query->attempts[query->attempt_count++];
 
         *attempt = (struct attempt){.query = query, .server = server};
+        server->users++;
         attempt->ask = upstream_ask(server->upstream, query->name, query->type, on_answer, attempt);
         if (attempt->ask == NULL) {
             query->unreachable = true;
             continue;
         }
-        server->asks++;
         r->sent_count++;
         evtimer_add(&query->timer, &delay);
         return true;
@@ -291,7 +289,6 @@ static void on_answer(struct dns_answer *answer, void *arg)
     struct server *server = attempt->server;
 
     attempt->ask = NULL;
-    server->asks--;
     resolver_check_server_answers(server, answer != NULL);
     if (answer == NULL) {
         on_unreachable(query);
@@ -379,7 +376,7 @@ struct resolver_query *resolver_query(struct resolver *r, const char *name, uint
 void resolver_cancel(struct resolver_query *query)
 {
     if (query->state == IN_FLIGHT) {
-        give_up_attempts(query);
+        forget_attempts(query);
         resolver_wake(query->resolver); /* there is room for another */
     }
     leave_list(query);

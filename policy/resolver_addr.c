@@ -102,11 +102,10 @@ static void write_text(struct resolver_addr *addr, unsigned port)
             snprintf(name, sizeof(name), "%u", addr->in6.sin6_scope_id);
         snprintf(scope, sizeof(scope), "%%%s", name);
     }
-    snprintf(addr->full, sizeof(addr->full), v6 ? "[%s%s]:%u" : "%s%s:%u", host, scope, port);
     if (port == DNS_PORT)
         snprintf(addr->text, sizeof(addr->text), "%s%s", host, scope);
     else
-        memcpy(addr->text, addr->full, sizeof(addr->text));
+        snprintf(addr->text, sizeof(addr->text), v6 ? "[%s%s]:%u" : "%s%s:%u", host, scope, port);
 }
 
 int resolver_addr_parse(const char *text, struct resolver_addr *out)

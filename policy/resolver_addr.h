@@ -18,7 +18,6 @@ struct resolver_addr {
         struct sockaddr_in6 in6;
     };
     char text[RESOLVER_ADDR_TEXT_MAX]; /* for people: with the port only when it is not 53 */
-    char full[RESOLVER_ADDR_TEXT_MAX]; /* always with the port: 192.0.2.1:53, [::1]:53 */
 };
 
 /*

@@ -143,15 +143,27 @@ static void report_loss(struct server *server)
 
 /* ---- When ---- */
 
+/* A resolver that never validates is no reason for haste while another does. */
+static bool haste(const struct resolver *r)
+{
+    const struct server *server;
+    bool any_trusted = false;
+
+    TAILQ_FOREACH(server, &r->servers, link)
+    {
+        any_trusted |= server->trusted;
+        if (server->misses >= RESOLVER_MISSES_DOWN ||
+            (validates_now(server) && server->check_misses > 0))
+            return true;
+    }
+    return any_trusted && !resolver_security_known(r);
+}
+
 static void arm_timer(struct resolver *r)
 {
     uint32_t delay_ms = (uint32_t)r->settings.check_interval_ms;
-    const struct server *server;
-    bool wrong = false;
 
-    TAILQ_FOREACH(server, &r->servers, link)
-    wrong |= server->misses >= RESOLVER_MISSES_DOWN || (server->trusted && !server->validates);
-    if (wrong)
+    if (haste(r))
         delay_ms = delay_ms / SOONER + 1;
     delay_ms = delay_ms - delay_ms / 4 + resolver_random(delay_ms / 2 + 1);
     struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = (delay_ms % 1000) * 1000};

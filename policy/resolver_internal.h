@@ -21,13 +21,13 @@ enum {
     RESOLVER_MISSES_DOWN = 4, /* asked so often without an answer: perhaps it is not there */
 };
 
-/* One resolver. Removed ones stay until nothing is asked of them any more. */
+/* One resolver. Removed ones stay until no query knows them any more. */
 struct server {
     TAILQ_ENTRY(server) link; /* in servers, or in gone */
     struct resolver *resolver;
     struct resolver_addr addr;
     struct upstream *upstream;
-    unsigned asks; /* queries that wait for its answer */
+    unsigned users; /* attempts of queries that are not settled yet, answered ones too */
 
     bool trusted;    /* its AD bit is believed */
     bool validates;  /* it lately passed the check */

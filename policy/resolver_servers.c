@@ -168,7 +168,7 @@ static void reap_gone(struct resolver *r)
     while (server != NULL) {
         struct server *next = TAILQ_NEXT(server, link);
 
-        if (server->asks == 0) {
+        if (server->users == 0) {
             TAILQ_REMOVE(&r->gone, server, link);
             server_free(server);
         }

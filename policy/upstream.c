@@ -11,7 +11,8 @@
  * - It cannot cancel one query. A cancelled one stays with its channel, without an owner, until
  *   c-ares is done with it or nothing else is left in the channel.
  * - Later versions cache answers unless told not to, and wait less than they are told to when
- *   answers have been quick so far; more tries make up for that.
+ *   answers have been quick so far. More tries make up for that; they are also used, at once, when
+ *   an answer is malformed or the port closed.
  *
  * Callbacks are deferred to an event of our own, so that none runs inside c-ares.
  */
@@ -19,10 +20,13 @@
 #include "upstream.h"
 
 #include <ares.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <net/if.h>
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -200,7 +204,22 @@ static int set_server(struct channel *channel)
 
 static int set_server(struct channel *channel)
 {
-    return ares_set_servers_csv(channel->ares, channel->upstream->addr.full);
+    const struct resolver_addr *addr = &channel->upstream->addr;
+    char host[INET6_ADDRSTRLEN], name[IF_NAMESIZE];
+    char text[sizeof(host) + sizeof(name) + 16];
+
+    if (addr->sa.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &addr->in.sin_addr, host, sizeof(host));
+        snprintf(text, sizeof(text), "%s:%u", host, ntohs(addr->in.sin_port));
+    } else {
+        bool scoped =
+            addr->in6.sin6_scope_id != 0 && if_indextoname(addr->in6.sin6_scope_id, name) != NULL;
+
+        inet_ntop(AF_INET6, &addr->in6.sin6_addr, host, sizeof(host));
+        snprintf(text, sizeof(text), "[%s]:%u%s%s", host, ntohs(addr->in6.sin6_port),
+                 scoped ? "%" : "", scoped ? name : "");
+    }
+    return ares_set_servers_csv(channel->ares, text);
 }
 
 #endif
@@ -233,8 +252,12 @@ static int channel_init(struct channel *channel)
     options.qcache_max_ttl = 0;
 #endif
 #if ARES_VERSION >= 0x012000
-    /* A try may last a fraction of a second here, and doubles: these outlive our patience. */
-    options.tries = 8;
+    /* By how quick the server was so far a try may last a quarter of a second only, then twice
+     * that and so on: as many as outlive our patience. */
+    mask |= ARES_OPT_MAXTIMEOUTMS;
+    options.maxtimeout = options.timeout;
+    for (int all_ms = 250; all_ms < options.timeout; all_ms += all_ms + 250)
+        options.tries++;
 #endif
     int status = ares_init_options(&channel->ares, &options, mask);
 
@@ -396,12 +419,13 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *message
         ask_free(ask);
         return;
     }
-    if (status == ARES_SUCCESS && len > 0) {
-        ask->truncated = !channel->tcp && is_truncated(message, len);
-        if (!ask->truncated)
-            ask->answer = dns_answer_parse(message, (size_t)len, ask->name, ask->type, DNS_SECURE,
-                                           DNS_INSECURE);
-    }
+    if (status == ARES_SUCCESS && !channel->tcp && is_truncated(message, len))
+        ask->truncated = true;
+    else if (status == ARES_SUCCESS)
+        ask->answer =
+            dns_answer_parse(message, (size_t)len, ask->name, ask->type, DNS_SECURE, DNS_INSECURE);
+    else if (status == ARES_EBADRESP) /* later versions look into it before we do */
+        ask->answer = dns_answer_failed("malformed answer");
     finish(ask);
 }
 

@@ -14,42 +14,41 @@ static void test_parse(void **state)
     static const struct {
         const char *text;
         const char *people; /* NULL: not an address */
-        const char *full;
         bool loopback;
     } cases[] = {
-        {"192.0.2.1", "192.0.2.1", "192.0.2.1:53", false},
-        {"192.0.2.1:53", "192.0.2.1", "192.0.2.1:53", false},
-        {"192.0.2.1:5353", "192.0.2.1:5353", "192.0.2.1:5353", false},
-        {"[192.0.2.1]:5353", "192.0.2.1:5353", "192.0.2.1:5353", false},
-        {"127.0.0.53", "127.0.0.53", "127.0.0.53:53", true},
-        {"128.0.0.1", "128.0.0.1", "128.0.0.1:53", false},
-        {"::1", "::1", "[::1]:53", true},
-        {"[::1]", "::1", "[::1]:53", true},
-        {"[::1]:54", "[::1]:54", "[::1]:54", true},
-        {"2001:DB8:0:0::1", "2001:db8::1", "[2001:db8::1]:53", false},
-        {"::ffff:127.0.0.1", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]:53", false},
-        {"fe80::1%lo", "fe80::1%lo", "[fe80::1%lo]:53", false},
-        {"[fe80::1%lo]:54", "[fe80::1%lo]:54", "[fe80::1%lo]:54", false},
-        {"fe80::1%1", "fe80::1%lo", "[fe80::1%lo]:53", false},
-        {"fe80::1%99999", "fe80::1%99999", "[fe80::1%99999]:53", false},
-        {"fe80::1%no-such-if", NULL, NULL, false},
-        {"fe80::1%", NULL, NULL, false},
-        {"fe80::1%0", NULL, NULL, false},
-        {"192.0.2.1%lo", NULL, NULL, false},
-        {"", NULL, NULL, false},
-        {"localhost", NULL, NULL, false},
-        {"192.0.2", NULL, NULL, false},
-        {"192.0.2.1:", NULL, NULL, false},
-        {"192.0.2.1:0", NULL, NULL, false},
-        {"192.0.2.1:65536", NULL, NULL, false},
-        {"192.0.2.1:53x", NULL, NULL, false},
-        {"192.0.2.1:+53", NULL, NULL, false},
-        {"[::1", NULL, NULL, false},
-        {"[::1]53", NULL, NULL, false},
-        {"[]", NULL, NULL, false},
-        {"1:2:3", NULL, NULL, false},
+        {"192.0.2.1", "192.0.2.1", false},
+        {"192.0.2.1:53", "192.0.2.1", false},
+        {"192.0.2.1:5353", "192.0.2.1:5353", false},
+        {"[192.0.2.1]:5353", "192.0.2.1:5353", false},
+        {"127.0.0.53", "127.0.0.53", true},
+        {"128.0.0.1", "128.0.0.1", false},
+        {"::1", "::1", true},
+        {"[::1]", "::1", true},
+        {"[::1]:54", "[::1]:54", true},
+        {"2001:DB8:0:0::1", "2001:db8::1", false},
+        {"::ffff:127.0.0.1", "::ffff:127.0.0.1", false},
+        {"fe80::1%lo", "fe80::1%lo", false},
+        {"[fe80::1%lo]:54", "[fe80::1%lo]:54", false},
+        {"fe80::1%1", "fe80::1%lo", false},
+        {"fe80::1%99999", "fe80::1%99999", false},
+        {"fe80::1%no-such-if", NULL, false},
+        {"fe80::1%", NULL, false},
+        {"fe80::1%0", NULL, false},
+        {"192.0.2.1%lo", NULL, false},
+        {"", NULL, false},
+        {"localhost", NULL, false},
+        {"192.0.2", NULL, false},
+        {"192.0.2.1:", NULL, false},
+        {"192.0.2.1:0", NULL, false},
+        {"192.0.2.1:65536", NULL, false},
+        {"192.0.2.1:53x", NULL, false},
+        {"192.0.2.1:+53", NULL, false},
+        {"[::1", NULL, false},
+        {"[::1]53", NULL, false},
+        {"[]", NULL, false},
+        {"1:2:3", NULL, false},
         {"1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1",
-         NULL, NULL, false},
+         NULL, false},
     };
 
     (void)state;
@@ -62,7 +61,6 @@ static void test_parse(void **state)
         if (result < 0)
             continue;
         assert_string_equal(addr.text, cases[i].people);
-        assert_string_equal(addr.full, cases[i].full);
         assert_int_equal(resolver_addr_is_loopback(&addr), cases[i].loopback);
     }
 }

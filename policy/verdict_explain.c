@@ -24,9 +24,9 @@ static void explain_dns(const struct findings *f, char *out, size_t out_len)
     }
     for (size_t i = 0; i < f->host_count; i++) {
         const struct findings_host *host = &f->hosts[i];
-        if (host->failure &&
-            (host->tlsa_state == FINDINGS_TLSA_FAILED || host->a == FINDINGS_ADDR_FAILED ||
-             host->aaaa == FINDINGS_ADDR_FAILED)) {
+        bool address = host->a == FINDINGS_ADDR_SECURE || host->a == FINDINGS_ADDR_INSECURE ||
+                       host->aaaa == FINDINGS_ADDR_SECURE || host->aaaa == FINDINGS_ADDR_INSECURE;
+        if (host->failure && (host->tlsa_state == FINDINGS_TLSA_FAILED || !address)) {
             snprintf(out, out_len, "a lookup for %s, a mail server of %s, failed (%s)", host->name,
                      subject(f), host->failure);
             return;
@@ -73,6 +73,27 @@ static void explain_sts_failed(const struct findings *f, char *out, size_t out_l
              f->sts.failure_text ? f->sts.failure_text : "", f->sts.failure_text ? ")" : "");
 }
 
+/* No policy in force; if one was meant to be, that is what its owner must know. */
+static void explain_nothing(const struct findings *f, char *out, size_t out_len)
+{
+    const char *text = f->sts.failure_text;
+    const char *what = NULL;
+
+    if (f->sts.failure == FINDINGS_STS_INVALID_RECORD)
+        what = "MTA-STS record is invalid";
+    else if (f->sts.failure == FINDINGS_STS_POLICY_INVALID)
+        what = "MTA-STS policy is invalid";
+    else if (f->sts.failure == FINDINGS_STS_FETCH_ERROR)
+        what = "MTA-STS policy cannot be fetched";
+    if (!what)
+        snprintf(out, out_len,
+                 "%s publishes neither DANE nor MTA-STS and its MX records are not signed",
+                 subject(f));
+    else
+        snprintf(out, out_len, "%s's %s%s%s%s and its MX records are not signed", subject(f), what,
+                 text ? " (" : "", text ? text : "", text ? ")" : "");
+}
+
 static void explain_reason(const struct findings *f, const struct verdict *verdict, char *out,
                            size_t out_len)
 {
@@ -80,10 +101,7 @@ static void explain_reason(const struct findings *f, const struct verdict *verdi
 
     switch (verdict->reason) {
     case VERDICT_REASON_NOTHING_PUBLISHED:
-        snprintf(out, out_len,
-                 "%s publishes neither DANE nor MTA-STS and its MX records are not "
-                 "signed",
-                 who);
+        explain_nothing(f, out, out_len);
         return;
     case VERDICT_REASON_STS_NOT_ENFORCE:
         snprintf(out, out_len,

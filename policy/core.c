@@ -1,0 +1,358 @@
+/*
+ * Flights: a lookup and those who wait for it. When one lands, its findings go into the cache and
+ * to whoever still waits. Renewal ahead of expiry is in core_renew.c.
+ */
+#include "core_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+enum {
+    /* A part of cached findings that ends sooner is asked about anew, so that no lookup outlives
+     * what it was built upon. */
+    REUSE_MIN_MS = 30 * 1000,
+    /* How often one domain's failing MTA-STS refresh is worth a warning. */
+    WARN_INTERVAL_MS = 60 * 60 * 1000,
+};
+
+int64_t core_now_ms(const struct core *core)
+{
+    return core->world->ops->mono_ms(core->world);
+}
+
+static bool security_known(const struct core *core)
+{
+    return core->world->ops->security_known(core->world);
+}
+
+void core_log(struct core *core, int priority, const char *message)
+{
+    if (core->settings.log)
+        core->settings.log(core->settings.log_arg, priority, message);
+}
+
+static void lookup_settings(const struct core *core, struct lookup_settings *out)
+{
+    *out = (struct lookup_settings){
+        .dane_enable = core->settings.dane_enable,
+        .sts_enable = core->settings.sts_enable,
+        .sts_min_retry_ms = core->settings.sts_min_retry_ms,
+        .negative_ttl_ms = core->settings.negative_ttl_ms,
+        .max_ttl_ms = core->settings.max_ttl_ms,
+    };
+}
+
+int core_new(struct world *world, const struct core_settings *settings, struct core **out)
+{
+    struct core *core = calloc(1, sizeof *core);
+    int status;
+
+    if (!core)
+        return -ENOMEM;
+    core->world = world;
+    core->settings = *settings;
+    list_init(&core->refreshes);
+    status = table_init(&core->flights);
+    if (status == 0)
+        status = cache_new(settings->max_domains, &core->cache);
+    if (status == 0)
+        status = sts_cache_new(settings->max_domains, &core->sts_cache);
+    if (status == 0)
+        status = core_renew_start(core);
+    if (status < 0) {
+        core_free(core);
+        return status;
+    }
+    *out = core;
+    return 0;
+}
+
+static void call_waiters(struct list *waiters, const struct findings *findings)
+{
+    while (!list_empty(waiters)) {
+        struct core_waiter *waiter = list_entry(waiters->next, struct core_waiter, link);
+        list_remove(&waiter->link);
+        waiter->done(findings, waiter->arg);
+    }
+}
+
+static void flight_free(struct core *core, struct flight *flight)
+{
+    table_remove(&core->flights, &flight->node);
+    lookup_free(flight->lookup);
+    free(flight);
+}
+
+static void fail_flights(struct core *core)
+{
+    for (size_t slot = 0; slot < core->flights.slot_count; slot++) {
+        while (core->flights.slots[slot]) {
+            struct flight *flight = list_entry(core->flights.slots[slot], struct flight, node);
+            struct list waiters;
+
+            list_take(&waiters, &flight->waiters);
+            flight_free(core, flight);
+            call_waiters(&waiters, NULL);
+        }
+    }
+}
+
+void core_free(struct core *core)
+{
+    if (!core)
+        return;
+    core_renew_stop(core);
+    if (core->flights.slots)
+        fail_flights(core);
+    table_fini(&core->flights);
+    cache_free(core->cache);
+    sts_cache_free(core->sts_cache);
+    free(core);
+}
+
+void core_configure(struct core *core, const struct core_settings *settings)
+{
+    core->settings = *settings;
+    cache_set_max(core->cache, settings->max_domains);
+    sts_cache_set_max(core->sts_cache, settings->max_domains);
+    core_renew_schedule(core);
+}
+
+/* Warnings on a policy that could not be refreshed (RFC 8461 section 3.3), not one per lookup. */
+void core_warn_refresh(struct core *core, const struct findings *f)
+{
+    char line[600];
+
+    if (f->sts.state != FINDINGS_STS_POLICY || f->sts.source != FINDINGS_STS_CACHED_FAILED ||
+        f->sts.mode == FINDINGS_STS_MODE_NONE)
+        return;
+    if (!sts_cache_may_warn(core->sts_cache, f->nexthop.name, core_now_ms(core), WARN_INTERVAL_MS))
+        return;
+    snprintf(line, sizeof line,
+             "MTA-STS: the policy of %s could not be refreshed (%s%s%s); the cached one stays in "
+             "force until its max_age is over",
+             f->nexthop.name, findings_sts_failure_name(f->sts.failure),
+             f->sts.failure_text ? ": " : "", f->sts.failure_text ? f->sts.failure_text : "");
+    core_log(core, LOG_WARNING, line);
+}
+
+static bool is_worse(const struct findings *f)
+{
+    return f->summary == FINDINGS_SUMMARY_FAILED || f->sts.state == FINDINGS_STS_FAILED ||
+           (f->sts.state == FINDINGS_STS_POLICY && f->sts.source == FINDINGS_STS_CACHED_FAILED);
+}
+
+/* Complete findings into the cache, unless they failed where what is cached still holds. */
+static void keep(struct core *core, struct flight *flight, const struct findings *f)
+{
+    int64_t now_ms = core_now_ms(core);
+    int64_t dane_ends_ms = now_ms + lookup_dane_life_ms(flight->lookup);
+    int64_t sts_ends_ms = now_ms + lookup_sts_life_ms(flight->lookup);
+    struct cache_view old;
+
+    cache_look(core->cache, f->nexthop.text, security_known(core), &old);
+    if (is_worse(f) && old.findings && old.dane_ends_ms > now_ms && old.sts_ends_ms > now_ms) {
+        int64_t ends_ms = old.dane_ends_ms < old.sts_ends_ms ? old.dane_ends_ms : old.sts_ends_ms;
+        cache_set_due(core->cache, f->nexthop.text, now_ms + (ends_ms - now_ms + 1) / 2);
+    } else if (dane_ends_ms <= now_ms || sts_ends_ms <= now_ms) {
+        /* One part may not be kept; the other is not worth an entry. */
+        cache_remove(core->cache, f->nexthop.text);
+    } else {
+        /* When memory is short the next one to ask looks again. */
+        cache_put(core->cache, f, dane_ends_ms, sts_ends_ms,
+                  core_renew_due_ms(core, now_ms,
+                                    dane_ends_ms < sts_ends_ms ? dane_ends_ms : sts_ends_ms));
+        core_renew_schedule(core);
+    }
+    findings_unref(old.findings);
+}
+
+/* Moves those for whom the draft is enough into `ready`. */
+static void pick_ready(struct flight *flight, const struct findings *draft, bool complete,
+                       struct list *ready)
+{
+    struct list *link = flight->waiters.next;
+
+    while (link != &flight->waiters) {
+        struct core_waiter *waiter = list_entry(link, struct core_waiter, link);
+        link = link->next;
+        if (complete || (waiter->enough && waiter->enough(draft, waiter->arg))) {
+            list_remove(&waiter->link);
+            list_append(ready, &waiter->link);
+        }
+    }
+}
+
+/* The flight's last act: all is known, or memory ran out. */
+static void land(struct core *core, struct flight *flight, const struct findings *f)
+{
+    if (f) {
+        counters_lookup(&core->counters, (enum findings_summary)f->summary,
+                        core_now_ms(core) - flight->started_ms);
+        core_warn_refresh(core, f);
+        keep(core, flight, f);
+    }
+    flight_free(core, flight);
+}
+
+/* lookup_changed_fn */
+static void on_changed(struct lookup *lookup, void *arg)
+{
+    struct flight *flight = arg;
+    struct core *core = flight->core;
+    const struct findings *draft = lookup_draft(lookup), *frozen = NULL;
+    bool complete = !draft || findings_complete(draft);
+    struct list ready;
+
+    list_init(&ready);
+    pick_ready(flight, draft, complete, &ready);
+    if (draft && (complete || !list_empty(&ready)))
+        frozen = findings_freeze(draft); /* NULL: they learn that memory is short */
+    if (complete)
+        land(core, flight, frozen);
+    /* Nothing of the flight is used from here on: callbacks may do as they like. */
+    call_waiters(&ready, frozen);
+    findings_unref(frozen);
+}
+
+/* Which parts must be asked about; the other is taken from what is cached. Renewal takes in what
+ * would have to be renewed soon after. */
+static unsigned parts_needed(const struct core *core, const struct cache_view *view, bool ahead)
+{
+    int64_t now_ms = core_now_ms(core), until_ms = now_ms + REUSE_MIN_MS;
+    int64_t first_ms =
+        view->dane_ends_ms < view->sts_ends_ms ? view->dane_ends_ms : view->sts_ends_ms;
+    unsigned parts = 0;
+
+    if (ahead && 2 * first_ms - now_ms > until_ms)
+        until_ms = 2 * first_ms - now_ms;
+    if (!view->findings || view->dane_ends_ms < until_ms)
+        parts |= LOOKUP_DANE;
+    if (!view->findings || view->sts_ends_ms < until_ms)
+        parts |= LOOKUP_STS;
+    return parts ? parts : LOOKUP_DANE | LOOKUP_STS;
+}
+
+struct flight *core_fly(struct core *core, const struct nexthop *nexthop, bool ahead)
+{
+    struct flight *flight = calloc(1, sizeof *flight);
+    const struct lookup_env env = {core->world, core->sts_cache, &core->counters};
+    struct lookup_settings settings;
+    struct cache_view view;
+
+    if (!flight)
+        return NULL;
+    cache_look(core->cache, nexthop->text, security_known(core), &view);
+    lookup_settings(core, &settings);
+    flight->core = core;
+    flight->started_ms = core_now_ms(core);
+    list_init(&flight->waiters);
+    flight->lookup =
+        lookup_new(&env, &settings, nexthop, parts_needed(core, &view, ahead), view.findings,
+                   view.dane_ends_ms, view.sts_ends_ms, on_changed, flight);
+    findings_unref(view.findings);
+    if (!flight->lookup) {
+        free(flight);
+        return NULL;
+    }
+    strcpy(flight->text, nexthop->text);
+    table_add(&core->flights, &flight->node, flight->text);
+    counters_add(&core->counters.lookups, 1);
+    return flight;
+}
+
+struct flight *core_flight_find(struct core *core, const char *text)
+{
+    struct table_node *node = table_find(&core->flights, text);
+
+    return node ? list_entry(node, struct flight, node) : NULL;
+}
+
+void core_land_if_complete(struct core *core, struct flight *flight)
+{
+    const struct findings *draft = lookup_draft(flight->lookup), *frozen;
+
+    if (!findings_complete(draft))
+        return;
+    frozen = findings_freeze(draft);
+    land(core, flight, frozen);
+    findings_unref(frozen);
+}
+
+/* What the flight knows already may do. Lands it if it is complete. */
+static int answer_at_once(struct core *core, struct flight *flight, struct core_waiter *waiter,
+                          const struct findings **out)
+{
+    const struct findings *draft = lookup_draft(flight->lookup);
+    bool complete = findings_complete(draft);
+
+    if (!complete && !(waiter->enough && waiter->enough(draft, waiter->arg))) {
+        list_append(&flight->waiters, &waiter->link);
+        return 0;
+    }
+    *out = findings_freeze(draft);
+    if (complete)
+        land(core, flight, *out);
+    return *out ? 1 : -ENOMEM;
+}
+
+int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waiter *waiter,
+             const struct findings **out)
+{
+    struct flight *flight;
+
+    list_init(&waiter->link);
+    *out = core_cached(core, nexthop, core_now_ms(core), security_known(core));
+    if (*out)
+        return 1;
+    flight = core_flight_find(core, nexthop->text);
+    if (!flight)
+        flight = core_fly(core, nexthop, false);
+    return flight ? answer_at_once(core, flight, waiter, out) : -ENOMEM;
+}
+
+void core_drop(struct core_waiter *waiter)
+{
+    list_remove(&waiter->link);
+}
+
+const struct findings *core_cached(struct core *core, const struct nexthop *nexthop, int64_t now_ms,
+                                   bool known)
+{
+    const struct findings *f = cache_get(core->cache, nexthop->text, now_ms, known);
+
+    counters_add(f ? &core->counters.cache_hits : &core->counters.cache_misses, 1);
+    return f;
+}
+
+bool core_purge(struct core *core, const struct nexthop *nexthop)
+{
+    bool had = cache_remove(core->cache, nexthop->text);
+
+    if (nexthop->kind == NEXTHOP_DOMAIN)
+        had |= sts_cache_forget(core->sts_cache, nexthop->name);
+    return had;
+}
+
+struct cache *core_cache(struct core *core)
+{
+    return core->cache;
+}
+
+struct sts_cache *core_sts_cache(struct core *core)
+{
+    return core->sts_cache;
+}
+
+struct counters *core_counters(struct core *core)
+{
+    return &core->counters;
+}
+
+size_t core_flights(const struct core *core)
+{
+    return core->flights.count;
+}

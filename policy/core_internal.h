@@ -1,0 +1,55 @@
+/*
+ * What core.c and core_renew.c share.
+ */
+#ifndef POLICY_CORE_INTERNAL_H
+#define POLICY_CORE_INTERNAL_H
+
+#include "cache.h"
+#include "core.h"
+#include "findings_make.h"
+#include "lookup.h"
+#include "table.h"
+
+/* A lookup that everyone who asks for its next-hop shares. */
+struct flight {
+    struct table_node node;
+    struct core *core;
+    struct lookup *lookup;
+    struct list waiters;
+    int64_t started_ms;
+    char text[NEXTHOP_TEXT_MAX + 1];
+};
+
+struct core {
+    struct world *world;
+    struct core_settings settings;
+    struct counters counters;
+    struct cache *cache;
+    struct sts_cache *sts_cache;
+    struct table flights;
+
+    struct world_timer *renew_timer; /* for the next entry of the cache that is due */
+    int64_t renew_at_ms;
+    struct world_timer *refresh_timer; /* for the daily refresh of policies */
+    struct list refreshes;             /* of policies, in flight */
+    unsigned refresh_count;
+};
+
+int64_t core_now_ms(const struct core *core);
+void core_log(struct core *core, int priority, const char *message);
+void core_warn_refresh(struct core *core, const struct findings *findings);
+
+/* Starts a lookup that nobody waits for yet, `ahead` to renew what is cached. It may be complete at
+ * once. NULL: out of memory. */
+struct flight *core_fly(struct core *core, const struct nexthop *nexthop, bool ahead);
+struct flight *core_flight_find(struct core *core, const char *text);
+void core_land_if_complete(struct core *core, struct flight *flight);
+
+int core_renew_start(struct core *core); /* 0 or -ENOMEM */
+void core_renew_stop(struct core *core);
+void core_renew_schedule(struct core *core);
+
+/* When an entry that ends at ends_ms is to be renewed. */
+int64_t core_renew_due_ms(struct core *core, int64_t now_ms, int64_t ends_ms);
+
+#endif

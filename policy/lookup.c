@@ -1,0 +1,230 @@
+/*
+ * The frame of a lookup: its life, the loop that moves its parts, and the draft. All asking begins
+ * at once: MX and _mta-sts together, then every host's questions together; the longest chain is
+ * MX, addresses, and for aliases the TLSA records of the canonical name (or TXT, HTTPS).
+ */
+#include "lookup_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* A lookup that failed is answered from memory for this long: it spares a struggling resolver
+     * one lookup per message, and is shorter than any MTA's retry. */
+    FAILURE_LIFE_MS = 10 * 1000,
+};
+
+static int64_t now_ms(const struct lookup *l)
+{
+    return l->env.world->ops->mono_ms(l->env.world);
+}
+
+static int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t lookup_life_of(const struct lookup *l, const struct ask *ask)
+{
+    int64_t ttl_ms = min_i64((int64_t)ask->ttl_s * 1000, l->settings.max_ttl_ms);
+
+    switch (ask->status) {
+    case DNS_FOUND:
+        return ttl_ms;
+    case DNS_NODATA:
+    case DNS_NXDOMAIN:
+        return min_i64(ttl_ms, l->settings.negative_ttl_ms);
+    case DNS_FAILED:
+    default:
+        return min_i64(FAILURE_LIFE_MS, l->settings.negative_ttl_ms);
+    }
+}
+
+void lookup_limit_dane(struct lookup *l, int64_t life_ms)
+{
+    l->dane_ends_ms = min_i64(l->dane_ends_ms, now_ms(l) + life_ms);
+}
+
+void lookup_limit_sts(struct lookup *l, int64_t life_ms)
+{
+    l->sts_ends_ms = min_i64(l->sts_ends_ms, now_ms(l) + life_ms);
+}
+
+void lookup_lose_security(struct lookup *l)
+{
+    if (l->unknown)
+        return;
+    l->unknown = true;
+    l->draft.security_known = false;
+    if (l->draft.mx == FINDINGS_MX_SECURE)
+        l->draft.mx = FINDINGS_MX_INSECURE;
+    for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
+        lookup_host_lose_security(&l->hosts[i]);
+}
+
+void lookup_match_hosts(struct lookup *l)
+{
+    struct findings_host *hosts = (struct findings_host *)(uintptr_t)l->draft.hosts;
+    const struct findings_sts *sts = &l->draft.sts;
+
+    for (size_t i = 0; i < l->draft.host_count; i++) {
+        hosts[i].sts_match = false;
+        for (size_t m = 0; sts->state == FINDINGS_STS_POLICY && m < sts->mx_count; m++) {
+            if (sts_pattern_match(sts->mx[m], hosts[i].name))
+                hosts[i].sts_match = true;
+        }
+    }
+}
+
+static bool step_hosts(struct lookup *l)
+{
+    bool moved = false;
+
+    for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
+        moved |= lookup_host_step(&l->hosts[i]);
+    return moved;
+}
+
+static void run_parts(struct lookup *l)
+{
+    bool moved;
+
+    do {
+        moved = lookup_mx_step(l);
+        moved |= step_hosts(l);
+        moved |= lookup_sts_step(l);
+    } while (moved && !l->out_of_memory);
+}
+
+static void stop_parts(struct lookup *l)
+{
+    ask_stop(&l->mx);
+    for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
+        lookup_host_stop(&l->hosts[i]);
+    lookup_sts_stop(l);
+}
+
+/* The findings as they stand now; the summary and the life are final once they are complete. */
+static void finish_draft(struct lookup *l)
+{
+    int64_t life_ms = min_i64(lookup_dane_life_ms(l), lookup_sts_life_ms(l));
+
+    /* Without any answer the world's word counts, or failures would not be kept at all. */
+    if ((l->parts & LOOKUP_DANE) && !l->unknown)
+        l->draft.security_known = l->vouched || l->env.world->ops->security_known(l->env.world);
+    l->draft.summary = (uint8_t)findings_summarise(&l->draft);
+    l->draft.made_at_ms = now_ms(l);
+    l->draft.ttl_s = (uint32_t)(life_ms / 1000);
+}
+
+void lookup_run(struct lookup *l)
+{
+    run_parts(l);
+    if (l->out_of_memory)
+        stop_parts(l);
+    else
+        finish_draft(l);
+    l->changed(l, l->changed_arg);
+}
+
+/* The part that is not asked about anew, as it was. The draft points into `known`. */
+static void take_known(struct lookup *l, const struct findings *known)
+{
+    struct findings_host *hosts;
+
+    l->known = findings_ref(known);
+    if (!(l->parts & LOOKUP_DANE)) {
+        hosts = arena_copy(&l->arena, known->hosts, known->host_count * sizeof *known->hosts);
+        l->out_of_memory |= !hosts;
+        l->draft.mx = known->mx;
+        l->draft.failure = known->failure;
+        l->draft.security_known = known->security_known;
+        l->draft.hosts = hosts;
+        l->draft.host_count = hosts ? known->host_count : 0;
+    }
+    if (!(l->parts & LOOKUP_STS)) {
+        l->draft.sts = known->sts;
+        if (l->draft.sts.source == FINDINGS_STS_FRESH)
+            l->draft.sts.source = FINDINGS_STS_CACHED;
+    }
+}
+
+struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_settings *settings,
+                          const struct nexthop *nexthop, unsigned parts,
+                          const struct findings *known, int64_t known_dane_ends_ms,
+                          int64_t known_sts_ends_ms, lookup_changed_fn changed, void *arg)
+{
+    struct lookup *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return NULL;
+    arena_init(&l->arena);
+    l->env = *env;
+    l->settings = *settings;
+    l->nexthop = *nexthop;
+    l->parts = parts;
+    l->changed = changed;
+    l->changed_arg = arg;
+    l->dane_ends_ms = l->sts_ends_ms = now_ms(l) + settings->max_ttl_ms;
+    l->draft.nexthop = (struct findings_nexthop){
+        .name = l->nexthop.name,
+        .text = l->nexthop.text,
+        .port = l->nexthop.port,
+        .kind = (uint8_t)l->nexthop.kind,
+    };
+    if (!(parts & LOOKUP_DANE)) {
+        l->mx_state = MX_SETTLED;
+        l->dane_ends_ms = known_dane_ends_ms;
+    }
+    if (!(parts & LOOKUP_STS)) {
+        l->sts_state = STS_SETTLED;
+        l->sts_ends_ms = known_sts_ends_ms;
+    }
+    if (known)
+        take_known(l, known);
+
+    run_parts(l);
+    if (l->out_of_memory) {
+        lookup_free(l);
+        return NULL;
+    }
+    finish_draft(l);
+    return l;
+}
+
+void lookup_free(struct lookup *l)
+{
+    if (!l)
+        return;
+    stop_parts(l);
+    arena_fini(&l->arena);
+    findings_unref(l->known);
+    free(l);
+}
+
+const struct findings *lookup_draft(const struct lookup *l)
+{
+    return l->out_of_memory ? NULL : &l->draft;
+}
+
+static int64_t life_until(const struct lookup *l, int64_t ends_ms)
+{
+    int64_t left_ms = ends_ms - now_ms(l);
+
+    return left_ms > 0 ? left_ms : 0;
+}
+
+int64_t lookup_dane_life_ms(const struct lookup *l)
+{
+    return life_until(l, l->dane_ends_ms);
+}
+
+int64_t lookup_sts_life_ms(const struct lookup *l)
+{
+    return life_until(l, l->sts_ends_ms);
+}
+
+unsigned lookup_parts(const struct lookup *l)
+{
+    return l->parts;
+}

@@ -1,0 +1,257 @@
+/*
+ * The MTA-STS policy of a next-hop: RFC 8461 section 3.1 (record), 3.3 (fetch, what failures mean,
+ * retry), 5 and 5.1 (cached policies). A policy in force stays in force until its max_age is over,
+ * whatever DNS and the policy host do; only a newer policy replaces it.
+ */
+#include "lookup_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char record_prefix[] = "_mta-sts.";
+
+static int64_t now_ms(const struct lookup *l)
+{
+    return l->env.world->ops->mono_ms(l->env.world);
+}
+
+static void settle(struct lookup *l, enum findings_sts_state state)
+{
+    l->draft.sts.state = (uint8_t)state;
+    l->sts_state = STS_SETTLED;
+    lookup_match_hosts(l);
+}
+
+static void say_failure(struct lookup *l, enum findings_sts_failure failure, const char *text)
+{
+    l->draft.sts.failure = (uint8_t)failure;
+    l->draft.sts.failure_text = NULL;
+    if (text && *text) {
+        l->draft.sts.failure_text = arena_string(&l->arena, text);
+        l->out_of_memory |= !l->draft.sts.failure_text;
+    }
+}
+
+/* Copies a policy into the draft: the cache's own may be replaced while the lookup goes on. */
+static void apply_policy(struct lookup *l, const struct sts_cached *cached,
+                         enum findings_sts_source source, bool id_current)
+{
+    struct findings_sts *sts = &l->draft.sts;
+    const struct sts_policy *policy = cached->policy;
+    const char **mx = arena_zalloc(&l->arena, (policy->mx_count + 1) * sizeof *mx);
+
+    for (size_t i = 0; mx && i < policy->mx_count; i++) {
+        mx[i] = arena_string(&l->arena, policy->mx[i]);
+        l->out_of_memory |= !mx[i];
+    }
+    sts->mode = (uint8_t)policy->mode;
+    sts->source = (uint8_t)source;
+    sts->max_age_s = policy->max_age_s;
+    sts->fetched_at_s = cached->fetched_wall_s;
+    sts->id = arena_string(&l->arena, cached->id);
+    sts->policy_lines = policy->lines ? arena_string(&l->arena, policy->lines) : NULL;
+    sts->mx = mx;
+    sts->mx_count = mx ? (uint16_t)policy->mx_count : 0;
+    sts->id_current = id_current;
+    l->out_of_memory |= !mx || !sts->id || (policy->lines && !sts->policy_lines);
+    lookup_limit_sts(l, cached->expires_ms - now_ms(l));
+    settle(l, FINDINGS_STS_POLICY);
+}
+
+static const struct sts_cached *in_force(struct lookup *l)
+{
+    const struct sts_cached *cached = sts_cache_find(l->env.sts_cache, l->nexthop.name, now_ms(l));
+
+    return cached && cached->policy ? cached : NULL;
+}
+
+/* The record could not be looked up. */
+static void txt_failed(struct lookup *l)
+{
+    const struct sts_cached *cached = in_force(l);
+
+    say_failure(l, FINDINGS_STS_DNS_ERROR, l->txt.failure);
+    if (cached)
+        apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, false);
+    else
+        settle(l, FINDINGS_STS_FAILED);
+}
+
+/* There is no record, or none that counts: that alone removes no policy (3.1, 5.1). */
+static void txt_absent(struct lookup *l)
+{
+    const struct sts_cached *cached = in_force(l);
+
+    say_failure(
+        l, l->record == STS_RECORD_INVALID ? FINDINGS_STS_INVALID_RECORD : FINDINGS_STS_NO_RECORD,
+        NULL);
+    if (cached)
+        apply_policy(l, cached, FINDINGS_STS_CACHED, true);
+    else
+        settle(l, FINDINGS_STS_NONE);
+}
+
+/* The policy with the id in DNS cannot be had (now). `cached` has an entry for that. */
+static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
+{
+    lookup_limit_sts(l, cached->retry_ms - now_ms(l));
+    say_failure(l, (enum findings_sts_failure)cached->failure, cached->failure_text);
+    if (cached->policy) /* the id in DNS may still be its own when only a refresh failed */
+        apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, strcmp(cached->id, l->id) == 0);
+    else
+        settle(l, cached->passing ? FINDINGS_STS_FAILED : FINDINGS_STS_NONE);
+}
+
+static void remember_failure(struct lookup *l, enum findings_sts_failure failure, bool passing,
+                             const char *text)
+{
+    int64_t now = now_ms(l);
+    const struct sts_cached *cached =
+        sts_cache_fail(l->env.sts_cache, l->nexthop.name, l->id, failure, passing, text, now,
+                       now + l->settings.sts_min_retry_ms);
+
+    if (cached)
+        fetch_failed(l, cached);
+    else
+        l->out_of_memory = true;
+}
+
+static void fetch_ok(struct lookup *l, const struct fetch_result *result)
+{
+    struct world *world = l->env.world;
+    struct sts_policy *policy;
+    const struct sts_cached *cached;
+    char err[100] = "";
+    int status = sts_policy_parse(result->body, result->body_len, &policy, err, sizeof err);
+
+    if (status == 0) {
+        counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_OK], 1);
+        cached = sts_cache_put(l->env.sts_cache, l->nexthop.name, l->id, policy, now_ms(l),
+                               world->ops->wall_s(world));
+        if (cached)
+            apply_policy(l, cached, FINDINGS_STS_FRESH, true);
+        else
+            l->out_of_memory = true;
+    } else if (status == -EBADMSG) {
+        counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_INVALID], 1);
+        remember_failure(l, FINDINGS_STS_POLICY_INVALID, false, err);
+    } else {
+        l->out_of_memory = true;
+    }
+}
+
+/* world_fetch_fn */
+static void on_fetched(const struct fetch_result *result, void *arg)
+{
+    struct lookup *l = arg;
+    atomic_uint_least64_t *results = l->env.counters->fetch_results;
+
+    l->fetch = NULL;
+    switch (result->status) {
+    case FETCH_OK:
+        fetch_ok(l, result);
+        break;
+    case FETCH_REFUSED:
+        counters_add(&results[ENGINE_FETCH_REFUSED], 1);
+        remember_failure(l, FINDINGS_STS_FETCH_ERROR, false, result->failure);
+        break;
+    case FETCH_WEBPKI:
+        counters_add(&results[ENGINE_FETCH_WEBPKI], 1);
+        remember_failure(l, FINDINGS_STS_WEBPKI_INVALID, true, result->failure);
+        break;
+    case FETCH_FAILED:
+    default:
+        counters_add(&results[ENGINE_FETCH_FAILED], 1);
+        remember_failure(l, FINDINGS_STS_FETCH_ERROR, true, result->failure);
+        break;
+    }
+    lookup_run(l);
+}
+
+static void fetch(struct lookup *l)
+{
+    struct world *world = l->env.world;
+
+    l->fetch = world->ops->fetch(world, l->nexthop.name, on_fetched, l);
+    if (!l->fetch) {
+        l->out_of_memory = true;
+        return;
+    }
+    counters_add(&l->env.counters->sts_fetches, 1);
+    l->sts_state = STS_FETCH;
+}
+
+/* There is a record with an id: do we have its policy, may we fetch it? */
+static void txt_found(struct lookup *l)
+{
+    int64_t now = now_ms(l);
+    const struct sts_cached *cached = sts_cache_find(l->env.sts_cache, l->nexthop.name, now);
+    bool same = cached && cached->policy && strcmp(cached->id, l->id) == 0;
+
+    if (same && !l->settings.sts_refetch) {
+        apply_policy(l, cached, FINDINGS_STS_CACHED, true);
+        return;
+    }
+    if (cached && cached->retry_ms > now && strcmp(cached->failed_id, l->id) == 0) {
+        fetch_failed(l, cached);
+        return;
+    }
+    fetch(l);
+}
+
+static void take_txt(struct ask *ask, const struct dns_answer *answer)
+{
+    struct lookup *l = ask->lookup;
+
+    if (answer->status == DNS_FOUND)
+        l->record = sts_record_parse(answer, l->id);
+}
+
+static void start(struct lookup *l)
+{
+    char name[ASK_NAME_MAX];
+
+    if (!l->settings.sts_enable || l->nexthop.kind != NEXTHOP_DOMAIN) {
+        settle(l, FINDINGS_STS_OFF);
+        return;
+    }
+    l->record = STS_RECORD_NONE;
+    snprintf(name, sizeof name, "%s%s", record_prefix, l->nexthop.name);
+    ask_start(&l->txt, l, name, DNS_TYPE_TXT, take_txt, NULL);
+    l->sts_state = STS_TXT;
+}
+
+bool lookup_sts_step(struct lookup *l)
+{
+    switch (l->sts_state) {
+    case STS_START:
+        start(l);
+        return true;
+    case STS_TXT:
+        if (!l->txt.done || l->out_of_memory)
+            return false;
+        lookup_limit_sts(l, lookup_life_of(l, &l->txt));
+        if (l->record != STS_RECORD_FOUND)
+            lookup_limit_sts(l, l->settings.negative_ttl_ms);
+        if (l->txt.status == DNS_FAILED)
+            txt_failed(l);
+        else if (l->record == STS_RECORD_FOUND)
+            txt_found(l);
+        else
+            txt_absent(l);
+        return true;
+    case STS_FETCH: /* on_fetched leaves it */
+    case STS_SETTLED:
+    default:
+        return false;
+    }
+}
+
+void lookup_sts_stop(struct lookup *l)
+{
+    ask_stop(&l->txt);
+    if (l->fetch)
+        l->env.world->ops->fetch_cancel(l->env.world, l->fetch);
+    l->fetch = NULL;
+}

@@ -1,0 +1,94 @@
+/*
+ * The MTA-STS policies in force, by policy domain, and which policy ids could not be fetched of
+ * late (RFC 8461 sections 3.3, 5.1, 10.2). In memory; a store may be told of every change.
+ * A policy lives max_age from its fetch, by the monotonic clock, whatever DNS says meanwhile.
+ * One thread.
+ */
+#ifndef POLICY_STS_CACHE_H
+#define POLICY_STS_CACHE_H
+
+#include "sts.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sts_cache;
+
+struct sts_cached {
+    const char *domain;
+    struct sts_policy *policy; /* NULL: none in force, but a failure is remembered */
+    char id[STS_ID_MAX + 1];   /* of the policy */
+    int64_t fetched_wall_s;    /* for people and the store */
+    int64_t fetched_ms;
+    int64_t expires_ms; /* fetched_ms + max_age */
+    int64_t used_ms;    /* when it was last asked for */
+    int64_t tried_ms;   /* the last fetch, successful or not */
+
+    /* The last fetch, when it failed. */
+    char failed_id[STS_ID_MAX + 1];
+    int64_t retry_ms; /* not to be fetched again before */
+    uint8_t failure;  /* enum findings_sts_failure */
+    bool passing;     /* may be better later; else a definite answer */
+    bool warned;
+    int64_t warned_ms;
+    char failure_text[120];
+};
+
+/* Told of changes as they happen; `entry` is borrowed for the call. */
+struct sts_cache_sink {
+    void (*saved)(const struct sts_cached *entry, void *arg);
+    void (*used)(const struct sts_cached *entry, void *arg);
+    void (*removed)(const char *domain, void *arg);
+    void *arg;
+};
+
+/* At most max entries; when it is full, what is needed least goes first: remembered failures, then
+ * policies that are not in mode enforce, then the rest, each by last use. 0 or -ENOMEM. */
+int sts_cache_new(size_t max, struct sts_cache **out);
+void sts_cache_free(struct sts_cache *cache); /* NULL is allowed */
+void sts_cache_set_max(struct sts_cache *cache, size_t max);
+void sts_cache_set_sink(struct sts_cache *cache, const struct sts_cache_sink *sink);
+
+/* The entry of a domain or NULL; its policy is NULL when it has expired. Counts as a use. */
+const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *domain,
+                                        int64_t now_ms);
+
+/* Puts a policy that was just fetched in force. Takes `policy` in any case. The entry, or NULL when
+ * out of memory. */
+const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *domain, const char *id,
+                                       struct sts_policy *policy, int64_t now_ms, int64_t wall_s);
+
+/* The same for a policy from the store, fetched at fetched_ms (which may be negative): 0 or
+ * -ENOMEM. The sink is not told. */
+int sts_cache_restore(struct sts_cache *cache, const char *domain, const char *id,
+                      struct sts_policy *policy, int64_t fetched_ms, int64_t fetched_wall_s,
+                      int64_t used_ms);
+
+/* Remembers that the policy with this id could not be had. The entry, or NULL when out of memory.
+ */
+const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *domain, const char *id,
+                                        enum findings_sts_failure failure, bool passing,
+                                        const char *text, int64_t now_ms, int64_t retry_ms);
+
+/* Forgets all about a domain. Returns whether there was anything. */
+bool sts_cache_forget(struct sts_cache *cache, const char *domain);
+
+/*
+ * Fills in at most `max` domains with a policy in force that was not fetched since
+ * `tried_before_ms`, was used since `used_since_ms`, and may be tried now; mode enforce first.
+ * Returns how many. The strings are borrowed until the next change.
+ */
+size_t sts_cache_due(struct sts_cache *cache, int64_t now_ms, int64_t tried_before_ms,
+                     int64_t used_since_ms, const char **domains, size_t max);
+
+/* Notes that a fetch is being tried. */
+void sts_cache_tried(struct sts_cache *cache, const char *domain, int64_t now_ms);
+
+/* Whether the domain's troubles have not been warned of for interval_ms; says yes once. */
+bool sts_cache_may_warn(struct sts_cache *cache, const char *domain, int64_t now_ms,
+                        int64_t interval_ms);
+
+size_t sts_cache_count(const struct sts_cache *cache);
+
+#endif

@@ -1,0 +1,137 @@
+/*
+ * Looks next-hops up with the real engine and prints its findings in plain lines; for use by hand
+ * and in the lab:
+ *
+ *   engine_lookup [-r RESOLVER] [-a CA_FILE] [-p HTTPS_PORT] [-t yes|no] [-e] NEXTHOP...
+ *
+ * -e stops at the first findings that settle the verdict at level enforce.
+ */
+#include "policy/engine.h"
+#include "policy/verdict.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct verdict_terms terms = {
+    .level = VERDICT_LEVEL_ENFORCE,
+    .can = VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI,
+    .web_pki = true,
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int outstanding;
+static int64_t started_ms;
+
+static void print_findings(const struct findings *f)
+{
+    struct verdict verdict;
+    char why[512];
+
+    printf("%s: %s, mx %s%s%s%s%s, ttl %u, %lld ms\n", f->nexthop.text,
+           findings_summary_name(f->summary), findings_mx_name(f->mx),
+           f->security_known ? "" : " (security unknown)", f->failure ? " (" : "",
+           f->failure ? f->failure : "", f->failure ? ")" : "", f->ttl_s,
+           (long long)(engine_mono_ms() - started_ms));
+    for (size_t i = 0; i < f->host_count; i++) {
+        const struct findings_host *h = &f->hosts[i];
+        printf("  %u %s: a %s, aaaa %s, tlsa %s%s%s%s%s%s\n", h->preference, h->name,
+               findings_addr_name(h->a), findings_addr_name(h->aaaa),
+               findings_tlsa_state_name(h->tlsa_state), h->tlsa_base ? " at " : "",
+               h->tlsa_base ? h->tlsa_base : "", h->sts_match ? ", sts match" : "",
+               h->failure ? ", failure " : "", h->failure ? h->failure : "");
+    }
+    printf("  sts: %s %s %s id %s failure %s %s\n",
+           f->sts.state == FINDINGS_STS_POLICY    ? "policy"
+           : f->sts.state == FINDINGS_STS_NONE    ? "none"
+           : f->sts.state == FINDINGS_STS_FAILED  ? "failed"
+           : f->sts.state == FINDINGS_STS_PENDING ? "pending"
+                                                  : "off",
+           findings_sts_mode_name(f->sts.mode), findings_sts_source_name(f->sts.source),
+           f->sts.id ? f->sts.id : "-", findings_sts_failure_name(f->sts.failure),
+           f->sts.failure_text ? f->sts.failure_text : "");
+    verdict_derive(f, &terms, &verdict);
+    printf("  enforce: %s, %s\n", verdict_value_name(verdict.value),
+           verdict_explain(f, &verdict, why, sizeof why));
+}
+
+static bool on_enough(const struct findings *f, void *arg)
+{
+    struct verdict verdict;
+    (void)arg;
+
+    verdict_derive(f, &terms, &verdict);
+    return verdict.value != VERDICT_PENDING;
+}
+
+static void on_done(const struct findings *f, void *arg)
+{
+    pthread_mutex_lock(&lock);
+    if (f)
+        print_findings(f);
+    else
+        printf("%s: no findings\n", (const char *)arg);
+    outstanding--;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void on_log(void *arg, int priority, const char *message)
+{
+    (void)arg;
+    fprintf(stderr, "log %d: %s\n", priority, message);
+}
+
+int main(int argc, char **argv)
+{
+    const char *resolvers[2] = {NULL, NULL};
+    struct engine_config config;
+    struct engine *engine;
+    char err[256];
+    bool early = false;
+    int opt;
+
+    engine_config_init(&config);
+    config.log = on_log;
+    while ((opt = getopt(argc, argv, "r:a:p:t:c:e")) != -1) {
+        if (opt == 'r') {
+            resolvers[0] = optarg;
+            config.resolvers = resolvers;
+        } else if (opt == 'a') {
+            config.sts_ca_file = optarg;
+        } else if (opt == 'p') {
+            config.sts_port = (uint16_t)atoi(optarg);
+        } else if (opt == 't') {
+            config.trust_ad = optarg[0] == 'y' ? ENGINE_TRUST_AD_YES : ENGINE_TRUST_AD_NO;
+        } else if (opt == 'c') {
+            config.check_name = optarg;
+        } else if (opt == 'e') {
+            early = true;
+        } else {
+            return 64;
+        }
+    }
+    if (engine_new(&config, &engine, err, sizeof err) < 0) {
+        fprintf(stderr, "engine: %s\n", err);
+        return 1;
+    }
+    started_ms = engine_mono_ms();
+    for (int i = optind; i < argc; i++) {
+        struct nexthop nexthop;
+        pthread_mutex_lock(&lock);
+        outstanding++;
+        pthread_mutex_unlock(&lock);
+        if (nexthop_parse(argv[i], &nexthop) < 0 ||
+            engine_lookup(engine, &nexthop, early ? on_enough : NULL, on_done, argv[i], NULL) < 0)
+            on_done(NULL, argv[i]);
+    }
+    pthread_mutex_lock(&lock);
+    while (outstanding > 0)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    engine_free(engine);
+    return 0;
+}

@@ -27,6 +27,7 @@ STS_NET = "203.0.113.{}"
 
 # The machines under test.
 MTA_ADDRESSES = {"3.11": ("192.0.2.11", "2001:db8::11"), "3.7": ("192.0.2.7", "2001:db8::7")}
+MTA_LOOPBACK = {"3.11": "127.0.0.11", "3.7": "127.0.0.7"}
 
 RECORDER_PORT = 8890
 AUTH_PORT = 8891
@@ -36,6 +37,7 @@ AUTH_PORT = 8891
 CUSTOMER = "192.0.2.{}"
 CUSTOMERS = "192.0.2.128/25"
 STRANGER = "203.0.113.{}"
+LOCAL = "127.0.0.{}"  # this host's own programs, which connect to the loopback listener
 NO_MILTER = 128
 MILTER_FIRST = 130
 MILTER_SLOTS = 40
@@ -56,7 +58,6 @@ def milter_address(slot):
     return f"inet:127.0.0.1:{MILTER_PORT + slot}"
 
 
-def client(slot, stranger=False):
-    """The address to connect from to get the milter of that slot; slot None: no milter."""
-    last = NO_MILTER if slot is None else MILTER_FIRST + slot
-    return (STRANGER if stranger else CUSTOMER).format(last)
+def client(slot, net=CUSTOMER):
+    """The address of that net to connect from to get the milter of that slot; None: no milter."""
+    return net.format(NO_MILTER if slot is None else MILTER_FIRST + slot)

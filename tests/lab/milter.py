@@ -141,10 +141,12 @@ class Milter:
         """Lets log() begin here."""
         self.log_start += len(self.log().encode(errors="replace"))
 
-    def log_lines(self, queue_id):
-        """The lines about one message."""
-        return [line for line in self.log().splitlines() if f"{queue_id}:" in line]
-
-    def client(self, stranger=False):
-        """The address to connect from in order to be seen by this one."""
-        return layout.client(self.slot, stranger)
+    def decisions(self):
+        """recipient -> the fields of its decision line, since start() or forget()."""
+        found = {}
+        for line in self.log().splitlines():
+            match = re.search(r"(\S+): to=<([^>]*)>, (.*)", line)
+            if match:
+                fields = dict(re.findall(r'([a-z]+)=("[^"]*"|[^,]*)', match[3]))
+                found[match[2]] = dict(fields, queue_id=match[1])
+        return found

@@ -110,5 +110,5 @@ def addresses():
         found += h.addresses()
     found += [p.address for p in POLICY_HOSTS]
     for slot in [None, *range(layout.MILTER_SLOTS)]:
-        found += [layout.client(slot), layout.client(slot, stranger=True)]
+        found += [layout.client(slot), layout.client(slot, layout.STRANGER)]
     return found

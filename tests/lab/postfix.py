@@ -5,6 +5,7 @@ The machines under test use their root's own /etc/postfix, /var/spool/postfix an
 have a configuration directory each. Postfix 3.11 and newer lives in a chroot.
 """
 
+import json
 import os
 import pwd
 import re
@@ -25,14 +26,16 @@ ROOT311 = layout.RUN / "root311"
 class Instance:
     """One Postfix: where it is, how its commands are run."""
 
-    def __init__(self, name, modern, address=None, address6=None, host=None, config=None):
+    def __init__(self, name, modern, address=None, address6=None, loopback=None, host=None,
+                 config=None):
         self.name = name
         self.modern = modern  # 3.11 or newer, in the chroot
         self.root = ROOT311 if modern else Path("/")
         self.where = layout.RUN / name
         self.config = config or Path("/etc/postfix")
         self.own_directories = config is None
-        self.address, self.address6, self.host = address, address6, host
+        self.address, self.address6, self.loopback = address, address6, loopback
+        self.host = host
 
     @property
     def etc(self):
@@ -68,6 +71,11 @@ class Instance:
         self.run("postfix", "reload")
         self.wait_ready()
 
+    def queued(self):
+        """queue id -> the name of the queue it is in: active, deferred, hold."""
+        found = (json.loads(line) for line in self.run("postqueue", "-j").splitlines())
+        return {message["queue_id"]: message["queue_name"] for message in found}
+
     def wait_ready(self):
         address = self.address or next(a for h in self.served() for a in h.addresses())
         procs.wait_for(lambda: procs.connects(address, 25), self.name)
@@ -95,8 +103,10 @@ class Instance:
         return entry.pw_uid, entry.pw_gid
 
 
-MTA311 = Instance("mta311", True, *layout.MTA_ADDRESSES["3.11"], host="mta311.lab.test")
-MTA37 = Instance("mta37", False, *layout.MTA_ADDRESSES["3.7"], host="mta37.lab.test")
+MTA311 = Instance("mta311", True, *layout.MTA_ADDRESSES["3.11"], layout.MTA_LOOPBACK["3.11"],
+                  "mta311.lab.test")
+MTA37 = Instance("mta37", False, *layout.MTA_ADDRESSES["3.7"], layout.MTA_LOOPBACK["3.7"],
+                 "mta37.lab.test")
 RX311 = Instance("rx311", True, config=layout.RUN / "rx311/etc")
 RX37 = Instance("rx37", False, config=layout.RUN / "rx37/etc")
 
@@ -170,7 +180,7 @@ def _start_mta(instance):
             procs.render("requiretls_command"))
     _master_cf(instance, procs.render("master-mta.cf", address=instance.address,
                                       address6=instance.address6,
-                                      loopback="127.0.0.11" if instance.modern else "127.0.0.7"))
+                                      loopback=instance.loopback))
     if not instance.modern:
         # What Debian's own start script does for the services that it runs chrooted.
         procs.run("/usr/lib/postfix/configure-instance.sh", "-")
@@ -182,10 +192,10 @@ def write_tables():
     policy = [f"{d.name} {p}" for d in domains.DOMAINS if (p := plan.postfix_policy(d))]
     (layout.RUN / "tls_policy").write_text("\n".join(policy) + "\n")
     lines = []
-    for stranger in (False, True):
-        lines.append(f"{layout.client(None, stranger)} DISABLE")
-        lines += [f"{layout.client(s, stranger)} {layout.milter_address(s)}"
-                  for s in range(layout.MILTER_SLOTS)]
+    for net in (layout.CUSTOMER, layout.STRANGER, layout.LOCAL):
+        lines.append(f"{layout.client(None, net)} DISABLE")
+        lines += [f"{layout.client(slot, net)} {layout.milter_address(slot)}"
+                  for slot in range(layout.MILTER_SLOTS)]
     (layout.RUN / "milter_map").write_text("\n".join(lines) + "\n")
     literal = plan.host("mx.plain.test").v4
     for name in ("transport", "virtual_alias", "virtual_mailbox", "aliases"):

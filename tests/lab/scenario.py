@@ -111,9 +111,10 @@ class Lab:
         for mta in self.mtas.values():
             mta.run("postsuper", "-d", "ALL")
 
-    def client(self, mta, slot=None, stranger=False, port=25, source=None):
+    def client(self, mta, slot=None, net=layout.CUSTOMER, port=25):
         """A connection to a machine under test, seen by the milter of that slot (None: none)."""
-        made = smtpclient.Client(mta.address, port, source or layout.client(slot, stranger))
+        address = mta.loopback if net == layout.LOCAL else mta.address
+        made = smtpclient.Client(address, port, layout.client(slot, net))
         self.clients.append(made)
         return made
 
@@ -164,12 +165,14 @@ class Lab:
         return f"t{os.getpid()}.{next(_serial)}.{time.time_ns()}@lab.test"
 
     def send(self, mta, to, slot=None, sender="alice@sender.test", parameters=(), headers=(),
-             tls=True, rcpt_parameters=(), port=25, login=None, stranger=False, source=None,
-             message=None):
-        """Sends one message as an ordinary client would, as far as the server lets it."""
+             tls=True, rcpt_parameters=(), login=None, net=layout.CUSTOMER, message=None):
+        """Sends one message as an ordinary client would, as far as the server lets it.
+
+        With a login, to the submission port.
+        """
         sent = Sent(self, mta, self.token())
         self.sent.append(sent)
-        with self.client(mta, slot, stranger, port, source) as client:
+        with self.client(mta, slot, net, 587 if login else 25) as client:
             sent.transcript = client.transcript
             client.ehlo()
             if tls:

@@ -4,6 +4,7 @@
 import argparse
 import sys
 
+import layout
 import postfix
 import procs
 import scenario
@@ -42,7 +43,7 @@ def main():
     parameters = (["REQUIRETLS"] if args.requiretls else []) + args.parameter
     return tell(lab.send(lab.mtas[args.mta], args.to, slot=args.slot, sender=args.sender,
                          parameters=parameters, headers=args.header, tls=not args.plaintext,
-                         stranger=args.stranger, port=587 if args.login else 25,
+                         net=layout.STRANGER if args.stranger else layout.CUSTOMER,
                          login=args.login))
 
 

@@ -3,6 +3,7 @@
 Each row: what is sent, what the client is told, what becomes of it by Postfix 3.11's own log.
 """
 
+import layout
 from scenario import check, expect, scenario
 
 # name, recipient, MAIL parameters, status, tls= as logged by 3.11, DSN status code
@@ -71,11 +72,11 @@ def _(lab):
 @scenario("plain: local mailboxes and SASL work on both")
 def _(lab):
     for mta in lab.mtas.values():
-        sent = lab.send(mta, "bob@local.test", stranger=True)
+        sent = lab.send(mta, "bob@local.test", net=layout.STRANGER)
         expect(sent.deliveries()["bob@local.test"].status, "sent", mta.name)
-        sent = lab.send(mta, "bob@plain.test", stranger=True)
+        sent = lab.send(mta, "bob@plain.test", net=layout.STRANGER)
         expect(sent.replies["bob@plain.test"], (554, "5.7.1"), "relaying for strangers")
-        sent = lab.send(mta, "bob@plain.test", stranger=True, port=587, login="alice")
+        sent = lab.send(mta, "bob@plain.test", net=layout.STRANGER, login="alice")
         expect(sent.deliveries()["bob@plain.test"].status, "sent", mta.name)
 
 

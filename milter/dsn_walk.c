@@ -22,17 +22,13 @@
  */
 #include "dsn_walk.h"
 
+#include "dsn_levels.h"
+#include "dsn_lines.h"
 #include "dsn_part.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    LINE_HEAD_MAX =
-        1024, /* more than a delimiter with the longest boundary, and than RFC 5322 2.1.1 */
-    OUT_MAX = 8192,
-};
 
 /* What the lines at this place are. */
 enum region {
@@ -50,33 +46,14 @@ enum region {
 /* What becomes of the rest of a long line. */
 enum fate { FATE_EMIT, FATE_HOLD, FATE_DROP };
 
-struct level {
-    bool is_report;
-    bool in_report; /* it or a multipart around it is one */
-    bool is_digest;
-    size_t n_parts; /* begun so far */
-    size_t n_kept;  /* of them in the output */
-    size_t boundary_len;
-    char boundary[MIME_BOUNDARY_MAX + 1];
-};
-
 struct dsn_walk {
-    dsn_sink_fn *sink;
-    void *sink_arg;
     struct dsn_evidence *evidence;
     int error;
     bool redacted;
     bool first_line; /* of a returned message */
-    const char *eol; /* as the last line had it, for lines that are added */
 
     enum region region;
     enum fate fate;
-    bool in_line; /* its head is done, its end has not come */
-    size_t head_len;
-    char head[LINE_HEAD_MAX];
-
-    size_t depth;
-    struct level levels[DSN_WALK_DEPTH_MAX];
 
     char *held; /* delimiter line and header of a part; own */
     size_t held_len;
@@ -84,46 +61,24 @@ struct dsn_walk {
     size_t header_at;    /* where in it the header begins */
     bool header_started; /* the delimiter line is complete */
 
-    uint64_t output_len;
-    char last_out; /* the last byte written */
-    size_t out_len;
-    char out[OUT_MAX];
+    struct dsn_lines lines;
+    struct dsn_levels levels;
+    struct dsn_out out;
 };
 
-/* --- output --- */
-
-static void flush(struct dsn_walk *walk)
+static struct dsn_level *top(struct dsn_walk *walk)
 {
-    if (walk->out_len > 0 && walk->error == 0)
-        walk->error = walk->sink(walk->sink_arg, walk->out, walk->out_len);
-    walk->out_len = 0;
+    return dsn_levels_top(&walk->levels);
 }
 
 static void emit(void *arg, const char *data, size_t len)
 {
     struct dsn_walk *walk = arg;
 
-    if (len == 0)
-        return;
-    walk->output_len += len;
-    walk->last_out = data[len - 1];
-    while (len > 0) {
-        size_t room = OUT_MAX - walk->out_len;
-        size_t n = len < room ? len : room;
-
-        memcpy(walk->out + walk->out_len, data, n);
-        walk->out_len += n;
-        data += n;
-        len -= n;
-        if (walk->out_len == OUT_MAX)
-            flush(walk);
-    }
+    dsn_out_write(&walk->out, data, len);
 }
 
-static void emit_text(struct dsn_walk *walk, const char *text)
-{
-    emit(walk, text, strlen(text));
-}
+/* --- what becomes of bytes --- */
 
 static void drop(struct dsn_walk *walk)
 {
@@ -167,84 +122,10 @@ static void release_held(struct dsn_walk *walk)
     walk->held_len = 0;
 }
 
-/* --- multiparts --- */
+/* --- delimiters --- */
 
-static struct level *top(struct dsn_walk *walk)
-{
-    return &walk->levels[walk->depth - 1];
-}
-
-static void open_level(struct dsn_walk *walk, const struct mime_content_type *type)
-{
-    bool in_report = walk->depth > 0 && top(walk)->in_report;
-    struct level *level = &walk->levels[walk->depth++];
-
-    memset(level, 0, sizeof(*level));
-    level->is_report = mime_header_is(type, "multipart", "report");
-    level->in_report = in_report || level->is_report;
-    level->is_digest = mime_header_is(type, "multipart", "digest");
-    level->boundary_len = type->boundary_len;
-    memcpy(level->boundary, type->boundary, type->boundary_len + 1);
-}
-
-/* A multipart has one part at least: an empty one, when all that it had was left out. */
-static void fill_if_empty(struct dsn_walk *walk, const struct level *level)
-{
-    if (level->n_parts == 0 || level->n_kept > 0)
-        return;
-    emit_text(walk, "--");
-    emit(walk, level->boundary, level->boundary_len);
-    emit_text(walk, walk->eol);
-    emit_text(walk, "Content-Type: text/plain"); /* in a digest the default would be a message */
-    emit_text(walk, walk->eol);
-    emit_text(walk, walk->eol);
-}
-
-/* Leaves a multipart that has no closing delimiter and gives it one. */
-static void close_level(struct dsn_walk *walk)
-{
-    struct level *level = top(walk);
-
-    if (level->n_parts > 0) {
-        if (walk->last_out != '\n')
-            emit_text(walk, walk->eol);
-        fill_if_empty(walk, level);
-        emit_text(walk, "--");
-        emit(walk, level->boundary, level->boundary_len);
-        emit_text(walk, "--");
-        emit_text(walk, walk->eol);
-    }
-    walk->depth--;
-}
-
-/*
- * Finds the open multipart, innermost first, whose delimiter the line is. A line that is longer
- * than any delimiter but begins as one, blanks included, is taken for one.
- */
-static struct level *match_delimiter(struct dsn_walk *walk, const char *line, size_t len,
-                                     bool *closing)
-{
-    if (walk->depth == 0 || len < 3 || line[0] != '-' || line[1] != '-')
-        return NULL;
-    while (len > 2 && strchr(" \t\r\n", line[len - 1]) && line[len - 1])
-        len--;
-    line += 2;
-    len -= 2;
-    for (size_t i = walk->depth; i-- > 0;) {
-        struct level *level = &walk->levels[i];
-        const char *rest = line + level->boundary_len;
-
-        if (len < level->boundary_len || memcmp(line, level->boundary, level->boundary_len) != 0)
-            continue;
-        *closing = len == level->boundary_len + 2 && rest[0] == '-' && rest[1] == '-';
-        if (len == level->boundary_len || *closing)
-            return level;
-    }
-    return NULL;
-}
-
-static void on_delimiter(struct dsn_walk *walk, struct level *level, bool closing, const char *line,
-                         size_t len)
+static void on_delimiter(struct dsn_walk *walk, struct dsn_level *level, bool closing,
+                         const char *line, size_t len)
 {
     dsn_evidence_end(walk->evidence);
     if (walk->region == REGION_PART_HEADER) { /* a part that is nothing but a header */
@@ -252,10 +133,10 @@ static void on_delimiter(struct dsn_walk *walk, struct level *level, bool closin
         top(walk)->n_kept++;
     }
     while (top(walk) != level)
-        close_level(walk);
+        dsn_levels_abandon(&walk->levels, &walk->out);
     if (closing) {
-        fill_if_empty(walk, level);
-        walk->depth--;
+        dsn_levels_fill(level, &walk->out);
+        walk->levels.depth--;
         walk->region = REGION_KEEP; /* the epilogue */
         keep(walk, line, len);
         return;
@@ -298,7 +179,7 @@ static void keep_part(struct dsn_walk *walk, enum region region, enum dsn_eviden
 static void enter_multipart(struct dsn_walk *walk, const struct dsn_part *part)
 {
     keep_part(walk, REGION_KEEP, DSN_EVIDENCE_NONE, MIME_ENCODING_IDENTITY);
-    open_level(walk, &part->type);
+    dsn_levels_open(&walk->levels, &part->type);
 }
 
 /* A returned message: its header stays. */
@@ -307,12 +188,12 @@ static void shrink_message(struct dsn_walk *walk, const struct dsn_part *part, s
     size_t blank_at = walk->header_at + header_len;
 
     emit(walk, walk->held, walk->header_at);
-    dsn_part_write_as_headers(part, walk->held + walk->header_at, header_len, walk->eol, emit,
+    dsn_part_write_as_headers(part, walk->held + walk->header_at, header_len, walk->out.eol, emit,
                               walk);
     if (blank_at < walk->held_len)
         emit(walk, walk->held + blank_at, walk->held_len - blank_at);
     else
-        emit_text(walk, walk->eol);
+        dsn_out_eol(&walk->out);
     walk->held_len = 0;
     walk->redacted = true;
     walk->first_line = true;
@@ -338,7 +219,7 @@ static void begin_part_in_report(struct dsn_walk *walk, const struct dsn_part *p
         keep_part(walk, REGION_KEEP, DSN_EVIDENCE_STATUS, part->encoding);
         return;
     case DSN_PART_MULTIPART:
-        if ((later && !part->is_report) || walk->depth == DSN_WALK_DEPTH_MAX)
+        if ((later && !part->is_report) || walk->levels.depth == DSN_LEVELS_MAX)
             drop_unclear(walk, part);
         else
             enter_multipart(walk, part);
@@ -364,7 +245,7 @@ static void begin_part(struct dsn_walk *walk, size_t blank_len)
     dsn_part_read(walk->held + walk->header_at, header_len, top(walk)->is_digest, &part);
     if (top(walk)->in_report)
         begin_part_in_report(walk, &part, header_len);
-    else if (part.kind == DSN_PART_MULTIPART && walk->depth < DSN_WALK_DEPTH_MAX)
+    else if (part.kind == DSN_PART_MULTIPART && walk->levels.depth < DSN_LEVELS_MAX)
         enter_multipart(walk, &part);
     else if (part.is_report && part.encoding != MIME_ENCODING_IDENTITY)
         drop_unclear(walk, &part);
@@ -433,7 +314,7 @@ static void on_embedded(struct dsn_walk *walk, const char *line, size_t len)
     if (mime_header_is_blank(line, len)) {
         keep(walk, line, len);
     } else { /* content without a blank line before it */
-        emit_text(walk, walk->eol);
+        dsn_out_eol(&walk->out);
         drop(walk);
     }
 }
@@ -464,14 +345,14 @@ static void on_skip_header(struct dsn_walk *walk, const char *line, size_t len)
     dsn_evidence_begin(walk->evidence, DSN_EVIDENCE_ORIGINAL, MIME_ENCODING_IDENTITY);
 }
 
-/* The beginning of a line, up to LINE_HEAD_MAX of it. */
-static void on_head(struct dsn_walk *walk, const char *line, size_t len)
+static void on_head(void *arg, const char *line, size_t len)
 {
+    struct dsn_walk *walk = arg;
     bool closing = false;
-    struct level *level = match_delimiter(walk, line, len, &closing);
+    struct dsn_level *level = dsn_levels_match(&walk->levels, line, len, &closing);
 
     if (line[len - 1] == '\n')
-        walk->eol = len > 1 && line[len - 2] == '\r' ? "\r\n" : "\n";
+        walk->out.eol = len > 1 && line[len - 2] == '\r' ? "\r\n" : "\n";
     if (level) {
         on_delimiter(walk, level, closing, line, len);
         return;
@@ -508,8 +389,10 @@ static void on_head(struct dsn_walk *walk, const char *line, size_t len)
 }
 
 /* More of a line that is longer than its head. */
-static void on_rest(struct dsn_walk *walk, const char *data, size_t len)
+static void on_rest(void *arg, const char *data, size_t len)
 {
+    struct dsn_walk *walk = arg;
+
     if (walk->fate == FATE_HOLD) {
         if (!hold(walk, data, len))
             give_up_header(walk, data, len);
@@ -520,69 +403,34 @@ static void on_rest(struct dsn_walk *walk, const char *data, size_t len)
         emit(walk, data, len);
 }
 
-/* --- bytes to lines --- */
+/* --- the whole --- */
 
-static size_t feed_head(struct dsn_walk *walk, const char *data, size_t len)
+static int state(const struct dsn_walk *walk)
 {
-    size_t room = LINE_HEAD_MAX - walk->head_len;
-    size_t n = len < room ? len : room;
-    const char *newline = memchr(data, '\n', n);
-
-    if (newline)
-        n = (size_t)(newline - data) + 1;
-    if (walk->head_len == 0 && (newline || n == room)) {
-        on_head(walk, data, n);
-        walk->in_line = !newline;
-        return n;
-    }
-    memcpy(walk->head + walk->head_len, data, n);
-    walk->head_len += n;
-    if (newline || n == room) {
-        on_head(walk, walk->head, walk->head_len);
-        walk->head_len = 0;
-        walk->in_line = !newline;
-    }
-    return n;
-}
-
-static size_t feed_rest(struct dsn_walk *walk, const char *data, size_t len)
-{
-    const char *newline = memchr(data, '\n', len);
-
-    if (newline)
-        len = (size_t)(newline - data) + 1;
-    on_rest(walk, data, len);
-    walk->in_line = !newline;
-    return len;
+    return walk->error ? walk->error : walk->out.error;
 }
 
 int dsn_walk_feed(struct dsn_walk *walk, const char *data, size_t len)
 {
-    while (len > 0 && walk->error == 0) {
-        size_t n = walk->in_line ? feed_rest(walk, data, len) : feed_head(walk, data, len);
-
-        data += n;
-        len -= n;
-    }
-    return walk->error;
+    if (state(walk) == 0)
+        dsn_lines_feed(&walk->lines, data, len);
+    return state(walk);
 }
 
 int dsn_walk_end(struct dsn_walk *walk)
 {
-    if (walk->head_len > 0)
-        on_head(walk, walk->head, walk->head_len);
-    walk->head_len = 0;
+    dsn_lines_end(&walk->lines);
     dsn_evidence_end(walk->evidence);
     if (walk->region == REGION_PART_HEADER) {
         release_held(walk);
         top(walk)->n_kept++;
     }
-    while (walk->depth > 0)
-        close_level(walk);
-    if (walk->output_len == 0 && walk->redacted)
-        emit_text(walk, walk->eol); /* a body must not become empty: not all MTAs take that */
-    flush(walk);
-    return walk->error;
+    while (walk->levels.depth > 0)
+        dsn_levels_abandon(&walk->levels, &walk->out);
+    if (walk->out.len == 0 && walk->redacted)
+        dsn_out_eol(&walk->out); /* a body must not become empty: not all MTAs take that */
+    dsn_out_flush(&walk->out);
+    return state(walk);
 }
 
 struct dsn_walk *dsn_walk_new(const struct mime_content_type *type, enum mime_encoding encoding,
@@ -593,13 +441,13 @@ struct dsn_walk *dsn_walk_new(const struct mime_content_type *type, enum mime_en
 
     if (!walk)
         return NULL;
-    walk->sink = sink;
-    walk->sink_arg = sink_arg;
+    dsn_out_init(&walk->out, sink, sink_arg);
+    walk->lines.on_head = on_head;
+    walk->lines.on_rest = on_rest;
+    walk->lines.arg = walk;
     walk->evidence = evidence;
-    walk->eol = "\r\n"; /* as SMTP has it */
-    walk->last_out = '\n';
     if (!opaque)
-        open_level(walk, type);
+        dsn_levels_open(&walk->levels, type);
     walk->region = REGION_LOOSE;
     if (encoding != MIME_ENCODING_IDENTITY)
         walk->region = REGION_DROP;
@@ -625,5 +473,5 @@ bool dsn_walk_redacted(const struct dsn_walk *walk)
 
 uint64_t dsn_walk_output_len(const struct dsn_walk *walk)
 {
-    return walk->output_len;
+    return walk->out.len;
 }

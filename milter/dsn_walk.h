@@ -11,16 +11,9 @@
 #define MILTER_DSN_WALK_H
 
 #include "dsn_evidence.h"
+#include "dsn_out.h"
 
-#include <stdint.h>
-
-enum {
-    DSN_WALK_DEPTH_MAX = 16,         /* nested multiparts that are looked into */
-    DSN_WALK_HEADER_MAX = 64 * 1024, /* a part's own header; against memory use */
-};
-
-/* Takes output. Returns 0, or a negative errno, after which it is not called again. */
-typedef int dsn_sink_fn(void *arg, const char *data, size_t len);
+enum { DSN_WALK_HEADER_MAX = 64 * 1024 }; /* a part's own header; against memory use */
 
 struct dsn_walk;
 

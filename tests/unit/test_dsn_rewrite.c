@@ -2,6 +2,7 @@
  * dsn_rewrite.c with all below it: what becomes of a bounce. Every message of the table is tried
  * with CRLF and with bare LF, whole, cut in two at every place, and byte by byte.
  */
+#include "dsn_levels.h"
 #include "dsn_rewrite.h"
 
 #include <errno.h>
@@ -804,7 +805,7 @@ static void nested_deeply(void **state)
 
     (void)state;
     at += sprintf(at, "--B\n");
-    for (int i = 1; i < DSN_WALK_DEPTH_MAX; i++)
+    for (int i = 1; i < DSN_LEVELS_MAX; i++)
         at += sprintf(at, "Content-Type: multipart/mixed; boundary=B%d\n\n--B%d\n", i, i);
     strcpy(expected, body);
     at += sprintf(at, "Content-Type: multipart/mixed; boundary=C\n\n--C\n"
@@ -812,7 +813,7 @@ static void nested_deeply(void **state)
     /* The deepest multipart had this part only. */
     at = expected + strlen(expected);
     at += sprintf(at, "Content-Type: text/plain\n\n");
-    for (int i = DSN_WALK_DEPTH_MAX - 1; i > 0; i--)
+    for (int i = DSN_LEVELS_MAX - 1; i > 0; i--)
         at += sprintf(at, "--B%d--\n", i);
     at += sprintf(
         at, "--B\nContent-Type: message/delivery-status\n\nX-Postfix-Queue-ID: 4bKNOWN\n--B--\n");

@@ -747,7 +747,8 @@ static void test_no_name(void **state)
 
 /* ---- Configuration ---- */
 
-static void write_conf(const char *path, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void write_conf(const char *path, const char *format,
+                                                             ...)
 {
     FILE *file = fopen(path, "w");
     va_list args;

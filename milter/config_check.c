@@ -1,7 +1,8 @@
 /* See config_check.h. */
 #include "config_check.h"
 
-#include "config_keys.h"
+#include "config_rule.h"
+#include "tls_policy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -119,17 +120,21 @@ static void check_fallback(struct check *c, const struct config_rule *rule)
                   route != NULL ? "the route named here does not say it" : "no route says it");
 }
 
+static bool beyond_nexthop(const struct config_rule *rule)
+{
+    return (rule->needs & ~(unsigned)RULES_FACT_RECIPIENT) != 0 || rule->recipient.count > 0 ||
+           rule->mailer.count > 0;
+}
+
 /*
  * Postfix's smtp_requiretls_policy knows nothing but the next-hop: a level that a rule gives for
  * any other reason reaches it only through a route of its own.
  */
 static void check_level(struct check *c, const struct config_rule *rule)
 {
-    bool beyond_nexthop = (rule->needs & ~(unsigned)RULES_FACT_RECIPIENT) != 0 ||
-                          rule->recipient.count > 0 || rule->mailer.count > 0;
     const struct config_route *route = rule->route;
 
-    if ((rule->sets & (1u << RULES_LEVEL)) == 0 || !beyond_nexthop)
+    if ((rule->sets & (1u << RULES_LEVEL)) == 0 || !beyond_nexthop(rule))
         return;
     if (route == NULL)
         route = c->config->defaults->route;
@@ -140,12 +145,38 @@ static void check_level(struct check *c, const struct config_rule *rule)
                   rule->name);
 }
 
+static void check_tls_policy(struct check *c, const struct config_rule *rule)
+{
+    if ((rule->sets & (1u << RULES_TLS_POLICY)) == 0 || rule->tls_policy == NULL)
+        return;
+    if (beyond_nexthop(rule))
+        report_at(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "the tls_policy of [rule %s] depends on more than the next-hop: the maps that the "
+            "MTA asks at delivery do not know it",
+            rule->name);
+    switch (tls_policy_kind(rule->tls_policy)) {
+    case TLS_POLICY_SKIP:
+    case TLS_POLICY_AUTHENTICATES:
+        return;
+    case TLS_POLICY_ENCRYPTS:
+    case TLS_POLICY_NONE:
+        break;
+    }
+    if ((rule->sets & (1u << RULES_LEVEL)) == 0 || rule->level == VERDICT_LEVEL_ENFORCE)
+        report_at(c, CONFIG_REPORT_WARNING, rule->line,
+                  "the tls_policy of [rule %s] authenticates nobody: it never satisfies the level "
+                  "enforce",
+                  rule->name);
+}
+
 static void check_rule(struct check *c, const struct config_rule *rule)
 {
     check_fallback(c, rule);
     if (rule->name == NULL)
         return;
     check_level(c, rule);
+    check_tls_policy(c, rule);
     if (rule->sets == 0)
         report_at(c, CONFIG_REPORT_WARNING, rule->line, "[rule %s] sets nothing", rule->name);
     if (rule->authenticated != CONFIG_ANY && rule->login.count > 0)
@@ -153,9 +184,55 @@ static void check_rule(struct check *c, const struct config_rule *rule)
                   "[rule %s]: authenticated takes yes, no or login names, not both", rule->name);
 }
 
+/* Mail to the tag is refused, so it must be a name that no mail is for: RFC 6761 6.4 keeps one. */
+static void check_tag(struct check *c)
+{
+    const struct config_milter *m = &c->config->milter;
+    bool ours = strcmp(m->mydomain, m->tag) == 0 || config_domain_is_below(m->mydomain, m->tag);
+
+    for (size_t i = 0; i < m->my_mx_names.count; i++)
+        ours = ours || strcmp(m->my_mx_names.items[i], m->tag) == 0 ||
+               config_domain_is_below(m->my_mx_names.items[i], m->tag);
+    if (ours)
+        report_at(c, CONFIG_REPORT_ERROR, 0,
+                  "tag = %s is a domain of this host, whose mail would be refused", m->tag);
+    else if (!config_domain_is_below(m->tag, "invalid"))
+        report_at(c, CONFIG_REPORT_WARNING, 0,
+                  "tag = %s: all mail to this domain and below is refused; take one below invalid",
+                  m->tag);
+}
+
+static void check_trusted(struct check *c)
+{
+    const struct config_milter *m = &c->config->milter;
+
+    for (size_t i = 0; i < m->trusted_client_count; i++)
+        if (m->trusted_clients[i].prefix == 0)
+            report_at(c, CONFIG_REPORT_WARNING, 0,
+                      "trusted_clients holds every address: anyone may ask for REQUIRETLS without "
+                      "TLS and by header");
+}
+
+static void check_sockets(struct check *c)
+{
+    const struct config_socketmap *s = &c->config->socketmap;
+    const char *milter_path = strchr(c->config->milter.socket, ':') + 1;
+
+    for (size_t i = 0; i < s->listen_count; i++) {
+        bool twice = s->listen[i].path != NULL && strcmp(s->listen[i].path, milter_path) == 0;
+
+        for (size_t k = 0; k < i; k++)
+            twice = twice || strcmp(s->listen[i].text, s->listen[k].text) == 0;
+        if (twice)
+            report_at(c, CONFIG_REPORT_ERROR, 0, "%s is given for two listeners",
+                      s->listen[i].text);
+    }
+}
+
 static void check_waits(struct check *c)
 {
     const struct config_milter *m = &c->config->milter;
+    const struct engine_config *e = &c->config->engine;
 
     if (m->rcpt_wait_ms > RCPT_WAIT_MAX_MS)
         report_at(c, CONFIG_REPORT_WARNING, 0,
@@ -165,6 +242,12 @@ static void check_waits(struct check *c)
         report_at(c, CONFIG_REPORT_WARNING, 0,
                   "eom_wait of more than %d s: MTAs give a milter 5 m at end-of-message",
                   EOM_WAIT_MAX_MS / 1000);
+    if (m->eom_wait_ms < m->rcpt_wait_ms)
+        report_at(c, CONFIG_REPORT_WARNING, 0,
+                  "eom_wait is shorter than rcpt_wait: what RCPT leaves open has no time either");
+    if (e->sts_connect_timeout_ms > e->sts_timeout_ms)
+        report_at(c, CONFIG_REPORT_WARNING, 0,
+                  "[mta_sts] connect_timeout is longer than timeout, which comes first");
 }
 
 int config_check(struct config *config, struct config_report *report)
@@ -178,6 +261,9 @@ int config_check(struct config *config, struct config_report *report)
     check_rule(&c, config->defaults);
     for (size_t i = 0; i < config->rule_count; i++)
         check_rule(&c, &config->rules[i]);
+    check_tag(&c);
+    check_trusted(&c);
+    check_sockets(&c);
     check_waits(&c);
     config->engine.resolvers =
         config->resolvers.count > 0 ? (const char *const *)config->resolvers.items : NULL;

@@ -1,6 +1,8 @@
 /* The table of keys: see config_keys.h. Their meaning is in requiretls-milter.conf(5). */
 #include "config_keys.h"
 
+#include "config_address.h"
+
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -141,63 +143,16 @@ static const char *parse_field_name(struct arena *arena, const struct config_key
 static const char *parse_milter_socket(struct arena *arena, const struct config_key *key,
                                        const char *value, void *field)
 {
-    static const char *const expected = "unix:/path, inet:port@address or inet6:port@address";
-    const char *at = strchr(value, '@');
+    const char *expected = config_address_milter(value);
 
-    (void)key;
-    if (strncmp(value, "unix:", 5) == 0 || strncmp(value, "local:", 6) == 0) {
-        if (strchr(value, ':')[1] != '/')
-            return expected;
-    } else if (strncmp(value, "inet:", 5) == 0 || strncmp(value, "inet6:", 6) == 0) {
-        if (at == NULL || at[1] == '\0' || !isdigit((unsigned char)strchr(value, ':')[1]))
-            return expected;
-    } else {
-        return expected;
-    }
-    *(char **)field = arena_strdup(arena, value);
-    return *(char **)field != NULL ? NULL : "";
-}
-
-/* host:port, the host perhaps in brackets. */
-static const char *parse_inet(struct arena *arena, const char *text, struct config_address *out)
-{
-    static const char *const expected = "unix:/path or inet:host:port";
-    const char *colon = strrchr(text, ':');
-    size_t host_len;
-
-    if (colon == NULL || colon == text || !isdigit((unsigned char)colon[1]) ||
-        colon[1 + strspn(colon + 1, "0123456789")] != '\0' || strlen(colon + 1) > 5)
-        return expected;
-    host_len = (size_t)(colon - text);
-    if (text[0] == '[' && text[host_len - 1] == ']') {
-        text++;
-        host_len -= 2;
-    } else if (memchr(text, ':', host_len) != NULL) {
-        return expected;
-    }
-    out->host = arena_strndup(arena, text, host_len);
-    out->port = arena_strdup(arena, colon + 1);
-    return out->host != NULL && out->port != NULL ? NULL : "";
+    return expected != NULL ? expected : parse_text(arena, key, value, field);
 }
 
 static const char *parse_address(struct arena *arena, const struct config_key *key,
                                  const char *value, void *field)
 {
-    struct config_address *out = field;
-
     (void)key;
-    memset(out, 0, sizeof(*out));
-    if (value[0] == '\0')
-        return NULL;
-    out->text = arena_strdup(arena, value);
-    if (out->text == NULL)
-        return "";
-    if (strncmp(value, "inet:", 5) == 0)
-        return parse_inet(arena, value + 5, out);
-    if (strncmp(value, "unix:/", 6) != 0)
-        return "unix:/path or inet:host:port";
-    out->path = out->text + strlen("unix:");
-    return NULL;
+    return config_address_listen(arena, value, field);
 }
 
 static const char *parse_trust_ad(struct arena *arena, const struct config_key *key,
@@ -270,7 +225,7 @@ static const char *parse_tls_policy(struct arena *arena, const struct config_key
     static const char *const words[] = {"skip",      "none",        "may",    "encrypt", "dane",
                                         "dane-only", "fingerprint", "verify", "secure",  NULL};
     char word[16] = "";
-    size_t len = strcspn(value, " \t");
+    size_t len = strcspn(value, " \t,");
 
     for (const char *p = value; *p != '\0'; p++)
         if (*p < ' ' || *p >= 0x7f)
@@ -280,6 +235,8 @@ static const char *parse_tls_policy(struct arena *arena, const struct config_key
     if (config_value_word(word, words) < 0)
         return "skip, or the text of a Postfix TLS policy (none, may, encrypt, dane, dane-only, "
                "fingerprint, verify or secure, and attributes)";
+    if (strcasecmp(word, "skip") == 0 && value[len] != '\0')
+        return "nothing after skip";
     return parse_text(arena, key, value, field);
 }
 
@@ -291,6 +248,14 @@ static const char *item_text(struct arena *arena, const struct config_key *key, 
     (void)key;
     *(char **)field = arena_strdup(arena, value);
     return *(char **)field != NULL ? NULL : "";
+}
+
+static const char *item_resolver(struct arena *arena, const struct config_key *key,
+                                 const char *value, void *field)
+{
+    const char *expected = config_address_resolver(value);
+
+    return expected != NULL ? expected : item_text(arena, key, value, field);
 }
 
 static const char *item_net(struct arena *arena, const struct config_key *key, const char *value,
@@ -440,7 +405,7 @@ const struct config_key config_keys[] = {
     {CONFIG_SECTION_MILTER, "redact_dsn", parse_word, .offset = AT(milter.redact_dsn),
      .words = words_redact, .expected = "own, all or no"},
 
-    {CONFIG_SECTION_DNS, "resolvers", item_text, LIST(resolvers), .flags = CONFIG_KEY_LIST},
+    {CONFIG_SECTION_DNS, "resolvers", item_resolver, LIST(resolvers), .flags = CONFIG_KEY_LIST},
     {CONFIG_SECTION_DNS, "trust_ad", parse_trust_ad, .offset = AT(engine.trust_ad)},
     {CONFIG_SECTION_DNS, "timeout", parse_duration, .offset = AT(engine.dns_timeout_ms)},
     {CONFIG_SECTION_DNS, "tries", parse_count_int, .offset = AT(engine.dns_tries)},

@@ -168,6 +168,36 @@ static const struct {
     {"bad socket", "[milter]\nsocket = /run/milter.sock\n",
      "FILE:2: socket = /run/milter.sock: expected unix:/path, inet:port@address or "
      "inet6:port@address\n"},
+    {"socket without a port", "[milter]\nsocket = inet:x@127.0.0.1\n",
+     "FILE:2: socket = inet:x@127.0.0.1: expected unix:/path, inet:port@address or "
+     "inet6:port@address\n"},
+    {"socket with too large a port", "[milter]\nsocket = inet6:65536@::1\n",
+     "FILE:2: socket = inet6:65536@::1: expected unix:/path, inet:port@address or "
+     "inet6:port@address\n"},
+    {"a path too long for a socket",
+     "[milter]\nsocket = "
+     "unix:/aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg"
+     "hhhhhhhhhhiiiiiiiiiijjjjjjjjjjkkkkkkk\n",
+     "FILE:2: socket = unix:/aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg"
+     "hhhhhhhhhhiiiiiiiiiijjjjjjjjjjkkkkkkk: expected a path of at most 107 octets\n"},
+    {"listener with port 0", "[socketmap]\nlisten = inet:127.0.0.1:0\n",
+     "FILE:2: listen = inet:127.0.0.1:0: expected unix:/path or inet:host:port\n"},
+    {"listener with a bare IPv6 address", "[metrics]\nlisten = inet:::1:80\n",
+     "FILE:2: listen = inet:::1:80: expected unix:/path or inet:host:port\n"},
+    {"listener twice", "[socketmap]\nlisten = unix:/a, unix:/a\n",
+     "FILE: unix:/a is given for two listeners\n"},
+    {"milter and map on one socket", "[milter]\nsocket = local:/a\n[socketmap]\nlisten = unix:/a\n",
+     "FILE: unix:/a is given for two listeners\n"},
+    {"resolver by name", "[dns]\nresolvers = 127.0.0.1 ns.example.org\n",
+     "FILE:2: resolvers = ns.example.org: expected an address such as 192.0.2.1, 192.0.2.1:5353 or "
+     "[2001:db8::1]:53\n"},
+    {"resolver with port 0", "[dns]\nresolvers = [::1]:0\n",
+     "FILE:2: resolvers = [::1]:0: expected an address such as 192.0.2.1, 192.0.2.1:5353 or "
+     "[2001:db8::1]:53\n"},
+    {"our own domain as tag", "[milter]\ntag = org\n",
+     "FILE: tag = org is a domain of this host, whose mail would be refused\n"},
+    {"skip and more", "[rule a]\ntls_policy = skip match=x\n",
+     "FILE:2: tls_policy = skip match=x: expected nothing after skip\n"},
     {"bad listener", "[socketmap]\nlisten = inet:8461\n",
      "FILE:2: listen = inet:8461: expected unix:/path or inet:host:port\n"},
     {"bad word", "[milter]\naccept_header = maybe\n",
@@ -514,6 +544,25 @@ static const struct {
     {"a fallback that no route carries", "[default]\nfallback = may\n",
      "FILE: fallback has no effect: no route says it can carry mail at a lower level; see `can` of "
      "[route]\n"},
+    {"a tag that somebody may have", "[milter]\ntag = tls.example.net\n",
+     "FILE: tag = tls.example.net: all mail to this domain and below is refused; take one below "
+     "invalid\n"},
+    {"everyone is trusted", "[milter]\ntrusted_clients = 0.0.0.0/0\n",
+     "FILE: trusted_clients holds every address: anyone may ask for REQUIRETLS without TLS and by "
+     "header\n"},
+    {"a policy that authenticates nobody", "[rule a]\nnexthop = x.example\ntls_policy = encrypt\n",
+     "FILE:1: the tls_policy of [rule a] authenticates nobody: it never satisfies the level "
+     "enforce\n"},
+    {"the same below enforce",
+     "[rule a]\nnexthop = x.example\ntls_policy = encrypt\nlevel = opportunistic+starttls\n", ""},
+    {"a policy that authenticates", "[rule a]\nnexthop = x.example\ntls_policy = dane-only\n", ""},
+    {"a policy by sender", "[rule a]\nsender = x.example\ntls_policy = skip\n",
+     "FILE:1: the tls_policy of [rule a] depends on more than the next-hop: the maps that the MTA "
+     "asks at delivery do not know it\n"},
+    {"no time at the end", "[milter]\neom_wait = 1s\n",
+     "FILE: eom_wait is shorter than rcpt_wait: what RCPT leaves open has no time either\n"},
+    {"connecting takes longer than all", "[mta_sts]\ntimeout = 2s\n",
+     "FILE: [mta_sts] connect_timeout is longer than timeout, which comes first\n"},
     {"a wait longer than sendmail's", "[milter]\nrcpt_wait = 20s\n",
      "FILE: rcpt_wait of more than 9 s: sendmail gives a milter 10 s to answer RCPT\n"},
 };

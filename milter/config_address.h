@@ -1,0 +1,21 @@
+/*
+ * Addresses of sockets in the configuration. Pure. Each returns NULL when the text is good, else
+ * what would have been expected; "" when out of memory.
+ */
+#ifndef CONFIG_ADDRESS_H
+#define CONFIG_ADDRESS_H
+
+#include "arena.h"
+#include "config.h"
+
+/* As smfi_setconn(3) takes it: unix:/path, local:/path, inet:port@address, inet6:port@address. */
+const char *config_address_milter(const char *text);
+
+/* unix:/path or inet:host:port, an IPv6 address in brackets. Empty: all NULL. */
+const char *config_address_listen(struct arena *arena, const char *text,
+                                  struct config_address *out);
+
+/* A resolver: 192.0.2.1, 192.0.2.1:5353, 2001:db8::1, [2001:db8::1]:5353, fe80::1%eth0. */
+const char *config_address_resolver(const char *text);
+
+#endif

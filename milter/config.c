@@ -23,13 +23,13 @@ enum { SECTION_KEYS_MAX = 128 }; /* more than the table has */
 
 struct snapshot {
     struct config config; /* first: the public handle is its address */
-    struct arena arena;
+    struct pool pool;
     atomic_uint references;
 };
 
 struct loader {
     struct config *config;
-    struct arena *arena;
+    struct pool *pool;
     struct config_report *report;
     bool failed;
     bool out_of_memory;
@@ -68,13 +68,13 @@ static void error_at(struct loader *l, unsigned line, const char *format, ...)
 
 /* --- defaults --------------------------------------------------------------------------------- */
 
-static bool default_list(struct arena *arena, struct config_list *list, const char *const *items)
+static bool default_list(struct pool *pool, struct config_list *list, const char *const *items)
 {
     for (; *items != NULL; items++) {
-        list->items = arena_grow(arena, list->items, list->count + 1, sizeof(*list->items));
+        list->items = pool_grow(pool, list->items, list->count + 1, sizeof(*list->items));
         if (list->items == NULL)
             return false;
-        list->items[list->count] = arena_strdup(arena, *items);
+        list->items[list->count] = pool_strdup(pool, *items);
         if (list->items[list->count] == NULL)
             return false;
         list->count++;
@@ -98,8 +98,8 @@ static bool default_names(struct loader *l, const char *host_name)
 
     if (nexthop_to_ascii(host_name, name) != 0)
         strcpy(name, "localhost");
-    m->mydomain = arena_strdup(l->arena, domain_of(name));
-    return m->mydomain != NULL && default_list(l->arena, &m->my_mx_names, names);
+    m->mydomain = pool_strdup(l->pool, domain_of(name));
+    return m->mydomain != NULL && default_list(l->pool, &m->my_mx_names, names);
 }
 
 static bool default_milter(struct loader *l, const char *host_name)
@@ -110,16 +110,16 @@ static bool default_milter(struct loader *l, const char *host_name)
     static const char *const nets[] = {"127.0.0.0/8", "::1"};
     struct config_milter *m = &l->config->milter;
 
-    m->socket = arena_strdup(l->arena, "unix:/run/requiretls-milter/milter.sock");
+    m->socket = pool_strdup(l->pool, "unix:/run/requiretls-milter/milter.sock");
     m->socket_mode = 0660;
-    m->user = arena_strdup(l->arena, "requiretls-milter");
-    m->trusted_clients = arena_alloc(l->arena, 2 * sizeof(*m->trusted_clients));
+    m->user = pool_strdup(l->pool, "requiretls-milter");
+    m->trusted_clients = pool_alloc(l->pool, 2 * sizeof(*m->trusted_clients));
     m->trusted_local = true;
     m->accept_header = CONFIG_ACCEPT_AUTHENTICATED;
     m->add_header = CONFIG_ADD_HEADER_REINJECT;
-    m->marker = arena_strdup(l->arena, "SIZE=00000000000000008689");
-    m->tag = arena_strdup(l->arena, "requiretls.invalid");
-    m->route_header = arena_strdup(l->arena, "X-REQUIRETLS-Route");
+    m->marker = pool_strdup(l->pool, "SIZE=00000000000000008689");
+    m->tag = pool_strdup(l->pool, "requiretls.invalid");
+    m->route_header = pool_strdup(l->pool, "X-REQUIRETLS-Route");
     m->rcpt_wait_ms = 5000;
     m->eom_wait_ms = 60000;
     m->max_waiting = 500;
@@ -130,15 +130,15 @@ static bool default_milter(struct loader *l, const char *host_name)
     for (; m->trusted_client_count < 2; m->trusted_client_count++)
         config_value_net(nets[m->trusted_client_count],
                          &m->trusted_clients[m->trusted_client_count]);
-    return default_list(l->arena, &m->local_mailers, mailers) && default_names(l, host_name);
+    return default_list(l->pool, &m->local_mailers, mailers) && default_names(l, host_name);
 }
 
 static bool default_routes(struct loader *l)
 {
     struct config *c = l->config;
 
-    c->routes = arena_grow(l->arena, NULL, 0, sizeof(*c->routes));
-    c->defaults = arena_alloc(l->arena, sizeof(*c->defaults));
+    c->routes = pool_grow(l->pool, NULL, 0, sizeof(*c->routes));
+    c->defaults = pool_alloc(l->pool, sizeof(*c->defaults));
     if (c->routes == NULL || c->defaults == NULL)
         return false;
     c->routes[0] = (struct config_route){.name = "native"};
@@ -153,10 +153,10 @@ static bool set_defaults(struct loader *l, const char *host_name)
     engine_config_init(&c->engine);
     c->engine.store = "/var/lib/requiretls-milter/cache.db";
     c->web_pki = true;
-    c->socketmap.listen = arena_alloc(l->arena, sizeof(*c->socketmap.listen));
+    c->socketmap.listen = pool_alloc(l->pool, sizeof(*c->socketmap.listen));
     if (c->socketmap.listen == NULL)
         return false;
-    c->socketmap.listen[0].text = arena_strdup(l->arena, "unix:/run/requiretls-milter/policy.sock");
+    c->socketmap.listen[0].text = pool_strdup(l->pool, "unix:/run/requiretls-milter/policy.sock");
     if (c->socketmap.listen[0].text == NULL)
         return false;
     c->socketmap.listen[0].path = c->socketmap.listen[0].text + strlen("unix:");
@@ -197,11 +197,11 @@ static bool begin_route(struct loader *l, const char *name)
         if (strcmp(c->routes[i].name, name) == 0)
             route = &c->routes[i]; /* the built-in one; the reader lets no section come twice */
     if (route == NULL) {
-        c->routes = arena_grow(l->arena, c->routes, c->route_count, sizeof(*c->routes));
+        c->routes = pool_grow(l->pool, c->routes, c->route_count, sizeof(*c->routes));
         if (c->routes == NULL)
             return false;
         route = &c->routes[c->route_count++];
-        *route = (struct config_route){.name = arena_strdup(l->arena, name)};
+        *route = (struct config_route){.name = pool_strdup(l->pool, name)};
     }
     l->section = CONFIG_SECTION_ROUTE;
     l->base = route;
@@ -212,11 +212,11 @@ static bool begin_rule(struct loader *l, const char *name, unsigned line)
 {
     struct config *c = l->config;
 
-    c->rules = arena_grow(l->arena, c->rules, c->rule_count, sizeof(*c->rules));
+    c->rules = pool_grow(l->pool, c->rules, c->rule_count, sizeof(*c->rules));
     if (c->rules == NULL)
         return false;
     l->rule = &c->rules[c->rule_count++];
-    *l->rule = (struct config_rule){.name = arena_strdup(l->arena, name), .line = line};
+    *l->rule = (struct config_rule){.name = pool_strdup(l->pool, name), .line = line};
     l->section = CONFIG_SECTION_RULE;
     l->base = l->rule;
     return l->rule->name != NULL;
@@ -319,7 +319,7 @@ static bool add_special(struct loader *l, const char *item, const char **expecte
     bool yes;
 
     if (key->section == CONFIG_SECTION_ROUTE) {
-        *expected = key->parse(l->arena, key, item, (char *)l->base + key->offset);
+        *expected = key->parse(l->pool, key, item, (char *)l->base + key->offset);
         return true;
     }
     if (key->section == CONFIG_SECTION_MILTER &&
@@ -349,7 +349,7 @@ static void add_item(struct loader *l, const char *item, unsigned line)
         count = (size_t *)(void *)((char *)l->base + key->count_offset);
         array = (void **)(void *)((char *)l->base + key->offset);
         /* One more than counted, so that lists of strings can end with NULL. */
-        at = arena_grow(l->arena, *array, *count + 1, size);
+        at = pool_grow(l->pool, *array, *count + 1, size);
         if (at == NULL) {
             l->out_of_memory = true;
             return;
@@ -357,7 +357,7 @@ static void add_item(struct loader *l, const char *item, unsigned line)
         *array = at;
         if (*count == 0 && size == sizeof(char *))
             memset(at, 0, 2 * size);
-        expected = key->parse(l->arena, key, item, at + *count * size);
+        expected = key->parse(l->pool, key, item, at + *count * size);
         if (expected == NULL && ++*count > 0 && size == sizeof(char *))
             ((char **)(void *)at)[*count] = NULL;
     }
@@ -482,7 +482,7 @@ static void on_value(void *arg, const char *name, const char *value, bool contin
     if (l->key->flags & CONFIG_KEY_LIST) {
         add_items(l, value, line);
     } else {
-        expected = l->key->parse(l->arena, l->key, value, (char *)l->base + l->key->offset);
+        expected = l->key->parse(l->pool, l->key, value, (char *)l->base + l->key->offset);
         if (expected != NULL)
             report_value(l, line, value, expected);
     }
@@ -535,8 +535,8 @@ int config_load(const char *path, const char *host_name, config_report_fn on_err
         return -ENOMEM;
     atomic_init(&snapshot->references, 1);
     l.config = &snapshot->config;
-    l.arena = &snapshot->arena;
-    l.config->path = arena_strdup(l.arena, path);
+    l.pool = &snapshot->pool;
+    l.config->path = pool_strdup(l.pool, path);
     if (l.config->path == NULL || config_key_count > SECTION_KEYS_MAX ||
         !set_defaults(&l, host_name))
         r = -ENOMEM;
@@ -572,7 +572,7 @@ void config_unref(struct config *config)
     if (config == NULL ||
         atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
         return;
-    arena_free(&snapshot->arena);
+    pool_free(&snapshot->pool);
     free(snapshot);
 }
 

@@ -10,41 +10,41 @@
 
 /* --- types ------------------------------------------------------------------------------------ */
 
-static const char *parse_bool(struct arena *arena, const struct config_key *key, const char *value,
+static const char *parse_bool(struct pool *pool, const struct config_key *key, const char *value,
                               void *field)
 {
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     return config_value_bool(value, field);
 }
 
-static const char *parse_duration(struct arena *arena, const struct config_key *key,
+static const char *parse_duration(struct pool *pool, const struct config_key *key,
                                   const char *value, void *field)
 {
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     return config_value_duration_ms(value, field);
 }
 
-static const char *parse_size(struct arena *arena, const struct config_key *key, const char *value,
+static const char *parse_size(struct pool *pool, const struct config_key *key, const char *value,
                               void *field)
 {
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     return config_value_size(value, field);
 }
 
-static const char *parse_count(struct arena *arena, const struct config_key *key, const char *value,
+static const char *parse_count(struct pool *pool, const struct config_key *key, const char *value,
                                void *field)
 {
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     return config_value_count(value, field);
 }
 
-static const char *parse_count_int(struct arena *arena, const struct config_key *key,
+static const char *parse_count_int(struct pool *pool, const struct config_key *key,
                                    const char *value, void *field)
 {
     unsigned n;
     const char *expected = config_value_count(value, &n);
 
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     if (expected == NULL && n > 100)
         expected = "a number from 1 to 100";
     if (expected == NULL)
@@ -52,32 +52,32 @@ static const char *parse_count_int(struct arena *arena, const struct config_key 
     return expected;
 }
 
-static const char *parse_count_size(struct arena *arena, const struct config_key *key,
+static const char *parse_count_size(struct pool *pool, const struct config_key *key,
                                     const char *value, void *field)
 {
     unsigned n;
     const char *expected = config_value_count(value, &n);
 
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     if (expected == NULL)
         *(size_t *)field = n;
     return expected;
 }
 
-static const char *parse_mode(struct arena *arena, const struct config_key *key, const char *value,
+static const char *parse_mode(struct pool *pool, const struct config_key *key, const char *value,
                               void *field)
 {
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     return config_value_mode(value, field);
 }
 
 /* An enumeration: the field is an enum or int, its value the word's place in the list. */
-static const char *parse_word(struct arena *arena, const struct config_key *key, const char *value,
+static const char *parse_word(struct pool *pool, const struct config_key *key, const char *value,
                               void *field)
 {
     int i = config_value_word(value, key->words);
 
-    (void)arena;
+    (void)pool;
     if (i < 0)
         return key->expected;
     *(int *)field = i;
@@ -85,49 +85,49 @@ static const char *parse_word(struct arena *arena, const struct config_key *key,
 }
 
 /* Text that may be empty, which is NULL. */
-static const char *parse_text(struct arena *arena, const struct config_key *key, const char *value,
+static const char *parse_text(struct pool *pool, const struct config_key *key, const char *value,
                               void *field)
 {
     (void)key;
     *(const char **)field = NULL;
     if (value[0] == '\0')
         return NULL;
-    *(const char **)field = arena_strdup(arena, value);
+    *(const char **)field = pool_strdup(pool, value);
     return *(const char **)field != NULL ? NULL : "";
 }
 
-static const char *parse_marker(struct arena *arena, const struct config_key *key,
-                                const char *value, void *field)
+static const char *parse_marker(struct pool *pool, const struct config_key *key, const char *value,
+                                void *field)
 {
     (void)key;
     for (const char *p = value; *p != '\0'; p++)
         if (*p <= ' ' || *p >= 0x7f)
             return "one ESMTP parameter without blanks, or nothing";
-    *(char **)field = arena_strdup(arena, value);
+    *(char **)field = pool_strdup(pool, value);
     return *(char **)field != NULL ? NULL : "";
 }
 
-static const char *parse_path(struct arena *arena, const struct config_key *key, const char *value,
+static const char *parse_path(struct pool *pool, const struct config_key *key, const char *value,
                               void *field)
 {
     if (value[0] != '\0' && value[0] != '/')
         return "an absolute path";
-    return parse_text(arena, key, value, field);
+    return parse_text(pool, key, value, field);
 }
 
-static const char *parse_domain(struct arena *arena, const struct config_key *key,
-                                const char *value, void *field)
+static const char *parse_domain(struct pool *pool, const struct config_key *key, const char *value,
+                                void *field)
 {
     char name[NEXTHOP_NAME_MAX + 1];
 
     (void)key;
     if (nexthop_to_ascii(value, name) != 0)
         return "a domain name";
-    *(char **)field = arena_strdup(arena, name);
+    *(char **)field = pool_strdup(pool, name);
     return *(char **)field != NULL ? NULL : "";
 }
 
-static const char *parse_field_name(struct arena *arena, const struct config_key *key,
+static const char *parse_field_name(struct pool *pool, const struct config_key *key,
                                     const char *value, void *field)
 {
     (void)key;
@@ -136,26 +136,26 @@ static const char *parse_field_name(struct arena *arena, const struct config_key
     for (const char *p = value; *p != '\0'; p++)
         if (*p <= ' ' || *p >= 0x7f || *p == ':') /* RFC 5322 3.6.8 ftext */
             return "a header field's name";
-    *(char **)field = arena_strdup(arena, value);
+    *(char **)field = pool_strdup(pool, value);
     return *(char **)field != NULL ? NULL : "";
 }
 
-static const char *parse_milter_socket(struct arena *arena, const struct config_key *key,
+static const char *parse_milter_socket(struct pool *pool, const struct config_key *key,
                                        const char *value, void *field)
 {
     const char *expected = config_address_milter(value);
 
-    return expected != NULL ? expected : parse_text(arena, key, value, field);
+    return expected != NULL ? expected : parse_text(pool, key, value, field);
 }
 
-static const char *parse_address(struct arena *arena, const struct config_key *key,
-                                 const char *value, void *field)
+static const char *parse_address(struct pool *pool, const struct config_key *key, const char *value,
+                                 void *field)
 {
     (void)key;
-    return config_address_listen(arena, value, field);
+    return config_address_listen(pool, value, field);
 }
 
-static const char *parse_trust_ad(struct arena *arena, const struct config_key *key,
+static const char *parse_trust_ad(struct pool *pool, const struct config_key *key,
                                   const char *value, void *field)
 {
     static const char *const words[] = {"auto", "yes", "no", NULL};
@@ -163,14 +163,14 @@ static const char *parse_trust_ad(struct arena *arena, const struct config_key *
                                                   ENGINE_TRUST_AD_NO};
     int i = config_value_word(value, words);
 
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     if (i < 0)
         return "auto, yes or no";
     *(enum engine_trust_ad *)field = values[i];
     return NULL;
 }
 
-static const char *parse_store(struct arena *arena, const struct config_key *key, const char *value,
+static const char *parse_store(struct pool *pool, const struct config_key *key, const char *value,
                                void *field)
 {
     if (strcasecmp(value, "memory") == 0) {
@@ -179,10 +179,10 @@ static const char *parse_store(struct arena *arena, const struct config_key *key
     }
     if (strncmp(value, "sqlite:/", 8) != 0)
         return "sqlite:/path or memory";
-    return parse_text(arena, key, value + strlen("sqlite:"), field);
+    return parse_text(pool, key, value + strlen("sqlite:"), field);
 }
 
-static const char *parse_facility(struct arena *arena, const struct config_key *key,
+static const char *parse_facility(struct pool *pool, const struct config_key *key,
                                   const char *value, void *field)
 {
     static const int values[] = {LOG_MAIL,   LOG_DAEMON, LOG_USER,   LOG_LOCAL0,
@@ -190,36 +190,36 @@ static const char *parse_facility(struct arena *arena, const struct config_key *
                                  LOG_LOCAL5, LOG_LOCAL6, LOG_LOCAL7};
     int i = config_value_word(value, key->words);
 
-    (void)arena;
+    (void)pool;
     if (i < 0)
         return key->expected;
     *(int *)field = values[i];
     return NULL;
 }
 
-static const char *parse_log_level(struct arena *arena, const struct config_key *key,
+static const char *parse_log_level(struct pool *pool, const struct config_key *key,
                                    const char *value, void *field)
 {
     static const int values[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
     int i = config_value_word(value, key->words);
 
-    (void)arena;
+    (void)pool;
     if (i < 0)
         return key->expected;
     *(int *)field = values[i];
     return NULL;
 }
 
-static const char *parse_level(struct arena *arena, const struct config_key *key, const char *value,
+static const char *parse_level(struct pool *pool, const struct config_key *key, const char *value,
                                void *field)
 {
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     return verdict_level_parse(value, field) == 0
                ? NULL
                : "enforce, opportunistic+starttls, opportunistic or disable";
 }
 
-static const char *parse_tls_policy(struct arena *arena, const struct config_key *key,
+static const char *parse_tls_policy(struct pool *pool, const struct config_key *key,
                                     const char *value, void *field)
 {
     static const char *const words[] = {"skip",      "none",        "may",    "encrypt", "dane",
@@ -237,41 +237,41 @@ static const char *parse_tls_policy(struct arena *arena, const struct config_key
                "fingerprint, verify or secure, and attributes)";
     if (strcasecmp(word, "skip") == 0 && value[len] != '\0')
         return "nothing after skip";
-    return parse_text(arena, key, value, field);
+    return parse_text(pool, key, value, field);
 }
 
 /* --- items of lists: *field is the array, already grown by one -------------------------------- */
 
-static const char *item_text(struct arena *arena, const struct config_key *key, const char *value,
+static const char *item_text(struct pool *pool, const struct config_key *key, const char *value,
                              void *field)
 {
     (void)key;
-    *(char **)field = arena_strdup(arena, value);
+    *(char **)field = pool_strdup(pool, value);
     return *(char **)field != NULL ? NULL : "";
 }
 
-static const char *item_resolver(struct arena *arena, const struct config_key *key,
-                                 const char *value, void *field)
+static const char *item_resolver(struct pool *pool, const struct config_key *key, const char *value,
+                                 void *field)
 {
     const char *expected = config_address_resolver(value);
 
-    return expected != NULL ? expected : item_text(arena, key, value, field);
+    return expected != NULL ? expected : item_text(pool, key, value, field);
 }
 
-static const char *item_net(struct arena *arena, const struct config_key *key, const char *value,
+static const char *item_net(struct pool *pool, const struct config_key *key, const char *value,
                             void *field)
 {
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     return config_value_net(value, field);
 }
 
-static const char *item_pattern(struct arena *arena, const struct config_key *key,
-                                const char *value, void *field)
+static const char *item_pattern(struct pool *pool, const struct config_key *key, const char *value,
+                                void *field)
 {
-    return config_pattern_parse(arena, (enum config_matcher)key->detail, value, field);
+    return config_pattern_parse(pool, (enum config_matcher)key->detail, value, field);
 }
 
-static const char *item_can(struct arena *arena, const struct config_key *key, const char *value,
+static const char *item_can(struct pool *pool, const struct config_key *key, const char *value,
                             void *field)
 {
     static const char *const words[] = {"dane", "sts", "web_pki", "fallback", NULL};
@@ -279,7 +279,7 @@ static const char *item_can(struct arena *arena, const struct config_key *key, c
                                     VERDICT_CAN_FALLBACK};
     int i = config_value_word(value, words);
 
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     if (i < 0)
         return "dane, sts, web_pki or fallback";
     *(unsigned *)field |= bits[i];
@@ -305,12 +305,12 @@ static const char *const words_unsatisfied[] = {"reject", "tempfail", "quarantin
 static const char *const words_mixed[] = {"reject", "keep", NULL};
 
 /* on_undecided has two of on_unsatisfied's actions. */
-static const char *parse_undecided(struct arena *arena, const struct config_key *key,
+static const char *parse_undecided(struct pool *pool, const struct config_key *key,
                                    const char *value, void *field)
 {
     enum rules_action *action = field;
 
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     if (strcasecmp(value, "tempfail") == 0)
         *action = RULES_ACTION_TEMPFAIL;
     else if (strcasecmp(value, "log") == 0)
@@ -321,25 +321,25 @@ static const char *parse_undecided(struct arena *arena, const struct config_key 
 }
 
 /* request = none is what no rule says. */
-static const char *parse_request(struct arena *arena, const struct config_key *key,
-                                 const char *value, void *field)
+static const char *parse_request(struct pool *pool, const struct config_key *key, const char *value,
+                                 void *field)
 {
     int i = config_value_word(value, words_request);
 
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     if (i <= RULES_REQUEST_NONE)
         return "require, optional or ignore";
     *(int *)field = i;
     return NULL;
 }
 
-static const char *parse_tristate(struct arena *arena, const struct config_key *key,
+static const char *parse_tristate(struct pool *pool, const struct config_key *key,
                                   const char *value, void *field)
 {
     bool yes;
     const char *expected = config_value_bool(value, &yes);
 
-    (void)arena, (void)key;
+    (void)pool, (void)key;
     if (expected == NULL)
         *(enum config_tristate *)field = yes ? CONFIG_YES : CONFIG_NO;
     return expected;

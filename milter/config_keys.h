@@ -5,9 +5,9 @@
 #ifndef CONFIG_KEYS_H
 #define CONFIG_KEYS_H
 
-#include "arena.h"
 #include "config.h"
 #include "config_rule.h"
+#include "pool.h"
 
 enum config_section {
     CONFIG_SECTION_MILTER,
@@ -27,7 +27,7 @@ struct config_key;
 
 /* Reads one value, or one item of a list, into *field. Returns NULL, or what would have been
  * expected; "" when out of memory. */
-typedef const char *(*config_key_fn)(struct arena *arena, const struct config_key *key,
+typedef const char *(*config_key_fn)(struct pool *pool, const struct config_key *key,
                                      const char *value, void *field);
 
 enum {

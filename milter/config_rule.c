@@ -13,19 +13,19 @@ bool config_domain_is_below(const char *name, const char *domain)
            strcasecmp(name + name_len - domain_len, domain) == 0;
 }
 
-static const char *parse_domain(struct arena *arena, const char *item, struct config_pattern *out)
+static const char *parse_domain(struct pool *pool, const char *item, struct config_pattern *out)
 {
     char name[NEXTHOP_NAME_MAX + 1];
 
     out->kind = item[0] == '.' ? CONFIG_PATTERN_BELOW : CONFIG_PATTERN_DOMAIN;
     if (nexthop_to_ascii(item + (item[0] == '.'), name) != 0)
         return "a domain name";
-    out->text = arena_strdup(arena, name);
+    out->text = pool_strdup(pool, name);
     return out->text != NULL ? NULL : "";
 }
 
 /* The local part stays as it is, the domain is compared in A-labels. */
-static const char *parse_mail_address(struct arena *arena, const char *item, const char *at,
+static const char *parse_mail_address(struct pool *pool, const char *item, const char *at,
                                       struct config_pattern *out)
 {
     char name[NEXTHOP_NAME_MAX + 1];
@@ -34,7 +34,7 @@ static const char *parse_mail_address(struct arena *arena, const char *item, con
 
     if (at == item || nexthop_to_ascii(at + 1, name) != 0)
         return "user@domain";
-    text = arena_alloc(arena, local_len + strlen(name) + 1);
+    text = pool_alloc(pool, local_len + strlen(name) + 1);
     if (text == NULL)
         return "";
     memcpy(text, item, local_len);
@@ -44,7 +44,7 @@ static const char *parse_mail_address(struct arena *arena, const char *item, con
     return NULL;
 }
 
-static const char *parse_client(struct arena *arena, const char *item, struct config_pattern *out)
+static const char *parse_client(struct pool *pool, const char *item, struct config_pattern *out)
 {
     if (strcasecmp(item, "local") == 0) {
         out->kind = CONFIG_PATTERN_LOCAL;
@@ -55,23 +55,23 @@ static const char *parse_client(struct arena *arena, const char *item, struct co
         return config_value_net(item, &out->net);
     if (config_value_net(item, &out->net) == NULL)
         return NULL;
-    return parse_domain(arena, item, out) == NULL ? NULL
-                                                  : "an address, a network, a host name, .domain "
-                                                    "or local";
+    return parse_domain(pool, item, out) == NULL ? NULL
+                                                 : "an address, a network, a host name, .domain "
+                                                   "or local";
 }
 
-static const char *parse_nexthop(struct arena *arena, const char *item, struct config_pattern *out)
+static const char *parse_nexthop(struct pool *pool, const char *item, struct config_pattern *out)
 {
     out->kind = CONFIG_PATTERN_NET;
     if (config_value_net(item, &out->net) == NULL)
         return NULL;
     if (strchr(item, '/') != NULL || strchr(item, ':') != NULL)
         return config_value_net(item, &out->net);
-    return parse_domain(arena, item, out) == NULL ? NULL
-                                                  : "a domain, .domain, an address or a network";
+    return parse_domain(pool, item, out) == NULL ? NULL
+                                                 : "a domain, .domain, an address or a network";
 }
 
-static const char *parse_address(struct arena *arena, const char *item, struct config_pattern *out)
+static const char *parse_address(struct pool *pool, const char *item, struct config_pattern *out)
 {
     const char *at = strrchr(item, '@');
 
@@ -80,11 +80,11 @@ static const char *parse_address(struct arena *arena, const char *item, struct c
         return NULL;
     }
     if (at != NULL)
-        return parse_mail_address(arena, item, at, out);
-    return parse_domain(arena, item, out) == NULL ? NULL : "user@domain, a domain, .domain or <>";
+        return parse_mail_address(pool, item, at, out);
+    return parse_domain(pool, item, out) == NULL ? NULL : "user@domain, a domain, .domain or <>";
 }
 
-static const char *parse_header(struct arena *arena, const char *item, struct config_pattern *out)
+static const char *parse_header(struct pool *pool, const char *item, struct config_pattern *out)
 {
     static const char *const expected = "`Name: pattern`";
     const char *colon = strchr(item, ':');
@@ -95,12 +95,12 @@ static const char *parse_header(struct arena *arena, const char *item, struct co
         if (*p <= ' ' || *p >= 0x7f) /* RFC 5322 3.6.8 ftext */
             return expected;
     out->kind = CONFIG_PATTERN_HEADER;
-    out->text = arena_strndup(arena, item, (size_t)(colon - item));
-    out->glob = arena_strdup(arena, colon + 1 + strspn(colon + 1, " \t"));
+    out->text = pool_strndup(pool, item, (size_t)(colon - item));
+    out->glob = pool_strdup(pool, colon + 1 + strspn(colon + 1, " \t"));
     return out->text != NULL && out->glob != NULL ? NULL : "";
 }
 
-const char *config_pattern_parse(struct arena *arena, enum config_matcher matcher, const char *item,
+const char *config_pattern_parse(struct pool *pool, enum config_matcher matcher, const char *item,
                                  struct config_pattern *out)
 {
     memset(out, 0, sizeof(*out));
@@ -112,17 +112,17 @@ const char *config_pattern_parse(struct arena *arena, enum config_matcher matche
         return "something after '!'";
     switch (matcher) {
     case CONFIG_MATCH_CLIENT:
-        return parse_client(arena, item, out);
+        return parse_client(pool, item, out);
     case CONFIG_MATCH_ADDRESS:
-        return parse_address(arena, item, out);
+        return parse_address(pool, item, out);
     case CONFIG_MATCH_NEXTHOP:
-        return parse_nexthop(arena, item, out);
+        return parse_nexthop(pool, item, out);
     case CONFIG_MATCH_HEADER:
-        return parse_header(arena, item, out);
+        return parse_header(pool, item, out);
     case CONFIG_MATCH_WORD:
         break;
     }
     out->kind = CONFIG_PATTERN_WORD;
-    out->text = arena_strdup(arena, item);
+    out->text = pool_strdup(pool, item);
     return out->text != NULL ? NULL : "";
 }

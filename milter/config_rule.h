@@ -5,8 +5,8 @@
 #ifndef CONFIG_RULE_H
 #define CONFIG_RULE_H
 
-#include "arena.h"
 #include "config_value.h"
+#include "pool.h"
 #include "rules.h"
 
 enum config_pattern_kind {
@@ -84,7 +84,7 @@ enum config_matcher {
  * Reads one item of a matcher's list, `!` in front negates. Returns NULL, or what would have been
  * expected; "" when out of memory.
  */
-const char *config_pattern_parse(struct arena *arena, enum config_matcher matcher, const char *item,
+const char *config_pattern_parse(struct pool *pool, enum config_matcher matcher, const char *item,
                                  struct config_pattern *out);
 
 /* Whether two domains in any form are the same, or `name` lies below `domain` (A-labels). */

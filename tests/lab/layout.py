@@ -40,7 +40,7 @@ STRANGER = "203.0.113.{}"
 LOCAL = "127.0.0.{}"  # this host's own programs, which connect to the loopback listener
 NO_MILTER = 128
 MILTER_FIRST = 130
-MILTER_SLOTS = 40
+MILTER_SLOTS = 100
 MILTER_PORT = 9000  # + slot
 
 

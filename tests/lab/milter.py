@@ -15,6 +15,7 @@ import layout
 import procs
 
 STOP_S = 20
+SANITIZER = re.compile("(?:ERROR|WARNING|SUMMARY): [A-Z][a-z]+Sanitizer.*|runtime error: .*")
 
 # What the lab adds to every configuration, unless that has the key itself.
 BASICS = {
@@ -75,7 +76,8 @@ class Milter:
         self.text = configuration(config, slot)
         self.file = layout.RUN / f"{self.name}.conf"
         self.process = None
-        self.log_start = 0
+        self.asked = False
+        self.first = self.log_start = 0
 
     def __enter__(self):
         return self.start()
@@ -86,8 +88,8 @@ class Milter:
     def start(self):
         self._end_predecessor()
         self.file.write_text(self.text)
-        self.log_start = 0
         self.forget()
+        self.first = self.log_start
         self.process = procs.start(self.name, program(), "-f", "-c", self.file)
         procs.ready(self.name, self.process,
                     lambda: procs.connects("127.0.0.1", layout.MILTER_PORT + self.slot))
@@ -107,12 +109,18 @@ class Milter:
             return
         procs.wait_for(lambda: not os.path.exists(f"/proc/{pid}"), f"{self.name} to end")
 
+    def ask_to_stop(self):
+        """SIGTERM, without waiting; stop() then has less to wait for."""
+        if self.process and not self.asked:
+            self.asked = True  # a second SIGTERM would cut short what the first lets end
+            self.process.send_signal(signal.SIGTERM)
+            self.pid_file.unlink(missing_ok=True)
+
     def stop(self):
         """Ends it as an administrator would; one that does not end, or ends badly, is an error."""
         if not self.process:
             return
-        self.process.send_signal(signal.SIGTERM)
-        self.pid_file.unlink(missing_ok=True)
+        self.ask_to_stop()
         try:
             status = self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
@@ -120,8 +128,11 @@ class Milter:
             self.process.wait()
             raise procs.LabError(f"{self.name} did not end within {STOP_S} s of SIGTERM:\n"
                                  f"{self.log()}") from None
-        if status != 0:
-            raise procs.LabError(f"{self.name} ended with status {status}:\n{self.log()}")
+        complaint = SANITIZER.search(self.whole_log())
+        if status != 0 or complaint:
+            raise procs.LabError(f"{self.name} ended with status {status}"
+                                 f"{' after ' + complaint[0] if complaint else ''}:\n"
+                                 f"{self.whole_log()[-8000:]}")
 
     def reload(self, config):
         """Writes another configuration and has it read (SIGUSR1)."""
@@ -129,17 +140,23 @@ class Milter:
         self.file.write_text(self.text)
         self.process.send_signal(signal.SIGUSR1)
 
-    def log(self):
-        """Its log since start(), or since forget()."""
+    def _read_log(self, start):
         try:
-            data = procs.log_path(self.name).read_bytes()[self.log_start:]
+            return procs.log_path(self.name).read_bytes()[start:].decode(errors="replace")
         except OSError:
             return ""
-        return data.decode(errors="replace")
+
+    def log(self):
+        """Its log since start(), or since forget()."""
+        return self._read_log(self.log_start)
+
+    def whole_log(self):
+        return self._read_log(self.first)
 
     def forget(self):
         """Lets log() begin here."""
-        self.log_start += len(self.log().encode(errors="replace"))
+        path = procs.log_path(self.name)
+        self.log_start = path.stat().st_size if path.exists() else 0
 
     def decisions(self):
         """recipient -> the fields of its decision line, since start() or forget()."""

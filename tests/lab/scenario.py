@@ -147,6 +147,8 @@ class Lab:
         """Stops the shared milters; the errors of those that did not end well."""
         errors = []
         for running in self.kept.values():
+            running.ask_to_stop()
+        for running in self.kept.values():
             try:
                 running.stop()
             except procs.LabError as error:

@@ -66,9 +66,10 @@ def plain(status=DELIVERED):
 
 decide("fallback = encrypt, on a route that can", SOFT + "fallback = encrypt", "bob@plain.test",
        becomes=plain(), logged={"bob@plain.test": {
-           "level": "opportunistic.starttls", "action": "accept", "fallback": "."}})
+           "verdict": "unsatisfied", "action": "accept",
+           "fallback": "opportunistic.starttls", "reason": "plain.test publishes neither"}})
 decide("fallback = may, on a route that can", SOFT + "fallback = may", "bob@plain.test",
-       becomes=plain(), logged={"bob@plain.test": {"level": "^opportunistic$"}})
+       becomes=plain(), logged={"bob@plain.test": {"fallback": "^opportunistic$"}})
 decide("fallback on a route that cannot is none", "[default]\nfallback = encrypt",
        "bob@plain.test", {"bob@plain.test": (550, "5.7.10")})
 decide("no fallback for what was not found out", SOFT + "fallback = encrypt",
@@ -239,8 +240,8 @@ decide("mail from <> in plaintext is not refused either", "", "bob@plain.test", 
        sender="", tls=False)
 decide("a domain that does not exist", "", "bob@nosuch.test",
        becomes={"bob@nosuch.test": "bounced"})
-decide("REQUIRETLS with a value", "", "bob@dane.test", {"mail": (501, "5.5.4")}, mta="3.11",
-       parameters=("REQUIRETLS=yes",))
+decide("REQUIRETLS with a value is refused by Postfix itself", "", "bob@dane.test",
+       {"mail": (555, "5.5.4")}, mta="3.11", parameters=("REQUIRETLS=yes",))
 
 # A resolver that shows no AD: the security of every answer is unknown.
 

@@ -12,6 +12,7 @@
 #include "callbacks.h"
 #include "config.h"
 #include "filter_socket.h"
+#include "front.h"
 #include "log.h"
 #include "notify.h"
 #include "privilege.h"
@@ -46,6 +47,8 @@ struct daemon {
     bool foreground;
     struct runtime *runtime;
     struct engine *engine;
+    struct metrics *metrics;
+    struct front *front; /* socketmap and metrics listeners */
     pthread_t filter;
     bool filter_ended;
 };
@@ -96,7 +99,7 @@ static int exit_status_of(int error)
 }
 
 /* What needs root, or must come before threads. */
-static int open_and_drop(const struct daemon *d, const struct config *config)
+static int open_and_drop(struct daemon *d, const struct config *config)
 {
     struct privilege_user user;
     char err[400];
@@ -111,6 +114,8 @@ static int open_and_drop(const struct daemon *d, const struct config *config)
     if (callbacks_register() != 0)
         return fail(EX_SOFTWARE, "libmilter does not take this filter");
     rc = filter_socket_open(&config->milter, err, sizeof(err));
+    if (rc == 0)
+        rc = front_open(config, &d->front, err, sizeof(err));
     if (rc != 0)
         return fail(exit_status_of(rc), err);
     if (!d->foreground && (rc = background_begin()) != 0)
@@ -165,7 +170,13 @@ static int start_threads(struct daemon *d, struct config *config)
     if (rc != 0)
         return fail(EX_OSERR, err);
     runtime_set_engine(d->runtime, d->engine);
+    if (metrics_new(&d->metrics) != 0)
+        return fail(EX_OSERR, "out of memory");
+    runtime_set_metrics(d->runtime, d->metrics);
     callbacks_set_runtime(d->runtime);
+    rc = front_start(d->front, config, d->engine, d->metrics, err, sizeof(err));
+    if (rc != 0)
+        return fail(EX_OSERR, err);
     rc = pthread_create(&d->filter, NULL, run_filter, d);
     if (rc != 0)
         return fail(EX_OSERR, "cannot start a thread");
@@ -217,6 +228,7 @@ static bool take_over(struct daemon *d, struct config *loaded)
         return false;
     }
     log_configure(&loaded->log, ident, !d->foreground);
+    front_reload(d->front, loaded);
     runtime_swap_config(d->runtime, loaded);
     return true;
 }
@@ -275,6 +287,8 @@ static void stop(struct daemon *d)
     smfi_stop();
     pthread_join(d->filter, NULL);
     filter_socket_remove();
+    front_close(d->front);
+    d->front = NULL;
     if (runtime_drain(d->runtime, 0) > 0)
         return;
     engine_free(d->engine);
@@ -339,6 +353,7 @@ int daemon_run(const struct daemon_options *options)
         if (status == EX_OK)
             status = serve(&d);
         filter_socket_remove();
+        front_close(d.front);
     }
     free(d.config_path);
     return status;

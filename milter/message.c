@@ -81,6 +81,10 @@ static void log_refused_mail(const struct message *m, const struct reply *reply,
             strcpy(address, "unknown");
     }
     write_line(LOG_INFO, &line);
+    metrics_message(runtime_metrics(m->runtime),
+                    m->mail.parameter || m->mail.marker ? METRICS_REQUEST_REQUIRE
+                                                        : METRICS_REQUEST_NONE,
+                    reply->code >= 500 ? METRICS_REJECT : METRICS_TEMPFAIL);
 }
 
 static bool is_null_sender(const struct message *m)
@@ -212,6 +216,41 @@ void message_free(struct message *m)
     runtime_message_end(runtime);
 }
 
+/* --- counting -------------------------------------------------------------------------------- */
+
+static enum metrics_action metrics_action_of(enum decide_action action)
+{
+    switch (action) {
+    case DECIDE_ACCEPT:
+        return METRICS_ACCEPT;
+    case DECIDE_REJECT:
+        return METRICS_REJECT;
+    case DECIDE_QUARANTINE:
+        return METRICS_QUARANTINE;
+    case DECIDE_LOG:
+        return METRICS_LOG;
+    case DECIDE_TEMPFAIL:
+    default:
+        return METRICS_TEMPFAIL;
+    }
+}
+
+/* The message as a whole, under the strictest request of its recipients. */
+static void count_message(const struct message *m, enum metrics_action action)
+{
+    enum metrics_request request = METRICS_REQUEST_NONE;
+
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        enum decide_request asked = m->recipients[i].asked.request;
+
+        if (asked == DECIDE_REQUEST_REQUIRE)
+            request = METRICS_REQUEST_REQUIRE;
+        else if (asked == DECIDE_REQUEST_OPTIONAL && request == METRICS_REQUEST_NONE)
+            request = METRICS_REQUEST_OPTIONAL;
+    }
+    metrics_message(runtime_metrics(m->runtime), request, action);
+}
+
 /* --- one recipient --------------------------------------------------------------------------- */
 
 static void log_recipient(const struct message *m, const struct recipient *r, const char *queue_id,
@@ -236,6 +275,8 @@ static void log_recipient(const struct message *m, const struct recipient *r, co
                   : o->decision.reason[0] != '\0' ? o->decision.reason
                                                   : NULL;
     write_line(o->decision.fell_back ? LOG_WARNING : LOG_INFO, &line);
+    if (r->asked.request == DECIDE_REQUEST_REQUIRE)
+        metrics_recipient(runtime_metrics(m->runtime), o->level, o->decision.verdict);
 }
 
 static void log_settled(const struct message *m, const struct recipient *r, const char *queue_id)
@@ -403,6 +444,7 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
         return MESSAGE_CONTINUE;
     for (size_t i = 0; i < m->recipient_count; i++)
         log_settled(m, &m->recipients[i], queue_id);
+    count_message(m, METRICS_ACCEPT);
     return MESSAGE_DONE;
 }
 
@@ -496,6 +538,7 @@ static enum message_step refuse(const struct message *m, const struct tally *tal
             log_recipient(m, r, queue_id, action,
                           recipient_is_refused(r) ? NULL : "refused for another recipient's sake");
     }
+    count_message(m, metrics_action_of(action));
     return MESSAGE_REFUSE;
 }
 
@@ -550,5 +593,6 @@ enum message_step message_eom(struct message *m, const char *queue_id,
     if (!modify_apply(&plan, m->config, ops))
         return MESSAGE_FAIL;
     log_accepted(m, queue_id);
+    count_message(m, plan.quarantine != NULL ? METRICS_QUARANTINE : METRICS_ACCEPT);
     return MESSAGE_DONE;
 }

@@ -11,6 +11,7 @@
 
 struct runtime {
     struct engine *engine;
+    struct metrics *metrics;
     struct wait_gate *gate;
 
     pthread_mutex_t lock; /* guards what follows */
@@ -74,6 +75,16 @@ void runtime_free(struct runtime *runtime)
 void runtime_set_engine(struct runtime *runtime, struct engine *engine)
 {
     runtime->engine = engine;
+}
+
+void runtime_set_metrics(struct runtime *runtime, struct metrics *metrics)
+{
+    runtime->metrics = metrics;
+}
+
+struct metrics *runtime_metrics(struct runtime *runtime)
+{
+    return runtime->metrics;
 }
 
 struct engine *runtime_engine(struct runtime *runtime)

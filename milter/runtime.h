@@ -6,6 +6,7 @@
 #define RUNTIME_H
 
 #include "config.h"
+#include "metrics.h"
 #include "policy/engine.h"
 #include "wait.h"
 
@@ -20,7 +21,11 @@ void runtime_free(struct runtime *runtime); /* no session may be left; NULL is a
 /* Lends the engine. Call once, before sessions begin. */
 void runtime_set_engine(struct runtime *runtime, struct engine *engine);
 
+/* Lends the counters, likewise. */
+void runtime_set_metrics(struct runtime *runtime, struct metrics *metrics);
+
 struct engine *runtime_engine(struct runtime *runtime);
+struct metrics *runtime_metrics(struct runtime *runtime); /* NULL: nothing is counted */
 struct wait_gate *runtime_gate(struct runtime *runtime);
 
 /* The running configuration, with a reference for the caller. Any thread. */

@@ -4,8 +4,8 @@
  * TLS-Required: No, and what the bounce must look like then. Pure: no file, clock, lock or log.
  *
  * The answer comes after the body, so the redacted body is written while the body passes, into a
- * sink of the caller's (a temporary file, since the output may be as long as the input), and thrown
- * away when it turns out not to be needed:
+ * sink of the caller's (spool.h, since the output may be as long as the input), and thrown away
+ * when it turns out not to be needed:
  *
  *   dsn_rewrite_null_sender    at MAIL: else the message is none of ours
  *   dsn_rewrite_new

@@ -29,8 +29,8 @@ struct config_pattern {
 };
 
 /*
- * A list of patterns. In order, the first that fits decides, and a negated one decides for no; when
- * none fits, the list matches only if it holds nothing but negated patterns.
+ * A list of patterns. It matches if one of them fits and none of the negated ones, wherever they
+ * stand; one of negated patterns alone matches everything else.
  */
 struct config_patterns {
     struct config_pattern *items;

@@ -19,41 +19,79 @@ enum {
     HEADER_VALUE_MAX = 1000,
 };
 
+/* --- what patterns are compared with ---------------------------------------------------------- */
+
+/* A name in the form of the patterns', made when the first pattern asks for it. */
+struct name {
+    bool made;
+    bool valid; /* else it matches no domain */
+    char text[NEXTHOP_NAME_MAX + 1];
+};
+
+/* The facts, and what is derived from them once for all patterns. */
+struct subject {
+    const struct rules_facts *facts;
+    struct name client;
+    struct name sender; /* the address's domain */
+    struct name recipient;
+};
+
+/* `domain` NULL: there is none. Returns NULL when it is no domain name. */
+static const char *name_get(struct name *name, const char *domain)
+{
+    if (!name->made) {
+        name->made = true;
+        name->valid = domain != NULL && nexthop_to_ascii(domain, name->text) == 0;
+    }
+    return name->valid ? name->text : NULL;
+}
+
+static void subject_init(struct subject *subject, const struct rules_facts *facts)
+{
+    subject->facts = facts;
+    subject->client.made = subject->sender.made = subject->recipient.made = false;
+}
+
 /* --- one pattern ------------------------------------------------------------------------------ */
 
+/* `name` as nexthop_to_ascii writes it, which is the patterns' form too; NULL matches nothing. */
 static bool domain_matches(const struct config_pattern *pattern, const char *name)
 {
+    if (name == NULL)
+        return false;
     if (pattern->kind == CONFIG_PATTERN_DOMAIN)
-        return strcasecmp(name, pattern->text) == 0;
+        return strcmp(name, pattern->text) == 0;
     return pattern->kind == CONFIG_PATTERN_BELOW && config_domain_is_below(name, pattern->text);
 }
 
-static bool client_matches(const struct config_pattern *pattern, const struct rules_facts *facts)
+static bool client_matches(const struct config_pattern *pattern, struct subject *subject)
 {
+    const struct rules_facts *facts = subject->facts;
+
     if (pattern->kind == CONFIG_PATTERN_LOCAL)
         return facts->client_address == NULL;
     if (pattern->kind == CONFIG_PATTERN_NET)
         return facts->client_address != NULL &&
                config_net_contains(&pattern->net, facts->client_address);
-    return facts->client_name != NULL && domain_matches(pattern, facts->client_name);
+    return domain_matches(pattern, name_get(&subject->client, facts->client_name));
 }
 
-/* `address` without brackets; its domain may be U-labels, the pattern's is A-labels. */
-static bool address_matches(const struct config_pattern *pattern, const char *address)
+/* `address` without brackets; `name` is for its domain. */
+static bool address_matches(const struct config_pattern *pattern, const char *address,
+                            struct name *name)
 {
-    const char *at = address != NULL ? strrchr(address, '@') : NULL;
-    char domain[NEXTHOP_NAME_MAX + 1];
+    const char *at, *domain;
     size_t local_len;
 
     if (pattern->kind == CONFIG_PATTERN_NULL)
         return address == NULL || address[0] == '\0';
-    if (at == NULL || nexthop_to_ascii(at + 1, domain) != 0)
-        return false;
-    if (pattern->kind != CONFIG_PATTERN_ADDRESS)
+    at = address != NULL ? strrchr(address, '@') : NULL;
+    domain = name_get(name, at != NULL ? at + 1 : NULL);
+    if (domain == NULL || pattern->kind != CONFIG_PATTERN_ADDRESS)
         return domain_matches(pattern, domain);
     local_len = (size_t)(at - address) + 1;
     return strncasecmp(address, pattern->text, local_len) == 0 &&
-           strcasecmp(domain, pattern->text + local_len) == 0;
+           strcmp(domain, pattern->text + local_len) == 0;
 }
 
 static bool literal_in_net(const struct config_net *net, const char *address)
@@ -128,17 +166,19 @@ enum list {
 };
 
 static bool pattern_matches(enum list list, const struct config_pattern *pattern,
-                            const struct rules_facts *facts)
+                            struct subject *subject)
 {
+    const struct rules_facts *facts = subject->facts;
+
     switch (list) {
     case LIST_CLIENT:
-        return client_matches(pattern, facts);
+        return client_matches(pattern, subject);
     case LIST_LOGIN:
         return word_matches(pattern->text, facts->authenticated, false);
     case LIST_SENDER:
-        return address_matches(pattern, facts->sender);
+        return address_matches(pattern, facts->sender, &subject->sender);
     case LIST_RECIPIENT:
-        return address_matches(pattern, facts->recipient);
+        return address_matches(pattern, facts->recipient, &subject->recipient);
     case LIST_NEXTHOP:
         return nexthop_matches(pattern, facts->nexthop);
     case LIST_MAILER:
@@ -151,20 +191,23 @@ static bool pattern_matches(enum list list, const struct config_pattern *pattern
     return false;
 }
 
+/* One pattern must fit and no exception; nothing but exceptions means everything else. */
 static bool list_matches(enum list list, const struct config_patterns *patterns,
-                         const struct rules_facts *facts)
+                         struct subject *subject)
 {
-    bool only_negated = true;
+    bool only_negated = true, fits = false;
 
-    if (patterns->count == 0)
-        return true;
     for (size_t i = 0; i < patterns->count; i++) {
-        if (pattern_matches(list, &patterns->items[i], facts))
-            return !patterns->items[i].negated;
-        if (!patterns->items[i].negated)
-            only_negated = false;
+        const struct config_pattern *pattern = &patterns->items[i];
+
+        only_negated = only_negated && pattern->negated;
+        if ((fits && !pattern->negated) || !pattern_matches(list, pattern, subject))
+            continue;
+        if (pattern->negated)
+            return false;
+        fits = true;
     }
-    return only_negated;
+    return fits || only_negated;
 }
 
 /* --- one rule --------------------------------------------------------------------------------- */
@@ -177,8 +220,9 @@ static bool tristate_matches(enum config_tristate wanted, bool is)
 }
 
 /* A matcher whose fact is known and does not fit settles it, whatever the others would say. */
-static enum match rule_matches(const struct config_rule *rule, const struct rules_facts *facts)
+static enum match rule_matches(const struct config_rule *rule, struct subject *subject)
 {
+    const struct rules_facts *facts = subject->facts;
     const unsigned known = facts->known;
     const struct {
         unsigned fact;
@@ -201,7 +245,7 @@ static enum match rule_matches(const struct config_rule *rule, const struct rule
     if ((known & RULES_FACT_TLS) && !tristate_matches(rule->tls, facts->tls))
         return MATCH_NO;
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-        if ((known & lists[i].fact) && !list_matches(lists[i].list, lists[i].patterns, facts))
+        if ((known & lists[i].fact) && !list_matches(lists[i].list, lists[i].patterns, subject))
             return MATCH_NO;
     return (rule->needs & ~known) == 0 ? MATCH_YES : MATCH_UNKNOWN;
 }
@@ -296,7 +340,9 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
 {
     unsigned open = (1u << RULES_SETTING_COUNT) - 1;
     bool mailer_named = false;
+    struct subject subject;
 
+    subject_init(&subject, facts);
     memset(out, 0, sizeof(*out));
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
@@ -304,7 +350,7 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
 
         if ((rule->sets & open) == 0 && rule->mailer.count == 0)
             continue;
-        match = rule_matches(rule, facts);
+        match = rule_matches(rule, &subject);
         if (match == MATCH_UNKNOWN) {
             out->undecided |= rule->sets & open;
         } else if (match == MATCH_YES) {
@@ -320,6 +366,9 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
 enum rules_request rules_request(const struct config *config, const struct rules_facts *facts,
                                  bool *undecided, struct rules_origin *origin)
 {
+    struct subject subject;
+
+    subject_init(&subject, facts);
     *undecided = false;
     if (origin != NULL)
         *origin = (struct rules_origin){.built_in = true};
@@ -329,7 +378,7 @@ enum rules_request rules_request(const struct config *config, const struct rules
 
         if ((rule->sets & (1u << RULES_REQUEST)) == 0)
             continue;
-        match = rule_matches(rule, facts);
+        match = rule_matches(rule, &subject);
         if (match == MATCH_UNKNOWN)
             *undecided = true;
         if (match != MATCH_YES)
@@ -374,11 +423,13 @@ void rules_evaluate_nexthop(const struct config *config, const struct nexthop *n
 {
     const struct rules_facts facts = {.known = RULES_FACT_RECIPIENT, .nexthop = nexthop};
     unsigned open = (1u << RULES_SETTING_COUNT) - 1;
+    struct subject subject;
 
+    subject_init(&subject, &facts);
     memset(out, 0, sizeof(*out));
     for (size_t i = 0; i < config->rule_count; i++)
         if ((config->rules[i].needs == 0 || only_nexthop(&config->rules[i])) &&
-            rule_matches(&config->rules[i], &facts) == MATCH_YES)
+            rule_matches(&config->rules[i], &subject) == MATCH_YES)
             take_all(&config->rules[i], &open, out);
     take_all(config->defaults, &open, out);
     take_defaults(config, &facts, open, out);

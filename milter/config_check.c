@@ -41,6 +41,9 @@ void config_report_at(struct config_report *report, enum config_report_kind kind
     else
         n = snprintf(message, sizeof(message), "%.400s: ", report->path);
     vsnprintf(message + n, sizeof(message) - (size_t)n, format, args);
+    for (char *p = message; *p != '\0'; p++)
+        if (*p == '\t') /* the one control character that a file may hold */
+            *p = ' ';
     fn(report->arg, message);
 }
 

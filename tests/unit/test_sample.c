@@ -1,8 +1,10 @@
 /*
  * The sample configuration: as it stands, and with every key and example taken out of its comment,
- * it loads without an error or a warning, and its keys say what the defaults are.
+ * it loads without an error or a warning, and its keys say what the defaults are. Sample and manual
+ * page have all keys.
  */
 #include "config.h"
+#include "config_keys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +14,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#define SAMPLE ETC_DIR "/requiretls-milter.conf"
+#define MANUAL ETC_DIR "/man/requiretls-milter.conf.5"
 
 static void on_report(void *arg, const char *message)
 {
@@ -32,7 +37,7 @@ static struct config *load(const char *path)
 
 static void test_as_it_stands(void **state)
 {
-    struct config *config = load(SAMPLE_CONF);
+    struct config *config = load(SAMPLE);
 
     (void)state;
     assert_int_equal(config->rule_count, 0);
@@ -59,7 +64,7 @@ static void test_every_key(void **state)
 {
     char path[] = "/tmp/test_sample.XXXXXX";
     int fd = mkstemp(path);
-    FILE *from = fopen(SAMPLE_CONF, "re");
+    FILE *from = fopen(SAMPLE, "re");
     FILE *to = fdopen(fd, "we");
     struct config *sample, *defaults;
 
@@ -103,11 +108,76 @@ static void test_every_key(void **state)
     config_unref(defaults);
 }
 
+static char *read_all(const char *path)
+{
+    static char text[65536];
+    FILE *file = fopen(path, "re");
+    size_t len;
+
+    assert_non_null(file);
+    len = fread(text, 1, sizeof(text) - 1, file);
+    assert_true(len > 0 && len < sizeof(text) - 1);
+    text[len] = '\0';
+    fclose(file);
+    return text;
+}
+
+/* Those of routes and rules are not in the sample one by one. */
+static void test_sample_has_all_keys(void **state)
+{
+    const char *sample = read_all(SAMPLE);
+    char line[100];
+
+    (void)state;
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+
+        if (key->section == CONFIG_SECTION_ROUTE || key->section == CONFIG_SECTION_RULE)
+            continue;
+        snprintf(line, sizeof(line), "\n#%s =", key->name);
+        if (strstr(sample, line) == NULL)
+            print_error("%s is not in the sample\n", key->name);
+        assert_non_null(strstr(sample, line));
+    }
+}
+
+static void test_manual_has_all_keys(void **state)
+{
+    static const char *const headings[] = {
+        "[milter]",  "[dns]", "[mta_sts]", "[dane]",       "[cache]",     "[socketmap]",
+        "[metrics]", "[log]", "[default]", "[route NAME]", "[rule NAME]",
+    };
+    const char *manual = read_all(MANUAL);
+
+    (void)state;
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        const char *from, *next, *at;
+        char text[100];
+
+        snprintf(text, sizeof(text), "\n.Ss %s\n", headings[key->section]);
+        from = strstr(manual, text);
+        assert_non_null(from);
+        next = strstr(from + 1, "\n.Ss ");
+        /* What a rule shares with [default] is described there. */
+        if (key->section == CONFIG_SECTION_RULE &&
+            config_key_find(CONFIG_SECTION_DEFAULT, key->name) != NULL)
+            continue;
+        snprintf(text, sizeof(text), "\n.It Ic %s\n", key->name);
+        at = strstr(from, text);
+        if (at == NULL || (next != NULL && at > next))
+            print_error("%s is not in the manual's %s\n", key->name, headings[key->section]);
+        assert_true(at != NULL && (next == NULL || at < next));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_it_stands),
         cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_sample_has_all_keys),
+        cmocka_unit_test(test_manual_has_all_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

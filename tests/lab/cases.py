@@ -87,7 +87,7 @@ def faults(mta_name, case, sent):
         return found + (["it was accepted"] if sent.queue_id else [])
     if not sent.queue_id:
         return found + ["it was not accepted"]
-    deliveries = sent.deliveries()
+    deliveries = sent.deliveries(max(len(case.becomes), len(sent.accepted)))
     for recipient, (status, tls) in case.becomes.items():
         delivery = deliveries.get(recipient)
         if not delivery or delivery.status != status or mta_name == "3.11" and delivery.tls != tls:

@@ -70,10 +70,13 @@ class Sent:
     def log(self):
         return Log(self.mta.maillog)
 
-    def deliveries(self, timeout_s=30):
-        """Recipient -> Delivery, once each accepted recipient has had its attempt."""
+    def deliveries(self, count=None, timeout_s=30):
+        """Recipient -> Delivery, once each has had its attempt.
+
+        count: of recipients after aliases; by default those that were accepted.
+        """
         check(self.queue_id, "the message was not accepted")
-        found = self.log.settled(self.queue_id, len(self.accepted), timeout_s)
+        found = self.log.settled(self.queue_id, count or len(self.accepted), timeout_s)
         return {d.to: d for d in found}
 
     def arrived(self, recipient=None, timeout_s=30):

@@ -41,7 +41,7 @@ def decide(name, config, to, told=None, becomes=None, logged=None, mta="3.7",
         if becomes is None:
             check(not sent.queue_id, "it was accepted")
         else:
-            found = {to: d.status for to, d in sent.deliveries().items()}
+            found = {to: d.status for to, d in sent.deliveries(len(becomes)).items()}
             expect(found, becomes, "deliveries")
         check_logged(running, logged or {})
         return sent

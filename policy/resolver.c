@@ -190,8 +190,7 @@ static struct server *choose_server(const struct resolver_query *query, int *tim
     struct server *server, *best = NULL;
     int best_rank = 0;
 
-    TAILQ_FOREACH(server, &r->servers, link)
-    {
+    TAILQ_FOREACH (server, &r->servers, link) {
         int asked = times_asked(query, server);
 
         if (asked < 0 || (!server->validates && (query->barred || (known && !last))))
@@ -399,8 +398,8 @@ int resolver_reconfigure(struct resolver *r, const struct engine_config *config,
     }
     resolver_settings_free(&r->settings);
     r->settings = settings;
-    TAILQ_FOREACH(server, &r->servers, link)
-    resolver_check_stop(server); /* perhaps the name to check is another now */
+    TAILQ_FOREACH (server, &r->servers, link)
+        resolver_check_stop(server); /* perhaps the name to check is another now */
     resolver_check_all(r);
     resolver_wake(r);
     return 0;
@@ -462,8 +461,8 @@ void resolver_get_stats(const struct resolver *r, struct resolver_stats *out)
         .queries = r->query_count,
         .sent = r->sent_count,
     };
-    TAILQ_FOREACH(server, &r->servers, link)
-    out->sockets += upstream_sockets(server->upstream);
-    TAILQ_FOREACH(server, &r->gone, link)
-    out->sockets += upstream_sockets(server->upstream);
+    TAILQ_FOREACH (server, &r->servers, link)
+        out->sockets += upstream_sockets(server->upstream);
+    TAILQ_FOREACH (server, &r->gone, link)
+        out->sockets += upstream_sockets(server->upstream);
 }

@@ -31,8 +31,7 @@ bool resolver_security_known(const struct resolver *r)
 {
     const struct server *server;
 
-    TAILQ_FOREACH(server, &r->servers, link)
-    {
+    TAILQ_FOREACH (server, &r->servers, link) {
         if (validates_now(server))
             return true;
     }
@@ -45,8 +44,7 @@ bool resolver_check_pending(const struct resolver *r)
 
     if (resolver_security_known(r))
         return false;
-    TAILQ_FOREACH(server, &r->servers, link)
-    {
+    TAILQ_FOREACH (server, &r->servers, link) {
         if (server->trusted && !server->checked)
             return true;
     }
@@ -62,8 +60,7 @@ static void list_servers(const struct resolver *r, bool trusted, char *out, size
     size_t len = 0;
 
     out[0] = '\0';
-    TAILQ_FOREACH(server, &r->servers, link)
-    {
+    TAILQ_FOREACH (server, &r->servers, link) {
         if (trusted && !server->trusted)
             continue;
         const char *comma = len > 0 ? ", " : "";
@@ -84,8 +81,8 @@ static void warn_unknown(struct resolver *r)
     bool any_trusted = false;
     char list[300];
 
-    TAILQ_FOREACH(server, &r->servers, link)
-    any_trusted |= server->trusted;
+    TAILQ_FOREACH (server, &r->servers, link)
+        any_trusted |= server->trusted;
     list_servers(r, any_trusted, list, sizeof(list));
     if (any_trusted)
         resolver_log(r, LOG_WARNING,
@@ -149,8 +146,7 @@ static bool haste(const struct resolver *r)
     const struct server *server;
     bool any_trusted = false;
 
-    TAILQ_FOREACH(server, &r->servers, link)
-    {
+    TAILQ_FOREACH (server, &r->servers, link) {
         any_trusted |= server->trusted;
         if (server->misses >= RESOLVER_MISSES_DOWN ||
             (validates_now(server) && server->check_misses > 0))
@@ -273,8 +269,7 @@ void resolver_check_all(struct resolver *r)
     struct server *server;
 
     arm_timer(r);
-    TAILQ_FOREACH(server, &r->servers, link)
-    {
+    TAILQ_FOREACH (server, &r->servers, link) {
         if (server->trusted || server->misses > 0)
             start(server);
     }

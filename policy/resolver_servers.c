@@ -180,8 +180,7 @@ static struct server *find_server(struct resolver *r, const struct resolver_addr
 {
     struct server *server;
 
-    TAILQ_FOREACH(server, &r->servers, link)
-    {
+    TAILQ_FOREACH (server, &r->servers, link) {
         if (resolver_addr_equal(&server->addr, addr))
             return server;
     }
@@ -224,8 +223,8 @@ static int put_into_effect(struct resolver *r, const struct resolver_settings *s
         server->validates = server->validates && server->trusted;
         TAILQ_INSERT_TAIL(&next, server, link);
     }
-    TAILQ_FOREACH(server, &r->servers, link)
-    resolver_check_stop(server);
+    TAILQ_FOREACH (server, &r->servers, link)
+        resolver_check_stop(server);
     TAILQ_CONCAT(&r->gone, &r->servers, link);
     TAILQ_CONCAT(&r->servers, &next, link);
     reap_gone(r);

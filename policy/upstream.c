@@ -102,8 +102,7 @@ static struct watch *watch_find(struct channel *channel, ares_socket_t fd)
 {
     struct watch *watch;
 
-    LIST_FOREACH(watch, &channel->watches, link)
-    {
+    LIST_FOREACH (watch, &channel->watches, link) {
         if (watch->fd == fd)
             return watch;
     }

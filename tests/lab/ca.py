@@ -1,7 +1,7 @@
 """The lab's certification authority: a certificate for each receiving host and policy host.
 
-Keys and certificates are made anew for each lab by the openssl command; chains are one PEM file each,
-key first, as Postfix's *_tls_chain_files and nginx both read them.
+Keys and certificates are made anew for each lab by the openssl command; a chain is one PEM file,
+key first, as Postfix's *_tls_chain_files and nginx both read it.
 """
 
 import ssl

@@ -45,8 +45,7 @@ static bool is_loopback(const struct sockaddr_storage *peer)
 static bool evict(struct socketmap *server)
 {
     struct mapconn *oldest = NULL, *c;
-    TAILQ_FOREACH(c, &server->connections, link)
-    {
+    TAILQ_FOREACH (c, &server->connections, link) {
         if (mapconn_is_idle(c) && (!oldest || c->since_ms < oldest->since_ms))
             oldest = c;
     }

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,33 +65,38 @@ static void timestamp(char *out, size_t out_len)
     snprintf(out + n, out_len - n, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-/* One write per line: lines of several threads do not mix. */
-static void write_stderr(const char *line)
+/* In one piece, so that lines of several processes do not mix either. What cannot be written is
+ * lost: there is nowhere to say it. */
+static void write_pieces(struct iovec *pieces, int count)
 {
-    char whole[LINE_MAX_LEN + 160];
-    char when[40];
-    int n;
+    while (count > 0) {
+        ssize_t done = writev(STDERR_FILENO, pieces, count);
 
-    timestamp(when, sizeof(when));
-    if (log_is_json())
-        n = snprintf(whole, sizeof(whole), "%s\n", line);
-    else
-        n = snprintf(whole, sizeof(whole), "%s %s[%d]: %s\n", when, state.ident, (int)getpid(),
-                     line);
-    if (n >= (int)sizeof(whole)) {
-        n = (int)sizeof(whole) - 1;
-        whole[n - 1] = '\n';
-    }
-    for (const char *p = whole; n > 0;) {
-        ssize_t done = write(STDERR_FILENO, p, (size_t)n);
-
-        if (done < 0 && errno != EINTR)
-            return; /* there is nowhere to say it */
-        if (done > 0) {
-            p += done;
-            n -= (int)done;
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return;
+        for (; count > 0 && (size_t)done >= pieces->iov_len; pieces++, count--)
+            done -= (ssize_t)pieces->iov_len;
+        if (count > 0) {
+            pieces->iov_base = (char *)pieces->iov_base + done;
+            pieces->iov_len -= (size_t)done;
         }
     }
+}
+
+static void write_stderr(const char *line)
+{
+    char prefix[160] = "", when[40], end[] = "\n";
+    struct iovec pieces[3];
+
+    timestamp(when, sizeof(when));
+    if (!log_is_json())
+        snprintf(prefix, sizeof(prefix), "%s %s[%d]: ", when, state.ident, (int)getpid());
+    pieces[0] = (struct iovec){prefix, strlen(prefix)};
+    pieces[1] = (struct iovec){(void *)(uintptr_t)line, strlen(line)};
+    pieces[2] = (struct iovec){end, 1};
+    write_pieces(pieces, 3);
 }
 
 static void emit(int priority, const char *line)
@@ -116,8 +123,8 @@ static const char *priority_name(int priority)
     }
 }
 
-/* A plain message as a JSON object. */
-static void emit_json(int priority, const char *text)
+/* As a JSON object: `text` is a plain message, else NULL; `object` is one whose members to take. */
+static void emit_json(int priority, const char *text, const char *object)
 {
     struct json json;
     const char *line;
@@ -131,10 +138,17 @@ static void emit_json(int priority, const char *text)
     json_string(&json, when);
     json_key(&json, "level");
     json_string(&json, priority_name(priority));
-    json_key(&json, "message");
-    json_string(&json, text);
+    if (text != NULL) {
+        json_key(&json, "message");
+        json_string(&json, text);
+    } else {
+        json_members(&json, object, strlen(object));
+    }
     json_object_end(&json);
-    emit(priority, json_finish(&json, &line, &len) == 0 ? line : text);
+    if (json_finish(&json, &line, &len) == 0)
+        emit(priority, line);
+    else
+        emit(priority, text != NULL ? text : object);
     json_fini(&json);
 }
 
@@ -156,24 +170,28 @@ void log_msg(int priority, const char *format, ...)
     vsnprintf(line + n, sizeof(line) - n, format, args);
     va_end(args);
     if (log_is_json())
-        emit_json(priority, line + n);
+        emit_json(priority, line + n, NULL);
     else
         emit(priority, line);
 }
 
 void log_line(int priority, const char *text, const char *json)
 {
-    if (log_wanted(priority))
-        emit(priority, log_is_json() ? json : text);
+    if (!log_wanted(priority))
+        return;
+    if (log_is_json())
+        emit_json(priority, json != NULL ? NULL : text, json);
+    else
+        emit(priority, text);
 }
 
-const char *log_quote(const char *text, char *out, size_t out_len)
+static const char *quote(const char *text, const char *also, char *out, size_t out_len)
 {
     size_t n = 0;
 
     for (; text != NULL && *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
-        bool plain = c >= ' ' && c < 0x7f && c != '\\';
+        bool plain = c >= ' ' && c < 0x7f && c != '\\' && strchr(also, c) == NULL;
 
         if (n + (plain ? 1 : 4) + sizeof("...") > out_len) {
             snprintf(out + n, out_len - n, "...");
@@ -186,4 +204,14 @@ const char *log_quote(const char *text, char *out, size_t out_len)
     }
     out[n] = '\0';
     return out;
+}
+
+const char *log_quote(const char *text, char *out, size_t out_len)
+{
+    return quote(text, "", out, out_len);
+}
+
+const char *log_quote_field(const char *text, char *out, size_t out_len)
+{
+    return quote(text, " <>", out, out_len);
 }

@@ -23,8 +23,8 @@ void log_msg(int priority, const char *format, ...) __attribute__((format(printf
 /* Whether a message of that priority would be written: to spare making it. */
 bool log_wanted(int priority);
 
-/* A finished line of the decision log: `text` is written as it is in format text, `json` (an
- * object) in format json. */
+/* A finished line of the decision log: `text` is written as it is in format text, the members of
+ * `json` (an object, or NULL for want of one) with time and level in format json. */
 void log_line(int priority, const char *text, const char *json);
 bool log_is_json(void);
 
@@ -33,5 +33,9 @@ bool log_is_json(void);
  * \xHH; cut with "..." when it does not fit. NULL is "". Returns out.
  */
 const char *log_quote(const char *text, char *out, size_t out_len);
+
+/* The same for a value of key=value, where a blank or a bracket could end it and begin another: an
+ * address may hold both (RFC 5321 4.1.2, quoted strings). */
+const char *log_quote_field(const char *text, char *out, size_t out_len);
 
 #endif

@@ -20,7 +20,7 @@ static void add(struct text *text, const char *key, const char *value)
 
     if (value == NULL)
         return;
-    text_addf(text, ", %s=%s", key, log_quote(value, quoted, sizeof(quoted)));
+    text_addf(text, ", %s=%s", key, log_quote_field(value, quoted, sizeof(quoted)));
 }
 
 /* An address, in brackets, which begins the line. */
@@ -28,7 +28,7 @@ static void add_address(struct text *text, const char *key, const char *address)
 {
     char quoted[FIELD_MAX];
 
-    text_addf(text, "%s=<%s>", key, log_quote(address, quoted, sizeof(quoted)));
+    text_addf(text, "%s=<%s>", key, log_quote_field(address, quoted, sizeof(quoted)));
 }
 
 /* The reason is the one field with blanks in it, and so in quotes. */
@@ -52,7 +52,7 @@ const char *logline_text(const struct logline *line, char *out, size_t out_len)
 
     text_init(&text, out, out_len);
     text_addf(&text, "%s: ",
-              line->queue_id != NULL ? log_quote(line->queue_id, quoted, sizeof(quoted))
+              line->queue_id != NULL ? log_quote_field(line->queue_id, quoted, sizeof(quoted))
                                      : "NOQUEUE");
     if (line->to != NULL)
         add_address(&text, "to", line->to);

@@ -54,7 +54,7 @@ static void write_line(int priority, const struct logline *line)
     char *json = log_is_json() ? logline_json(line) : NULL;
 
     logline_text(line, text, sizeof(text));
-    log_line(priority, text, json != NULL ? json : text);
+    log_line(priority, text, json);
     free(json);
 }
 

@@ -41,9 +41,10 @@ static void test_hostile(void **state)
     char *json;
 
     (void)state;
-    assert_string_equal(logline_text(&line, out, sizeof(out)),
-                        "NOQUEUE: to=<a\\x0d\\x0ab: \"x\"\\xff\\x5c@example.org>, request=require, "
-                        "wait=61.000, reason=\"said 'no'\\x0a\"");
+    assert_string_equal(
+        logline_text(&line, out, sizeof(out)),
+        "NOQUEUE: to=<a\\x0d\\x0ab:\\x20\"x\"\\xff\\x5c@example.org>, request=require, "
+        "wait=61.000, reason=\"said 'no'\\x0a\"");
     json = logline_json(&line);
     assert_non_null(json);
     assert_string_equal(json, "{\"queue_id\":\"NOQUEUE\","
@@ -51,6 +52,23 @@ static void test_hostile(void **state)
                               "\"request\":\"require\",\"wait_ms\":61000,"
                               "\"reason\":\"said \\\"no\\\"\\n\"}");
     free(json);
+}
+
+/* A quoted local part that would have the line say something else. */
+static void test_forged(void **state)
+{
+    const struct logline line = {.queue_id = "4bZ1",
+                                 .to = "\"x>, verdict=satisfied, action=accept\"@example.org",
+                                 .nexthop = "a, verdict=satisfied",
+                                 .verdict = "unsatisfied",
+                                 .wait_us = -1};
+    char out[LOGLINE_MAX];
+
+    (void)state;
+    assert_string_equal(
+        logline_text(&line, out, sizeof(out)),
+        "4bZ1: to=<\"x\\x3e,\\x20verdict=satisfied,\\x20action=accept\"@example.org>,"
+        " nexthop=a,\\x20verdict=satisfied, verdict=unsatisfied");
 }
 
 static void test_long(void **state)
@@ -82,10 +100,8 @@ static void test_quote(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_long),
-        cmocka_unit_test(test_quote),
+        cmocka_unit_test(test_text), cmocka_unit_test(test_hostile), cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_long), cmocka_unit_test(test_quote),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,212 @@
+/*
+ * The log on stderr: format, level, long lines, many threads at once, and a reload meanwhile. What
+ * stderr got is read back from a file.
+ */
+#include "log.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct config_log text_log = {CONFIG_LOG_AUTO, CONFIG_LOG_TEXT, LOG_MAIL, LOG_INFO};
+static const struct config_log json_log = {CONFIG_LOG_STDERR, CONFIG_LOG_JSON, LOG_MAIL, LOG_INFO};
+
+static FILE *captured;
+static int saved_stderr;
+
+static void capture(void)
+{
+    captured = tmpfile();
+    assert_non_null(captured);
+    saved_stderr = dup(STDERR_FILENO);
+    assert_true(dup2(fileno(captured), STDERR_FILENO) >= 0);
+}
+
+/* What was written since; to be freed. */
+static char *release(void)
+{
+    char *text;
+    long len;
+
+    assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
+    close(saved_stderr);
+    fseek(captured, 0, SEEK_END);
+    len = ftell(captured);
+    rewind(captured);
+    text = calloc(1, (size_t)len + 1);
+    assert_non_null(text);
+    assert_int_equal(fread(text, 1, (size_t)len, captured), len);
+    fclose(captured);
+    return text;
+}
+
+/* A line of format text without its time and process id. */
+static void assert_line(const char *line, const char *rest)
+{
+    const char *mark = strstr(line, "]: ");
+
+    assert_non_null(mark);
+    assert_string_equal(mark + 3, rest);
+}
+
+static void test_text(void **state)
+{
+    char *text;
+    int year, month, day, hour, minute, second, ms, used = 0;
+
+    (void)state;
+    log_configure(&text_log, "test", false);
+    capture();
+    log_msg(LOG_INFO, "a %d", 1);
+    text = release();
+    assert_int_equal(sscanf(text, "%d-%d-%dT%d:%d:%d.%dZ test[%*d]: %n", &year, &month, &day, &hour,
+                            &minute, &second, &ms, &used),
+                     7);
+    assert_string_equal(text + used, "a 1\n");
+    free(text);
+}
+
+static void test_levels(void **state)
+{
+    static const struct {
+        int priority;
+        const char *line;
+    } cases[] = {{LOG_ERR, "error: x\n"},
+                 {LOG_WARNING, "warning: x\n"},
+                 {LOG_INFO, "x\n"},
+                 {LOG_DEBUG, "debug: x\n"}};
+
+    (void)state;
+    for (int level = 0; level < 4; level++) {
+        struct config_log config = text_log;
+
+        config.level = cases[level].priority;
+        log_configure(&config, "test", false);
+        for (int i = 0; i < 4; i++) {
+            char *text;
+
+            capture();
+            log_msg(cases[i].priority, "x");
+            text = release();
+            assert_int_equal(log_wanted(cases[i].priority), i <= level);
+            if (i <= level)
+                assert_line(text, cases[i].line);
+            else
+                assert_string_equal(text, "");
+            free(text);
+        }
+    }
+}
+
+static void test_json(void **state)
+{
+    char *text;
+
+    (void)state;
+    log_configure(&json_log, "test", true);
+    assert_true(log_is_json());
+    capture();
+    log_msg(LOG_WARNING, "a \"b\"\x01");
+    text = release();
+    assert_int_equal(strncmp(text, "{\"time\":\"", 9), 0);
+    assert_non_null(
+        strstr(text, "Z\",\"level\":\"warning\",\"message\":\"a \\\"b\\\"\\u0001\"}\n"));
+    free(text);
+
+    capture();
+    log_line(LOG_INFO, "text", "{\"queue_id\":\"1\"}");
+    text = release();
+    assert_non_null(strstr(text, "Z\",\"level\":\"info\",\"queue_id\":\"1\"}\n"));
+    free(text);
+
+    capture();
+    log_line(LOG_INFO, "text", NULL); /* out of memory for the object */
+    text = release();
+    assert_non_null(strstr(text, "Z\",\"level\":\"info\",\"message\":\"text\"}\n"));
+    free(text);
+}
+
+static void test_long(void **state)
+{
+    static char message[100001], object[6100];
+    char *text;
+
+    (void)state;
+    memset(message, 'm', sizeof(message) - 1);
+    log_configure(&text_log, "test", false);
+    capture();
+    log_msg(LOG_INFO, "%s", message);
+    text = release();
+    assert_true(strlen(text) < 2200);
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    free(text);
+
+    /* An object is never cut: it would be none. */
+    log_configure(&json_log, "test", false);
+    snprintf(object, sizeof(object), "{\"a\":\"%.6000s\"}", message);
+    capture();
+    log_line(LOG_INFO, "text", object);
+    text = release();
+    assert_true(strlen(text) > 6000);
+    assert_string_equal(text + strlen(text) - 5, "mm\"}\n");
+    free(text);
+}
+
+enum { THREADS = 8, LINES = 200 };
+
+static void *log_lines(void *arg)
+{
+    for (int i = 0; i < LINES; i++) {
+        log_msg(LOG_INFO, "thread %d line %d end", *(int *)arg, i);
+        if (i % 50 == 0)
+            log_configure(&text_log, "test", false); /* as a reload does */
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    pthread_t threads[THREADS];
+    int numbers[THREADS], next[THREADS] = {0};
+    char *text, *rest, *line;
+
+    (void)state;
+    log_configure(&text_log, "test", false);
+    capture();
+    for (int i = 0; i < THREADS; i++) {
+        numbers[i] = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, log_lines, &numbers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    text = release();
+    for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        int thread, number, used = 0;
+        const char *mark = strstr(line, "]: ");
+
+        assert_non_null(mark);
+        sscanf(mark, "]: thread %d line %d end%n", &thread, &number, &used);
+        assert_int_equal(used, strlen(mark)); /* whole, and nothing of another */
+        assert_true(thread >= 0 && thread < THREADS);
+        assert_int_equal(number, next[thread]++);
+    }
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(next[i], LINES);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text), cmocka_unit_test(test_levels),  cmocka_unit_test(test_json),
+        cmocka_unit_test(test_long), cmocka_unit_test(test_threads),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

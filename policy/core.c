@@ -34,17 +34,6 @@ void core_log(struct core *core, int priority, const char *message)
         core->settings.log(core->settings.log_arg, priority, message);
 }
 
-static void lookup_settings(const struct core *core, struct lookup_settings *out)
-{
-    *out = (struct lookup_settings){
-        .dane_enable = core->settings.dane_enable,
-        .sts_enable = core->settings.sts_enable,
-        .sts_min_retry_ms = core->settings.sts_min_retry_ms,
-        .negative_ttl_ms = core->settings.negative_ttl_ms,
-        .max_ttl_ms = core->settings.max_ttl_ms,
-    };
-}
-
 int core_new(struct world *world, const struct core_settings *settings, struct core **out)
 {
     struct core *core = calloc(1, sizeof *core);
@@ -218,17 +207,24 @@ static void on_changed(struct lookup *lookup, void *arg)
     findings_unref(frozen);
 }
 
-/* Which parts must be asked about; the other is taken from what is cached. Renewal takes in what
- * would have to be renewed soon after. */
-static unsigned parts_needed(const struct core *core, const struct cache_view *view, bool ahead)
+/* Until when cached findings must hold for a part of them not to be asked about anew. Renewal takes
+ * in what would have to be renewed soon after. */
+static int64_t needed_until_ms(const struct core *core, const struct cache_view *view, bool ahead)
 {
     int64_t now_ms = core_now_ms(core), until_ms = now_ms + REUSE_MIN_MS;
     int64_t first_ms =
         view->dane_ends_ms < view->sts_ends_ms ? view->dane_ends_ms : view->sts_ends_ms;
+
+    if (ahead && first_ms > now_ms && 2 * first_ms - now_ms > until_ms)
+        until_ms = 2 * first_ms - now_ms;
+    return until_ms;
+}
+
+/* Which parts must be asked about; the other is taken from what is cached. */
+static unsigned parts_needed(const struct cache_view *view, int64_t until_ms)
+{
     unsigned parts = 0;
 
-    if (ahead && 2 * first_ms - now_ms > until_ms)
-        until_ms = 2 * first_ms - now_ms;
     if (!view->findings || view->dane_ends_ms < until_ms)
         parts |= LOOKUP_DANE;
     if (!view->findings || view->sts_ends_ms < until_ms)
@@ -236,24 +232,41 @@ static unsigned parts_needed(const struct core *core, const struct cache_view *v
     return parts ? parts : LOOKUP_DANE | LOOKUP_STS;
 }
 
+static struct lookup *start_lookup(struct core *core, struct flight *flight,
+                                   const struct nexthop *nexthop, bool ahead)
+{
+    const struct lookup_env env = {core->world, core->sts_cache, &core->counters};
+    struct lookup *lookup;
+    struct cache_view view;
+    int64_t until_ms;
+
+    cache_look(core->cache, nexthop->text, security_known(core), &view);
+    until_ms = needed_until_ms(core, &view, ahead);
+    const struct lookup_settings settings = {
+        .dane_enable = core->settings.dane_enable,
+        .sts_enable = core->settings.sts_enable,
+        .in_use = !ahead,
+        .sts_fresh_until_ms = ahead ? until_ms : INT64_MIN,
+        .sts_min_retry_ms = core->settings.sts_min_retry_ms,
+        .negative_ttl_ms = core->settings.negative_ttl_ms,
+        .max_ttl_ms = core->settings.max_ttl_ms,
+    };
+    lookup = lookup_new(&env, &settings, nexthop, parts_needed(&view, until_ms), view.findings,
+                        view.dane_ends_ms, view.sts_ends_ms, on_changed, flight);
+    findings_unref(view.findings);
+    return lookup;
+}
+
 struct flight *core_fly(struct core *core, const struct nexthop *nexthop, bool ahead)
 {
     struct flight *flight = calloc(1, sizeof *flight);
-    const struct lookup_env env = {core->world, core->sts_cache, &core->counters};
-    struct lookup_settings settings;
-    struct cache_view view;
 
     if (!flight)
         return NULL;
-    cache_look(core->cache, nexthop->text, security_known(core), &view);
-    lookup_settings(core, &settings);
     flight->core = core;
     flight->started_ms = core_now_ms(core);
     list_init(&flight->waiters);
-    flight->lookup =
-        lookup_new(&env, &settings, nexthop, parts_needed(core, &view, ahead), view.findings,
-                   view.dane_ends_ms, view.sts_ends_ms, on_changed, flight);
-    findings_unref(view.findings);
+    flight->lookup = start_lookup(core, flight, nexthop, ahead);
     if (!flight->lookup) {
         free(flight);
         return NULL;

@@ -19,6 +19,9 @@ enum {
     REFRESH_PARALLEL = 64,
 };
 
+/* A refresh that failed is tried again after so long; policies with less max_age than twice this
+ * are left to those who ask for them. */
+static const int64_t refresh_retry_ms = INT64_C(60) * 60 * 1000;
 /* Policies that nobody asked for in so long may expire. */
 static const int64_t refresh_use_ms = INT64_C(30) * 24 * 60 * 60 * 1000;
 
@@ -108,7 +111,7 @@ static void refresh_policy(struct core *core, const char *domain)
     const struct lookup_env env = {core->world, core->sts_cache, &core->counters};
     const struct lookup_settings settings = {
         .sts_enable = true,
-        .sts_refetch = true,
+        .sts_fresh_until_ms = INT64_MAX,
         .sts_min_retry_ms = core->settings.sts_min_retry_ms,
         .negative_ttl_ms = core->settings.negative_ttl_ms,
         .max_ttl_ms = core->settings.max_ttl_ms,
@@ -133,9 +136,11 @@ static void refresh_some(struct core *core)
 {
     int64_t now_ms = core_now_ms(core), interval_ms = core->settings.sts_refresh_ms;
     uint32_t jitter = core->world->ops->random(core->world, (uint32_t)(interval_ms / 10 + 1));
+    const struct sts_cache_refresh refresh = {.age_ms = interval_ms - (int64_t)jitter,
+                                              .retry_ms = refresh_retry_ms,
+                                              .use_ms = refresh_use_ms};
     const char *domains[REFRESH_BATCH];
-    size_t count = sts_cache_due(core->sts_cache, now_ms, now_ms - interval_ms + (int64_t)jitter,
-                                 now_ms - refresh_use_ms, domains, REFRESH_BATCH);
+    size_t count = sts_cache_due(core->sts_cache, now_ms, &refresh, domains, REFRESH_BATCH);
 
     for (size_t i = 0; i < count && core->refresh_count < REFRESH_PARALLEL; i++) {
         sts_cache_tried(core->sts_cache, domains[i], now_ms);

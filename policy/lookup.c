@@ -209,9 +209,9 @@ const struct findings *lookup_draft(const struct lookup *l)
 
 static int64_t life_until(const struct lookup *l, int64_t ends_ms)
 {
-    int64_t left_ms = ends_ms - now_ms(l);
+    int64_t now = now_ms(l);
 
-    return left_ms > 0 ? left_ms : 0;
+    return ends_ms > now ? ends_ms - now : 0;
 }
 
 int64_t lookup_dane_life_ms(const struct lookup *l)

@@ -23,7 +23,9 @@ enum {
 struct lookup_settings {
     bool dane_enable;
     bool sts_enable;
-    bool sts_refetch; /* fetch the policy even if its id has not changed (daily refresh) */
+    bool in_use; /* somebody asks; else it is the engine itself, for later */
+    /* A policy that ends before this time is fetched though its id has not changed. */
+    int64_t sts_fresh_until_ms;
     int64_t sts_min_retry_ms;
     int64_t negative_ttl_ms;
     int64_t max_ttl_ms;

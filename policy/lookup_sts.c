@@ -59,9 +59,14 @@ static void apply_policy(struct lookup *l, const struct sts_cached *cached,
     settle(l, FINDINGS_STS_POLICY);
 }
 
+static const struct sts_cached *find(struct lookup *l)
+{
+    return sts_cache_find(l->env.sts_cache, l->nexthop.name, now_ms(l), l->settings.in_use);
+}
+
 static const struct sts_cached *in_force(struct lookup *l)
 {
-    const struct sts_cached *cached = sts_cache_find(l->env.sts_cache, l->nexthop.name, now_ms(l));
+    const struct sts_cached *cached = find(l);
 
     return cached && cached->policy ? cached : NULL;
 }
@@ -186,10 +191,10 @@ static void fetch(struct lookup *l)
 static void txt_found(struct lookup *l)
 {
     int64_t now = now_ms(l);
-    const struct sts_cached *cached = sts_cache_find(l->env.sts_cache, l->nexthop.name, now);
+    const struct sts_cached *cached = find(l);
     bool same = cached && cached->policy && strcmp(cached->id, l->id) == 0;
 
-    if (same && !l->settings.sts_refetch) {
+    if (same && cached->expires_ms >= l->settings.sts_fresh_until_ms) {
         apply_policy(l, cached, FINDINGS_STS_CACHED, true);
         return;
     }

@@ -140,13 +140,16 @@ static void expire(struct sts_cache *cache, struct entry *entry, int64_t now_ms)
     place(cache, entry);
 }
 
-const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *domain, int64_t now_ms)
+const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *domain, int64_t now_ms,
+                                        bool use)
 {
     struct entry *entry = find(cache, domain);
 
     if (!entry)
         return NULL;
     expire(cache, entry, now_ms);
+    if (!use)
+        return &entry->cached;
     entry->cached.used_ms = now_ms;
     place(cache, entry);
     if (entry->cached.policy && cache->sink.used)
@@ -155,7 +158,7 @@ const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *dom
 }
 
 /* The entry of a domain, made if need be. */
-static struct entry *obtain(struct sts_cache *cache, const char *domain)
+static struct entry *obtain(struct sts_cache *cache, const char *domain, int64_t now_ms)
 {
     struct entry *entry = find(cache, domain);
     size_t len = strlen(domain) + 1;
@@ -167,6 +170,7 @@ static struct entry *obtain(struct sts_cache *cache, const char *domain)
         return NULL;
     memcpy(entry->domain, domain, len);
     entry->cached.domain = entry->domain;
+    entry->cached.used_ms = now_ms;
     list_init(&entry->lru);
     table_add(&cache->table, &entry->node, entry->domain);
     place(cache, entry);
@@ -177,7 +181,7 @@ static struct entry *obtain(struct sts_cache *cache, const char *domain)
 static struct entry *put(struct sts_cache *cache, const char *domain, const char *id,
                          struct sts_policy *policy, int64_t fetched_ms)
 {
-    struct entry *entry = obtain(cache, domain);
+    struct entry *entry = obtain(cache, domain, fetched_ms);
 
     if (!entry) {
         sts_policy_free(policy);
@@ -203,7 +207,6 @@ const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *doma
     if (!entry)
         return NULL;
     entry->cached.fetched_wall_s = wall_s;
-    entry->cached.used_ms = now_ms;
     if (cache->sink.saved)
         cache->sink.saved(&entry->cached, cache->sink.arg);
     return &entry->cached;
@@ -226,7 +229,7 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
                                         enum findings_sts_failure failure, bool passing,
                                         const char *text, int64_t now_ms, int64_t retry_ms)
 {
-    struct entry *entry = obtain(cache, domain);
+    struct entry *entry = obtain(cache, domain, now_ms);
     struct sts_cached *cached;
 
     if (!entry)
@@ -237,7 +240,7 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
     snprintf(cached->failure_text, sizeof cached->failure_text, "%s", text ? text : "");
     cached->failure = (uint8_t)failure;
     cached->passing = passing;
-    cached->tried_ms = cached->used_ms = now_ms;
+    cached->tried_ms = now_ms;
     cached->retry_ms = retry_ms;
     return cached;
 }
@@ -253,15 +256,21 @@ bool sts_cache_forget(struct sts_cache *cache, const char *domain)
     return true;
 }
 
-static bool is_due(const struct sts_cached *cached, int64_t now_ms, int64_t tried_before_ms,
-                   int64_t used_since_ms)
+static bool is_due(const struct sts_cached *cached, int64_t now_ms,
+                   const struct sts_cache_refresh *refresh)
 {
-    return cached->policy && cached->expires_ms > now_ms && cached->tried_ms < tried_before_ms &&
-           cached->used_ms >= used_since_ms && cached->retry_ms <= now_ms;
+    int64_t half_ms, age_ms = now_ms - cached->fetched_ms;
+
+    if (!cached->policy || cached->expires_ms <= now_ms || cached->retry_ms > now_ms)
+        return false;
+    half_ms = (int64_t)cached->policy->max_age_s * 500;
+    return age_ms >= (half_ms < refresh->age_ms ? half_ms : refresh->age_ms) &&
+           now_ms - cached->tried_ms >= refresh->retry_ms &&
+           now_ms - cached->used_ms <= refresh->use_ms;
 }
 
-size_t sts_cache_due(struct sts_cache *cache, int64_t now_ms, int64_t tried_before_ms,
-                     int64_t used_since_ms, const char **domains, size_t max)
+size_t sts_cache_due(struct sts_cache *cache, int64_t now_ms,
+                     const struct sts_cache_refresh *refresh, const char **domains, size_t max)
 {
     size_t count = 0;
 
@@ -269,7 +278,7 @@ size_t sts_cache_due(struct sts_cache *cache, int64_t now_ms, int64_t tried_befo
     for (int w = WORTH_ENFORCE; w >= WORTH_POLICY; w--) {
         for (struct list *l = cache->lru[w].next; l != &cache->lru[w] && count < max; l = l->next) {
             const struct entry *entry = entry_of_lru(l);
-            if (is_due(&entry->cached, now_ms, tried_before_ms, used_since_ms))
+            if (is_due(&entry->cached, now_ms, refresh))
                 domains[count++] = entry->domain;
         }
     }

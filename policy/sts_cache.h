@@ -50,9 +50,10 @@ void sts_cache_free(struct sts_cache *cache); /* NULL is allowed */
 void sts_cache_set_max(struct sts_cache *cache, size_t max);
 void sts_cache_set_sink(struct sts_cache *cache, const struct sts_cache_sink *sink);
 
-/* The entry of a domain or NULL; its policy is NULL when it has expired. Counts as a use. */
-const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *domain,
-                                        int64_t now_ms);
+/* The entry of a domain or NULL; its policy is NULL when it has expired. `use` is whether that
+ * counts as a use. */
+const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *domain, int64_t now_ms,
+                                        bool use);
 
 /* Puts a policy that was just fetched in force. Takes `policy` in any case. The entry, or NULL when
  * out of memory. */
@@ -74,13 +75,17 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
 /* Forgets all about a domain. Returns whether there was anything. */
 bool sts_cache_forget(struct sts_cache *cache, const char *domain);
 
-/*
- * Fills in at most `max` domains with a policy in force that was not fetched since
- * `tried_before_ms`, was used since `used_since_ms`, and may be tried now; mode enforce first.
- * Returns how many. The strings are borrowed until the next change.
- */
-size_t sts_cache_due(struct sts_cache *cache, int64_t now_ms, int64_t tried_before_ms,
-                     int64_t used_since_ms, const char **domains, size_t max);
+/* Which policies are to be fetched again ahead of time; durations. */
+struct sts_cache_refresh {
+    int64_t age_ms;   /* those older than this, or than half their max_age */
+    int64_t retry_ms; /* but not those that were tried so lately */
+    int64_t use_ms;   /* nor those that were not used for so long */
+};
+
+/* Fills in at most `max` domains that are due, mode enforce first. Returns how many. The strings
+ * are borrowed until the next change. */
+size_t sts_cache_due(struct sts_cache *cache, int64_t now_ms,
+                     const struct sts_cache_refresh *refresh, const char **domains, size_t max);
 
 /* Notes that a fetch is being tried. */
 void sts_cache_tried(struct sts_cache *cache, const char *domain, int64_t now_ms);

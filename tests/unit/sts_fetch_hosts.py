@@ -191,7 +191,10 @@ http {{
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     if nginx is None:
         sys.exit("Bail out! nginx is not installed")
-    return subprocess.Popen([nginx, "-p", directory, "-c", config, "-e", directory / "error.log"])
+    # Newer versions complain of the older ones' way to say http2, one line for each host.
+    with open(directory / "nginx.stderr", "wb") as stderr:
+        return subprocess.Popen(
+            [nginx, "-p", directory, "-c", config, "-e", directory / "error.log"], stderr=stderr)
 
 
 def read_request(conn):
@@ -329,14 +332,14 @@ def check_tls11(ca):
             assert conn.version() == "TLSv1.1", conn.version()
 
 
-def wait_for(address, port=443):
+def wait_for_nginx(directory):
     for _ in range(100):
         try:
-            socket.create_connection((address, port)).close()
+            socket.create_connection((NGINX, 443)).close()
             return
         except OSError:
             time.sleep(0.05)
-    sys.exit(f"Bail out! nothing listens on {address}")
+    sys.exit("Bail out! nginx does not run:\n" + (directory / "nginx.stderr").read_text())
 
 
 def inside(directory, program):
@@ -354,7 +357,7 @@ def inside(directory, program):
     start_servers(pem)
     nginx = start_nginx(directory, pem, certificates(ca, other))
     try:
-        wait_for(NGINX)
+        wait_for_nginx(directory)
         check_tls11(ca)
         # A proxy that the environment names must not be used: nothing answers there.
         environment = dict(os.environ, STS_FETCH_DIR=str(directory),

@@ -61,6 +61,8 @@ static void error_at(struct loader *l, unsigned line, const char *format, ...)
     va_list args;
 
     l->failed = true;
+    if (l->out_of_memory)
+        return; /* that the file is wrong would be wrong */
     va_start(args, format);
     config_report_at(l->report, CONFIG_REPORT_ERROR, line, format, args);
     va_end(args);
@@ -197,9 +199,12 @@ static bool begin_route(struct loader *l, const char *name)
         if (strcmp(c->routes[i].name, name) == 0)
             route = &c->routes[i]; /* the built-in one; the reader lets no section come twice */
     if (route == NULL) {
-        c->routes = pool_grow(l->pool, c->routes, c->route_count, sizeof(*c->routes));
-        if (c->routes == NULL)
+        struct config_route *routes =
+            pool_grow(l->pool, c->routes, c->route_count, sizeof(*c->routes));
+
+        if (routes == NULL)
             return false;
+        c->routes = routes;
         route = &c->routes[c->route_count++];
         *route = (struct config_route){.name = pool_strdup(l->pool, name)};
     }
@@ -211,10 +216,11 @@ static bool begin_route(struct loader *l, const char *name)
 static bool begin_rule(struct loader *l, const char *name, unsigned line)
 {
     struct config *c = l->config;
+    struct config_rule *rules = pool_grow(l->pool, c->rules, c->rule_count, sizeof(*c->rules));
 
-    c->rules = pool_grow(l->pool, c->rules, c->rule_count, sizeof(*c->rules));
-    if (c->rules == NULL)
+    if (rules == NULL)
         return false;
+    c->rules = rules;
     l->rule = &c->rules[c->rule_count++];
     *l->rule = (struct config_rule){.name = pool_strdup(l->pool, name), .line = line};
     l->section = CONFIG_SECTION_RULE;

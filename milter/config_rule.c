@@ -13,6 +13,12 @@ bool config_domain_is_below(const char *name, const char *domain)
            strcasecmp(name + name_len - domain_len, domain) == 0;
 }
 
+/* The caller's own phrase for what is wrong, but not for want of memory. */
+static const char *or_else(const char *result, const char *expected)
+{
+    return result == NULL || result[0] == '\0' ? result : expected;
+}
+
 static const char *parse_domain(struct pool *pool, const char *item, struct config_pattern *out)
 {
     char name[NEXTHOP_NAME_MAX + 1];
@@ -55,9 +61,8 @@ static const char *parse_client(struct pool *pool, const char *item, struct conf
         return config_value_net(item, &out->net);
     if (config_value_net(item, &out->net) == NULL)
         return NULL;
-    return parse_domain(pool, item, out) == NULL ? NULL
-                                                 : "an address, a network, a host name, .domain "
-                                                   "or local";
+    return or_else(parse_domain(pool, item, out), "an address, a network, a host name, .domain "
+                                                  "or local");
 }
 
 static const char *parse_nexthop(struct pool *pool, const char *item, struct config_pattern *out)
@@ -67,8 +72,7 @@ static const char *parse_nexthop(struct pool *pool, const char *item, struct con
         return NULL;
     if (strchr(item, '/') != NULL || strchr(item, ':') != NULL)
         return config_value_net(item, &out->net);
-    return parse_domain(pool, item, out) == NULL ? NULL
-                                                 : "a domain, .domain, an address or a network";
+    return or_else(parse_domain(pool, item, out), "a domain, .domain, an address or a network");
 }
 
 static const char *parse_address(struct pool *pool, const char *item, struct config_pattern *out)
@@ -81,7 +85,7 @@ static const char *parse_address(struct pool *pool, const char *item, struct con
     }
     if (at != NULL)
         return parse_mail_address(pool, item, at, out);
-    return parse_domain(pool, item, out) == NULL ? NULL : "user@domain, a domain, .domain or <>";
+    return or_else(parse_domain(pool, item, out), "user@domain, a domain, .domain or <>");
 }
 
 static const char *parse_header(struct pool *pool, const char *item, struct config_pattern *out)

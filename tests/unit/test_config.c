@@ -3,6 +3,7 @@
  * included, every key's default and a value that differs from it.
  */
 #include "config.h"
+#include "config_keys.h"
 #include "config_rule.h"
 
 #include <arpa/inet.h>
@@ -609,15 +610,45 @@ static void test_mydomain(void **state)
 static void test_fixed(void **state)
 {
     static struct reports r;
-    struct config *old = must_load("[milter]\nsocket = unix:/a\n[cache]\nstore = memory\n");
-    struct config *new = must_load("[milter]\nsocket = unix:/b\nmax_waiting = 3\n");
+    static const struct {
+        const char *key, *value, *name;
+    } cases[] = {
+        {"[milter]\nsocket", "unix:/b", "[milter] socket"},
+        {"[milter]\nsocket_mode", "0600", "[milter] socket_mode"},
+        {"[milter]\nsocket_group", "mail", "[milter] socket_group"},
+        {"[milter]\nuser", "nobody", "[milter] user"},
+        {"[cache]\nstore", "memory", "[cache] store"},
+        {"[socketmap]\nlisten", "unix:/run/requiretls-milter/policy.sock, unix:/c",
+         "[socketmap] listen"},
+        {"[socketmap]\nsocket_mode", "0600", "[socketmap] socket_mode"},
+        {"[socketmap]\nsocket_group", "mail", "[socketmap] socket_group"},
+        {"[metrics]\nlisten", "inet:127.0.0.1:9000", "[metrics] listen"},
+    };
+    struct config *old = must_load(""), *new;
+    size_t fixed = 0;
 
     (void)state;
+    for (size_t i = 0; i < config_key_count; i++)
+        fixed += (config_keys[i].flags & CONFIG_KEY_FIXED) != 0;
+    assert_int_equal(fixed, sizeof(cases) / sizeof(cases[0]));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[200], wanted[200];
+
+        snprintf(text, sizeof(text), "%s = %s\n", cases[i].key, cases[i].value);
+        snprintf(wanted, sizeof(wanted), "FILE: %s has changed; that takes a restart\n",
+                 cases[i].name);
+        new = must_load(text);
+        memset(&r, 0, sizeof(r));
+        r.path = new->path;
+        config_report_fixed(old, new, on_warning, &r);
+        assert_string_equal(r.warnings, wanted);
+        config_unref(new);
+    }
+    new = must_load("[milter]\nmax_waiting = 3\n[rule a]\nlevel = disable\n");
     memset(&r, 0, sizeof(r));
     r.path = new->path;
     config_report_fixed(old, new, on_warning, &r);
-    assert_string_equal(r.warnings, "FILE: [milter] socket has changed; that takes a restart\n"
-                                    "FILE: [cache] store has changed; that takes a restart\n");
+    assert_string_equal(r.warnings, "");
     config_unref(old);
     config_unref(new);
 }

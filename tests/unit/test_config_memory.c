@@ -1,0 +1,84 @@
+/*
+ * The configuration when memory runs out, at each allocation in turn: -ENOMEM, nothing else,
+ * nothing lost. The linker puts __wrap_calloc in the place of calloc.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+void *__real_calloc(size_t count, size_t size); /* NOLINT: the linker's names */
+void *__wrap_calloc(size_t count, size_t size);
+
+static long allocations_left = -1; /* negative: no end */
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    if (allocations_left == 0)
+        return NULL;
+    if (allocations_left > 0)
+        allocations_left--;
+    return __real_calloc(count, size);
+}
+
+static const char text[] =
+    "[milter]\nsocket = unix:/a\nmydomain = example.org\nmy_mx_names = a.example b.example "
+    "c.example\n"
+    "trusted_clients = 10.0.0.0/8 192.0.2.0/24 ::1\nlocal_mailers = local, lmtp\n"
+    "[dns]\nresolvers = 127.0.0.1 ::1\n[mta_sts]\nca_file = /a\n[cache]\nstore = sqlite:/a\n"
+    "[socketmap]\nlisten = unix:/b inet:127.0.0.1:8461\n[metrics]\nlisten = inet:[::1]:9000\n"
+    "[route a]\ncan = dane\n[route b]\n[route c]\n[route d]\n"
+    "[default]\nroute = a\n"
+    "[rule a]\nclient = 10.0.0.1, local, mx.example, .example\nauthenticated = alice\n"
+    "sender = a@example.org, <>\nheader = A: b\nrequest = require\n"
+    "[rule b]\nnexthop = example.net\ntls_policy = skip\n[rule c]\nroute = b\n"
+    "[rule d]\nlevel = enforce\n[rule e]\nlevel = disable\n";
+
+static void on_error(void *arg, const char *message)
+{
+    (void)arg;
+    fail_msg("%s", message);
+}
+
+static void test_out_of_memory(void **state)
+{
+    char path[] = "/tmp/test_config_memory.XXXXXX";
+    int fd = mkstemp(path), status;
+    long n = -1;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    do {
+        struct config *config = NULL;
+
+        allocations_left = ++n;
+        status = config_load(path, "mail.example.org", on_error, NULL, NULL, &config);
+        allocations_left = -1;
+        if (status == 0) {
+            assert_int_equal(config->rule_count, 5);
+            assert_int_equal(config->route_count, 5);
+            config_unref(config);
+        } else {
+            assert_int_equal(status, -ENOMEM);
+            assert_null(config);
+        }
+    } while (status != 0);
+    unlink(path);
+    assert_true(n > 50);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_out_of_memory)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

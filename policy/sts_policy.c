@@ -197,9 +197,11 @@ static int on_mx(struct parser *p, const struct line *line)
             return -ENOMEM;
         policy->mx = grown;
     }
-    pattern = strndup(line->value, line->value_len);
+    pattern = malloc(line->value_len + 1);
     if (pattern == NULL)
         return -ENOMEM;
+    memcpy(pattern, line->value, line->value_len);
+    pattern[line->value_len] = '\0';
     for (char *c = pattern; *c != '\0'; c++)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c - 'A' + 'a');

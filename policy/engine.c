@@ -108,6 +108,8 @@ static void *thread_main(void *arg)
     event_base_loop(engine->base, EVLOOP_NO_EXIT_ON_EMPTY);
     core_free(engine->core);
     engine->core = NULL;
+    engine_store_close(engine->store);
+    engine->store = NULL;
     engine_request_end_all(engine);
     world_real_free(engine->world);
     engine->world = NULL;
@@ -134,6 +136,7 @@ static void core_settings_of(const struct engine_config *config, struct core_set
 static void engine_destroy(struct engine *engine)
 {
     core_free(engine->core);
+    engine_store_close(engine->store);
     world_real_free(engine->world);
     if (engine->tick)
         event_free(engine->tick);
@@ -186,6 +189,10 @@ static int set_up(struct engine *engine, const struct engine_config *config, cha
     if (status == 0) {
         core_settings_of(config, &settings);
         status = core_new(engine->world, &settings, &engine->core);
+    }
+    if (status == 0 && config->store) {
+        engine->store = engine_store_open(config, engine->world, core_sts_cache(engine->core));
+        status = engine->store ? 0 : -ENOMEM;
     }
     if (status == 0)
         status = start_thread(engine);

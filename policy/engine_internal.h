@@ -5,6 +5,7 @@
 #define POLICY_ENGINE_INTERNAL_H
 
 #include "core.h"
+#include "engine_store.h"
 #include "list.h"
 #include "policy/engine.h"
 #include "world_real.h"
@@ -20,6 +21,7 @@ struct engine {
     struct event *tick; /* once a second */
     struct world *world;
     struct core *core;
+    struct engine_store *store; /* NULL: policies are kept in memory only */
     atomic_bool security_known;
 
     pthread_mutex_t lock;

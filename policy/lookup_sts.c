@@ -132,8 +132,8 @@ static void fetch_ok(struct lookup *l, const struct fetch_result *result)
 
     if (status == 0) {
         counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_OK], 1);
-        cached = sts_cache_put(l->env.sts_cache, l->nexthop.name, l->id, policy, now_ms(l),
-                               world->ops->wall_s(world));
+        cached = sts_cache_put(l->env.sts_cache, l->nexthop.name, l->id, policy, result->body,
+                               result->body_len, now_ms(l), world->ops->wall_s(world));
         if (cached)
             apply_policy(l, cached, FINDINGS_STS_FRESH, true);
         else

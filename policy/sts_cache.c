@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TELL_USED_INTERVAL_MS = 60 * 60 * 1000 };
+
 /* In the order in which they are evicted. */
 enum worth { WORTH_FAILURE, WORTH_POLICY, WORTH_ENFORCE, WORTHS };
 
@@ -140,6 +142,16 @@ static void expire(struct sts_cache *cache, struct entry *entry, int64_t now_ms)
     place(cache, entry);
 }
 
+/* Every use would be a write. */
+static void tell_used(struct sts_cache *cache, struct entry *entry, int64_t now_ms)
+{
+    if (!entry->cached.policy || !cache->sink.used ||
+        now_ms - entry->cached.told_ms < TELL_USED_INTERVAL_MS)
+        return;
+    entry->cached.told_ms = now_ms;
+    cache->sink.used(&entry->cached, cache->sink.arg);
+}
+
 const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *domain, int64_t now_ms,
                                         bool use)
 {
@@ -152,8 +164,7 @@ const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *dom
         return &entry->cached;
     entry->cached.used_ms = now_ms;
     place(cache, entry);
-    if (entry->cached.policy && cache->sink.used)
-        cache->sink.used(&entry->cached, cache->sink.arg);
+    tell_used(cache, entry, now_ms);
     return &entry->cached;
 }
 
@@ -200,15 +211,17 @@ static struct entry *put(struct sts_cache *cache, const char *domain, const char
 }
 
 const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *domain, const char *id,
-                                       struct sts_policy *policy, int64_t now_ms, int64_t wall_s)
+                                       struct sts_policy *policy, const char *body, size_t body_len,
+                                       int64_t now_ms, int64_t wall_s)
 {
     struct entry *entry = put(cache, domain, id, policy, now_ms);
 
     if (!entry)
         return NULL;
     entry->cached.fetched_wall_s = wall_s;
+    entry->cached.told_ms = now_ms;
     if (cache->sink.saved)
-        cache->sink.saved(&entry->cached, cache->sink.arg);
+        cache->sink.saved(&entry->cached, body, body_len, cache->sink.arg);
     return &entry->cached;
 }
 
@@ -221,7 +234,7 @@ int sts_cache_restore(struct sts_cache *cache, const char *domain, const char *i
     if (!entry)
         return -ENOMEM;
     entry->cached.fetched_wall_s = fetched_wall_s;
-    entry->cached.used_ms = used_ms;
+    entry->cached.used_ms = entry->cached.told_ms = used_ms;
     return 0;
 }
 

@@ -23,6 +23,7 @@ struct sts_cached {
     int64_t fetched_ms;
     int64_t expires_ms; /* fetched_ms + max_age */
     int64_t used_ms;    /* when it was last asked for */
+    int64_t told_ms;    /* when the sink was last told of that */
     int64_t tried_ms;   /* the last fetch, successful or not */
 
     /* The last fetch, when it failed. */
@@ -35,10 +36,11 @@ struct sts_cached {
     char failure_text[120];
 };
 
-/* Told of changes as they happen; `entry` is borrowed for the call. */
+/* Told of changes as they happen; arguments are borrowed for the call. */
 struct sts_cache_sink {
-    void (*saved)(const struct sts_cached *entry, void *arg);
-    void (*used)(const struct sts_cached *entry, void *arg);
+    /* A policy was put in force; body is the file as served. */
+    void (*saved)(const struct sts_cached *entry, const char *body, size_t body_len, void *arg);
+    void (*used)(const struct sts_cached *entry, void *arg); /* once an hour at most */
     void (*removed)(const char *domain, void *arg);
     void *arg;
 };
@@ -55,10 +57,11 @@ void sts_cache_set_sink(struct sts_cache *cache, const struct sts_cache_sink *si
 const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *domain, int64_t now_ms,
                                         bool use);
 
-/* Puts a policy that was just fetched in force. Takes `policy` in any case. The entry, or NULL when
- * out of memory. */
+/* Puts a policy that was just fetched in force; `body` is for the sink. Takes `policy` in any case.
+ * The entry, or NULL when out of memory. */
 const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *domain, const char *id,
-                                       struct sts_policy *policy, int64_t now_ms, int64_t wall_s);
+                                       struct sts_policy *policy, const char *body, size_t body_len,
+                                       int64_t now_ms, int64_t wall_s);
 
 /* The same for a policy from the store, fetched at fetched_ms (which may be negative): 0 or
  * -ENOMEM. The sink is not told. */

@@ -39,8 +39,8 @@ struct engine_config {
     int max_ttl_ms;
     bool prefetch;
 
-    /* Warnings and errors, one line without newline; called on the engine's thread (and on the
-     * caller's during engine_new). NULL: silence. */
+    /* Warnings and errors, one line without newline; called on the engine's threads, also at the
+     * same time (and on the caller's during engine_new). NULL: silence. */
     void (*log)(void *log_arg, int priority /* syslog(3) LOG_... */, const char *message);
     void *log_arg;
 };

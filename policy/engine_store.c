@@ -1,0 +1,122 @@
+/*
+ * MTA-STS policies across restarts (RFC 8461 section 10.2: losing them is a downgrade that somebody
+ * may provoke). A policy is stored as it was served and read again by the same parser, so that a
+ * file somebody tampered with holds nothing that a policy host could not have sent.
+ */
+#include "engine_store.h"
+
+#include "store.h"
+#include "sts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct engine_store {
+    struct world *world;
+    struct sts_cache *cache;
+    struct store *store;
+};
+
+/* The patterns joined by blanks, for people who look into the file. The caller frees. */
+static char *join_patterns(const struct sts_policy *policy)
+{
+    size_t len = 1, used = 0;
+    char *text;
+
+    for (size_t i = 0; i < policy->mx_count; i++)
+        len += strlen(policy->mx[i]) + 1;
+    text = malloc(len);
+    if (!text)
+        return NULL;
+    text[0] = '\0';
+    for (size_t i = 0; i < policy->mx_count; i++)
+        used += (size_t)sprintf(text + used, "%s%s", i ? " " : "", policy->mx[i]);
+    return text;
+}
+
+static void on_saved(const struct sts_cached *entry, const char *body, size_t body_len, void *arg)
+{
+    struct engine_store *store = arg;
+    char *mx = join_patterns(entry->policy);
+    const struct store_policy policy = {
+        .domain = entry->domain,
+        .id = entry->id,
+        .mode = entry->policy->mode,
+        .max_age_s = entry->policy->max_age_s,
+        .mx = mx,
+        .body = body,
+        .body_len = body_len,
+        .fetched_at_s = entry->fetched_wall_s,
+        .used_at_s = entry->fetched_wall_s,
+    };
+
+    if (mx)
+        store_put(store->store, &policy);
+    free(mx);
+}
+
+static void on_used(const struct sts_cached *entry, void *arg)
+{
+    struct engine_store *store = arg;
+
+    store_touch(store->store, entry->domain, store->world->ops->wall_s(store->world));
+}
+
+static void on_removed(const char *domain, void *arg)
+{
+    struct engine_store *store = arg;
+
+    store_delete(store->store, domain);
+}
+
+/* store_load_fn */
+static void on_loaded(const struct store_policy *stored, uint32_t left_s, void *arg)
+{
+    struct engine_store *store = arg;
+    int64_t now_ms = store->world->ops->mono_ms(store->world);
+    int64_t unused_s = store->world->ops->wall_s(store->world) - stored->used_at_s;
+    struct sts_policy *policy;
+    char err[100];
+
+    if (sts_policy_parse(stored->body, stored->body_len, &policy, err, sizeof err) < 0)
+        return;
+    if (left_s > policy->max_age_s)
+        left_s = policy->max_age_s;
+    if (unused_s < 0)
+        unused_s = 0; /* the clock was set; then it was used now */
+    sts_cache_restore(store->cache, stored->domain, stored->id, policy,
+                      now_ms - (int64_t)(policy->max_age_s - left_s) * 1000, stored->fetched_at_s,
+                      now_ms - unused_s * 1000);
+}
+
+struct engine_store *engine_store_open(const struct engine_config *config, struct world *world,
+                                       struct sts_cache *cache)
+{
+    const struct store_config store_config = {
+        .path = config->store, .log = config->log, .log_arg = config->log_arg};
+    struct engine_store *store = calloc(1, sizeof *store);
+
+    if (!store)
+        return NULL;
+    store->world = world;
+    store->cache = cache;
+    store->store = store_new(&store_config);
+    if (!store->store) {
+        free(store);
+        return NULL;
+    }
+    store_load(store->store, world->ops->wall_s(world), on_loaded, store);
+    sts_cache_set_sink(
+        cache, &(struct sts_cache_sink){
+                   .saved = on_saved, .used = on_used, .removed = on_removed, .arg = store});
+    return store;
+}
+
+void engine_store_close(struct engine_store *store)
+{
+    if (!store)
+        return;
+    store_free(store->store);
+    free(store);
+}

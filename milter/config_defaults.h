@@ -1,0 +1,14 @@
+/*
+ * What the configuration says when the file does not: set before the file is read.
+ */
+#ifndef CONFIG_DEFAULTS_H
+#define CONFIG_DEFAULTS_H
+
+#include "config.h"
+#include "pool.h"
+
+/* `config` is zeroed memory; strings and lists are taken from the pool. `host_name` is this host's;
+ * one that is no domain name counts as localhost. False: out of memory. */
+bool config_defaults(struct config *config, struct pool *pool, const char *host_name);
+
+#endif

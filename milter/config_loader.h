@@ -1,0 +1,17 @@
+/*
+ * Reads the configuration file into a configuration that holds the defaults.
+ */
+#ifndef CONFIG_LOADER_H
+#define CONFIG_LOADER_H
+
+#include "config.h"
+#include "config_check.h"
+#include "pool.h"
+
+/*
+ * Reads config->path. Returns 0, -EINVAL after at least one error was reported, then `config` holds
+ * what could be read; -EIO (reported), -ENOMEM.
+ */
+int config_loader_read(struct config *config, struct pool *pool, struct config_report *report);
+
+#endif

@@ -352,8 +352,9 @@ void decide_require(const struct decide_input *in, struct decision *out)
         out->action = DECIDE_ACCEPT;
         break;
     case VERDICT_NOT_APPLICABLE:
+        /* A domain that does not exist now: the MTA will say so. Should it exist when the MTA
+         * looks, the route still holds the message to its request. */
         out->action = DECIDE_ACCEPT;
-        out->route = NULL;
         break;
     case VERDICT_UNSATISFIED:
         if (fall_back(in, &verdict, out))

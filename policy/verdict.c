@@ -352,7 +352,11 @@ static void derive_enforce(const struct findings *f, const struct verdict_terms 
         set(out, VERDICT_PENDING, VERDICT_REASON_NONE);
         return;
     case FINDINGS_MX_NULL:
-        set(out, VERDICT_UNSATISFIED, VERDICT_REASON_NULL_MX);
+        /* Nothing is refused for good on the word of a resolver that may be wrong. */
+        if (f->security_known)
+            set(out, VERDICT_UNSATISFIED, VERDICT_REASON_NULL_MX);
+        else
+            set(out, VERDICT_UNDECIDED, VERDICT_REASON_SECURITY_UNKNOWN);
         return;
     case FINDINGS_MX_NXDOMAIN:
         set(out, VERDICT_NOT_APPLICABLE, VERDICT_REASON_NO_DOMAIN);

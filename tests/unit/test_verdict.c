@@ -234,7 +234,7 @@ static const struct verdict_case cases[] = {
      "satisfied web-pki relay"},
     {"unknown: [host], route cannot", UNKNOWN_HOST, "relay 0 i- none", "off", "",
      "undecided security-unknown"},
-    {"unknown: null mx", UNKNOWN_NULL, "", "none", "", "unsatisfied null-mx"},
+    {"unknown: null mx", UNKNOWN_NULL, "", "none", "", "undecided security-unknown"},
 
     /* Other levels */
     {"starttls: nothing published", INSECURE, "mx1 10 i- none", "none", "level=1",

@@ -252,7 +252,7 @@ decide("security unknown: nothing published", UNKNOWN, "bob@plain.test",
 decide("security unknown: MTA-STS is enough", UNKNOWN, "bob@sts.test",
        becomes={"bob@sts.test": DELIVERED})
 decide("security unknown: null MX", UNKNOWN, "bob@nullmx.test",
-       {"bob@nullmx.test": (556, "5.1.10")})
+       {"bob@nullmx.test": (451, "4.4.3")})
 decide("a resolver that is not trusted", f"[dns]\nresolvers = {layout.RESOLVER}\ntrust_ad = no\n",
        "bob@dane.test", {"bob@dane.test": (451, "4.4.3")})
 

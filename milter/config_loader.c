@@ -412,8 +412,10 @@ int config_loader_read(struct config *config, struct pool *pool, struct config_r
     }
     r = ini_reader_parse(file, &events);
     fclose(file);
-    if (r == -EIO)
+    if (r == -EIO) {
         error_at(&l, 0, "cannot read");
+        r = -EINVAL;
+    }
     end_section(&l);
     if (l.out_of_memory)
         return -ENOMEM;

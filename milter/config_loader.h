@@ -10,7 +10,7 @@
 
 /*
  * Reads config->path. Returns 0, -EINVAL after at least one error was reported, then `config` holds
- * what could be read; -EIO (reported), -ENOMEM.
+ * what could be read; -ENOMEM.
  */
 int config_loader_read(struct config *config, struct pool *pool, struct config_report *report);
 

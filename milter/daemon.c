@@ -61,6 +61,12 @@ static void to_stderr(void *arg, const char *message)
     fprintf(stderr, "%s: %s\n", ident, message);
 }
 
+static void warn_on_stderr(void *arg, const char *message)
+{
+    (void)arg;
+    fprintf(stderr, "%s: warning: %s\n", ident, message);
+}
+
 static int fail(int exit_status, const char *message)
 {
     log_msg(LOG_ERR, "%s", message);
@@ -77,7 +83,7 @@ static int load(struct daemon *d, const char *path, struct config **out)
     d->config_path = strdup(realpath(path, resolved) != NULL ? resolved : path);
     if (d->config_path == NULL)
         return EX_OSERR;
-    rc = config_load(path, d->host_name, to_stderr, to_stderr, NULL, out);
+    rc = config_load(path, d->host_name, to_stderr, warn_on_stderr, NULL, out);
     if (rc == -EINVAL)
         return EX_CONFIG;
     return rc == 0 ? EX_OK : EX_OSERR;

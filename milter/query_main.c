@@ -28,6 +28,12 @@ static void on_config_message(void *arg, const char *message)
     fprintf(stderr, "requiretls-query: %s\n", message);
 }
 
+static void on_config_warning(void *arg, const char *message)
+{
+    (void)arg;
+    fprintf(stderr, "requiretls-query: warning: %s\n", message);
+}
+
 /* Without a file at the usual place the tool works with the defaults, as on a host that only asks.
  */
 static struct config *load_config(const struct query_options *options)
@@ -38,7 +44,7 @@ static struct config *load_config(const struct query_options *options)
     gethostname(host_name, sizeof(host_name) - 1);
     if (!options->config_given && access(path, F_OK) != 0)
         path = "/dev/null";
-    if (config_load(path, host_name, on_config_message, on_config_message, NULL, &config) < 0)
+    if (config_load(path, host_name, on_config_message, on_config_warning, NULL, &config) < 0)
         return NULL;
     return config;
 }

@@ -115,8 +115,10 @@ static int open_and_drop(struct daemon *d, const struct config *config)
 
     if (nofile < NOFILE_LOW)
         log_msg(LOG_WARNING, "only %zu files may be open: that is few for a busy MTA", nofile);
-    if (drop && (rc = privilege_find_user(config->milter.user, &user, err, sizeof(err))) != 0)
-        return fail(exit_status_of(rc), err);
+    if (drop && (rc = privilege_find_user(config->milter.user, &user, err, sizeof(err))) != 0) {
+        log_msg(LOG_ERR, "[milter] user: %s", err);
+        return exit_status_of(rc);
+    }
     if (callbacks_register() != 0)
         return fail(EX_SOFTWARE, "libmilter does not take this filter");
     rc = filter_socket_open(&config->milter, err, sizeof(err));
@@ -286,12 +288,36 @@ static void drain(struct daemon *d)
                 left);
 }
 
+static void *stop_filter(void *arg)
+{
+    (void)arg;
+    smfi_stop();
+    return NULL;
+}
+
+/* libmilter looks at its orders every five seconds only, or when a connection comes: so some come.
+ */
+static void end_filter(struct daemon *d)
+{
+    pthread_t stopper;
+    bool started = pthread_create(&stopper, NULL, stop_filter, NULL) == 0;
+
+    if (!started)
+        smfi_stop();
+    while (!d->filter_ended) {
+        filter_socket_wake();
+        d->filter_ended = signals_next(POLL_MS / 10) == SIGNALS_FILTER_ENDED;
+    }
+    pthread_join(d->filter, NULL);
+    if (started)
+        pthread_join(stopper, NULL);
+}
+
 /* Stops libmilter and the engine. What a session may still touch is left to the end of the process.
  */
 static void stop(struct daemon *d)
 {
-    smfi_stop();
-    pthread_join(d->filter, NULL);
+    end_filter(d);
     filter_socket_remove();
     front_close(d->front);
     d->front = NULL;
@@ -317,6 +343,7 @@ static int serve(struct daemon *d)
             return EX_OK;
         case SIGNALS_FILTER_ENDED:
             log_msg(LOG_ERR, "libmilter ended by itself");
+            d->filter_ended = true;
             notify_stopping();
             wait_gate_close(runtime_gate(d->runtime));
             stop(d);
@@ -325,6 +352,27 @@ static int serve(struct daemon *d)
             break;
         }
     }
+}
+
+/* What the file alone does not show: whether user and group exist on this host. */
+static int check_host(const struct config *config)
+{
+    struct privilege_user user;
+    const char *group = config->milter.socket_group;
+    gid_t gid;
+    char err[200];
+    int status = EX_OK;
+
+    if (geteuid() == 0 && privilege_find_user(config->milter.user, &user, err, sizeof(err)) != 0) {
+        fprintf(stderr, "%s: [milter] user: %s\n", ident, err);
+        status = EX_CONFIG;
+    }
+    if (group != NULL && group[0] != '\0' &&
+        privilege_find_group(group, &gid, err, sizeof(err)) != 0) {
+        fprintf(stderr, "%s: [milter] socket_group: %s\n", ident, err);
+        status = EX_CONFIG;
+    }
+    return status;
 }
 
 static int start(struct daemon *d, struct config *config)
@@ -345,8 +393,10 @@ int daemon_run(const struct daemon_options *options)
     int status = load(&d, options->config_path, &config);
 
     if (status == EX_OK && options->check_only) {
+        status = check_host(config);
         config_unref(config);
-        printf("%s: %s is in order\n", ident, options->config_path);
+        if (status == EX_OK)
+            printf("%s: %s is in order\n", ident, options->config_path);
     } else if (status == EX_OK) {
         notify_init();
         log_configure(&config->log, ident, !options->foreground);

@@ -1,0 +1,325 @@
+"""Daemon life: options, exit statuses, sockets, readiness, reload, stop."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+from harness import Daemon, Failure, check, equal, matches, message, wait_for
+
+LISTEN_FAILS = 69
+USAGE, CONFIG, NOPERM = 64, 78, 77
+
+
+def run_program(*args):
+    done = subprocess.run([Daemon.program, *args], capture_output=True, text=True, timeout=30,
+                          check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def usage_errors():
+    for args in (["-x"], ["-c"], ["-f", "extra"]):
+        status, out, err = run_program(*args)
+        equal(status, USAGE, str(args))
+        equal(out, "")
+        matches(err, "usage: requiretls-milter")
+
+
+def version():
+    status, out, _ = run_program("-V")
+    equal(status, 0)
+    matches(out, r"^requiretls-milter \d+\.\d+")
+
+
+def check_good():
+    d = Daemon()
+    status, out, err = run_program("-t", "-c", str(d.file))
+    d.remove()
+    equal((status, err), (0, ""))
+    matches(out, "is in order")
+
+
+def check_bad():
+    d = Daemon("[milter]\nrcpt_wait = soon\nno_such_key = 1\n")
+    status, _, err = run_program("-t", "-c", str(d.file))
+    equal(status, CONFIG)
+    matches(err, f"{d.file}:2: .*rcpt_wait")
+    matches(err, f"{d.file}:3: .*no_such_key")
+    status, output = d.run()
+    equal(status, CONFIG, "without -t")
+    matches(output, f"{d.file}:2: ")
+    check(not d.path.exists(), "a socket was opened all the same")
+    d.remove()
+
+
+def check_missing_file():
+    status, _, err = run_program("-t", "-c", "/nonexistent/x.conf")
+    equal(status, CONFIG)
+    matches(err, "/nonexistent/x.conf")
+
+
+def check_missing_user():
+    for options in (["-t"], ["-f"]):
+        d = Daemon("[milter]\nuser = no-such-user-here\n")
+        status, _, err = run_program(*options, "-c", str(d.file))
+        d.remove()
+        equal(status, CONFIG, str(options))
+        matches(err, r"\[milter\] user: there is no user no-such-user-here")
+
+
+def check_missing_group():
+    for options in (["-t"], ["-f"]):
+        d = Daemon("[milter]\nsocket_group = no-such-group-here\n")
+        status, _, err = run_program(*options, "-c", str(d.file))
+        d.remove()
+        equal(status, CONFIG, str(options))
+        matches(err, r"\[milter\] socket_group: there is no group no-such-group-here")
+
+
+def socket_mode_and_group():
+    with Daemon("[milter]\nsocket_mode = 0620\nsocket_group = nogroup\n") as d:
+        st = d.path.stat()
+        equal(stat.S_IMODE(st.st_mode), 0o620)
+        import grp
+        equal(st.st_gid, grp.getgrnam("nogroup").gr_gid)
+
+
+def socket_directory_missing():
+    d = Daemon("[milter]\nsocket = unix:/nonexistent/milter.sock\n")
+    status, output = d.run()
+    d.remove()
+    check(status != 0, "it started")
+    matches(output, "cannot open the socket unix:/nonexistent/milter.sock")
+
+
+def stale_socket():
+    d = Daemon()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(d.path))
+    check(d.path.exists(), "no stale socket")
+    with d:
+        with d.session() as m:
+            equal(message(m)["eoh"].action, "accept")
+
+
+def second_instance():
+    with Daemon() as d:
+        other = Daemon(f"[milter]\nsocket = unix:{d.path}\n")
+        status, output = other.run()
+        other.remove()
+        equal(status, LISTEN_FAILS)
+        matches(output, "somebody listens on")
+        with d.session() as m:
+            equal(message(m)["eoh"].action, "accept", "the first still works")
+
+
+def inet_socket():
+    with Daemon("[milter]\nsocket = inet:8899@127.0.0.1\n") as d:
+        import milter_client as mc
+        with mc.Milter(("127.0.0.1", 8899)) as m:
+            m.negotiate()
+            check(m.actions, "negotiated")
+        other = Daemon("[milter]\nsocket = inet:8899@127.0.0.1\n")
+        status, output = other.run()
+        other.remove()
+        equal(status, LISTEN_FAILS)
+        matches(output, "cannot open the socket inet:8899@127.0.0.1")
+
+
+def drops_root():
+    with Daemon("[milter]\nuser = nobody\n") as d:
+        status = Path(f"/proc/{d.process.pid}/status").read_text()
+        matches(status, r"Uid:\t65534\t65534\t65534\t65534")
+        matches(status, r"Gid:\t65534\t65534\t65534\t65534")
+        matches(status, r"CapEff:\t0+\n")
+        with d.session() as m:
+            equal(message(m)["eoh"].action, "accept")
+
+
+def starts_without_root():
+    d = Daemon("[milter]\nuser = no-such-user-here\n")
+    os.chown(d.dir, 65534, 65534)
+    log = open(d.log_path, "ab")
+    d.process = subprocess.Popen([Daemon.program, "-f", "-c", str(d.file)], stdout=log, stderr=log,
+                                 user=65534, group=65534, extra_groups=[])
+    log.close()
+    with_ready = wait_for(lambda: d.process.poll() is not None or d.logged("ready$"), "readiness")
+    check(with_ready, "")
+    check(d.process.poll() is None, d.log())
+    d.stop()
+    check(not d.path.exists(), "the socket is still there")
+    d.remove()
+
+
+def raises_nofile():
+    with Daemon() as d:
+        limits = Path(f"/proc/{d.process.pid}/limits").read_text()
+        soft = [line.split()[3] for line in limits.splitlines() if line.startswith("Max open")]
+        check(soft[0] == "unlimited" or int(soft[0]) >= 4096, limits)
+
+
+def background():
+    d = Daemon("[log]\ntarget = stderr\n", options=())
+    status, output = d.run()
+    equal(status, 0, output)
+    # Its parent ended: by then the socket must be there and served.
+    with d.session() as m:
+        equal(message(m)["eoh"].action, "accept")
+    pid = pid_of(d)
+    check(os.getsid(pid) == pid, "no session of its own")
+    equal(os.readlink(f"/proc/{pid}/cwd"), "/")
+    equal(os.readlink(f"/proc/{pid}/fd/1"), "/dev/null")
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists() or is_zombie(pid), "the end")
+    d.remove()
+
+
+def is_zombie(pid):
+    return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+
+
+def pid_of(d):
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(d.file).encode() in line and int(entry.name) != os.getpid():
+                return int(entry.name)
+    raise Failure("no daemon process")
+
+
+def background_failure():
+    d = Daemon("[milter]\nsocket = unix:/nonexistent/milter.sock\n", options=())
+    status, _ = d.run()
+    d.remove()
+    check(status not in (0, None), "the parent did not pass the failure on")
+
+
+def notifies():
+    with Daemon(notify=True) as d:
+        equal(d.notified(), "READY=1")
+        d.signal(signal.SIGUSR1)
+        matches(d.notified(), r"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+        equal(d.notified(), "READY=1")
+        d.signal(signal.SIGTERM)
+        equal(d.notified(), "STOPPING=1")
+        d.ended()
+
+
+def stops_on(number):
+    with Daemon() as d:
+        with d.session() as m:
+            equal(message(m)["eoh"].action, "accept")
+            d.stop(number=number)
+        check(not d.path.exists(), "the socket is still there")
+        check(d.logged("stopped$"), d.log())
+
+
+def reloads_on(number):
+    with Daemon() as d:
+        d.write("[default]\nlevel = disable\n")
+        d.signal(number)
+        wait_for(lambda: d.logged("reloaded"), "the reload")
+        with d.session() as m:
+            got = message(m, params=["REQUIRETLS"], rcpts=["<b@other.example>"])
+            equal(got["rcpt"][0].action, "continue")
+        check(d.process.poll() is None, "it stopped")
+
+
+def bad_reload():
+    with Daemon("[milter]\ntag = first.invalid\n") as d:
+        d.reload("[milter]\ntag = second.invalid\nrcpt_wait = soon\n")
+        matches(d.log(), f"{d.file}:3: ")
+        matches(d.log(), "was not taken over: the configuration in force stays as it is")
+        with d.session() as m:
+            equal(message(m, rcpts=["<b@x.first.invalid>"])["rcpt"][0].code, "550")
+            equal(message(m, rcpts=["<b@x.second.invalid>"])["rcpt"][0].action, "continue")
+        d.reload("[milter]\ntag = second.invalid\n")
+        with d.session() as m:
+            equal(message(m, rcpts=["<b@x.first.invalid>"])["rcpt"][0].action, "continue")
+            equal(message(m, rcpts=["<b@x.second.invalid>"])["rcpt"][0].code, "550")
+
+
+def reload_says_what_needs_a_restart():
+    with Daemon() as d:
+        d.reload("[milter]\nsocket = unix:/elsewhere/milter.sock\n")
+        matches(d.log(), r"warning: .*\[milter\] socket")
+        with d.session() as m:
+            equal(message(m)["eoh"].action, "accept")
+
+
+def message_keeps_its_configuration():
+    with Daemon("[default]\nlevel = disable\n") as d:
+        with d.session() as m, d.session() as other:
+            m.mail("<a@b.example>", "REQUIRETLS", macros=m.mail_macros)
+            d.reload("[milter]\naccept_header = any\n[rule x]\nnexthop = .example\n"
+                     "tls_policy = may\n")
+            # The message that began before the reload, and one that begins after it on a
+            # connection that was there before.
+            equal(m.rcpt("<b@other.example>").action, "continue")
+            got = message(other, params=["REQUIRETLS"], rcpts=["<b@other.example>"])
+            equal(got["rcpt"][0].code, "550")
+
+
+def drains():
+    """SIGTERM with a message in flight: that one ends well, another does not begin."""
+    with Daemon() as d:
+        with d.session() as m, d.session() as idle:
+            m.mail("<a@b.example>", macros=m.mail_macros)
+            d.signal(signal.SIGTERM)
+            wait_for(lambda: d.logged("waiting for 1 messages"), "draining")
+            answer = idle.mail("<a@b.example>", macros=idle.mail_macros)
+            equal(answer.text[:9], "451 4.3.2")
+            equal(m.rcpt("<b@own.example>").action, "continue")
+            equal(m.eoh(macros={"i": "4bX"}).action, "accept")
+            d.ended()
+
+
+def second_sigterm_hurries():
+    with Daemon() as d:
+        with d.session() as m:
+            m.mail("<a@b.example>", macros=m.mail_macros)
+            d.signal(signal.SIGTERM)
+            wait_for(lambda: d.logged("waiting for 1 messages"), "draining")
+            began = time.monotonic()
+            d.signal(signal.SIGTERM)
+            d.ended(timeout=20)
+            check(time.monotonic() - began < 20, "it waited for the message")
+            matches(d.log(), "stopping with 1 messages unfinished")
+
+
+def run(suite):
+    for name, function, *args in (
+            ("usage errors end with 64", usage_errors),
+            ("-V shows the version", version),
+            ("-t, a file in order", check_good),
+            ("-t, a file with errors: 78, file and line, nothing started", check_bad),
+            ("-t, no file: 78", check_missing_file),
+            ("an unknown user: 78", check_missing_user),
+            ("an unknown socket group: 78", check_missing_group),
+            ("socket mode and group", socket_mode_and_group),
+            ("the socket's directory is missing", socket_directory_missing),
+            ("a stale socket is replaced", stale_socket),
+            ("a live filter's socket is not taken", second_instance),
+            ("inet socket; an address in use", inet_socket),
+            ("root is dropped for good", drops_root),
+            ("started without root it stays who it is", starts_without_root),
+            ("descriptor limit raised", raises_nofile),
+            ("in the background: the parent ends when it is ready", background),
+            ("in the background: the parent passes a failure on", background_failure),
+            ("READY, RELOADING, STOPPING", notifies),
+            ("SIGTERM stops", stops_on, signal.SIGTERM),
+            ("SIGINT stops", stops_on, signal.SIGINT),
+            ("SIGUSR1 reloads", reloads_on, signal.SIGUSR1),
+            ("SIGHUP reloads and does not stop", reloads_on, signal.SIGHUP),
+            ("a bad file leaves the old configuration in force", bad_reload),
+            ("a reload says what needs a restart", reload_says_what_needs_a_restart),
+            ("a message keeps the configuration it began with", message_keeps_its_configuration),
+            ("SIGTERM drains messages in flight", drains),
+            ("a second SIGTERM hurries", second_sigterm_hurries)):
+        suite.run(f"life: {name}", function, *args)

@@ -79,8 +79,10 @@ static void on_loaded(const struct store_policy *stored, uint32_t left_s, void *
     struct sts_policy *policy;
     char err[100];
 
-    if (sts_policy_parse(stored->body, stored->body_len, &policy, err, sizeof err) < 0)
+    if (sts_policy_parse(stored->body, stored->body_len, &policy, err, sizeof err) < 0) {
+        store_delete(store->store, stored->domain);
         return;
+    }
     if (left_s > policy->max_age_s)
         left_s = policy->max_age_s;
     if (unused_s < 0)
@@ -106,10 +108,11 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
         free(store);
         return NULL;
     }
-    store_load(store->store, world->ops->wall_s(world), on_loaded, store);
+    /* First: what the cache has no room for is to leave the store too. */
     sts_cache_set_sink(
         cache, &(struct sts_cache_sink){
                    .saved = on_saved, .used = on_used, .removed = on_removed, .arg = store});
+    store_load(store->store, world->ops->wall_s(world), on_loaded, store);
     return store;
 }
 

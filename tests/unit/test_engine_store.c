@@ -1,0 +1,295 @@
+/* What the MTA-STS cache knows survives a restart; what it forgot stays forgotten. */
+#include "engine_store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NOW_S INT64_C(1800000000)
+#define DAY_S INT64_C(86400)
+
+enum { NOW_MS = 5000 };
+
+struct clock_world {
+    struct world world;
+    int64_t wall_s;
+};
+
+struct fixture {
+    struct clock_world clock;
+    char dir[40];
+    char path[60];
+    struct sts_cache *cache;
+    struct engine_store *store;
+};
+
+static int64_t mono_ms(struct world *w)
+{
+    (void)w;
+    return NOW_MS;
+}
+
+static int64_t wall_s(struct world *w)
+{
+    return ((struct clock_world *)w)->wall_s;
+}
+
+static const struct world_ops clocks = {.mono_ms = mono_ms, .wall_s = wall_s};
+
+static void start_at(struct fixture *f, int64_t now_s, size_t max)
+{
+    const struct engine_config config = {.store = f->path};
+
+    f->clock = (struct clock_world){.world.ops = &clocks, .wall_s = now_s};
+    assert_int_equal(sts_cache_new(max, &f->cache), 0);
+    f->store = engine_store_open(&config, &f->clock.world, f->cache);
+    assert_non_null(f->store);
+}
+
+static void start(struct fixture *f)
+{
+    start_at(f, NOW_S, 100000);
+}
+
+static void stop(struct fixture *f)
+{
+    sts_cache_free(f->cache);
+    engine_store_close(f->store);
+    f->cache = NULL;
+    f->store = NULL;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    snprintf(f->dir, sizeof(f->dir), "/tmp/engine-store-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->path, sizeof(f->path), "%s/cache.db", f->dir);
+    start(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char journal[80];
+
+    stop(f);
+    snprintf(journal, sizeof(journal), "%s-journal", f->path);
+    unlink(journal);
+    unlink(f->path);
+    assert_int_equal(rmdir(f->dir), 0);
+    free(f);
+    return 0;
+}
+
+static struct sts_policy *parse(const char *text)
+{
+    struct sts_policy *policy;
+    char err[100];
+
+    assert_int_equal(sts_policy_parse(text, strlen(text), &policy, err, sizeof(err)), 0);
+    return policy;
+}
+
+static void put(struct fixture *f, const char *domain, const char *text)
+{
+    assert_non_null(sts_cache_put(f->cache, domain, "id1", parse(text), text, strlen(text), NOW_MS,
+                                  f->clock.wall_s));
+}
+
+static const struct sts_cached *get(struct fixture *f, const char *domain)
+{
+    return sts_cache_find(f->cache, domain, NOW_MS, false);
+}
+
+#define TEXT                                                                                       \
+    "version: STSv1\nmode: enforce\nmx: MX.example.org\nmx: *.example.net\nnote: {x}\n"            \
+    "max_age: 864000\n"
+
+static void survives_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    const struct sts_cached *entry;
+
+    put(f, "example.org", TEXT);
+    stop(f);
+    start_at(f, NOW_S + DAY_S, 1000);
+    entry = get(f, "example.org");
+    assert_non_null(entry);
+    assert_string_equal(entry->id, "id1");
+    assert_int_equal(entry->policy->mode, FINDINGS_STS_MODE_ENFORCE);
+    assert_int_equal(entry->policy->max_age_s, 864000);
+    assert_int_equal(entry->policy->mx_count, 2);
+    assert_string_equal(entry->policy->mx[0], "mx.example.org");
+    assert_string_equal(entry->policy->mx[1], "*.example.net");
+    assert_string_equal(entry->policy->lines, TEXT);
+    assert_int_equal(entry->fetched_wall_s, NOW_S);
+    /* ten days from its fetch, of which one has passed */
+    assert_int_equal(entry->fetched_ms, NOW_MS - DAY_S * 1000);
+    assert_int_equal(entry->expires_ms, NOW_MS + 9 * DAY_S * 1000);
+    assert_int_equal(entry->used_ms, NOW_MS - DAY_S * 1000);
+}
+
+static void expires_while_stopped(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "example.org", TEXT);
+    stop(f);
+    start_at(f, NOW_S + 10 * DAY_S, 1000);
+    assert_null(get(f, "example.org"));
+}
+
+/* The clock was set by a year while the host was down: see store_life.h. */
+static void wall_clock_jumps(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "example.org", TEXT);
+    stop(f);
+    start_at(f, NOW_S + 366 * DAY_S, 1000);
+    assert_int_equal(get(f, "example.org")->expires_ms, NOW_MS + 7 * DAY_S * 1000);
+    stop(f);
+    start_at(f, NOW_S, 1000);
+    assert_int_equal(get(f, "example.org")->expires_ms, NOW_MS + 7 * DAY_S * 1000);
+}
+
+static void forgotten_stays_forgotten(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "a.example", TEXT);
+    put(f, "b.example", TEXT);
+    stop(f);
+    start(f);
+    assert_true(sts_cache_forget(f->cache, "a.example"));
+    stop(f);
+    start(f);
+    assert_null(get(f, "a.example"));
+    assert_non_null(get(f, "b.example"));
+}
+
+static void a_newer_policy_replaces_it(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "example.org", TEXT);
+    put(f, "example.org", "version: STSv1\nmode: none\nmax_age: 100000");
+    stop(f);
+    start(f);
+    assert_int_equal(get(f, "example.org")->policy->mode, FINDINGS_STS_MODE_NONE);
+    assert_int_equal(get(f, "example.org")->policy->mx_count, 0);
+}
+
+/* The cache keeps the first lines only; the patterns beyond them must not get lost. */
+static void long_policy(void **state)
+{
+    enum { COUNT = 900 };
+    struct fixture *f = *state;
+    const struct sts_cached *entry;
+    char *text = malloc(100 + COUNT * 40);
+    size_t len = (size_t)sprintf(text, "version: STSv1\nmode: testing\nmax_age: 864000\n");
+
+    for (int i = 0; i < COUNT; i++)
+        len += (size_t)sprintf(text + len, "mx: mx%d.mail.example.org\n", i);
+    put(f, "example.org", text);
+    free(text);
+    stop(f);
+    start(f);
+    entry = get(f, "example.org");
+    assert_int_equal(entry->policy->mx_count, COUNT);
+    assert_string_equal(entry->policy->mx[COUNT - 1], "mx899.mail.example.org");
+    assert_int_equal(entry->policy->mode, FINDINGS_STS_MODE_TESTING);
+    assert_int_equal(entry->policy->max_age_s, 864000);
+}
+
+static void odd_lines(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "example.org",
+        "max_age: 9999999999\r\nversion: STSv1\r\nmx: *.*.x\r\nmode: enforce\r\nmode: none\r\n"
+        "mx: a.example  \r\nx: \xc3\xa4\r\nmax_age: 1");
+    stop(f);
+    start(f);
+    assert_int_equal(get(f, "example.org")->policy->max_age_s, 31557600);
+    assert_int_equal(get(f, "example.org")->policy->mx_count, 1);
+    assert_string_equal(get(f, "example.org")->policy->lines,
+                        "max_age: 9999999999\nversion: STSv1\nmx: *.*.x\nmode: enforce\n"
+                        "mode: none\nmx: a.example\nx: ??\nmax_age: 1\n");
+}
+
+/* The file holds no more than the cache. */
+static void what_has_no_room_leaves_the_store(void **state)
+{
+    struct fixture *f = *state;
+    char domain[40];
+
+    for (int i = 0; i < 50; i++) {
+        snprintf(domain, sizeof(domain), "d%d.example", i);
+        put(f, domain, TEXT);
+    }
+    stop(f);
+    start_at(f, NOW_S, 20);
+    assert_int_equal(sts_cache_count(f->cache), 20);
+    stop(f);
+    start(f);
+    assert_int_equal(sts_cache_count(f->cache), 20);
+}
+
+static void count_use(const struct sts_cached *entry, void *arg)
+{
+    unsigned *count = arg;
+
+    assert_string_equal(entry->domain, "example.org");
+    ++*count;
+}
+
+/* A disk is not to be written because of each question. */
+static void use_is_noted_once_an_hour(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t hour_ms = 3600 * 1000;
+    unsigned count = 0;
+
+    put(f, "example.org", TEXT);
+    stop(f);
+    start(f);
+    sts_cache_set_sink(f->cache, &(struct sts_cache_sink){.used = count_use, .arg = &count});
+    for (int i = 0; i < 1000; i++)
+        sts_cache_find(f->cache, "example.org", NOW_MS + i * hour_ms / 1000, true);
+    assert_int_equal(count, 0); /* it was used when it was fetched */
+    for (int i = 0; i < 1000; i++)
+        sts_cache_find(f->cache, "example.org", NOW_MS + hour_ms + i * hour_ms / 1000, true);
+    assert_int_equal(count, 1);
+    sts_cache_find(f->cache, "example.org", NOW_MS + 2 * hour_ms, true);
+    assert_int_equal(count, 2);
+}
+
+#define store_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        store_test(survives_a_restart),
+        store_test(expires_while_stopped),
+        store_test(wall_clock_jumps),
+        store_test(forgotten_stays_forgotten),
+        store_test(a_newer_policy_replaces_it),
+        store_test(long_policy),
+        store_test(odd_lines),
+        store_test(what_has_no_room_leaves_the_store),
+        store_test(use_is_noted_once_an_hour),
+    };
+
+    return cmocka_run_group_tests_name("engine_store", tests, NULL, NULL);
+}

@@ -72,9 +72,11 @@ static void do_on_thread(struct engine *engine, void (*run)(struct engine *, voi
     pthread_mutex_unlock(&engine->lock);
 }
 
-static void note_security(struct engine *engine)
+void engine_note_security(struct engine *engine)
 {
-    atomic_store(&engine->security_known, engine->world->ops->security_known(engine->world));
+    struct world *world = engine->world;
+
+    atomic_store(&engine->security_known, world->ops->security_known(world));
 }
 
 /* event_callback_fn */
@@ -87,7 +89,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     pthread_mutex_lock(&engine->lock);
     engine->woken = false;
     pthread_mutex_unlock(&engine->lock);
-    note_security(engine);
+    engine_note_security(engine);
     engine_request_drop_all(engine);
     run_errands(engine);
     engine_request_take_all(engine);
@@ -98,7 +100,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    note_security(arg);
+    engine_note_security(arg);
 }
 
 static void *thread_main(void *arg)

@@ -40,6 +40,7 @@ void engine_wake(struct engine *engine); /* with the lock held */
 struct list *engine_shift(struct list *list);
 
 /* On the engine's thread. */
+void engine_note_security(struct engine *engine);
 void engine_request_take_all(struct engine *engine);
 void engine_request_drop_all(struct engine *engine);
 /* At the engine's end, after the core's: nothing may be left. */

@@ -91,6 +91,7 @@ static void on_done(const struct findings *findings, void *arg)
 
     if (!call_begin(request))
         return;
+    engine_note_security(engine); /* what it gets now is to be found in the cache afterwards */
     request->done(findings, request->arg);
     call_end(engine);
     request->state = REQUEST_DONE;

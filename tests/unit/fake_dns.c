@@ -93,14 +93,18 @@ static size_t put_record(uint8_t *out, size_t len, uint16_t type, size_t rdata_l
     return put_u16(out, len, (unsigned)rdata_len);
 }
 
+static size_t put_soa(uint8_t *out, size_t len)
+{
+    static const uint8_t soa[22] = {0, 0, 0, 0, 0, 1, [20] = 300 >> 8, [21] = 300 & 0xff};
+
+    len = put_record(out, len, DNS_TYPE_SOA, sizeof(soa));
+    return put(out, len, soa, sizeof(soa));
+}
+
 static size_t put_answer(uint8_t *out, size_t len, const struct question *q)
 {
-    static const uint8_t soa[22] = {0, 0, 0, 0, 0, 1};
-
-    if (q->type == DNS_TYPE_SOA) {
-        len = put_record(out, len, DNS_TYPE_SOA, sizeof(soa));
-        return put(out, len, soa, sizeof(soa));
-    }
+    if (q->type == DNS_TYPE_SOA)
+        return put_soa(out, len);
     if (q->type == DNS_TYPE_A) {
         unsigned long number = q->name[0] == 'n' ? strtoul(q->name + 1, NULL, 10) : 0;
         uint8_t a[4] = {10, (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
@@ -135,8 +139,12 @@ static size_t make_answer(const struct fake_dns *server, const uint8_t *query,
     }
     size_t end = put_answer(out, len, q);
 
-    if (end > len)
+    if (end > len) {
         put_u16(out, 6, 1);
+    } else { /* NODATA, to be kept for 300 seconds */
+        put_u16(out, 8, 1);
+        end = put_soa(out, len);
+    }
     if ((end > UDP_MAX && !tcp) || mode == FAKE_DNS_TRUNCATED_TCP ||
         mode == FAKE_DNS_TCP_HANGS_UP) {
         put_u16(out, 6, 0);

@@ -1,0 +1,573 @@
+/*
+ * The real engine and its thread, asked by several others at once, against a DNS server on this
+ * host (fake_dns.h) with a thread of its own. What it finds is the scenarios' business; here it is
+ * that every caller is called back once, or never after a cancel, and that nothing is touched
+ * after it was given back: sanitizers watch.
+ */
+#include "fake_dns.h"
+#include "policy/engine.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+enum { THREADS = 8, NAMES = 40, PATIENCE_S = 60 };
+
+struct bench {
+    struct event_base *base; /* the server's */
+    struct fake_dns *server;
+    pthread_t server_thread;
+    const char *addresses[2];
+    struct engine_config config;
+    struct engine *engine;
+};
+
+/* cmocka's assertions are for the test's own thread; this one is for any. */
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+static void *serve(void *arg)
+{
+    event_base_loop(arg, EVLOOP_NO_EXIT_ON_EMPTY);
+    return NULL;
+}
+
+static struct bench *bench_new(enum fake_dns_mode mode)
+{
+    struct bench *b = calloc(1, sizeof(*b));
+
+    b->base = event_base_new();
+    b->server = fake_dns_new(b->base, "127.0.0.1");
+    fake_dns_state(b->server)->mode = mode;
+    fake_dns_state(b->server)->validates = true;
+    b->addresses[0] = fake_dns_address(b->server);
+    assert_int_equal(pthread_create(&b->server_thread, NULL, serve, b->base), 0);
+    engine_config_init(&b->config);
+    b->config.resolvers = b->addresses;
+    b->config.dns_timeout_ms = 20000; /* nothing times out here, however slow the machine */
+    b->config.sts_enable = false;
+    return b;
+}
+
+static void start(struct bench *b)
+{
+    char err[200];
+
+    if (engine_new(&b->config, &b->engine, err, sizeof(err)) < 0)
+        fail_msg("engine_new: %s", err);
+}
+
+static void bench_free(struct bench *b)
+{
+    engine_free(b->engine);
+    event_base_loopbreak(b->base);
+    pthread_join(b->server_thread, NULL);
+    fake_dns_free(b->server);
+    event_base_free(b->base);
+    free(b);
+}
+
+static void release_held(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    fake_dns_state(arg)->mode = FAKE_DNS_ANSWER;
+    fake_dns_release(arg);
+}
+
+/* The server answers what it has held back, and from now on at once. */
+static void release(struct bench *b)
+{
+    event_base_once(b->base, -1, EV_TIMEOUT, release_held, b->server, NULL);
+}
+
+static void nexthop_of(unsigned number, struct nexthop *out)
+{
+    char name[40];
+
+    snprintf(name, sizeof(name), "n%u.example", number);
+    CHECK(nexthop_parse(name, out) == 0);
+}
+
+/* One who asks; freed as soon as that is allowed, so that a late call would show. */
+struct asker {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int calls;
+    bool empty; /* called back without findings */
+    const struct findings *findings;
+    struct engine_request *request;
+    bool release_inside, cancel_inside;
+    struct engine *engine;
+};
+
+static struct asker *asker_new(void)
+{
+    struct asker *a = calloc(1, sizeof(*a));
+
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->changed, NULL);
+    return a;
+}
+
+static void asker_free(struct asker *a)
+{
+    findings_unref(a->findings);
+    pthread_cond_destroy(&a->changed);
+    pthread_mutex_destroy(&a->lock);
+    free(a);
+}
+
+static void on_done(const struct findings *findings, void *arg)
+{
+    struct asker *a = arg;
+
+    if (a->release_inside)
+        engine_release(a->request);
+    if (a->cancel_inside)
+        engine_cancel(a->engine, a->request);
+    pthread_mutex_lock(&a->lock);
+    a->calls++;
+    a->empty = findings == NULL;
+    a->findings = findings ? findings_ref(findings) : NULL;
+    pthread_cond_signal(&a->changed);
+    pthread_mutex_unlock(&a->lock);
+}
+
+static bool on_enough(const struct findings *findings, void *arg)
+{
+    struct asker *a = arg;
+    bool enough;
+
+    pthread_mutex_lock(&a->lock);
+    enough = a->calls == 0 && findings->mx != FINDINGS_MX_PENDING;
+    pthread_mutex_unlock(&a->lock);
+    return enough;
+}
+
+static void wait_called(struct asker *a)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    pthread_mutex_lock(&a->lock);
+    while (a->calls == 0) {
+        if (pthread_cond_timedwait(&a->changed, &a->lock, &until) != 0)
+            CHECK(!"called back");
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+static void ask(struct bench *b, struct asker *a, unsigned number, engine_enough_fn enough)
+{
+    struct nexthop nexthop;
+
+    nexthop_of(number, &nexthop);
+    a->engine = b->engine;
+    CHECK(engine_lookup(b->engine, &nexthop, enough, on_done, a, &a->request) == 0);
+}
+
+static void run_threads(struct bench *b, void *(*main)(void *))
+{
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, main, b), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* Asks for every name, waits for all, then finds them in the cache. */
+static void *ask_all(void *arg)
+{
+    struct bench *b = arg;
+    struct asker *askers[NAMES];
+
+    for (unsigned i = 0; i < NAMES; i++) {
+        askers[i] = asker_new();
+        ask(b, askers[i], i, NULL);
+    }
+    for (unsigned i = 0; i < NAMES; i++) {
+        const struct findings *cached;
+        struct nexthop nexthop;
+
+        wait_called(askers[i]);
+        engine_cancel(b->engine, askers[i]->request);
+        nexthop_of(i, &nexthop);
+        CHECK(askers[i]->calls == 1);
+        CHECK(askers[i]->findings != NULL);
+        CHECK(findings_complete(askers[i]->findings));
+        CHECK(strcmp(askers[i]->findings->nexthop.text, nexthop.text) == 0);
+        CHECK(askers[i]->findings->mx == FINDINGS_MX_ABSENT);
+        CHECK(askers[i]->findings->hosts[0].a == FINDINGS_ADDR_SECURE);
+        cached = engine_cached(b->engine, &nexthop);
+        CHECK(cached != NULL);
+        findings_unref(cached);
+        asker_free(askers[i]);
+    }
+    return NULL;
+}
+
+static void many_threads_ask(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_ANSWER);
+    struct engine_stats stats;
+    (void)state;
+
+    start(b);
+    run_threads(b, ask_all);
+    engine_get_stats(b->engine, &stats);
+    assert_int_equal(stats.lookups, NAMES);
+    assert_int_equal(stats.cache_entries, NAMES);
+    assert_int_equal(stats.dns_outstanding, 0);
+    assert_int_equal(stats.dns_queries, NAMES * 4);
+    assert_int_equal(stats.dns_results[ENGINE_DNS_MX][ENGINE_DNS_NODATA], NAMES);
+    assert_int_equal(stats.dns_results[ENGINE_DNS_A][ENGINE_DNS_FOUND], NAMES);
+    assert_int_equal(stats.summaries[FINDINGS_SUMMARY_PKI], NAMES);
+    assert_true(engine_security_known(b->engine));
+    bench_free(b);
+}
+
+/* While the server holds its answers, everybody joins the one lookup. */
+static void *ask_for_one(void *arg)
+{
+    struct bench *b = arg;
+    struct asker *askers[NAMES];
+
+    for (int i = 0; i < NAMES; i++) {
+        askers[i] = asker_new();
+        ask(b, askers[i], 7, i % 2 ? on_enough : NULL);
+    }
+    release(b);
+    for (int i = 0; i < NAMES; i++) {
+        wait_called(askers[i]);
+        engine_cancel(b->engine, askers[i]->request);
+        CHECK(askers[i]->calls == 1);
+        asker_free(askers[i]);
+    }
+    return NULL;
+}
+
+static void one_lookup_for_all(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_HOLD);
+    struct engine_stats stats;
+    (void)state;
+
+    start(b);
+    run_threads(b, ask_for_one);
+    engine_get_stats(b->engine, &stats);
+    assert_int_equal(stats.lookups, 1);
+    assert_int_equal(stats.dns_queries, 4);
+    bench_free(b);
+}
+
+/* Asks and gives up at once, soon, or after the answer; frees what the callback would write to. */
+static void *ask_and_cancel(void *arg)
+{
+    struct bench *b = arg;
+    unsigned seed = (unsigned)(uintptr_t)&b;
+
+    for (unsigned i = 0; i < 10 * NAMES; i++) {
+        struct asker *a = asker_new();
+
+        ask(b, a, 1000 + i, i % 3 ? on_enough : NULL);
+        switch (rand_r(&seed) % 4) {
+        case 0:
+            break;
+        case 1:
+            sched_yield();
+            break;
+        case 2:
+            usleep(200);
+            break;
+        default:
+            wait_called(a);
+            break;
+        }
+        engine_cancel(b->engine, a->request);
+        CHECK(a->calls <= 1);
+        asker_free(a);
+    }
+    return NULL;
+}
+
+static void cancels_at_any_time(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_ANSWER);
+    (void)state;
+
+    start(b);
+    run_threads(b, ask_and_cancel);
+    bench_free(b);
+}
+
+static void cancelled_in_flight(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_HOLD);
+    struct asker *gone = asker_new(), *stays = asker_new();
+    (void)state;
+
+    start(b);
+    ask(b, gone, 1, NULL);
+    ask(b, stays, 1, NULL);
+    while (true) { /* until both are with the core */
+        struct engine_stats stats;
+        engine_get_stats(b->engine, &stats);
+        if (stats.dns_queries > 0)
+            break;
+        sched_yield();
+    }
+    engine_cancel(b->engine, gone->request);
+    assert_int_equal(gone->calls, 0);
+    asker_free(gone);
+    release(b);
+    wait_called(stays);
+    assert_non_null(stays->findings);
+    engine_cancel(b->engine, stays->request);
+    asker_free(stays);
+    bench_free(b);
+}
+
+static void given_back_inside_the_callback(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_HOLD);
+    struct asker *releases = asker_new(), *cancels = asker_new(), *early = asker_new();
+    (void)state;
+
+    releases->release_inside = true;
+    cancels->cancel_inside = true;
+    start(b);
+    ask(b, releases, 1, NULL);
+    ask(b, cancels, 1, NULL);
+    ask(b, early, 1, NULL);
+    engine_release(early->request);
+    release(b);
+    wait_called(releases);
+    wait_called(cancels);
+    wait_called(early);
+    bench_free(b);
+    assert_int_equal(releases->calls, 1);
+    assert_int_equal(cancels->calls, 1);
+    assert_int_equal(early->calls, 1);
+    asker_free(releases);
+    asker_free(cancels);
+    asker_free(early);
+}
+
+static void *ask_some(void *arg)
+{
+    struct bench *b = arg;
+
+    for (unsigned i = 0; i < NAMES; i++) {
+        struct asker *a = asker_new();
+        ask(b, a, i, NULL);
+        wait_called(a);
+        CHECK(a->findings != NULL);
+        engine_cancel(b->engine, a->request);
+        asker_free(a);
+    }
+    return NULL;
+}
+
+struct meddler {
+    struct bench *bench;
+    atomic_bool stop;
+};
+
+/* Everything that an administrator may do meanwhile. */
+static void *meddle(void *arg)
+{
+    struct meddler *m = arg;
+    struct bench *b = m->bench;
+    struct engine_config config = b->config;
+    char err[200];
+
+    for (unsigned i = 0; !atomic_load(&m->stop); i++) {
+        const struct findings **all;
+        struct engine_stats stats;
+        struct nexthop nexthop;
+        size_t count;
+        int status;
+
+        config.max_domains = i % 2 ? 5 : 100;
+        config.dane_enable = i % 3 != 0;
+        CHECK(engine_reconfigure(b->engine, &config, err, sizeof(err)) == 0);
+        nexthop_of(i % NAMES, &nexthop);
+        status = engine_purge(b->engine, &nexthop);
+        CHECK(status == 0 || status == -ENOENT);
+        CHECK(engine_snapshot(b->engine, &all, &count) == 0);
+        for (size_t f = 0; f < count; f++) {
+            CHECK(all[f]->mx == FINDINGS_MX_ABSENT);
+            findings_unref(all[f]);
+        }
+        free(all);
+        engine_get_stats(b->engine, &stats);
+        findings_unref(engine_cached(b->engine, &nexthop));
+    }
+    return NULL;
+}
+
+static void reconfigured_while_asked(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_ANSWER);
+    struct meddler m = {.bench = b};
+    pthread_t thread;
+    (void)state;
+
+    start(b);
+    assert_int_equal(pthread_create(&thread, NULL, meddle, &m), 0);
+    run_threads(b, ask_some);
+    atomic_store(&m.stop, true);
+    pthread_join(thread, NULL);
+    bench_free(b);
+}
+
+static void bad_configuration_changes_nothing(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_ANSWER);
+    static const char *const nowhere[] = {"not an address", NULL};
+    struct engine_config config = b->config;
+    struct engine *engine = NULL;
+    struct asker *a = asker_new();
+    char err[200] = "";
+    (void)state;
+
+    config.resolvers = nowhere;
+    assert_true(engine_new(&config, &engine, err, sizeof(err)) < 0);
+    assert_non_null(strstr(err, "not an address"));
+    start(b);
+    err[0] = '\0';
+    assert_true(engine_reconfigure(b->engine, &config, err, sizeof(err)) < 0);
+    assert_non_null(strstr(err, "not an address"));
+    config = b->config;
+    config.sts_ca_file = "/nonexistent/ca.pem";
+    config.sts_enable = true;
+    err[0] = '\0';
+    if (engine_reconfigure(b->engine, &config, err, sizeof(err)) < 0)
+        assert_non_null(strstr(err, "/nonexistent/ca.pem"));
+    ask(b, a, 3, NULL);
+    wait_called(a);
+    assert_non_null(a->findings);
+    engine_cancel(b->engine, a->request);
+    asker_free(a);
+    bench_free(b);
+}
+
+static void freed_with_requests_outstanding(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_HOLD);
+    struct asker *askers[NAMES];
+    (void)state;
+
+    start(b);
+    for (unsigned i = 0; i < NAMES; i++) {
+        askers[i] = asker_new();
+        askers[i]->release_inside = i % 2 == 0;
+        ask(b, askers[i], i / 2, i % 3 ? NULL : on_enough);
+    }
+    engine_cancel(b->engine, askers[3]->request);
+    bench_free(b);
+    for (unsigned i = 0; i < NAMES; i++) {
+        assert_int_equal(askers[i]->calls, i == 3 ? 0 : 1);
+        assert_true(askers[i]->empty || i == 3);
+        asker_free(askers[i]);
+    }
+}
+
+static void freed_at_once(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_SILENT);
+    (void)state;
+
+    start(b);
+    bench_free(b);
+    engine_free(NULL);
+}
+
+static void purge_and_literals(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_ANSWER);
+    struct asker *a = asker_new(), *literal = asker_new();
+    struct nexthop nexthop;
+    (void)state;
+
+    start(b);
+    nexthop_of(1, &nexthop);
+    assert_null(engine_cached(b->engine, &nexthop));
+    assert_int_equal(engine_purge(b->engine, &nexthop), -ENOENT);
+    ask(b, a, 1, NULL);
+    wait_called(a);
+    assert_int_equal(engine_purge(b->engine, &nexthop), 0);
+    assert_null(engine_cached(b->engine, &nexthop));
+    assert_int_equal(engine_purge(b->engine, &nexthop), -ENOENT);
+    engine_cancel(b->engine, a->request);
+
+    assert_int_equal(nexthop_parse("[192.0.2.1]", &nexthop), 0);
+    assert_int_equal(engine_lookup(b->engine, &nexthop, NULL, on_done, literal, &literal->request),
+                     0);
+    wait_called(literal);
+    assert_int_equal(literal->findings->mx, FINDINGS_MX_NOT_ASKED);
+    engine_cancel(b->engine, literal->request);
+    asker_free(literal);
+    asker_free(a);
+    bench_free(b);
+}
+
+/* A server of one's own needs a network of one's own, with nothing but this host in it. */
+static int enter_namespace(void)
+{
+    struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int fd, status;
+
+    if (unshare(geteuid() == 0 ? CLONE_NEWNET : CLONE_NEWNET | CLONE_NEWUSER) < 0)
+        return -1;
+    fd = socket(AF_INET, SOCK_DGRAM, 0);
+    status = ioctl(fd, SIOCSIFFLAGS, &up);
+    close(fd);
+    return status;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_threads_ask),
+        cmocka_unit_test(one_lookup_for_all),
+        cmocka_unit_test(cancels_at_any_time),
+        cmocka_unit_test(cancelled_in_flight),
+        cmocka_unit_test(given_back_inside_the_callback),
+        cmocka_unit_test(reconfigured_while_asked),
+        cmocka_unit_test(bad_configuration_changes_nothing),
+        cmocka_unit_test(freed_with_requests_outstanding),
+        cmocka_unit_test(freed_at_once),
+        cmocka_unit_test(purge_and_literals),
+    };
+
+    if (enter_namespace() < 0) {
+        perror("cannot make a network namespace");
+        return 1;
+    }
+    evthread_use_pthreads();
+    return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
+}

@@ -1,1 +1,184 @@
-def run(suite): pass
+"""Slow lookups: the name server takes queries and never answers. Who waits how long, who is turned
+away, and what the MTA hears meanwhile."""
+
+import signal
+import threading
+import time
+
+from harness import Daemon, check, equal, matches, message, silent_resolver, wait_for
+
+SLOW = "[dns]\ntimeout = 60s\ntries = 1\n"
+UNFINISHED = "Sender requested REQUIRETLS, but the lookups for {0} are not finished; try again later"
+BUSY = ("Sender requested REQUIRETLS, but too many messages are waiting for lookups, of {0} or "
+        "others; try again later")
+STOPPING = "Sender requested REQUIRETLS, but this service is being restarted; try again later"
+
+
+def ask(m, domain="slow.example", queue_id="4bXyZ"):
+    return message(m, params=["REQUIRETLS"], rcpts=[f"<a@{domain}>"], queue_id=queue_id)
+
+
+def left_to_the_end():
+    with silent_resolver(), Daemon("[milter]\nrcpt_wait = 200ms\neom_wait = 1s\n" + SLOW) as d:
+        with d.session() as m:
+            began = time.monotonic()
+            got = ask(m)
+            check(time.monotonic() - began >= 1.2, "it did not wait")
+            equal(got["rcpt"][0].action, "continue")
+            equal(got["eom"].text, "451 4.4.3 <a@slow.example>: " + UNFINISHED.format("slow.example"))
+            (line,) = d.lines("4bXyZ")
+            matches(line, r"verdict=undecided, action=tempfail, route=native, wait=1\.[2-9]")
+
+
+def one_budget():
+    """Ten slow recipients do not wait ten times rcpt_wait."""
+    with silent_resolver(), Daemon("[milter]\nrcpt_wait = 1s\neom_wait = 1s\n" + SLOW) as d:
+        with d.session() as m:
+            m.mail("<a@b.example>", "REQUIRETLS", macros=m.mail_macros)
+            began = time.monotonic()
+            for i in range(10):
+                equal(m.rcpt(f"<a@slow{i}.example>").action, "continue")
+            took = time.monotonic() - began
+            check(1 <= took < 5, f"ten recipients took {took:.1f} s")
+
+
+def progress():
+    """sendmail gives up after 10 s without a sign of life."""
+    with silent_resolver(), Daemon("[milter]\nrcpt_wait = 100ms\neom_wait = 8s\n" + SLOW) as d:
+        with d.session() as m:
+            answer = ask(m)["eom"]
+            equal(answer.code, "451")
+            check(answer.progress >= 2, f"{answer.progress} signs of life in 8 s")
+
+
+def header_request():
+    """A request by header costs no wait before end-of-message."""
+    with silent_resolver(), Daemon("[milter]\naccept_header = any\nrcpt_wait = 20s\neom_wait = 1s\n"
+                                   + SLOW) as d:
+        with d.session() as m:
+            began = time.monotonic()
+            got = message(m, rcpts=["<a@slow.example>"], headers=[("Require-TLS-ESMTP", "yes")])
+            check(time.monotonic() - began < 15, "it waited at RCPT")
+            equal(got["eom"].code, "451")
+
+
+class Sender(threading.Thread):
+    """One message on a connection of its own, in the background."""
+
+    def __init__(self, d, domain, queue_id="4bXyZ"):
+        super().__init__(daemon=True)
+        self.d, self.domain, self.queue_id = d, domain, queue_id
+        self.answer = None
+        self.start()
+
+    def run(self):
+        with self.d.session() as m:
+            self.answer = ask(m, self.domain, self.queue_id)
+
+    def text(self):
+        self.join(60)
+        return self.answer["eom"].text if self.answer and "eom" in self.answer else repr(self.answer)
+
+
+def shares():
+    """max_waiting = 8: one next-hop may have one at RCPT, four in all; another has its own."""
+    with silent_resolver(), Daemon("[milter]\nmax_waiting = 8\nrcpt_wait = 2s\neom_wait = 6s\n"
+                                   + SLOW) as d:
+        same = [Sender(d, "slow.example") for _ in range(10)]
+        wait_for(lambda: sum(s.answer is not None for s in same) >= 6, "those turned away")
+        other = Sender(d, "other.example")
+        texts = sorted(s.text() for s in same)
+        busy = "451 4.3.2 <a@slow.example>: " + BUSY.format("slow.example")
+        slow = "451 4.4.3 <a@slow.example>: " + UNFINISHED.format("slow.example")
+        equal(texts, [busy] * 6 + [slow] * 4)
+        equal(other.text(), "451 4.4.3 <a@other.example>: " + UNFINISHED.format("other.example"))
+
+
+def others_pass():
+    """While as many wait as may, mail that needs no lookup passes."""
+    with silent_resolver(), Daemon("[milter]\nmax_waiting = 2\nrcpt_wait = 1s\neom_wait = 5s\n"
+                                   + SLOW) as d:
+        waiting = [Sender(d, f"slow{i}.example") for i in range(2)]
+        time.sleep(1.5)
+        with d.session() as m:
+            equal(message(m)["eoh"].action, "accept")
+            equal(message(m, params=["REQUIRETLS"])["eom"].action, "continue")
+            got = message(m, sender="<>", params=["REQUIRETLS"], rcpts=["<a@slow0.example>"])
+            equal(got["eom"].action, "continue", "the null sender does not wait")
+            got = ask(m, "slow9.example")
+            equal(got["eom"].text[:9], "451 4.3.2", "one more does not get a place")
+        for sender in waiting:
+            equal(sender.text()[:9], "451 4.4.3")
+
+
+def gone():
+    """An MTA that went away does not keep its place."""
+    with silent_resolver(), Daemon("[milter]\nmax_waiting = 1\nrcpt_wait = 100ms\neom_wait = 60s\n"
+                                   + SLOW) as d:
+        m = d.session()
+        m.mail("<a@b.example>", "REQUIRETLS", macros=m.mail_macros)
+        m.rcpt("<a@slow.example>")
+        m.eoh()
+        m.send("E")
+        m.close()
+
+        def has_place():
+            with d.session() as n:
+                n.mail("<a@b.example>", "REQUIRETLS", macros=n.mail_macros)
+                n.rcpt("<a@other.example>")
+                n.eoh()
+                n.send("E")
+                n.sock.settimeout(4)
+                command, data = n.receive()  # progress, or the refusal at once
+                return command == "p" or not check(b"4.3.2" in data, data)
+        wait_for(has_place, "the place")
+        d.signal(signal.SIGTERM)
+        wait_for(lambda: d.logged("waiting for|stopped"), "draining")
+        d.stop()
+
+
+def stops_while_waiting():
+    with silent_resolver(), Daemon("[milter]\nrcpt_wait = 100ms\neom_wait = 60s\n" + SLOW) as d:
+        sender = Sender(d, "slow.example")
+        time.sleep(1)
+        d.signal(signal.SIGTERM)
+        wait_for(lambda: d.logged("waiting for 1 messages"), "draining")
+        d.signal(signal.SIGTERM)
+        equal(sender.text(), "451 4.3.2 <a@slow.example>: " + STOPPING)
+        d.ended()
+
+
+def failed_lookup():
+    """When the lookup itself gives up, the answer is that, not a time-out of ours."""
+    with silent_resolver(), Daemon("[milter]\nrcpt_wait = 20s\n[dns]\ntimeout = 200ms\ntries = 1\n"
+                                   ) as d:
+        with d.session() as m:
+            got = ask(m)
+            matches(got["rcpt"][0].text,
+                    r"^451 4\.4\.3 <a@slow\.example>: Sender requested REQUIRETLS, but "
+                    r"the MX lookup for slow\.example failed")
+        with d.session() as m:
+            matches(ask(m)["rcpt"][0].text, r"^451 4\.4\.3 ")
+
+
+def no_resolver_at_all():
+    """Nobody listens at the resolver's address: temporary, never a refusal, never an accept."""
+    with Daemon("[milter]\nrcpt_wait = 20s\n[dns]\ntimeout = 200ms\ntries = 1\n") as d:
+        with d.session() as m:
+            matches(ask(m)["rcpt"][0].text, r"^451 4\.4\.3 ")
+            matches(ask(m, "[host.example]")["rcpt"][0].text, r"^(451 4\.4\.3|550 5\.1\.2) ")
+
+
+def run(suite):
+    for name, function in (
+            ("a slow recipient is left to the end of the message", left_to_the_end),
+            ("rcpt_wait is one budget for all recipients", one_budget),
+            ("progress while waiting", progress),
+            ("a request by header waits at the end only", header_request),
+            ("shares of max_waiting", shares),
+            ("mail that need not wait passes", others_pass),
+            ("an MTA that went away", gone),
+            ("a stop while waiting", stops_while_waiting),
+            ("a lookup that fails", failed_lookup),
+            ("no resolver", no_resolver_at_all)):
+        suite.run(f"waiting: {name}", function)

@@ -160,6 +160,15 @@ static void set(struct verdict *out, enum verdict_value value, enum verdict_reas
     out->reason = reason;
 }
 
+/* Nothing is refused for good on the word of a resolver that may be wrong. */
+static void refuse(const struct findings *f, enum verdict_reason reason, struct verdict *out)
+{
+    if (f->security_known)
+        set(out, VERDICT_UNSATISFIED, reason);
+    else
+        set(out, VERDICT_UNDECIDED, VERDICT_REASON_SECURITY_UNKNOWN);
+}
+
 static void satisfy(struct verdict *out, enum verdict_basis basis)
 {
     out->value = VERDICT_SATISFIED;
@@ -330,7 +339,7 @@ static void derive_from_hosts(const struct findings *f, const struct verdict_ter
     if (try_dane(&v, out) || try_sts(&v, out) || try_web_pki(&v, out))
         return;
     if (v.count[HOST_OUT] == f->host_count && v.loops) {
-        set(out, VERDICT_UNSATISFIED, VERDICT_REASON_LOOPS);
+        refuse(f, VERDICT_REASON_LOOPS, out);
     } else if (must_wait(&v)) {
         set(out, VERDICT_PENDING, VERDICT_REASON_NONE);
     } else if ((reason = doubt(&v)) != VERDICT_REASON_NONE) {
@@ -352,11 +361,7 @@ static void derive_enforce(const struct findings *f, const struct verdict_terms 
         set(out, VERDICT_PENDING, VERDICT_REASON_NONE);
         return;
     case FINDINGS_MX_NULL:
-        /* Nothing is refused for good on the word of a resolver that may be wrong. */
-        if (f->security_known)
-            set(out, VERDICT_UNSATISFIED, VERDICT_REASON_NULL_MX);
-        else
-            set(out, VERDICT_UNDECIDED, VERDICT_REASON_SECURITY_UNKNOWN);
+        refuse(f, VERDICT_REASON_NULL_MX, out);
         return;
     case FINDINGS_MX_NXDOMAIN:
         set(out, VERDICT_NOT_APPLICABLE, VERDICT_REASON_NO_DOMAIN);
@@ -384,7 +389,7 @@ void verdict_derive(const struct findings *f, const struct verdict_terms *terms,
         return;
     case VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS:
         /* Servers known to lack STARTTLS would be refused; nobody probes for that yet. */
-        if (f->mx == FINDINGS_MX_NULL)
+        if (f->mx == FINDINGS_MX_NULL && f->security_known)
             set(out, VERDICT_UNSATISFIED, VERDICT_REASON_NULL_MX);
         else if (f->mx == FINDINGS_MX_NXDOMAIN)
             set(out, VERDICT_NOT_APPLICABLE, VERDICT_REASON_NO_DOMAIN);

@@ -236,12 +236,17 @@ static const struct verdict_case cases[] = {
      "undecided security-unknown"},
     {"unknown: null mx", UNKNOWN_NULL, "", "none", "", "undecided security-unknown"},
 
+    {"unknown: we are the best mx", UNKNOWN, "us 10 i- none", "none", "mine=us",
+     "undecided security-unknown"},
+
     /* Other levels */
     {"starttls: nothing published", INSECURE, "mx1 10 i- none", "none", "level=1",
      "satisfied level"},
     {"starttls: does not wait", FINDINGS_MX_PENDING, "", "pending", "level=1", "satisfied level"},
     {"starttls: mx failed", FINDINGS_MX_FAILED, "", "none", "level=1", "satisfied level"},
     {"starttls: null mx", FINDINGS_MX_NULL, "", "none", "level=1", "unsatisfied null-mx"},
+    {"starttls: null mx of an untrusted resolver", UNKNOWN_NULL, "", "none", "level=1",
+     "satisfied level"},
     {"starttls: no domain", FINDINGS_MX_NXDOMAIN, "", "none", "level=1",
      "not-applicable no-domain"},
     {"opportunistic", INSECURE, "mx1 10 i- none", "none", "level=2", "satisfied level"},

@@ -1,0 +1,213 @@
+/*
+ * The cache of MTA-STS policies by itself. Time is a number here.
+ */
+#include "sts_cache.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct sts_policy *policy(const char *mode, unsigned max_age_s)
+{
+    struct sts_policy *p;
+    char body[200], err[100];
+
+    snprintf(body, sizeof(body), "version: STSv1\nmode: %s\nmx: mx.example\nmax_age: %u\n", mode,
+             max_age_s);
+    assert_int_equal(sts_policy_parse(body, strlen(body), &p, err, sizeof(err)), 0);
+    return p;
+}
+
+static struct sts_cache *cache_of(size_t max)
+{
+    struct sts_cache *cache;
+
+    assert_int_equal(sts_cache_new(max, &cache), 0);
+    return cache;
+}
+
+static void put(struct sts_cache *cache, const char *domain, const char *mode, unsigned max_age_s,
+                int64_t now_ms)
+{
+    assert_non_null(sts_cache_put(cache, domain, "1", policy(mode, max_age_s), "body", 4, now_ms,
+                                  now_ms / 1000));
+}
+
+static bool in_force(struct sts_cache *cache, const char *domain, int64_t now_ms)
+{
+    const struct sts_cached *cached = sts_cache_find(cache, domain, now_ms, false);
+
+    return cached && cached->policy;
+}
+
+static void expires_by_max_age(void **state)
+{
+    struct sts_cache *cache = cache_of(10);
+    (void)state;
+
+    put(cache, "a.example", "enforce", 60, 1000);
+    assert_true(in_force(cache, "a.example", 60999));
+    assert_false(in_force(cache, "a.example", 61000));
+    assert_false(in_force(cache, "a.example", 1000)); /* gone for good */
+    sts_cache_free(cache);
+}
+
+static void newer_policy_replaces(void **state)
+{
+    struct sts_cache *cache = cache_of(10);
+    const struct sts_cached *cached;
+    (void)state;
+
+    put(cache, "a.example", "enforce", 60, 0);
+    assert_non_null(
+        sts_cache_fail(cache, "a.example", "2", FINDINGS_STS_FETCH_ERROR, true, "down", 10, 310));
+    cached = sts_cache_find(cache, "a.example", 20, true);
+    assert_non_null(cached->policy);
+    assert_string_equal(cached->id, "1");
+    assert_string_equal(cached->failed_id, "2");
+    assert_string_equal(cached->failure_text, "down");
+    assert_int_equal(cached->retry_ms, 310);
+    assert_non_null(sts_cache_put(cache, "a.example", "2", policy("none", 60), "body", 4, 400, 0));
+    cached = sts_cache_find(cache, "a.example", 400, true);
+    assert_string_equal(cached->id, "2");
+    assert_string_equal(cached->failed_id, "");
+    assert_int_equal(cached->policy->mode, FINDINGS_STS_MODE_NONE);
+    assert_int_equal(sts_cache_count(cache), 1);
+    sts_cache_free(cache);
+}
+
+static void evicts_by_worth(void **state)
+{
+    struct sts_cache *cache = cache_of(3);
+    (void)state;
+
+    put(cache, "enforce.example", "enforce", 60, 0);
+    put(cache, "testing.example", "testing", 60, 1);
+    assert_non_null(sts_cache_fail(cache, "failed.example", "1", FINDINGS_STS_FETCH_ERROR, false,
+                                   "404", 2, 300));
+    put(cache, "d.example", "enforce", 60, 3);
+    assert_null(sts_cache_find(cache, "failed.example", 4, false));
+    assert_true(in_force(cache, "testing.example", 4));
+    put(cache, "e.example", "testing", 60, 5);
+    assert_false(in_force(cache, "testing.example", 6));
+    put(cache, "f.example", "enforce", 60, 7);
+    assert_false(in_force(cache, "e.example", 8));
+    assert_true(in_force(cache, "enforce.example", 8));
+    put(cache, "g.example", "enforce", 60, 9);
+    assert_false(in_force(cache, "enforce.example", 10)); /* the oldest of equals */
+    sts_cache_set_max(cache, 1);
+    assert_int_equal(sts_cache_count(cache), 1);
+    assert_true(in_force(cache, "g.example", 10));
+    sts_cache_free(cache);
+}
+
+static void due_for_refresh(void **state)
+{
+    const struct sts_cache_refresh refresh = {
+        .age_ms = 100 * 1000, .retry_ms = 10 * 1000, .use_ms = 1000 * 1000};
+    struct sts_cache *cache = cache_of(10);
+    const char *domains[4];
+    (void)state;
+
+    put(cache, "a.example", "testing", 10000, 0);
+    put(cache, "b.example", "enforce", 10000, 0);
+    put(cache, "short.example", "enforce", 120, 0);
+    assert_int_equal(sts_cache_due(cache, 59 * 1000, &refresh, domains, 4), 0);
+    assert_int_equal(sts_cache_due(cache, 60 * 1000, &refresh, domains, 4), 1);
+    assert_string_equal(domains[0], "short.example");
+    assert_int_equal(sts_cache_due(cache, 100 * 1000, &refresh, domains, 4), 3);
+    assert_string_equal(domains[2], "a.example"); /* mode enforce comes first */
+    assert_int_equal(sts_cache_due(cache, 100 * 1000, &refresh, domains, 1), 1);
+    sts_cache_tried(cache, "b.example", 100 * 1000);
+    assert_int_equal(sts_cache_due(cache, 109 * 1000, &refresh, domains, 4), 2);
+    assert_int_equal(sts_cache_due(cache, 110 * 1000, &refresh, domains, 4), 3);
+    /* short has expired; the others were not used for too long, until one is. */
+    assert_int_equal(sts_cache_due(cache, 1001 * 1000, &refresh, domains, 4), 0);
+    assert_non_null(sts_cache_find(cache, "b.example", 1001 * 1000, true));
+    assert_int_equal(sts_cache_due(cache, 1001 * 1000, &refresh, domains, 4), 1);
+    sts_cache_free(cache);
+}
+
+struct told {
+    int saved, used, removed;
+    char domain[40];
+};
+
+static void on_saved(const struct sts_cached *entry, const char *body, size_t len, void *arg)
+{
+    struct told *told = arg;
+
+    assert_memory_equal(body, "body", len);
+    snprintf(told->domain, sizeof(told->domain), "%s", entry->domain);
+    told->saved++;
+}
+
+static void on_used(const struct sts_cached *entry, void *arg)
+{
+    assert_non_null(entry->policy);
+    ((struct told *)arg)->used++;
+}
+
+static void on_removed(const char *domain, void *arg)
+{
+    snprintf(((struct told *)arg)->domain, 40, "%s", domain);
+    ((struct told *)arg)->removed++;
+}
+
+static void sink_is_told(void **state)
+{
+    struct sts_cache *cache = cache_of(2);
+    struct told told = {0};
+    const int64_t hour = 60 * 60 * 1000;
+    (void)state;
+
+    sts_cache_set_sink(cache, &(struct sts_cache_sink){on_saved, on_used, on_removed, &told});
+    put(cache, "a.example", "enforce", 86400, 0);
+    assert_int_equal(told.saved, 1);
+    assert_string_equal(told.domain, "a.example");
+    for (int i = 0; i < 100; i++)
+        assert_non_null(sts_cache_find(cache, "a.example", i * 1000, true));
+    assert_int_equal(told.used, 0);
+    assert_non_null(sts_cache_find(cache, "a.example", hour, false));
+    assert_int_equal(told.used, 0);
+    assert_non_null(sts_cache_find(cache, "a.example", hour, true));
+    assert_int_equal(told.used, 1);
+    assert_int_equal(sts_cache_restore(cache, "b.example", "1", policy("enforce", 60), -1000, 5, 0),
+                     0);
+    assert_int_equal(told.saved, 1);
+    assert_false(in_force(cache, "b.example", 59 * 1000));
+    assert_int_equal(told.removed, 1);
+    assert_true(sts_cache_forget(cache, "a.example"));
+    assert_int_equal(told.removed, 2);
+    assert_false(sts_cache_forget(cache, "a.example"));
+    sts_cache_free(cache); /* an end is no removal */
+    assert_int_equal(told.removed, 2);
+}
+
+static void warns_now_and_then(void **state)
+{
+    struct sts_cache *cache = cache_of(2);
+    (void)state;
+
+    assert_false(sts_cache_may_warn(cache, "a.example", 0, 100));
+    put(cache, "a.example", "enforce", 86400, 0);
+    assert_true(sts_cache_may_warn(cache, "a.example", 0, 100));
+    assert_false(sts_cache_may_warn(cache, "a.example", 99, 100));
+    assert_true(sts_cache_may_warn(cache, "a.example", 100, 100));
+    sts_cache_free(cache);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(expires_by_max_age), cmocka_unit_test(newer_policy_replaces),
+        cmocka_unit_test(evicts_by_worth),    cmocka_unit_test(due_for_refresh),
+        cmocka_unit_test(sink_is_told),       cmocka_unit_test(warns_now_and_then),
+    };
+
+    return cmocka_run_group_tests_name("sts_cache", tests, NULL, NULL);
+}

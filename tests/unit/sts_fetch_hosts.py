@@ -372,7 +372,8 @@ def main():
     if "STS_FETCH_INSIDE" not in os.environ:
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
         os.environ["STS_FETCH_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "--net", *user, sys.executable, *sys.argv])
+        os.execvp("unshare", ["unshare", "--net", "--pid", "--fork", "--kill-child",
+                               "--mount-proc", *user, sys.executable, *sys.argv])
     with tempfile.TemporaryDirectory(prefix="sts-fetch-") as directory:
         return inside(Path(directory), sys.argv[1:])
 

@@ -79,8 +79,8 @@ static void on_log(void *arg, int priority, const char *message)
         rows->warnings++;
     else
         rows->notices++;
-    snprintf(rows->said + strlen(rows->said), sizeof(rows->said) - strlen(rows->said), "%s\n",
-             message);
+    strncat(rows->said, message, sizeof(rows->said) - strlen(rows->said) - 1);
+    strncat(rows->said, "\n", sizeof(rows->said) - strlen(rows->said) - 1);
 }
 
 static void on_policy(const struct store_policy *policy, uint32_t left_s, void *arg)

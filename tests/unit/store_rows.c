@@ -130,8 +130,7 @@ void store_rows_close(struct store_rows *rows)
 
 void store_rows_init(struct store_rows *rows)
 {
-    memset(rows, 0, sizeof(*rows));
-    snprintf(rows->dir, sizeof(rows->dir), "/tmp/store-test-XXXXXX");
+    *rows = (struct store_rows){.dir = "/tmp/store-test-XXXXXX"};
     assert_non_null(mkdtemp(rows->dir));
     snprintf(rows->path, sizeof(rows->path), "%s/cache.db", rows->dir);
 }

@@ -8,36 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* Service names that administrators write behind a next-hop. */
-static const struct {
-    const char *name;
-    const char *port;
-} services[] = {
-    {"smtp", "25"},
-    {"submission", "587"},
-    {"submissions", "465"},
-    {"smtps", "465"},
-};
-
-static int parse_nexthop(const char *key, struct nexthop *out)
-{
-    char text[SOCKETMAP_REQUEST_MAX + 1];
-    if (nexthop_parse(key, out) == 0)
-        return 0;
-    const char *colon = strrchr(key, ':');
-    if (!colon)
-        return -1;
-    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
-        if (strcasecmp(colon + 1, services[i].name) != 0)
-            continue;
-        size_t len = (size_t)(colon - key) + 1;
-        memcpy(text, key, len);
-        strcpy(text + len, services[i].port);
-        return nexthop_parse(text, out);
-    }
-    return -1;
-}
-
 /* Whether the domain ends with .<tag>; cuts it off if so. */
 static bool cut_tag(char *domain, const char *tag)
 {
@@ -79,7 +49,7 @@ static void parse_key(char *key, bool sendmail, const char *tag, struct socketma
     }
     if (sendmail && cut_tag(key, tag))
         out->map = out->map == ANSWER_ACCESS ? ANSWER_ACCESS_ENFORCE : ANSWER_ENFORCE;
-    if (parse_nexthop(key, &out->nexthop) < 0)
+    if (nexthop_parse(key, &out->nexthop) < 0)
         out->command = SOCKETMAP_NO_KEY;
 }
 

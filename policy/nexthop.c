@@ -112,6 +112,9 @@ static bool parse_address(const char *text, char name[NEXTHOP_NAME_MAX + 1], boo
     bool tagged = strncasecmp(text, "IPv6:", 5) == 0;
 
     *ipv6 = false;
+    /* Most names need not be tried: an address has a colon, or digits and dots alone. */
+    if (!strchr(text, ':') && text[strspn(text, "0123456789.")])
+        return false;
     if (!tagged && inet_pton(AF_INET, text, address) == 1)
         return inet_ntop(AF_INET, address, name, NEXTHOP_NAME_MAX + 1) != NULL;
     *ipv6 = true;
@@ -125,6 +128,10 @@ static void write_text(struct nexthop *nh, bool ipv6)
     bool bracket = nh->kind != NEXTHOP_DOMAIN;
     char port[8] = "";
 
+    if (!bracket && nh->port == DEFAULT_PORT) {
+        strcpy(nh->text, nh->name);
+        return;
+    }
     if (nh->port != DEFAULT_PORT)
         snprintf(port, sizeof port, ":%u", (unsigned)nh->port);
     snprintf(nh->text, sizeof nh->text, "%s%s%s%s%s", bracket ? "[" : "", ipv6 ? "IPv6:" : "",

@@ -112,9 +112,6 @@ static bool parse_address(const char *text, char name[NEXTHOP_NAME_MAX + 1], boo
     bool tagged = strncasecmp(text, "IPv6:", 5) == 0;
 
     *ipv6 = false;
-    /* Most names need not be tried: an address has a colon, or digits and dots alone. */
-    if (!strchr(text, ':') && text[strspn(text, "0123456789.")])
-        return false;
     if (!tagged && inet_pton(AF_INET, text, address) == 1)
         return inet_ntop(AF_INET, address, name, NEXTHOP_NAME_MAX + 1) != NULL;
     *ipv6 = true;
@@ -128,10 +125,6 @@ static void write_text(struct nexthop *nh, bool ipv6)
     bool bracket = nh->kind != NEXTHOP_DOMAIN;
     char port[8] = "";
 
-    if (!bracket && nh->port == DEFAULT_PORT) {
-        strcpy(nh->text, nh->name);
-        return;
-    }
     if (nh->port != DEFAULT_PORT)
         snprintf(port, sizeof port, ":%u", (unsigned)nh->port);
     snprintf(nh->text, sizeof nh->text, "%s%s%s%s%s", bracket ? "[" : "", ipv6 ? "IPv6:" : "",
@@ -187,11 +180,44 @@ static int parse_bare(const char *text, struct nexthop *out)
     return nexthop_to_ascii(domain, out->name);
 }
 
+/* What nearly all next-hops are, in one pass: a domain that is in its canonical form already. What
+ * is not, or is no name at all, is left to the others: returns false. */
+static bool parse_canonical(const char *text, struct nexthop *out)
+{
+    size_t len = 0, label = 0;
+    bool numeric = true;
+
+    for (; text[len] && len < NEXTHOP_NAME_MAX; len++) {
+        char c = text[len];
+
+        if (c == '.') {
+            if (label == 0 || text[len - 1] == '-')
+                return false;
+            label = 0;
+        } else if (++label > LABEL_MAX) {
+            return false;
+        } else if ((c >= 'a' && c <= 'z') || (c == '-' && label > 1)) {
+            numeric = false;
+        } else if (!is_digit(c)) {
+            return false;
+        }
+    }
+    if (text[len] || label == 0 || numeric || text[len - 1] == '-')
+        return false;
+    memcpy(out->name, text, len + 1);
+    memcpy(out->text, text, len + 1);
+    out->kind = NEXTHOP_DOMAIN;
+    out->port = DEFAULT_PORT;
+    return true;
+}
+
 int nexthop_parse(const char *text, struct nexthop *out)
 {
     bool ipv6 = false;
     int status;
 
+    if (parse_canonical(text, out))
+        return 0;
     memset(out, 0, sizeof *out);
     out->port = DEFAULT_PORT;
     if (text[0] == '[') {

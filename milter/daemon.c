@@ -49,6 +49,7 @@ struct daemon {
     struct engine *engine;
     struct metrics *metrics;
     struct front *front; /* socketmap and metrics listeners */
+    bool abandoned;      /* stopped with messages unfinished */
     pthread_t filter;
     bool filter_ended;
 };
@@ -321,8 +322,10 @@ static void stop(struct daemon *d)
     filter_socket_remove();
     front_close(d->front);
     d->front = NULL;
-    if (runtime_drain(d->runtime, 0) > 0)
+    if (runtime_drain(d->runtime, 0) > 0) {
+        d->abandoned = true;
         return;
+    }
     engine_free(d->engine);
 }
 
@@ -411,6 +414,9 @@ int daemon_run(const struct daemon_options *options)
         filter_socket_remove();
         front_close(d.front);
     }
+    /* Threads that still wait for the engine must not meet the exit handlers of libraries. */
+    if (d.abandoned)
+        _exit(status);
     free(d.config_path);
     return status;
 }

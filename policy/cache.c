@@ -84,12 +84,24 @@ static void evict(struct cache *cache)
         drop(cache, list_entry(cache->lru.next, struct entry, lru));
 }
 
+static void drop_all(struct cache *cache)
+{
+    while (!list_empty(&cache->lru))
+        drop(cache, list_entry(cache->lru.next, struct entry, lru));
+}
+
+void cache_clear(struct cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    drop_all(cache);
+    pthread_mutex_unlock(&cache->lock);
+}
+
 void cache_free(struct cache *cache)
 {
     if (!cache)
         return;
-    while (!list_empty(&cache->lru))
-        drop(cache, list_entry(cache->lru.next, struct entry, lru));
+    drop_all(cache);
     cache_heap_fini(&cache->heap);
     table_fini(&cache->table);
     pthread_mutex_destroy(&cache->lock);

@@ -35,6 +35,7 @@ int cache_put(struct cache *cache, const struct findings *findings, int64_t dane
               int64_t sts_ends_ms, int64_t due_ms);
 
 bool cache_remove(struct cache *cache, const char *text); /* whether there was one */
+void cache_clear(struct cache *cache);
 
 /* When the next entry is due; INT64_MAX when there is none. */
 int64_t cache_next_due(struct cache *cache);

@@ -104,6 +104,12 @@ void core_free(struct core *core)
 
 void core_configure(struct core *core, const struct core_settings *settings)
 {
+    if (settings->dane_enable != core->settings.dane_enable ||
+        settings->sts_enable != core->settings.sts_enable) {
+        /* What was found while something was not looked at, or was, is no answer any more. */
+        cache_clear(core->cache);
+        core->generation++;
+    }
     core->settings = *settings;
     cache_set_max(core->cache, settings->max_domains);
     sts_cache_set_max(core->sts_cache, settings->max_domains);
@@ -142,6 +148,8 @@ static void keep(struct core *core, struct flight *flight, const struct findings
     int64_t sts_ends_ms = now_ms + lookup_sts_life_ms(flight->lookup);
     struct cache_view old;
 
+    if (flight->generation != core->generation)
+        return;
     cache_look(core->cache, f->nexthop.text, security_known(core), &old);
     if (is_worse(f) && old.findings && old.dane_ends_ms > now_ms && old.sts_ends_ms > now_ms) {
         int64_t ends_ms = old.dane_ends_ms < old.sts_ends_ms ? old.dane_ends_ms : old.sts_ends_ms;
@@ -264,6 +272,7 @@ struct flight *core_fly(struct core *core, const struct nexthop *nexthop, bool a
     if (!flight)
         return NULL;
     flight->core = core;
+    flight->generation = core->generation;
     flight->started_ms = core_now_ms(core);
     list_init(&flight->waiters);
     flight->lookup = start_lookup(core, flight, nexthop, ahead);
@@ -318,7 +327,7 @@ int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waite
     struct flight *flight;
 
     list_init(&waiter->link);
-    *out = core_cached(core, nexthop, core_now_ms(core), security_known(core));
+    *out = cache_get(core->cache, nexthop->text, core_now_ms(core), security_known(core));
     if (*out)
         return 1;
     flight = core_flight_find(core, nexthop->text);

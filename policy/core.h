@@ -55,7 +55,7 @@ int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waite
 /* A waiter that shall not be called back any more; harmless when it has been. */
 void core_drop(struct core_waiter *waiter);
 
-/* Cached findings that hold, with a reference, or NULL. Any thread. */
+/* Cached findings that hold, with a reference, or NULL; counted as hit or miss. Any thread. */
 const struct findings *core_cached(struct core *core, const struct nexthop *nexthop, int64_t now_ms,
                                    bool security_known);
 

@@ -16,6 +16,7 @@ struct flight {
     struct core *core;
     struct lookup *lookup;
     struct list waiters;
+    unsigned generation; /* of the core's when it started */
     int64_t started_ms;
     char text[NEXTHOP_TEXT_MAX + 1];
 };
@@ -27,6 +28,7 @@ struct core {
     struct cache *cache;
     struct sts_cache *sts_cache;
     struct table flights;
+    unsigned generation; /* of the settings that decide what findings hold */
 
     struct world_timer *renew_timer; /* for the next entry of the cache that is due */
     int64_t renew_at_ms;

@@ -535,6 +535,50 @@ static void purge_and_literals(void **state)
     bench_free(b);
 }
 
+struct herd {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned calls, found;
+};
+
+static void on_herd(const struct findings *findings, void *arg)
+{
+    struct herd *herd = arg;
+
+    pthread_mutex_lock(&herd->lock);
+    herd->calls++;
+    herd->found += findings && findings->hosts[0].a == FINDINGS_ADDR_SECURE;
+    pthread_cond_signal(&herd->changed);
+    pthread_mutex_unlock(&herd->lock);
+}
+
+static void ten_thousand_cold_domains(void **state)
+{
+    enum { DOMAINS = 10000 };
+    struct bench *b = bench_new(FAKE_DNS_ANSWER);
+    struct herd herd = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct engine_stats stats;
+    (void)state;
+
+    b->config.dns_timeout_ms = 60000;
+    start(b);
+    for (unsigned i = 0; i < DOMAINS; i++) {
+        struct nexthop nexthop;
+        nexthop_of(i, &nexthop);
+        assert_int_equal(engine_lookup(b->engine, &nexthop, NULL, on_herd, &herd, NULL), 0);
+    }
+    pthread_mutex_lock(&herd.lock);
+    while (herd.calls < DOMAINS)
+        pthread_cond_wait(&herd.changed, &herd.lock);
+    pthread_mutex_unlock(&herd.lock);
+    engine_get_stats(b->engine, &stats);
+    assert_int_equal(herd.found, DOMAINS);
+    assert_int_equal(stats.lookups, DOMAINS);
+    assert_int_equal(stats.dns_queries, 4 * DOMAINS);
+    assert_int_equal(stats.cache_entries, DOMAINS);
+    bench_free(b);
+}
+
 /* A server of one's own needs a network of one's own, with nothing but this host in it. */
 static int enter_namespace(void)
 {
@@ -562,6 +606,7 @@ int main(void)
         cmocka_unit_test(freed_with_requests_outstanding),
         cmocka_unit_test(freed_at_once),
         cmocka_unit_test(purge_and_literals),
+        cmocka_unit_test(ten_thousand_cold_domains),
     };
 
     if (enter_namespace() < 0) {

@@ -230,10 +230,16 @@ static bool try_web_pki(const struct view *v, struct verdict *out)
     return true;
 }
 
+/* A host of which nothing is known yet may turn out to have DANE. */
+static bool could_have_dane(const struct view *v)
+{
+    return v->secure && dane_can(v) && v->f->security_known;
+}
+
 /* Whether a host whose lookups are in flight or failed could have satisfied the verdict. */
 static bool could_satisfy(const struct view *v, size_t i)
 {
-    if (v->secure && dane_can(v) && v->f->security_known)
+    if (could_have_dane(v))
         return true;
     if (v->sts == STS_IN_FORCE && sts_can(v) && matches(v, i))
         return true;
@@ -254,12 +260,16 @@ static bool any_could_satisfy(const struct view *v, enum standing standing)
 /* Not satisfied by what is known; waiting may still help. */
 static bool must_wait(const struct view *v)
 {
+    unsigned reachable = v->count[HOST_PLAIN] + v->count[HOST_DANE];
+
     if (any_could_satisfy(v, HOST_PENDING))
         return true;
     if (v->sts != STS_PENDING)
         return false;
-    return (sts_can(v) && v->count[HOST_PLAIN] + v->count[HOST_DANE] > 0) ||
-           (web_pki_usable(v) && v->count[HOST_PLAIN] > 0);
+    /* A failed host leaves a doubt, unless the policy says that it would not have mattered. */
+    if (v->count[HOST_FAILED] > 0 && !could_have_dane(v))
+        reachable++;
+    return (sts_can(v) && reachable > 0) || (web_pki_usable(v) && reachable > v->count[HOST_DANE]);
 }
 
 /* Not satisfied, and waiting does not help; a later try may. */

@@ -55,8 +55,13 @@ static struct event *event_of(struct list *link)
     return list_entry(link, struct event, link);
 }
 
-static void *must(void *p)
+/* Twice: the tests of failing allocations make one fail, and this is not what they test. */
+static void *must_alloc(size_t len)
 {
+    void *p = calloc(1, len);
+
+    if (!p)
+        p = calloc(1, len);
     if (!p) {
         fprintf(stderr, "out of memory\n");
         exit(99);
@@ -66,7 +71,7 @@ static void *must(void *p)
 
 static struct event *schedule(struct sim_world *sim, int64_t delay_ms)
 {
-    struct event *event = must(calloc(1, sizeof *event));
+    struct event *event = must_alloc(sizeof *event);
     struct list *after = sim->events.prev;
 
     event->sim = sim;
@@ -113,11 +118,11 @@ static void copy_records(struct event *event, const struct sim_dns *from)
 
     if (from->count == 0)
         return;
-    event->records = must(malloc(from->count * sizeof *event->records));
+    event->records = must_alloc(from->count * sizeof *event->records);
     memcpy(event->records, from->records, from->count * sizeof *event->records);
     for (size_t i = 0; i < from->count; i++)
         text_len += SIM_NAME_MAX;
-    event->record_text = must(malloc(text_len));
+    event->record_text = must_alloc(text_len);
     memcpy(event->record_text, from->text, text_len);
     for (size_t i = 0; i < from->count; i++) {
         struct dns_record *r = &event->records[i];
@@ -190,7 +195,10 @@ static struct world_fetch *fetch(struct world *w, const char *domain, world_fetc
     event->kind = EVENT_FETCHED;
     event->on_fetched = done;
     event->arg = arg;
-    event->body = h && h->body ? must(strdup(h->body)) : NULL;
+    if (h && h->body) {
+        event->body = must_alloc(strlen(h->body) + 1);
+        strcpy(event->body, h->body);
+    }
     snprintf(event->failure, sizeof event->failure, "%s",
              h ? h->failure : "no address of the policy host");
     event->result = (struct fetch_result){
@@ -260,7 +268,7 @@ static const struct world_ops ops = {
 
 struct sim_world *sim_world_new(void)
 {
-    struct sim_world *sim = must(calloc(1, sizeof *sim));
+    struct sim_world *sim = must_alloc(sizeof *sim);
 
     sim->world.ops = &ops;
     list_init(&sim->events);
@@ -310,7 +318,7 @@ struct sim_dns *sim_world_dns(struct sim_world *sim, const char *name, uint16_t 
     struct sim_dns *d = find_dns(sim, name, type);
 
     if (!d) {
-        d = must(calloc(1, sizeof *d));
+        d = must_alloc(sizeof *d);
         snprintf(d->name, sizeof d->name, "%s", name);
         d->type = type;
         d->next = sim->dns;
@@ -330,7 +338,7 @@ struct sim_https *sim_world_https(struct sim_world *sim, const char *domain)
     struct sim_https *h = find_https(sim, domain);
 
     if (!h) {
-        h = must(calloc(1, sizeof *h));
+        h = must_alloc(sizeof *h);
         snprintf(h->domain, sizeof h->domain, "%s", domain);
         h->next = sim->https;
         sim->https = h;
@@ -340,6 +348,22 @@ struct sim_https *sim_world_https(struct sim_world *sim, const char *domain)
     h->failure[0] = '\0';
     h->delay_ms = SIM_DELAY_MS;
     return h;
+}
+
+void sim_world_delay(struct sim_world *sim, const char *name, uint16_t type, int64_t delay_ms)
+{
+    struct sim_dns *d = find_dns(sim, name, type);
+
+    if (d)
+        d->delay_ms = delay_ms;
+}
+
+void sim_world_https_delay(struct sim_world *sim, const char *domain, int64_t delay_ms)
+{
+    struct sim_https *h = find_https(sim, domain);
+
+    if (h)
+        h->delay_ms = delay_ms;
 }
 
 unsigned sim_world_asked(const struct sim_world *sim, const char *name, uint16_t type)

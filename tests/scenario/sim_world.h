@@ -52,6 +52,10 @@ struct world *sim_world_world(struct sim_world *sim);
 struct sim_dns *sim_world_dns(struct sim_world *sim, const char *name, uint16_t type);
 struct sim_https *sim_world_https(struct sim_world *sim, const char *domain);
 
+/* Changes nothing but when an entry answers; no entry, no change. */
+void sim_world_delay(struct sim_world *sim, const char *name, uint16_t type, int64_t delay_ms);
+void sim_world_https_delay(struct sim_world *sim, const char *domain, int64_t delay_ms);
+
 /* How often something was asked so far; name NULL: all names; type 0: all types. */
 unsigned sim_world_asked(const struct sim_world *sim, const char *name, uint16_t type);
 unsigned sim_world_fetched(const struct sim_world *sim, const char *domain);

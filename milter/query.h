@@ -35,6 +35,7 @@ struct query_name {
     size_t json_len;
     char failure[256];
     const struct findings *findings; /* local lookups only; a reference */
+    char decision[1024];             /* what the filter would do, "" if that is not known */
 };
 
 /* All names; filled in by a source on threads of its own, read in order by the main thread. */
@@ -77,6 +78,9 @@ int query_name_parse(const char *given, struct query_name *out);
 /* Evaluates the rules for a message as the options describe it. Pure. */
 void query_explain_evaluate(const struct config *config, const struct query_options *options,
                             struct query_name *name);
+/* Decides for the recipient, once its findings are there; sets `decision`. Pure. */
+void query_explain_decide(const struct config *config, const struct query_options *options,
+                          struct query_name *name);
 /* The value of each setting and the rule behind it, as text or as the value of a JSON key. */
 void query_explain_text(FILE *out, const struct query_name *name);
 struct json;

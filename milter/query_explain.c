@@ -4,6 +4,7 @@
  */
 #include "query.h"
 
+#include "decide.h"
 #include "json.h"
 #include "request.h"
 
@@ -153,9 +154,50 @@ void query_explain_text(FILE *out, const struct query_name *name)
         if (!rows[i].value)
             continue;
         bool open = name->settings.undecided & 1U << rows[i].setting;
-        fprintf(out, "  %-21s %s, by %s%s\n", rows[i].name, rows[i].value,
+        fprintf(out, "  %-23s %s (%s%s)\n", rows[i].name, rows[i].value,
                 origin_of(name, &rows[i], origin, sizeof(origin)),
-                open ? " (a rule before it needs facts that were not given: --from)" : "");
+                open ? "; an earlier rule looks at what was not given: --from" : "");
+    }
+    if (name->decision[0])
+        fprintf(out, "  %-23s %s\n", "decision", name->decision);
+}
+
+/* What the filter would do with the recipient; the tool's own findings only. */
+void query_explain_decide(const struct config *config, const struct query_options *options,
+                          struct query_name *name)
+{
+    const struct verdict_terms terms = {.web_pki = config->web_pki,
+                                        .accept_testing = config->accept_testing,
+                                        .my_names =
+                                            (const char *const *)config->milter.my_mx_names.items,
+                                        .my_name_count = config->milter.my_mx_names.count};
+    const struct decide_input input = {
+        .settings = &name->settings,
+        .terms = &terms,
+        .nexthop = &name->nexthop,
+        .findings = name->findings,
+        .missing = DECIDE_MISSING_ENGINE,
+        .null_sender = options->from && options->from[0] == '\0',
+        .asker = name->request_by ? DECIDE_ASKED_BY_SENDER : DECIDE_ASKED_BY_RULE,
+    };
+    struct decision decision;
+    struct reply reply;
+    if (name->settings.request == RULES_REQUEST_REQUIRE)
+        decide_require(&input, &decision);
+    else if (name->settings.request == RULES_REQUEST_OPTIONAL)
+        decide_optional(&input, &decision);
+    else
+        return;
+    if (decide_is_refusal(&decision)) {
+        decide_reply(&decision, name->recipient ? name->recipient : name->nexthop.name, input.asker,
+                     &reply);
+        snprintf(name->decision, sizeof(name->decision), "%s: %d %s %s",
+                 decide_action_name(decision.action), reply.code, reply.status, reply.text);
+    } else {
+        snprintf(name->decision, sizeof(name->decision), "%s, route %s%s%s",
+                 decide_action_name(decision.action),
+                 decision.route ? decision.route->name : "none", decision.reason[0] ? ": " : "",
+                 decision.reason);
     }
 }
 
@@ -176,5 +218,7 @@ void query_explain_json(struct json *json, const struct query_name *name)
         json_bool(json, name->settings.undecided & 1U << rows[i].setting);
         json_object_end(json);
     }
+    json_key(json, "decision");
+    json_string(json, name->decision[0] ? name->decision : NULL);
     json_object_end(json);
 }

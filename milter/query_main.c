@@ -115,7 +115,8 @@ static void print_text(const struct query_name *name, const struct query_options
     free(unicode);
 }
 
-static int print_name(const struct query_name *name, const struct query_options *options)
+static int print_name(struct query_name *name, const struct config *config,
+                      const struct query_options *options)
 {
     struct json_doc *doc;
     if (!name->json) {
@@ -131,6 +132,8 @@ static int print_name(const struct query_name *name, const struct query_options 
         return QUERY_EXIT_UNDECIDED;
     }
     int code = query_exit_code(json_root(doc));
+    if (options->explain && !options->socket)
+        query_explain_decide(config, options, name);
     if (!options->json)
         print_text(name, options, json_root(doc));
     else if (!print_json(name, options))
@@ -140,7 +143,8 @@ static int print_name(const struct query_name *name, const struct query_options 
     return code;
 }
 
-static int print_all(struct query_set *set, const struct query_options *options)
+static int print_all(struct query_set *set, const struct config *config,
+                     const struct query_options *options)
 {
     bool shown = false;
     int code = QUERY_EXIT_SATISFIED;
@@ -148,7 +152,7 @@ static int print_all(struct query_set *set, const struct query_options *options)
         wait_for(set, i, &shown);
         if (i > 0 && !options->json)
             putchar('\n');
-        code = query_worst(code, print_name(&set->names[i], options));
+        code = query_worst(code, print_name(&set->names[i], config, options));
     }
     return code;
 }
@@ -166,7 +170,7 @@ static int look_up(struct config *config, const struct query_options *options,
         fprintf(stderr, "requiretls-query: %s\n", err);
         return error == -EINVAL ? QUERY_EXIT_USAGE : QUERY_EXIT_UNDECIDED;
     }
-    int code = print_all(set, options);
+    int code = print_all(set, config, options);
     query_local_stop(local);
     query_remote_stop(remote);
     return code;

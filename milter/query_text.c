@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* The column where values begin. */
-enum { COLUMN = 24 };
+enum { COLUMN = 26 };
 
 static void put(FILE *out, const char *text)
 {
@@ -111,12 +111,17 @@ static void print_sts(FILE *out, const struct json_value *sts)
         line(out, "", json_text(mx));
 }
 
+/* Below enforce there is nothing to say of a level that is satisfied: it always is. */
 static void print_verdicts(FILE *out, const struct json_value *verdicts)
 {
-    for (const struct json_value *v = verdicts ? verdicts->first : NULL; v; v = v->next) {
+    if (!verdicts || verdicts->type != JSON_OBJECT)
+        return;
+    for (const struct json_value *v = verdicts->first; v; v = v->next) {
+        const char *verdict = member(v, "verdict");
+        bool plain = verdict && strcmp(verdict, "satisfied") == 0 && v != verdicts->first;
         label(out, v->key);
-        put(out, member(v, "verdict"));
-        if (member(v, "reason")) {
+        put(out, verdict);
+        if (member(v, "reason") && !plain) {
             fputs(": ", out);
             put(out, member(v, "reason"));
         }

@@ -4,7 +4,7 @@
  *
  * SIGUSR1 (and SIGHUP) reload: a new snapshot takes the running one's place, or, if it has errors,
  * nothing changes. SIGTERM (and SIGINT) drain: no new message begins, those in flight end, then the
- * filter stops; a second one, or DRAIN_MS, cuts the rest short with a 4xx.
+ * process ends; a second one, or DRAIN_MS, cuts the rest short with a 4xx.
  */
 #include "daemon.h"
 
@@ -49,9 +49,7 @@ struct daemon {
     struct engine *engine;
     struct metrics *metrics;
     struct front *front; /* socketmap and metrics listeners */
-    bool abandoned;      /* stopped with messages unfinished */
-    pthread_t filter;
-    bool filter_ended;
+    pthread_t filter;    /* libmilter's; never joined, see stop() */
 };
 
 /* --- start ----------------------------------------------------------------------------------- */
@@ -273,12 +271,8 @@ static void drain(struct daemon *d)
     while (left > 0 && wait_now_ms() < deadline) {
         int signal = signals_next(0);
 
-        if (signal == SIGTERM || signal == SIGINT)
+        if (signal == SIGTERM || signal == SIGINT || signal == SIGNALS_FILTER_ENDED)
             break;
-        if (signal == SIGNALS_FILTER_ENDED) {
-            d->filter_ended = true;
-            break;
-        }
         left = runtime_drain(d->runtime, POLL_MS);
     }
     wait_gate_close(runtime_gate(d->runtime));
@@ -289,44 +283,23 @@ static void drain(struct daemon *d)
                 left);
 }
 
-static void *stop_filter(void *arg)
-{
-    (void)arg;
-    smfi_stop();
-    return NULL;
-}
-
-/* libmilter looks at its orders every five seconds only, or when a connection comes: so some come.
+/*
+ * The end: no message begins any more. libmilter is not asked to stop: it would take up to five
+ * seconds, cut sessions off in the middle, and leave its threads behind all the same. They end with
+ * the process. Where one still has a message, nothing that it may touch is freed, and the clean-up
+ * of exit(3), which would pull libraries from under it, is left out.
  */
-static void end_filter(struct daemon *d)
+static void stop(struct daemon *d, int exit_status)
 {
-    pthread_t stopper;
-    bool started = pthread_create(&stopper, NULL, stop_filter, NULL) == 0;
-
-    if (!started)
-        smfi_stop();
-    while (!d->filter_ended) {
-        filter_socket_wake();
-        d->filter_ended = signals_next(POLL_MS / 10) == SIGNALS_FILTER_ENDED;
-    }
-    pthread_join(d->filter, NULL);
-    if (started)
-        pthread_join(stopper, NULL);
-}
-
-/* Stops libmilter and the engine. What a session may still touch is left to the end of the process.
- */
-static void stop(struct daemon *d)
-{
-    end_filter(d);
     filter_socket_remove();
     front_close(d->front);
     d->front = NULL;
     if (runtime_drain(d->runtime, 0) > 0) {
-        d->abandoned = true;
-        return;
+        log_msg(LOG_INFO, "stopped");
+        _exit(exit_status);
     }
     engine_free(d->engine);
+    log_msg(LOG_INFO, "stopped");
 }
 
 static int serve(struct daemon *d)
@@ -341,15 +314,13 @@ static int serve(struct daemon *d)
         case SIGINT:
             notify_stopping();
             drain(d);
-            stop(d);
-            log_msg(LOG_INFO, "stopped");
+            stop(d, EX_OK);
             return EX_OK;
         case SIGNALS_FILTER_ENDED:
             log_msg(LOG_ERR, "libmilter ended by itself");
-            d->filter_ended = true;
             notify_stopping();
             wait_gate_close(runtime_gate(d->runtime));
-            stop(d);
+            stop(d, EX_SOFTWARE);
             return EX_SOFTWARE;
         default:
             break;
@@ -414,9 +385,6 @@ int daemon_run(const struct daemon_options *options)
         filter_socket_remove();
         front_close(d.front);
     }
-    /* Threads that still wait for the engine must not meet the exit handlers of libraries. */
-    if (d.abandoned)
-        _exit(status);
     free(d.config_path);
     return status;
 }

@@ -7,7 +7,6 @@
 #include "privilege.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,13 +20,12 @@
 /* libmilter's own default of 20 drops connections when a busy MTA opens many at once. */
 enum { BACKLOG = 512 };
 
-/* What was opened: to remove that and nothing else, and to wake whoever listens on it. */
+/* What was opened: to remove that and nothing else. */
 static struct {
-    int fd;
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     dev_t device;
     ino_t inode;
-} opened = {.fd = -1};
+} opened;
 
 /* The path of a unix socket, NULL for others. */
 static const char *path_of(const char *address)
@@ -100,39 +98,6 @@ static int check_unix(const char *path, char *err, size_t err_len)
     return 0;
 }
 
-/* The descriptor that the next socket will have; no other thread may exist. */
-static int next_descriptor(void)
-{
-    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0)
-        close(fd);
-    return fd;
-}
-
-static bool listens(int fd)
-{
-    int answer = 0;
-    socklen_t len = sizeof(answer);
-
-    return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &answer, &len) == 0 && answer != 0;
-}
-
-void filter_socket_wake(void)
-{
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof(addr);
-    int fd;
-
-    if (opened.fd < 0 || getsockname(opened.fd, (struct sockaddr *)&addr, &len) != 0)
-        return;
-    fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return;
-    (void)!connect(fd, (const struct sockaddr *)&addr, len);
-    close(fd);
-}
-
 static void remember(const char *path)
 {
     struct stat st;
@@ -148,12 +113,11 @@ int filter_socket_open(const struct config_milter *config, char *err, size_t err
 {
     const char *path = path_of(config->socket);
     mode_t before;
-    int fd, rc;
+    int rc;
 
     if (path != NULL && (rc = check_unix(path, err, err_len)) != 0)
         return rc;
     smfi_setbacklog(BACKLOG);
-    fd = next_descriptor();
     before = umask(0777); /* nobody gets in before mode and group are right */
     errno = 0;
     rc = smfi_setconn(config->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS ? 0 : -1;
@@ -162,8 +126,6 @@ int filter_socket_open(const struct config_milter *config, char *err, size_t err
         snprintf(err, err_len, "cannot open the socket %s: %s", config->socket, strerror(-rc));
     }
     umask(before);
-    if (rc == 0 && listens(fd))
-        opened.fd = fd; /* libmilter does not tell */
     if (rc != 0 || path == NULL)
         return rc;
     remember(path);

@@ -14,12 +14,6 @@
  */
 int filter_socket_open(const struct config_milter *config, char *err, size_t err_len);
 
-/*
- * Makes libmilter look up from its socket: after smfi_stop, which it otherwise notices some seconds
- * later only. Any thread.
- */
-void filter_socket_wake(void);
-
 /* Removes a unix socket if it is still the one opened here and the directory lets us. */
 void filter_socket_remove(void);
 

@@ -95,6 +95,9 @@ class Daemon:
         self.raw = raw
         self.options = options
         self.env = dict(os.environ, **(env or {}))
+        # libmilter destroys a mutex of its own in exit(3), while its threads still run.
+        self.env["TSAN_OPTIONS"] = (os.environ.get("TSAN_OPTIONS", "")
+                                    + ":ignore_noninstrumented_modules=1")
         self.process = None
         self.notify = None
         if notify:

@@ -144,7 +144,7 @@ def starts_without_root():
     os.chown(d.dir, 65534, 65534)
     log = open(d.log_path, "ab")
     d.process = subprocess.Popen([Daemon.program, "-f", "-c", str(d.file)], stdout=log, stderr=log,
-                                 user=65534, group=65534, extra_groups=[])
+                                 user=65534, group=65534, extra_groups=[], env=d.env)
     log.close()
     with_ready = wait_for(lambda: d.process.poll() is not None or d.logged("ready$"), "readiness")
     check(with_ready, "")

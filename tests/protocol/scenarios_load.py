@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from pathlib import Path
 
 import milter_client as mc
 from harness import Daemon, check, equal, message, wait_for
@@ -121,6 +122,11 @@ def stop_under_load():
         finish(clients, stop)
 
 
+def instrumented():
+    program = Path(Daemon.program).read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 def nothing_left():
     """Descriptors, threads and memory after many sessions are what they were after some."""
     with Daemon(POLICIES) as d:
@@ -136,6 +142,8 @@ def nothing_left():
         burst(6000)
         wait_for(lambda: d.counts()[0] <= fds, "descriptors to be closed")
         check(d.counts()[1] <= threads + 10, f"threads: {threads} before, {d.counts()[1]} now")
+        if instrumented():
+            return  # a sanitizer keeps freed memory back; it reports leaks itself
         check(d.counts()[2] <= rss + 4096, f"memory: {rss} kB before, {d.counts()[2]} kB now")
 
 

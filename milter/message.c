@@ -15,7 +15,8 @@
 #include <string.h>
 
 /* What one message may make us keep. A client that sends more is told to split it (RFC 5321 section
- * 4.5.3.1.10) or, for header fields that rules look at, to try again. */
+ * 4.5.3.1.10; mail without SMTP has nobody to tell, and its recipients are in the MTA's queue
+ * already) or, for header fields that rules look at, to try again. */
 enum { RECIPIENTS_MAX = 10000, HEADERS_MAX = 500, HEADER_OCTETS_MAX = 256 * 1024 };
 
 struct message {
@@ -318,6 +319,16 @@ static int settle(struct message *m, struct recipient *r, const struct recipient
 
 /* --- RCPT ------------------------------------------------------------------------------------ */
 
+/*
+ * Mail without SMTP has nobody who could be told about one recipient: Postfix then keeps the
+ * message and tries again for ever. Its refusals wait for end-of-message, when the whole of it
+ * bounces.
+ */
+static bool is_without_smtp(const struct message *m)
+{
+    return m->client.address == NULL;
+}
+
 /* A place for one more, or NULL. */
 static struct recipient *next_recipient(struct message *m)
 {
@@ -353,7 +364,7 @@ enum message_step message_rcpt(struct message *m, const char *arg, const char *h
     bool parsed = envelope_parse(arg, &address) == 0;
     struct recipient *r;
 
-    if (m->recipient_count >= RECIPIENTS_MAX) {
+    if (m->recipient_count >= RECIPIENTS_MAX && !is_without_smtp(m)) {
         reply_set(reply, 452, "4.5.3", "Too many recipients");
         return MESSAGE_REFUSE;
     }
@@ -373,7 +384,7 @@ enum message_step message_rcpt(struct message *m, const char *arg, const char *h
         recipient_fini(r);
         return MESSAGE_FAIL;
     }
-    if (r->settled && recipient_is_refused(r)) {
+    if (r->settled && recipient_is_refused(r) && !is_without_smtp(m)) {
         decide_reply(&r->outcome->decision, r->address, r->asked.asker, reply);
         log_settled(m, r, queue_id);
         recipient_fini(r);

@@ -32,7 +32,8 @@ def _build(mtas):
     procs.ready("recorder", started["recorder"],
                 lambda: procs.connects("127.0.0.1", layout.RECORDER_PORT))
     procs.ready("helpers", started["helpers"],
-                lambda: procs.connects("127.0.0.1", layout.AUTH_PORT))
+                lambda: procs.connects("127.0.0.1", layout.AUTH_PORT)
+                and procs.connects("127.0.0.1", layout.LOCAL_MILTER_PORT))
     services = {name: process.pid for name, process in started.items()}
     services.update(postfix.start(mtas))
     procs.remember(services)

@@ -1,13 +1,18 @@
 #!/usr/bin/python3
-"""Two small servers: policy hosts that never answer, and SASL for the machines under test.
+"""Small servers: policy hosts that never answer, and two for the machines under test.
 
 The SASL server speaks as much of Dovecot's auth protocol as Postfix's smtpd needs: PLAIN, and any
 user whose password is the user's name.
+
+The third stands where Postfix looks for the milter of mail that comes without SMTP: it passes the
+connection on to the milter that a scenario names, and asks for nothing where none does. So
+scenarios need not reconfigure Postfix, which takes seconds.
 """
 
 import base64
 import itertools
 import socket
+import struct
 import sys
 import threading
 
@@ -37,12 +42,49 @@ def auth_session(conn, number):
                 stream.flush()
 
 
-def main():
-    hanging = https.hanging_listeners()
-    server = socket.create_server(("127.0.0.1", layout.AUTH_PORT), backlog=64)
+def pump(source, target):
+    """Passes on what comes until it ends."""
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def uninterested(conn):
+    """A milter that wants no event, and accepts at end-of-message, which nobody can decline."""
+    with conn.makefile("rb") as stream:
+        while head := stream.read(4):
+            command = stream.read(*struct.unpack("!I", head))[:1]
+            if command == b"O":
+                conn.sendall(struct.pack("!IcIII", 13, b"O", 6, 0, 0x37F))
+            elif command == b"E":
+                conn.sendall(struct.pack("!Ic", 1, b"a"))
+
+
+def milter_session(conn, _):
+    """To the milter in use, if there is one."""
+    with conn:
+        if not layout.LOCAL_MILTER.exists():
+            uninterested(conn)
+            return
+        with socket.create_connection(("127.0.0.1", int(layout.LOCAL_MILTER.read_text()))) as to:
+            threading.Thread(target=pump, args=(to, conn), daemon=True).start()
+            pump(conn, to)
+
+
+def serve(port, session):
+    server = socket.create_server(("127.0.0.1", port), backlog=64)
     for number in itertools.count(1):
         conn, _ = server.accept()
-        threading.Thread(target=auth_session, args=(conn, number), daemon=True).start()
+        threading.Thread(target=session, args=(conn, number), daemon=True).start()
+
+
+def main():
+    hanging = https.hanging_listeners()
+    threading.Thread(target=serve, args=(layout.LOCAL_MILTER_PORT, milter_session)).start()
+    serve(layout.AUTH_PORT, auth_session)
     return len(hanging)
 
 

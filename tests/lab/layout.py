@@ -31,6 +31,8 @@ MTA_LOOPBACK = {"3.11": "127.0.0.11", "3.7": "127.0.0.7"}
 
 RECORDER_PORT = 8890
 AUTH_PORT = 8891
+LOCAL_MILTER_PORT = 8892  # for mail without SMTP, see helpers.py
+LOCAL_MILTER = RUN / "local_milter"  # names the port of the milter in use; absent: none
 
 # Clients. Those of the customers' network may relay, strangers may not. The last octet chooses the
 # milter: NO_MILTER none at all, MILTER_FIRST + n the one of slot n (milter.py).

@@ -5,11 +5,13 @@ The machines under test use their root's own /etc/postfix, /var/spool/postfix an
 have a configuration directory each. Postfix 3.11 and newer lives in a chroot.
 """
 
+import contextlib
 import json
 import os
 import pwd
 import re
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,6 +59,10 @@ class Instance:
     def run(self, *words, **options):
         return procs.run(*self.command(*words), **options)
 
+    def sendmail(self, message, *words):
+        """Submits a message as a local program does, without SMTP: sendmail(1) with these words."""
+        self.run("sendmail", *words, input=message)
+
     def configure(self, **parameters):
         """Changes main.cf; None takes a parameter out. Takes effect with reload()."""
         gone = [k for k, v in parameters.items() if v is None]
@@ -67,9 +73,30 @@ class Instance:
             self.run("postconf", "-e", *changed)
 
     def reload(self):
-        """As `postfix reload`, and waits until the new configuration answers."""
-        self.run("postfix", "reload")
+        """As `postfix reload`, and waits until nothing runs with the old configuration."""
+        before = set(self._children())
+        os.kill(self.pid(), signal.SIGHUP)
+        procs.wait_for(lambda: not before & set(self._children()), f"{self.name} to reload")
         self.wait_ready()
+
+    def _children(self):
+        """The processes that take mail in; they are in the middle of nothing between scenarios."""
+        pid = self.pid()
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [p for p in found if _program(p) in ("smtpd", "cleanup")]
+
+    @contextlib.contextmanager
+    def configured(self, **parameters):
+        """With main.cf changed as by configure(), and back again."""
+        main = self.etc / "main.cf"
+        before = main.read_text()
+        self.configure(**parameters)
+        self.reload()
+        try:
+            yield self
+        finally:
+            main.write_text(before)
+            self.reload()
 
     def queued(self):
         """queue id -> the name of the queue it is in: active, deferred, hold."""
@@ -101,6 +128,13 @@ class Instance:
             return chroot.uid_of(user)
         entry = pwd.getpwnam(user)
         return entry.pw_uid, entry.pw_gid
+
+
+def _program(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return None
 
 
 MTA311 = Instance("mta311", True, *layout.MTA_ADDRESSES["3.11"], layout.MTA_LOOPBACK["3.11"],
@@ -172,7 +206,8 @@ def _start_mta(instance):
     (instance.etc / "main.cf").write_text(procs.render(
         "main-mta.cf", host=instance.host, address=instance.address, address6=instance.address6,
         where=instance.where, customers=layout.CUSTOMERS, pem=ca.chain(f"mta-{instance.name}"),
-        ca=ca.ca_file(), milter=layout.milter_address(0), auth=layout.AUTH_PORT,
+        ca=ca.ca_file(), milter=layout.milter_address(0),
+        localmilter=layout.LOCAL_MILTER_PORT, auth=layout.AUTH_PORT,
         uid=nobody[0], gid=nobody[1]))
     if not instance.modern:
         instance.configure(smtpd_command_filter="regexp:/etc/postfix/requiretls_command")

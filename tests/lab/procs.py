@@ -70,8 +70,10 @@ def tail(name, lines=20):
 def run(*command, **options):
     """Runs a command to its end; a failure is an error with its output."""
     options.setdefault("timeout", 120)
-    done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, text=True,
-                          capture_output=True, check=False, **options)
+    if "input" not in options:
+        options["stdin"] = subprocess.DEVNULL
+    done = subprocess.run([str(c) for c in command], text=True, capture_output=True, check=False,
+                          **options)
     if done.returncode != 0:
         raise LabError(f"{' '.join(map(str, command))}: status {done.returncode}\n"
                        f"{done.stdout}{done.stderr}")

@@ -83,6 +83,10 @@ class Sent:
         """The copy that arrived at a receiving host."""
         return self.lab.arrivals.wait(self.token, recipient, timeout_s=timeout_s)[0]
 
+    def arrivals_elsewhere(self):
+        """Copies that arrived anywhere, bounces apart."""
+        return [str(a) for a in self.lab.arrivals.of(self.token) if a.sender]
+
     def bounce(self, to, timeout_s=30):
         """The bounce that its sender got."""
         self.log.bounce_of(self.queue_id, timeout_s)

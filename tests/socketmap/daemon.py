@@ -23,7 +23,7 @@ store = memory
 [dns]
 resolvers = 127.0.0.1:5399
 trust_ad = yes
-timeout = 2s
+timeout = {dns_timeout}
 tries = 2
 [log]
 level = debug
@@ -87,12 +87,14 @@ class Client:
 class Daemon:
     inet = ("127.0.0.1", 8461)
 
-    def __init__(self, build, place, more="", max_connections=1200):
+    def __init__(self, build, place, more="", max_connections=1200, dns_timeout="2s"):
+        self.binary = build
         self.place = Path(place)
         self.map_path = self.place / "map"
         self.config = self.place / "conf"
         self.config.write_text(CONFIGURATION.format(place=place, more=more,
-                                                    max_connections=max_connections))
+                                                    max_connections=max_connections,
+                                                    dns_timeout=dns_timeout))
         self.log_path = self.place / "log"
         self.process = subprocess.Popen(
             [Path(build) / "milter/requiretls-milter", "-f", "-c", self.config],
@@ -125,6 +127,14 @@ class Daemon:
     def metric(self, series):
         match = re.search(rf"^{re.escape(series)} (\S+)$", self.metrics(), re.M)
         return float(match[1])
+
+    def process_cpu(self):
+        """Seconds of CPU used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+    def descriptors(self):
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def rss_kb(self):
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1])

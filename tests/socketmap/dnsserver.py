@@ -62,6 +62,8 @@ class Server:
         self.names = {"com": Name(signed=True)}
         self.queries = 0
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # Hundreds of queries come at once; the default buffer would drop some.
+        self.socket.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
         self.socket.bind(address)
         self.default = None  # a function of a name that is not in the table, or None
         threading.Thread(target=self._run, daemon=True).start()

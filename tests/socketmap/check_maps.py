@@ -1,0 +1,138 @@
+"""What each map answers, as Postfix itself hears it, and who may ask what."""
+
+import json
+import stat
+import subprocess
+
+from suite import check, equal, running, scenario
+
+RULES = """
+[rule partner]
+nexthop = partner.test, .partner.test
+level = opportunistic+starttls
+
+[rule exempt]
+nexthop = exempt.test
+tls_policy = skip
+
+[rule relay]
+nexthop = relay.test
+tls_policy = secure match=relay.test tafile=/etc/ca.pem
+
+[rule lawyers]
+sender = legal.test
+level = disable
+"""
+
+
+@scenario
+def answers():
+    """Every map's answer to every kind of domain"""
+    table = (
+        # key, QUERY, enforce
+        ("dane.test", "OK dane-only", "OK dane-only"),
+        ("two.test", "OK dane-only", "OK dane-only"),
+        ("mixed.test", "OK dane", "OK dane-only"),
+        ("halfdane.test", "OK dane", "OK secure match=requiretls-unsatisfied.invalid"),
+        ("signed.test", "NOTFOUND ", "OK secure match=mx1.signed.test servername=hostname"),
+        ("plain.test", "NOTFOUND ", "OK secure match=requiretls-unsatisfied.invalid"),
+        ("nullmx.test", "NOTFOUND ", "OK secure match=requiretls-unsatisfied.invalid"),
+        ("nosuch.test", "NOTFOUND ", "OK secure match=requiretls-unsatisfied.invalid"),
+        ("[192.0.2.1]", "NOTFOUND ", "OK secure match=requiretls-unsatisfied.invalid"),
+        ("[mx1.dane.test]", "OK dane-only", "OK dane-only"),
+        ("[mx1.signed.test]:25", "NOTFOUND ", "OK secure match=mx1.signed.test "
+         "servername=hostname"),
+        ("broken.test", "TEMP MX lookup failed: SERVFAIL",
+         "TEMP the MX lookup for broken.test failed (SERVFAIL)"),
+        (".dane.test", "NOTFOUND ", "NOTFOUND "),
+        ("exempt.test", "NOTFOUND ", "OK may"),
+        ("relay.test", "OK secure match=relay.test tafile=/etc/ca.pem",
+         "OK secure match=relay.test tafile=/etc/ca.pem"),
+    )
+    with running(more=RULES) as server, server.client() as client:
+        for key, query, enforce in table:
+            for name in ("QUERY", "query", "QUERYwithTLSRPT", "postfix", "opportunistic", "sts"):
+                equal(client.ask(f"{name} {key}"), query, f"{name} {key}")
+            equal(client.ask(f"enforce {key}"), enforce, f"enforce {key}")
+            if not key.startswith(".") and key != "exempt.test":
+                starttls = "OK encrypt" if query == "NOTFOUND " else query
+                equal(client.ask(f"opportunistic+starttls {key}"), starttls, key)
+        reply = client.ask("QUERY tlsafails.test")
+        check(reply.startswith("TEMP "), reply)
+
+
+@scenario
+def levels():
+    """requiretls: the level from rules that look at the next-hop alone"""
+    with running(more=RULES) as server, server.client() as client:
+        for key, level in (("dane.test", "enforce"), ("partner.test", "opportunistic+starttls"),
+                           ("a.partner.test", "opportunistic+starttls"), ("192.0.2.1",
+                            "opportunistic"), ("localhost", "opportunistic"),
+                           ("legal.test", "enforce")):
+            equal(client.ask(f"requiretls {key}"), f"OK {level}", key)
+
+
+@scenario
+def postfix_asks():
+    """postmap(1) understands the answers"""
+    with running(more=RULES) as server:
+        for key, answer in (("dane.test", "dane-only"), ("plain.test", ""), ("relay.test",
+                            "secure match=relay.test tafile=/etc/ca.pem")):
+            for address in (f"unix:{server.map_path}", "inet:127.0.0.1:8461"):
+                done = subprocess.run(["postmap", "-q", key, f"socketmap:{address}:QUERY"],
+                                      capture_output=True, text=True, timeout=30)
+                equal(done.stdout.strip(), answer, key)
+                equal(done.returncode, 0 if answer else 1, key)
+        done = subprocess.run(["postmap", "-q", "broken.test",
+                               f"socketmap:unix:{server.map_path}:QUERY"], capture_output=True,
+                              text=True, timeout=30)
+        check(done.returncode != 0 and "MX lookup failed" in done.stderr, done.stderr)
+
+
+@scenario
+def sendmail_asks():
+    """sendmail's maps: always a blank after OK and NOTFOUND; a tagged recipient is enforced"""
+    with running() as server, server.client() as client:
+        for request, reply in (
+                ("sts plain.test", "NOTFOUND "),
+                ("sts plain.test.requiretls.invalid",
+                 "OK secure match=requiretls-unsatisfied.invalid"),
+                ("sts signed.test.requiretls.invalid",
+                 "OK secure match=mx1.signed.test servername=hostname"),
+                ("access TLS_Rcpt:bob@plain.test", "NOTFOUND "),
+                ("access TLS_Rcpt:bob@dane.test", "OK TEMP+ENCR:128"),
+                ("access TLS_Rcpt:bob@signed.test.requiretls.invalid", "OK PERM+VERIFY:128"),
+                ("access TLS_Rcpt:bob@plain.test.requiretls.invalid",
+                 "OK PERM+VERIFY:128+CN:requiretls-unsatisfied.invalid"),
+                ("access TLS_Rcpt:dane.test", "NOTFOUND "),
+                ("access Connect:192.0.2.1", "NOTFOUND ")):
+            equal(client.ask(request), reply, request)
+
+
+@scenario
+def administrators():
+    """JSON for all, DUMP for this host, PURGE for unix sockets"""
+    with running() as server, server.client() as unix, server.client(server.inet) as inet:
+        seen = json.loads(inet.ask("JSON dane.test")[3:])
+        equal(seen["summary"], "dane")
+        equal(inet.ask("PURGE dane.test"), "PERM PURGE is for unix sockets only")
+        check(inet.ask("DUMP").startswith("OK {"))
+        equal(inet.reply(), "OK ")
+        equal(unix.ask("PURGE dane.test"), "OK forgotten")
+        equal(unix.ask("PURGE dane.test"), "NOTFOUND ")
+        equal(unix.ask("DUMP"), "OK ")
+
+
+@scenario
+def socket_mode():
+    """The unix socket has its mode before anybody can connect; a stale one is replaced"""
+    with running() as server:
+        equal(stat.S_IMODE(server.map_path.stat().st_mode), 0o660)
+        server.process.kill()
+        server.process.wait()
+        check(server.map_path.exists(), "left behind")
+        again = type(server)(server.binary, server.place)
+        equal(again.ask("QUERY dane.test"), "OK dane-only")
+        equal(again.stop(), 0)
+        server.process = again.process
+        server.process.poll = lambda: None

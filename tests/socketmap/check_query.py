@@ -1,0 +1,155 @@
+"""requiretls-query against the real engine and the real daemon."""
+
+import json
+import os
+import pty
+import subprocess
+import time
+
+from suite import check, equal, name_server, path, running, scenario
+
+
+def query(server, *words, timeout=60):
+    return subprocess.run([path("milter/requiretls-query"), "-c", server.config, *words],
+                          capture_output=True, text=True, timeout=timeout)
+
+
+def objects(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def timeless(value):
+    """Without what passes with time."""
+    if isinstance(value, dict):
+        return {k: timeless(v) for k, v in value.items() if k not in ("age", "ttl")}
+    if isinstance(value, list):
+        return [timeless(v) for v in value]
+    return value
+
+
+@scenario
+def same_view():
+    """The tool's own lookup and the daemon's view are the same object"""
+    names = ["dane.test", "mixed.test", "signed.test", "plain.test", "nullmx.test", "nosuch.test",
+             "broken.test", "[mx1.dane.test]:25", "halfdane.test", "bob@dane.test"]
+    with running() as server:
+        own = objects(query(server, "--json", *names))
+        for address in (f"unix:{server.map_path}", "inet:127.0.0.1:8461"):
+            asked = objects(query(server, "--json", "--socket", address, *names))
+            equal(timeless(asked), timeless(own))
+        equal([o["name"] for o in own], names, "order")
+        for one in own:
+            check(set(one) >= {"nexthop", "summary", "security", "mx", "sts", "verdict", "answers",
+                               "age", "ttl"}, one)
+
+
+@scenario
+def order():
+    """Many names at once: in parallel, shown in the order given"""
+    names = name_server()
+    slow = [f"o{i}.order.test" for i in range(300)]
+    for i, name in enumerate(slow):
+        names.dane(name, delay=0.2 + 0.4 * (i % 3))
+    with running() as server:
+        begin = time.monotonic()
+        seen = objects(query(server, "--json", *slow))
+        took = time.monotonic() - begin
+        equal([o["name"] for o in seen], slow)
+        equal({o["summary"] for o in seen}, {"dane"})
+        check(took < 40, f"{took} s for {len(slow)} names")
+
+
+@scenario
+def exit_codes():
+    """Exit codes: 0, 1, 75, 64, 78, and the worst of several"""
+    with running() as server:
+        for words, code in ((("dane.test",), 0), (("plain.test",), 1), (("broken.test",), 75),
+                            (("dane.test", "broken.test"), 75),
+                            (("broken.test", "plain.test", "dane.test"), 1),
+                            (("nosuch.test",), 1), ((), 64), (("not a name",), 64),
+                            (("--nonsense", "dane.test"), 64),
+                            (("--require", "--optional", "dane.test"), 64),
+                            (("--socket", "nonsense", "dane.test"), 64),
+                            (("--socket", "unix:/nonexistent", "dane.test"), 75)):
+            done = query(server, *words)
+            equal(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
+        broken = server.place / "broken"
+        broken.write_text("[milter]\nnonsense = 1\n")
+        done = subprocess.run([path("milter/requiretls-query"), "-c", broken, "dane.test"],
+                              capture_output=True, text=True, timeout=60)
+        equal(done.returncode, 78)
+        check(f"{broken}:2:" in done.stderr, done.stderr)
+
+
+@scenario
+def idn():
+    """Names in other scripts: in and out"""
+    names = name_server()
+    names.dane("xn--mller-kva.test")
+    with running() as server:
+        one, = objects(query(server, "--json", "M\u00dcLLER.test"))
+        equal(one["nexthop"], "xn--mller-kva.test")
+        equal(one["unicode"], "m\u00fcller.test")
+        done = subprocess.run([path("milter/requiretls-query"), "-c", server.config,
+                               "m\u00fcller.test"], capture_output=True, timeout=60,
+                              env={**os.environ, "LC_ALL": "C.UTF-8"})
+        check(done.stdout.decode().startswith("m\u00fcller.test (xn--mller-kva.test): dane\n"),
+              done.stdout)
+        done = subprocess.run([path("milter/requiretls-query"), "-c", server.config,
+                               "m\u00fcller.test"], capture_output=True, timeout=60,
+                              env={**os.environ, "LC_ALL": "C"})
+        check(done.stdout.decode().startswith("xn--mller-kva.test: dane\n"), done.stdout)
+
+
+@scenario
+def explained():
+    """--explain names the rule behind every setting, and what would be done"""
+    rules = """
+[rule lawyers]
+sender = legal.test
+request = require
+
+[rule partner]
+nexthop = plain.test
+level = opportunistic+starttls
+
+[default]
+on_undecided = log
+"""
+    with running(more=rules) as server:
+        one, = objects(query(server, "--json", "--explain", "--from", "a@legal.test",
+                             "bob@plain.test"))
+        explain = one["explain"]
+        equal(explain["request"], {"value": "require", "origin": "[rule lawyers]",
+                                   "undecided": False})
+        equal(explain["level"], {"value": "opportunistic+starttls", "origin": "[rule partner]",
+                                 "undecided": False})
+        equal(explain["on_undecided"]["origin"], "[default]")
+        equal(explain["mixed"]["origin"], "built in")
+        check(explain["decision"].startswith("accept"), explain)
+        one, = objects(query(server, "--json", "--explain", "bob@plain.test"))
+        check(one["explain"]["request"]["undecided"], "without --from the sender is not known")
+        one, = objects(query(server, "--json", "--header", "Require-TLS-ESMTP: yes",
+                             "bob@signed.test"))
+        check(one["explain"]["decision"].startswith("reject: 550 5.7.10 <bob@signed.test>: "),
+              one["explain"])
+        one, = objects(query(server, "--json", "--require", "--from", "<>", "bob@signed.test"))
+        check(one["explain"]["decision"].startswith("accept"), one["explain"])
+        done = query(server, "--require", "bob@signed.test")
+        check("\n  level                   enforce (built in)\n" in done.stdout, done.stdout)
+
+
+@scenario
+def progress():
+    """A progress line on a terminal when it takes long, and none elsewhere"""
+    names = name_server()
+    names.dane("crawl.test", delay=1.5)
+    with running() as server:
+        command = [path("milter/requiretls-query"), "-c", server.config, "dane.test", "crawl.test"]
+        master, slave = pty.openpty()
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=slave, text=True, timeout=60)
+        os.close(slave)
+        seen = os.read(master, 10000).decode()
+        check("1 of 2 names looked up" in seen and seen.endswith("\r\x1b[K"), repr(seen))
+        check("names looked up" not in done.stdout)
+        equal(query(server, "dane.test", "crawl.test").stderr, "")

@@ -96,6 +96,12 @@ static const char *parse_text(struct pool *pool, const struct config_key *key, c
     return *(const char **)field != NULL ? NULL : "";
 }
 
+static const char *parse_user(struct pool *pool, const struct config_key *key, const char *value,
+                              void *field)
+{
+    return value[0] != '\0' ? parse_text(pool, key, value, field) : "a user's name";
+}
+
 static const char *parse_marker(struct pool *pool, const struct config_key *key, const char *value,
                                 void *field)
 {
@@ -383,7 +389,7 @@ const struct config_key config_keys[] = {
      .flags = CONFIG_KEY_FIXED},
     {CONFIG_SECTION_MILTER, "socket_group", parse_text, .offset = AT(milter.socket_group),
      .flags = CONFIG_KEY_FIXED},
-    {CONFIG_SECTION_MILTER, "user", parse_text, .offset = AT(milter.user),
+    {CONFIG_SECTION_MILTER, "user", parse_user, .offset = AT(milter.user),
      .flags = CONFIG_KEY_FIXED},
     {CONFIG_SECTION_MILTER, "mydomain", parse_domain, .offset = AT(milter.mydomain)},
     {CONFIG_SECTION_MILTER, "my_mx_names", parse_domain, LIST(milter.my_mx_names),

@@ -72,14 +72,23 @@ static int fail(int exit_status, const char *message)
     return exit_status;
 }
 
+/* Symbolic links stay: a reload is to find what they point to then. */
+static char *absolute(const char *path)
+{
+    char directory[PATH_MAX], *out;
+
+    if (path[0] == '/' || getcwd(directory, sizeof(directory)) == NULL)
+        return strdup(path);
+    return asprintf(&out, "%s/%s", directory, path) >= 0 ? out : NULL;
+}
+
 static int load(struct daemon *d, const char *path, struct config **out)
 {
-    char resolved[PATH_MAX];
     int rc;
 
     if (gethostname(d->host_name, sizeof(d->host_name) - 1) != 0)
         snprintf(d->host_name, sizeof(d->host_name), "localhost");
-    d->config_path = strdup(realpath(path, resolved) != NULL ? resolved : path);
+    d->config_path = absolute(path);
     if (d->config_path == NULL)
         return EX_OSERR;
     rc = config_load(path, d->host_name, to_stderr, warn_on_stderr, NULL, out);
@@ -94,6 +103,8 @@ static int exit_status_of(int error)
     case EADDRINUSE:
         return EX_UNAVAILABLE;
     case ENOENT:
+    case EINVAL:
+    case ENOTSOCK:
         return EX_CONFIG;
     case EACCES:
     case EPERM:
@@ -175,7 +186,7 @@ static int start_threads(struct daemon *d, struct config *config)
     }
     rc = engine_new(&terms, &d->engine, err, sizeof(err));
     if (rc != 0)
-        return fail(EX_OSERR, err);
+        return fail(exit_status_of(rc), err);
     runtime_set_engine(d->runtime, d->engine);
     if (metrics_new(&d->metrics) != 0)
         return fail(EX_OSERR, "out of memory");
@@ -328,13 +339,13 @@ static int serve(struct daemon *d)
     }
 }
 
-/* What the file alone does not show: whether user and group exist on this host. */
+/* What the file alone does not show: whether this host has the user, the group and the files. */
 static int check_host(const struct config *config)
 {
     struct privilege_user user;
     const char *group = config->milter.socket_group;
     gid_t gid;
-    char err[200];
+    char err[400];
     int status = EX_OK;
 
     if (geteuid() == 0 && privilege_find_user(config->milter.user, &user, err, sizeof(err)) != 0) {
@@ -344,6 +355,10 @@ static int check_host(const struct config *config)
     if (group != NULL && group[0] != '\0' &&
         privilege_find_group(group, &gid, err, sizeof(err)) != 0) {
         fprintf(stderr, "%s: [milter] socket_group: %s\n", ident, err);
+        status = EX_CONFIG;
+    }
+    if (engine_config_check(&config->engine, err, sizeof(err)) != 0) {
+        fprintf(stderr, "%s: [mta_sts] %s\n", ident, err);
         status = EX_CONFIG;
     }
     return status;
@@ -374,11 +389,13 @@ int daemon_run(const struct daemon_options *options)
     } else if (status == EX_OK) {
         notify_init();
         log_configure(&config->log, ident, !options->foreground);
+        log_echo_errors(true);
         status = start(&d, config);
         if (status == EX_OK) {
             log_msg(LOG_INFO, "ready");
             notify_ready();
         }
+        log_echo_errors(false);
         background_report(status);
         if (status == EX_OK)
             status = serve(&d);

@@ -256,18 +256,19 @@ static void refuse(enum rules_action setting, const struct verdict *verdict, str
 
 static void defer(const struct decide_input *in, struct decision *out)
 {
-    bool ours = in->findings == NULL &&
+    bool busy = in->findings == NULL &&
                 (in->missing == DECIDE_MISSING_BUSY || in->missing == DECIDE_MISSING_STOP);
+    bool ours = busy || (in->findings == NULL && in->missing == DECIDE_MISSING_ENGINE);
 
-    /* Only what could not be found out may pass by on_undecided = log; that this host is busy or
-     * stopping is no finding. */
+    /* Only what could not be found out may pass by on_undecided = log; that this host is busy,
+     * stopping or out of memory is no finding. */
     if (in->settings->on_undecided == RULES_ACTION_LOG && !ours) {
         out->action = DECIDE_LOG;
         return;
     }
     out->action = DECIDE_TEMPFAIL;
     out->code = 451;
-    out->status = ours ? "4.3.2" : "4.4.3";
+    out->status = busy ? "4.3.2" : "4.4.3";
 }
 
 static void not_applicable(struct decision *out, const char *why)

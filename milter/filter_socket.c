@@ -87,9 +87,15 @@ static int give_to_group(const char *path, const struct config_milter *config, c
 
 static int check_unix(const char *path, char *err, size_t err_len)
 {
+    struct stat st;
+
     if (strlen(path) >= sizeof(opened.path)) {
         snprintf(err, err_len, "the socket's path is too long: %s", path);
         return -ENAMETOOLONG;
+    }
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+        snprintf(err, err_len, "%s is in the way of the socket: it is no socket itself", path);
+        return -ENOTSOCK;
     }
     if (somebody_listens(path)) {
         snprintf(err, err_len, "somebody listens on %s already", path);
@@ -123,7 +129,8 @@ int filter_socket_open(const struct config_milter *config, char *err, size_t err
     rc = smfi_setconn(config->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS ? 0 : -1;
     if (rc != 0) {
         rc = errno != 0 ? -errno : -EIO;
-        snprintf(err, err_len, "cannot open the socket %s: %s", config->socket, strerror(-rc));
+        snprintf(err, err_len, "cannot open the socket %s: %s", config->socket,
+                 errno != 0 ? strerror(-rc) : "see what libmilter has written to syslog");
     }
     umask(before);
     if (rc != 0 || path == NULL)

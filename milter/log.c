@@ -20,6 +20,7 @@ static struct {
     char ident[64];
     atomic_bool syslog;
     atomic_bool json;
+    atomic_bool echo; /* errors to stderr too */
     atomic_int level;
     int facility;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -41,6 +42,11 @@ void log_configure(const struct config_log *config, const char *ident, bool daem
         openlog(state.ident, LOG_PID | LOG_NDELAY, state.facility);
     atomic_store(&state.syslog, to_syslog);
     pthread_mutex_unlock(&state.lock);
+}
+
+void log_echo_errors(bool on)
+{
+    atomic_store(&state.echo, on);
 }
 
 bool log_wanted(int priority)
@@ -102,9 +108,10 @@ static void write_stderr(const char *line)
 static void emit(int priority, const char *line)
 {
     pthread_mutex_lock(&state.lock);
-    if (atomic_load_explicit(&state.syslog, memory_order_relaxed))
+    bool to_syslog = atomic_load_explicit(&state.syslog, memory_order_relaxed);
+    if (to_syslog)
         syslog(state.facility | priority, "%s", line);
-    else
+    if (!to_syslog || (priority <= LOG_ERR && atomic_load(&state.echo)))
         write_stderr(line);
     pthread_mutex_unlock(&state.lock);
 }

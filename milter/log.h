@@ -16,6 +16,10 @@
  */
 void log_configure(const struct config_log *config, const char *ident, bool daemon);
 
+/* While on, errors that go to syslog are written to stderr as well: whoever starts a daemon from a
+ * terminal or a script should see why it does not start. */
+void log_echo_errors(bool on);
+
 /* priority: LOG_ERR (about us), LOG_WARNING (about what comes from outside), LOG_INFO, LOG_DEBUG.
  */
 void log_msg(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -19,6 +19,8 @@
  * already) or, for header fields that rules look at, to try again. */
 enum { RECIPIENTS_MAX = 10000, HEADERS_MAX = 500, HEADER_OCTETS_MAX = 256 * 1024 };
 
+enum { LIFE_GAP_MS = 3000 - WAIT_PROGRESS_MS };
+
 struct message {
     struct runtime *runtime;
     struct config *config; /* our reference */
@@ -461,16 +463,35 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
 
 /* --- end-of-message -------------------------------------------------------------------------- */
 
+/* Many short waits, one for each recipient, are a long one for the MTA. */
+struct life {
+    const struct message_ops *ops;
+    int64_t shown_ms;
+};
+
+/* wait_alive_fn */
+static bool show_life(void *arg)
+{
+    struct life *life = arg;
+
+    life->shown_ms = wait_now_ms();
+    return life->ops->progress(life->ops->arg);
+}
+
 static int settle_all(struct message *m, const struct message_ops *ops)
 {
+    struct life life = {.ops = ops, .shown_ms = wait_now_ms()};
     struct recipient_patience patience = {
         .mode = RECIPIENT_CONCLUDE,
-        .deadline_ms = wait_now_ms() + m->config->milter.eom_wait_ms,
-        .alive = ops->progress,
-        .alive_arg = ops->arg,
+        .deadline_ms = life.shown_ms + m->config->milter.eom_wait_ms,
+        .alive = show_life,
+        .alive_arg = &life,
     };
 
     for (size_t i = 0; i < m->recipient_count; i++) {
+        /* With what wait.c may add, a sign of life every three seconds. */
+        if (wait_now_ms() - life.shown_ms >= LIFE_GAP_MS && !show_life(&life))
+            return -1;
         if (settle(m, &m->recipients[i], &patience) != 0 || !m->recipients[i].settled)
             return -1;
     }
@@ -504,7 +525,9 @@ static struct tally count(const struct message *m)
         else
             tally.rejected++;
     }
-    if (tally.good == 0) {
+    /* With nobody to deliver to there is nothing to keep; but who is only deferred may be good at
+     * the next try. */
+    if (tally.good == 0 && tally.deferred == 0) {
         tally.rejected += tally.kept;
         tally.kept = 0;
     }

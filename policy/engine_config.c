@@ -1,5 +1,8 @@
-/* The engine's defaults, equal to those that the sample configuration shows. */
+/* The engine's defaults, equal to those that the sample configuration shows, and what of a
+ * configuration only this host can tell to be right. */
 #include "policy/engine.h"
+
+#include "sts_trust.h"
 
 #include <string.h>
 
@@ -23,4 +26,14 @@ void engine_config_init(struct engine_config *config)
     config->negative_ttl_ms = 5 * 60 * 1000;
     config->max_ttl_ms = 24 * 60 * 60 * 1000;
     config->prefetch = true;
+}
+
+int engine_config_check(const struct engine_config *config, char *err, size_t err_len)
+{
+    X509_STORE *trust;
+    int status = sts_trust_load(config->sts_ca_file, config->sts_ca_path, &trust, err, err_len);
+
+    if (status == 0)
+        X509_STORE_free(trust);
+    return status;
 }

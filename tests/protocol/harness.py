@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -257,6 +258,31 @@ class Suite:
     def finish(self):
         print(f"{self.passed} passed, {self.failed} failed")
         return 1 if self.failed or not self.passed else 0
+
+
+@contextlib.contextmanager
+def slow_resolver(port=5399):
+    """A name server that fails every query: those for `wait-MS.*` after so many milliseconds."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", port))
+
+        def answer(query, client):
+            with contextlib.suppress(OSError):  # the test has ended
+                udp.sendto(query[:2] + b"\x81\x82" + query[4:], client)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    query, client = udp.recvfrom(4096)
+                    wait = re.search(rb"wait-(\d+)", query)
+                    timer = threading.Timer(int(wait[1]) / 1000 if wait else 0, answer,
+                                            (query, client))
+                    timer.daemon = True
+                    timer.start()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield
 
 
 @contextlib.contextmanager

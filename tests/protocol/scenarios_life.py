@@ -61,6 +61,19 @@ def check_missing_file():
     matches(err, "/nonexistent/x.conf")
 
 
+def check_files():
+    """-t and the start agree on the files that the configuration names."""
+    for key, value, error in (("ca_file", "/nonexistent/ca.pem", "cannot load CA certificates"),
+                              ("ca_file", "/etc/passwd", "cannot load CA certificates"),
+                              ("ca_path", "/nonexistent", "not a directory of CA certificates")):
+        for options in (["-t"], ["-f"], []):
+            d = Daemon(f"[mta_sts]\n{key} = {value}\n")
+            status, _, err = run_program(*options, "-c", str(d.file))
+            d.remove()
+            equal(status, CONFIG, f"{key} = {value} {options}")
+            matches(err, f"{value}: {error}")
+
+
 def check_missing_user():
     for options in (["-t"], ["-f"]):
         d = Daemon("[milter]\nuser = no-such-user-here\n")
@@ -93,6 +106,16 @@ def socket_directory_missing():
     d.remove()
     check(status != 0, "it started")
     matches(output, "cannot open the socket unix:/nonexistent/milter.sock")
+
+
+def no_socket_in_the_way():
+    d = Daemon()
+    d.path.write_text("precious")
+    status, output = d.run()
+    equal(status, CONFIG)
+    matches(output, f"{d.path} is in the way of the socket: it is no socket itself")
+    equal(d.path.read_text(), "precious")
+    d.remove()
 
 
 def stale_socket():
@@ -194,10 +217,12 @@ def pid_of(d):
 
 
 def background_failure():
+    """Whoever started it sees why it did not start, though the log goes to syslog."""
     d = Daemon("[milter]\nsocket = unix:/nonexistent/milter.sock\n", options=())
-    status, _ = d.run()
+    status, output = d.run()
     d.remove()
-    check(status not in (0, None), "the parent did not pass the failure on")
+    equal(status, CONFIG, "the parent's status")
+    matches(output, "cannot open the socket unix:/nonexistent/milter.sock: No such file")
 
 
 def notifies():
@@ -243,6 +268,32 @@ def bad_reload():
         with d.session() as m:
             equal(message(m, rcpts=["<b@x.first.invalid>"])["rcpt"][0].action, "continue")
             equal(message(m, rcpts=["<b@x.second.invalid>"])["rcpt"][0].code, "550")
+
+
+def reload_follows_links():
+    """The file may be a link that is turned over to another version; and named from here."""
+    with Daemon("[dns]\ntimeout = 100ms\ntries = 1\n") as d:
+        real = d.file.rename(d.dir / "one.conf")
+        d.stop()
+        d.file.symlink_to(real)
+        here = os.getcwd()
+        os.chdir(d.dir)
+        try:
+            d.process = subprocess.Popen([Daemon.program, "-f", "-c", d.file.name],
+                                         stdout=open(d.log_path, "wb"), stderr=subprocess.STDOUT)
+        finally:
+            os.chdir(here)
+        wait_for(lambda: d.logged("ready$"), "readiness")
+        with d.session() as m:
+            equal(message(m, params=["REQUIRETLS"], rcpts=["<a@x.example>"])["rcpt"][0].code, "451")
+        (d.dir / "two.conf").write_text(real.read_text() + "[default]\nlevel = disable\n")
+        d.file.unlink()
+        d.file.symlink_to(d.dir / "two.conf")
+        d.signal(signal.SIGUSR1)
+        wait_for(lambda: d.logged("reloaded|was not taken over"), "the reload")
+        with d.session() as m:
+            equal(message(m, params=["REQUIRETLS"],
+                          rcpts=["<a@x.example>"])["rcpt"][0].action, "continue")
 
 
 def reload_says_what_needs_a_restart():
@@ -300,11 +351,13 @@ def run(suite):
             ("-t, a file in order", check_good),
             ("-t, a file with errors: 78, file and line, nothing started", check_bad),
             ("-t, no file: 78", check_missing_file),
+            ("files that the configuration names: 78", check_files),
             ("an unknown user: 78", check_missing_user),
             ("an unknown socket group: 78", check_missing_group),
             ("socket mode and group", socket_mode_and_group),
             ("the socket's directory is missing", socket_directory_missing),
             ("a stale socket is replaced", stale_socket),
+            ("another file than a socket is not", no_socket_in_the_way),
             ("a live filter's socket is not taken", second_instance),
             ("inet socket; an address in use", inet_socket),
             ("root is dropped for good", drops_root),
@@ -318,6 +371,7 @@ def run(suite):
             ("SIGUSR1 reloads", reloads_on, signal.SIGUSR1),
             ("SIGHUP reloads and does not stop", reloads_on, signal.SIGHUP),
             ("a bad file leaves the old configuration in force", bad_reload),
+            ("a reload follows links", reload_follows_links),
             ("a reload says what needs a restart", reload_says_what_needs_a_restart),
             ("a message keeps the configuration it began with", message_keeps_its_configuration),
             ("SIGTERM drains messages in flight", drains),

@@ -134,6 +134,7 @@ static const struct {
      "FILE:4: tries is given twice, first in line 2\n"},
     {"no equals sign", "[dns]\ntries\n", "FILE:2: neither [section] nor key = value\n"},
     {"colon for equals", "[dns]\ntries: 3\n", "FILE:2: neither [section] nor key = value\n"},
+    {"no user", "[milter]\nuser =\n", "FILE:2: user = : expected a user's name\n"},
     {"no key", "[dns]\n= 3\n", "FILE:2: no key before '='\n"},
     {"inline comment that inih would cut", "[milter]\nmydomain = example.org ; ours\n",
      "FILE:2: ';' after a blank would cut the value off; comments start a line\n"},

@@ -213,6 +213,16 @@ static const struct message_case {
      "neither DANE nor MTA-STS and its MX records are not signed"},
     {"on_undecided = log", "[default]\non_undecided = log\n", FAILED, FAILED, NULL,
      "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@failed.example> = ok"},
+    {"on_undecided = log does not cover want of memory", "[default]\non_undecided = log\n", NULL,
+     NULL, NULL,
+     "break none.example\nmail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@none.example> = 451 4.4.3 <b@none.example>: Sender requested REQUIRETLS, but "
+     "none.example cannot be looked up at present" DEFERRED},
+    {"on_undecided = log does not cover a lookup that cannot begin",
+     "[default]\non_undecided = log\n", NULL, NULL, NULL,
+     "break *\nmail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@none.example> = 451 4.4.3 <b@none.example>: Sender requested REQUIRETLS, but "
+     "none.example cannot be looked up at present" DEFERRED},
     {"on_undecided = log does not cover a stopping daemon", "[default]\non_undecided = log\n", NULL,
      NULL, NONE,
      "mail <a@b.example> REQUIRETLS tls = ok\nclose\n"
@@ -337,6 +347,11 @@ static const struct message_case {
     {"mixed = keep does not cover what is undecided",
      "[milter]\naccept_header = any\n[default]\nmixed = keep\n", DANE ";" FAILED, FAILED, NULL,
      "mail <a@b.example> = ok\nrcpt <b@dane.example> = ok\nrcpt <b@failed.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = 451 4.4.3 <b@failed.example>: Sender requested "
+     "REQUIRETLS, but the MX lookup for failed.example failed (SERVFAIL)" DEFERRED},
+    {"mixed = keep, one undecided and nobody good",
+     "[milter]\naccept_header = any\n[default]\nmixed = keep\n", NONE ";" FAILED, FAILED, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nrcpt <b@failed.example> = ok\n"
      "header Require-TLS-ESMTP yes\neoh = ok\neom = 451 4.4.3 <b@failed.example>: Sender requested "
      "REQUIRETLS, but the MX lookup for failed.example failed (SERVFAIL)" DEFERRED},
     {"a definite no goes before a deferral", "[milter]\naccept_header = any\n",

@@ -49,6 +49,13 @@ struct engine_config {
 void engine_config_init(struct engine_config *config);
 
 /*
+ * Looks whether this host has the files that the configuration names, as engine_new would, and
+ * starts nothing. Returns 0 or a negative errno (-EINVAL: they are not there, or not what they
+ * should be) with a message in err. Any thread.
+ */
+int engine_config_check(const struct engine_config *config, char *err, size_t err_len);
+
+/*
  * Starts the engine's thread. Returns 0 and the engine, or a negative errno with a message in err.
  * The caller owns the engine and frees it with engine_free.
  */

@@ -160,6 +160,17 @@ static size_t hosts_in(const struct findings *f, uint32_t mask)
     return count;
 }
 
+/* What the policy map answers where DANE is the basis: `dane` lets the MTA use hosts without TLSA
+ * too, unless an MTA-STS policy in force forbids to go there unauthenticated. */
+static const char *dane_level(const struct findings *f, const struct verdict *verdict)
+{
+    bool all = f == NULL || hosts_in(f, verdict->hosts) == f->host_count;
+    bool sts = f != NULL && f->sts.state == FINDINGS_STS_POLICY &&
+               f->sts.mode == FINDINGS_STS_MODE_ENFORCE;
+
+    return all || sts ? "dane-only" : "dane";
+}
+
 /* The TLS level that the MTA will use where the findings are as the verdict says, as it names it in
  * the delivery status; then what becomes of REQUIRETLS. */
 static void expect(const struct decide_input *in, const struct verdict *verdict,
@@ -171,10 +182,7 @@ static void expect(const struct decide_input *in, const struct verdict *verdict,
         return;
     switch (verdict->basis) {
     case VERDICT_BASIS_DANE:
-        tls = in->findings != NULL &&
-                      hosts_in(in->findings, verdict->hosts) == in->findings->host_count
-                  ? "dane-only"
-                  : "dane";
+        tls = dane_level(in->findings, verdict);
         requiretls = "requiretls";
         break;
     case VERDICT_BASIS_STS:
@@ -305,21 +313,53 @@ static void no_nexthop(const struct decide_input *in, struct decision *out)
         out->status = "5.1.2";
 }
 
-/* While STS has not been looked up but DANE has settled the matter, the summary is not there yet.
- */
-static const char *basis_name(const struct verdict *verdict)
+/* A verdict may be settled before all has been looked up: the summary is not there yet then, and
+ * what the verdict rests on says it instead. */
+static const char *summary_of(const struct verdict *verdict)
 {
     switch (verdict->basis) {
     case VERDICT_BASIS_DANE:
-        return "dane";
+        return findings_summary_name(FINDINGS_SUMMARY_DANE);
     case VERDICT_BASIS_STS:
-        return "sts-enforce";
+        return findings_summary_name(FINDINGS_SUMMARY_STS_ENFORCE);
     case VERDICT_BASIS_WEB_PKI:
-        return "pki";
+        return findings_summary_name(FINDINGS_SUMMARY_PKI);
     case VERDICT_BASIS_NONE:
     case VERDICT_BASIS_LEVEL:
     default:
+        break;
+    }
+    if (verdict->value == VERDICT_UNDECIDED)
+        return findings_summary_name(FINDINGS_SUMMARY_FAILED);
+    if (verdict->value != VERDICT_UNSATISFIED)
         return "-";
+    switch (verdict->reason) {
+    case VERDICT_REASON_STS_NOT_ENFORCE:
+        return findings_summary_name(FINDINGS_SUMMARY_STS_TESTING);
+    case VERDICT_REASON_DANE_UNUSABLE:
+        return findings_summary_name(FINDINGS_SUMMARY_DANE_UNUSABLE);
+    case VERDICT_REASON_DANE_INSECURE_MX:
+        return findings_summary_name(FINDINGS_SUMMARY_DANE_INSECURE_MX);
+    case VERDICT_REASON_ROUTE_NO_WEB_PKI:
+    case VERDICT_REASON_WEB_PKI_OFF:
+        return findings_summary_name(FINDINGS_SUMMARY_DNSSEC_PKI);
+    case VERDICT_REASON_ROUTE_NO_DANE:
+        return findings_summary_name(FINDINGS_SUMMARY_DANE);
+    case VERDICT_REASON_ROUTE_NO_STS:
+    case VERDICT_REASON_STS_NO_MATCH:
+        return findings_summary_name(FINDINGS_SUMMARY_STS_ENFORCE);
+    case VERDICT_REASON_NONE:
+    case VERDICT_REASON_NOTHING_PUBLISHED:
+    case VERDICT_REASON_LITERAL:
+    case VERDICT_REASON_NULL_MX:
+    case VERDICT_REASON_NO_DOMAIN:
+    case VERDICT_REASON_NO_HOST:
+    case VERDICT_REASON_LOOPS:
+    case VERDICT_REASON_DNS_FAILED:
+    case VERDICT_REASON_STS_FAILED:
+    case VERDICT_REASON_SECURITY_UNKNOWN:
+    default:
+        return findings_summary_name(FINDINGS_SUMMARY_NONE);
     }
 }
 
@@ -347,7 +387,7 @@ void decide_require(const struct decide_input *in, struct decision *out)
     out->verdict = verdict.value;
     out->reason_code = verdict.reason;
     if (in->findings != NULL && !findings_complete(in->findings))
-        out->findings = basis_name(&verdict);
+        out->findings = summary_of(&verdict);
     switch (verdict.value) {
     case VERDICT_SATISFIED:
         out->action = DECIDE_ACCEPT;

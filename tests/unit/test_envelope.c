@@ -55,24 +55,20 @@ static const struct parse_case {
     {"backslash at the end", "bob\\", "bob\\", NULL},
 };
 
-static void test_parse(void **state)
+static void run_parse_case(void **state)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof(parse_cases) / sizeof(parse_cases[0]); i++) {
-        const struct parse_case *c = &parse_cases[i];
-        struct envelope_address got;
+    const struct parse_case *c = *state;
+    struct envelope_address got;
 
-        print_message("# %s\n", c->name);
-        assert_int_equal(envelope_parse(c->arg, &got), c->text == NULL ? -EINVAL : 0);
-        if (c->text == NULL)
-            continue;
-        assert_string_equal(got.text, c->text);
-        assert_int_equal(got.null_path, c->text[0] == '\0');
-        if (c->domain == NULL)
-            assert_null(got.domain);
-        else
-            assert_string_equal(got.domain, c->domain);
-    }
+    assert_int_equal(envelope_parse(c->arg, &got), c->text == NULL ? -EINVAL : 0);
+    if (c->text == NULL)
+        return;
+    assert_string_equal(got.text, c->text);
+    assert_int_equal(got.null_path, c->text[0] == '\0');
+    if (c->domain == NULL)
+        assert_null(got.domain);
+    else
+        assert_string_equal(got.domain, c->domain);
 }
 
 static void test_long(void **state)
@@ -125,19 +121,15 @@ static const struct nexthop_case {
      NULL, NULL, "xn--bcher-kva.example"},
 };
 
-static void test_nexthop(void **state)
+static void run_nexthop_case(void **state)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof(nexthop_cases) / sizeof(nexthop_cases[0]); i++) {
-        const struct nexthop_case *c = &nexthop_cases[i];
-        struct nexthop got;
+    const struct nexthop_case *c = *state;
+    struct nexthop got;
 
-        print_message("# %s\n", c->name);
-        assert_int_equal(envelope_nexthop(c->domain, c->host, c->mailer, &got),
-                         c->text == NULL ? -EINVAL : 0);
-        if (c->text != NULL)
-            assert_string_equal(got.text, c->text);
-    }
+    assert_int_equal(envelope_nexthop(c->domain, c->host, c->mailer, &got),
+                     c->text == NULL ? -EINVAL : 0);
+    if (c->text != NULL)
+        assert_string_equal(got.text, c->text);
 }
 
 static const struct tag_case {
@@ -165,18 +157,27 @@ static void test_tag(void **state)
     for (size_t i = 0; i < sizeof(tag_cases) / sizeof(tag_cases[0]); i++) {
         const struct tag_case *c = &tag_cases[i];
 
-        print_message("# %s\n", c->domain != NULL ? c->domain : "(none)");
         assert_int_equal(envelope_is_tagged(c->domain, c->tag), c->tagged);
     }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_long),
-        cmocka_unit_test(test_nexthop),
-        cmocka_unit_test(test_tag),
+    enum {
+        PARSE = sizeof parse_cases / sizeof parse_cases[0],
+        NEXTHOP = sizeof nexthop_cases / sizeof nexthop_cases[0],
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    struct CMUnitTest tests[2 + PARSE + NEXTHOP] = {cmocka_unit_test(test_long),
+                                                    cmocka_unit_test(test_tag)};
+    struct CMUnitTest *next = tests + 2;
+
+    for (size_t i = 0; i < PARSE; i++)
+        *next++ = (struct CMUnitTest){.name = parse_cases[i].name,
+                                      .test_func = run_parse_case,
+                                      .initial_state = (void *)(uintptr_t)&parse_cases[i]};
+    for (size_t i = 0; i < NEXTHOP; i++)
+        *next++ = (struct CMUnitTest){.name = nexthop_cases[i].name,
+                                      .test_func = run_nexthop_case,
+                                      .initial_state = (void *)(uintptr_t)&nexthop_cases[i]};
+    return cmocka_run_group_tests_name("envelope", tests, NULL, NULL);
 }

@@ -68,24 +68,20 @@ static const struct mail_case {
     {"ENVID with an octet above 127", {"ENVID=\xc3\xa4"}, MARKER, 0, 0, 0, 0, NULL},
 };
 
-static void test_mail(void **state)
+static void run_mail_case(void **state)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof(mail_cases) / sizeof(mail_cases[0]); i++) {
-        const struct mail_case *c = &mail_cases[i];
-        struct request_mail got;
+    const struct mail_case *c = *state;
+    struct request_mail got;
 
-        print_message("# %s\n", c->name);
-        request_read_mail(c->params, c->marker, &got);
-        assert_int_equal(got.parameter, c->parameter);
-        assert_int_equal(got.marker, c->is_marker);
-        assert_int_equal(got.with_value, c->with_value);
-        assert_int_equal(got.ret, c->ret);
-        if (c->envid == NULL)
-            assert_null(got.envid);
-        else
-            assert_string_equal(got.envid, c->envid);
-    }
+    request_read_mail(c->params, c->marker, &got);
+    assert_int_equal(got.parameter, c->parameter);
+    assert_int_equal(got.marker, c->is_marker);
+    assert_int_equal(got.with_value, c->with_value);
+    assert_int_equal(got.ret, c->ret);
+    if (c->envid == NULL)
+        assert_null(got.envid);
+    else
+        assert_string_equal(got.envid, c->envid);
 }
 
 static void test_long_envid(void **state)
@@ -143,19 +139,15 @@ static const struct header_case {
     {"both", {{"TLS-Required", "No"}, {"Require-TLS-ESMTP", "yes"}}, true, true},
 };
 
-static void test_header(void **state)
+static void run_header_case(void **state)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof(header_cases) / sizeof(header_cases[0]); i++) {
-        const struct header_case *c = &header_cases[i];
-        struct request_header got = {0};
+    const struct header_case *c = *state;
+    struct request_header got = {0};
 
-        print_message("# %s\n", c->name);
-        for (const struct field *f = c->fields; f->name != NULL; f++)
-            request_read_header(&got, f->name, f->value);
-        assert_int_equal(request_header_optional(&got), c->optional);
-        assert_int_equal(got.require_esmtp, c->require);
-    }
+    for (const struct field *f = c->fields; f->name != NULL; f++)
+        request_read_header(&got, f->name, f->value);
+    assert_int_equal(request_header_optional(&got), c->optional);
+    assert_int_equal(got.require_esmtp, c->require);
 }
 
 static void test_header_is_known(void **state)
@@ -171,11 +163,21 @@ static void test_header_is_known(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mail),
-        cmocka_unit_test(test_long_envid),
-        cmocka_unit_test(test_header),
-        cmocka_unit_test(test_header_is_known),
+    enum {
+        MAIL = sizeof mail_cases / sizeof mail_cases[0],
+        HEADER = sizeof header_cases / sizeof header_cases[0],
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    struct CMUnitTest tests[2 + MAIL + HEADER] = {cmocka_unit_test(test_long_envid),
+                                                  cmocka_unit_test(test_header_is_known)};
+    struct CMUnitTest *next = tests + 2;
+
+    for (size_t i = 0; i < MAIL; i++)
+        *next++ = (struct CMUnitTest){.name = mail_cases[i].name,
+                                      .test_func = run_mail_case,
+                                      .initial_state = (void *)(uintptr_t)&mail_cases[i]};
+    for (size_t i = 0; i < HEADER; i++)
+        *next++ = (struct CMUnitTest){.name = header_cases[i].name,
+                                      .test_func = run_header_case,
+                                      .initial_state = (void *)(uintptr_t)&header_cases[i]};
+    return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }

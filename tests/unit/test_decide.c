@@ -1,0 +1,158 @@
+/* decide.c: what is said and logged of a decision. What is done is in test_message.c, too. */
+#include "decide.h"
+
+#include "findings_make.h"
+#include "findings_text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct config_route native = {.name = "native",
+                                           .can = VERDICT_CAN_DANE | VERDICT_CAN_STS};
+static const struct config_route able = {.name = "able",
+                                         .can = VERDICT_CAN_DANE | VERDICT_CAN_STS |
+                                                VERDICT_CAN_WEB_PKI | VERDICT_CAN_FALLBACK};
+
+static const struct decide_case {
+    const char *name;
+    const char *findings; /* findings_text.h; NULL: none */
+    const char *tls_policy;
+    const struct config_route *route;
+    enum verdict_level level;
+    enum rules_fallback fallback;
+    const char *wanted; /* verdict, action, findings, expect */
+} cases[] = {
+#define PLAIN "mx=insecure host=mx.example.org,10,a=i"
+    {"DANE on every host", "host=mx1,10,tlsa=usable host=mx2,20,tlsa=usable", NULL, &native, 0, 0,
+     "satisfied accept dane dane-only/requiretls"},
+    {"DANE on some hosts", "host=mx1,10,tlsa=usable host=mx2,20", NULL, &native, 0, 0,
+     "satisfied accept dane-partial dane/requiretls"},
+    {"DANE on some hosts, MTA-STS in force",
+     "host=mx1,10,tlsa=usable host=mx2,20,match sts=enforce pat=mx2", NULL, &native, 0, 0,
+     "satisfied accept dane-partial dane-only/requiretls"},
+    {"DANE, MTA-STS not known yet", "host=mx1,10,tlsa=usable sts=pending", NULL, &native, 0, 0,
+     "satisfied accept dane dane-only/requiretls"},
+    {"MTA-STS", "mx=insecure host=mx,10,a=i,match sts=enforce pat=mx", NULL, &native, 0, 0,
+     "satisfied accept sts-enforce secure/requiretls"},
+    {"Web PKI", "host=mx,10", NULL, &able, 0, 0, "satisfied accept dnssec-pki secure/requiretls"},
+    {"Web PKI, a route that cannot", "host=mx,10", NULL, &native, 0, 0,
+     "unsatisfied reject dnssec-pki -"},
+    {"nothing", PLAIN, NULL, &native, 0, 0, "unsatisfied reject none -"},
+    {"failed", "mx=failed", NULL, &native, 0, 0, "undecided tempfail failed -"},
+    {"null MX", "mx=null", NULL, &native, 0, 0, "unsatisfied reject none -"},
+    {"no such domain", "mx=nxdomain", NULL, &native, 0, 0, "not-applicable accept none -"},
+    {"no findings", NULL, NULL, &native, 0, 0, "undecided tempfail - -"},
+    {"not enough findings", "mx=pending", NULL, &native, 0, 0, "undecided tempfail failed -"},
+    {"opportunistic", NULL, NULL, &native, VERDICT_LEVEL_OPPORTUNISTIC, 0,
+     "satisfied accept - may/requiretls:nocertmatch"},
+    {"opportunistic+starttls", NULL, NULL, &native, VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS, 0,
+     "satisfied accept - encrypt/requiretls:nocertmatch"},
+    {"disable", NULL, NULL, &native, VERDICT_LEVEL_DISABLE, 0, "satisfied accept - may"},
+    {"a level that does not exist", PLAIN, NULL, &native, (enum verdict_level)17, 0,
+     "undecided tempfail none -"},
+    {"fallback = encrypt", PLAIN, NULL, &able, 0, RULES_FALLBACK_ENCRYPT,
+     "unsatisfied accept none encrypt/requiretls:nocertmatch"},
+    {"fallback = may", PLAIN, NULL, &able, 0, RULES_FALLBACK_MAY,
+     "unsatisfied accept none may/requiretls:nocertmatch"},
+    {"fallback, a route that cannot", PLAIN, NULL, &native, 0, RULES_FALLBACK_MAY,
+     "unsatisfied reject none -"},
+    {"own policy, secure", NULL, "secure match=x", &native, 0, 0,
+     "satisfied accept policy secure/requiretls"},
+    {"own policy, fingerprint", NULL, "fingerprint match=ab:cd", &native, 0, 0,
+     "satisfied accept policy fingerprint/requiretls"},
+    {"own policy, skip", NULL, "skip", &native, 0, 0, "satisfied accept policy may"},
+    {"own policy, may", NULL, "may", &native, 0, 0, "unsatisfied reject policy -"},
+    {"own policy, may, opportunistic", NULL, "may", &native, VERDICT_LEVEL_OPPORTUNISTIC, 0,
+     "satisfied accept policy may/requiretls:nocertmatch"},
+};
+
+static void run_case(void **state)
+{
+    const struct decide_case *c = *state;
+    static struct findings_text text;
+    struct rules_settings settings = {
+        .route = c->route, .level = c->level, .fallback = c->fallback, .tls_policy = c->tls_policy};
+    struct verdict_terms terms = {.web_pki = true};
+    struct nexthop nexthop;
+    struct decide_input in = {.settings = &settings, .terms = &terms, .nexthop = &nexthop};
+    struct decision decision;
+    char got[300];
+
+    assert_int_equal(nexthop_parse("example.org", &nexthop), 0);
+    if (c->findings != NULL) {
+        findings_from_text(c->findings, &text);
+        text.findings.summary = (uint8_t)findings_summarise(&text.findings);
+        in.findings = &text.findings;
+    }
+    decide_require(&in, &decision);
+    snprintf(got, sizeof(got), "%s %s %s %s", verdict_value_name(decision.verdict),
+             decide_action_name(decision.action), decision.findings,
+             decision.expect[0] != '\0' ? decision.expect : "-");
+    assert_string_equal(got, c->wanted);
+    /* Whatever is not satisfied says why, and whatever is refused has a code to say it with. */
+    assert_true((decision.verdict == VERDICT_SATISFIED) == (decision.reason[0] == '\0'));
+    assert_true(decide_is_refusal(&decision) == (decision.code != 0));
+}
+
+static void an_unknown_action_is_a_refusal(void **state)
+{
+    struct decision decision = {.action = (enum decide_action)99};
+
+    (void)state;
+    assert_true(decide_is_refusal(&decision));
+    assert_string_equal(decide_action_name((enum decide_action)99), "tempfail");
+}
+
+static void an_unknown_setting_is_temporary(void **state)
+{
+    struct rules_settings settings = {.route = &native, .on_unsatisfied = (enum rules_action)99};
+    struct verdict_terms terms = {.web_pki = true};
+    static struct findings_text text;
+    struct nexthop nexthop;
+    struct decide_input in = {
+        .settings = &settings, .terms = &terms, .nexthop = &nexthop, .findings = &text.findings};
+    struct decision decision;
+
+    (void)state;
+    nexthop_parse("example.org", &nexthop);
+    findings_from_text(PLAIN, &text);
+    decide_require(&in, &decision);
+    assert_int_equal(decision.action, DECIDE_TEMPFAIL);
+    assert_int_equal(decision.code, 451);
+}
+
+static void a_reply_fits_a_line(void **state)
+{
+    struct decision decision = {.action = DECIDE_TEMPFAIL, .code = 451, .status = "4.4.3"};
+    char address[2000];
+    struct reply reply;
+
+    (void)state;
+    memset(address, 'a', sizeof(address));
+    address[sizeof(address) - 1] = '\0';
+    memset(decision.reason, 'r', sizeof(decision.reason) - 1);
+    decide_reply(&decision, address, DECIDE_ASKED_BY_SENDER, &reply);
+    assert_int_equal(strlen(reply.text), REPLY_TEXT_MAX);
+    assert_non_null(strstr(reply.text, "...>: Sender requested REQUIRETLS, but rrr"));
+}
+
+int main(void)
+{
+    enum { COUNT = sizeof cases / sizeof cases[0] };
+    struct CMUnitTest tests[COUNT + 3] = {cmocka_unit_test(an_unknown_action_is_a_refusal),
+                                          cmocka_unit_test(an_unknown_setting_is_temporary),
+                                          cmocka_unit_test(a_reply_fits_a_line)};
+
+    for (size_t i = 0; i < COUNT; i++) {
+        tests[i + 3].name = cases[i].name;
+        tests[i + 3].test_func = run_case;
+        tests[i + 3].initial_state = (void *)(uintptr_t)&cases[i];
+    }
+    return cmocka_run_group_tests_name("decide", tests, NULL, NULL);
+}

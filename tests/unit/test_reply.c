@@ -1,0 +1,76 @@
+/* reply.c: nothing but printable ASCII, never more than a line. */
+#include "reply.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct clean_case {
+    const char *name, *text;
+    size_t room;
+    const char *wanted;
+} clean_cases[] = {
+    {"plain", "bob@example.org", 64, "bob@example.org"},
+    {"empty", "", 64, ""},
+    {"line ends", "a\r\n250 ok", 64, "a??250 ok"},
+    {"controls", "a\x1b[2J\x7f", 64, "a?[2J?"},
+    {"UTF-8", "b\xc3\xbc", 64, "b??"},
+    {"just fits", "12345", 6, "12345"},
+    {"cut", "123456", 6, "12..."},
+    {"cut to almost nothing", "123456", 4, "..."},
+};
+
+static void cleans(void **state)
+{
+    const struct clean_case *c = *state;
+    char out[64];
+
+    assert_string_equal(reply_clean(c->text, out, c->room), c->wanted);
+}
+
+static void sets(void **state)
+{
+    struct reply reply;
+    char text[3000];
+
+    (void)state;
+    reply_set(&reply, 550, "5.7.10", "<%s>: %d", "b\n@x", 7);
+    assert_int_equal(reply.code, 550);
+    assert_string_equal(reply.status, "5.7.10");
+    assert_string_equal(reply.text, "<b?@x>: 7");
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    reply_set(&reply, 451, "4.4.3", "%s", text);
+    assert_int_equal(strlen(reply.text), REPLY_TEXT_MAX);
+    assert_string_equal(reply.text + REPLY_TEXT_MAX - 4, "x...");
+}
+
+static void escapes(void **state)
+{
+    char out[2 * REPLY_TEXT_MAX + 1], text[REPLY_TEXT_MAX + 1], small[6];
+
+    (void)state;
+    assert_string_equal(reply_escape("100%s %", out, sizeof(out)), "100%%s %%");
+    memset(text, '%', sizeof(text));
+    text[REPLY_TEXT_MAX] = '\0';
+    assert_int_equal(strlen(reply_escape(text, out, sizeof(out))), 2 * REPLY_TEXT_MAX);
+    /* Never half an escape at the end. */
+    assert_string_equal(reply_escape("%%%", small, sizeof(small)), "%%%%");
+}
+
+int main(void)
+{
+    enum { COUNT = sizeof clean_cases / sizeof clean_cases[0] };
+    struct CMUnitTest tests[COUNT + 2] = {cmocka_unit_test(sets), cmocka_unit_test(escapes)};
+
+    for (size_t i = 0; i < COUNT; i++) {
+        tests[i + 2].name = clean_cases[i].name;
+        tests[i + 2].test_func = cleans;
+        tests[i + 2].initial_state = (void *)(uintptr_t)&clean_cases[i];
+    }
+    return cmocka_run_group_tests_name("reply", tests, NULL, NULL);
+}

@@ -1,0 +1,75 @@
+/* session.c: who the client is, as MTAs make it out. */
+#include "session.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct connect_case {
+    const char *title, *name, *address; /* address NULL: the MTA knows none; "unix" */
+    uint16_t port;
+    bool local;
+    const char *client_name; /* NULL: not verified */
+} cases[] = {
+    {"an SMTP client", "client.example", "192.0.2.1", 40000, false, "client.example"},
+    {"one without a name, Postfix", "unknown", "192.0.2.1", 40000, false, NULL},
+    {"one without a name, sendmail", "[192.0.2.1]", "192.0.2.1", 40000, false, NULL},
+    {"IPv6", "client.example", "2001:db8::1", 40000, false, "client.example"},
+    {"SMTP from this host", "localhost", "127.0.0.1", 40000, false, "localhost"},
+    {"mail without SMTP, Postfix", "localhost", "127.0.0.1", 0, true, "localhost"},
+    {"the same over IPv6", "localhost", "::1", 0, true, "localhost"},
+    {"port 0 from elsewhere", "client.example", "192.0.2.1", 0, false, "client.example"},
+    {"another loopback address", "localhost", "127.0.0.2", 0, false, "localhost"},
+    {"mail without SMTP, sendmail", "localhost", NULL, 0, true, "localhost"},
+    {"a client that has gone", "unknown", NULL, 0, false, NULL},
+    {"a unix socket", "client.example", "unix", 0, true, "client.example"},
+    {"nothing at all", NULL, NULL, 0, false, NULL},
+    {"an empty name", "", "192.0.2.1", 1, false, NULL},
+};
+
+static void run_case(void **state)
+{
+    const struct connect_case *c = *state;
+    struct negotiate_terms terms = {0};
+    struct session *session = session_new(&terms);
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(c->port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(c->port)};
+    struct sockaddr local = {.sa_family = AF_UNIX};
+    const struct sockaddr *address = NULL;
+
+    if (c->address != NULL && strcmp(c->address, "unix") == 0)
+        address = &local;
+    else if (c->address != NULL && inet_pton(AF_INET, c->address, &in.sin_addr) == 1)
+        address = (const struct sockaddr *)&in;
+    else if (c->address != NULL && inet_pton(AF_INET6, c->address, &in6.sin6_addr) == 1)
+        address = (const struct sockaddr *)&in6;
+    /* Twice, as for a second client on the same connection. */
+    session_connect(session, "other.example", NULL, "other");
+    session_connect(session, c->name, address, "smtpd");
+    assert_int_equal(session->client.address == NULL, c->local);
+    assert_string_equal(session->client.daemon, "smtpd");
+    if (c->client_name == NULL)
+        assert_null(session->client.name);
+    else
+        assert_string_equal(session->client.name, c->client_name);
+    session_free(session);
+}
+
+int main(void)
+{
+    enum { COUNT = sizeof cases / sizeof cases[0] };
+    struct CMUnitTest tests[COUNT];
+
+    memset(tests, 0, sizeof(tests));
+    for (size_t i = 0; i < COUNT; i++) {
+        tests[i].name = cases[i].title;
+        tests[i].test_func = run_case;
+        tests[i].initial_state = (void *)(uintptr_t)&cases[i];
+    }
+    return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}

@@ -16,8 +16,16 @@ static int64_t now_ms(const struct lookup *l)
     return l->env.world->ops->mono_ms(l->env.world);
 }
 
+static void drop_fetch(struct lookup *l)
+{
+    if (l->fetch)
+        l->env.world->ops->fetch_cancel(l->env.world, l->fetch);
+    l->fetch = NULL;
+}
+
 static void settle(struct lookup *l, enum findings_sts_state state)
 {
+    drop_fetch(l); /* one that was made ready in vain */
     l->draft.sts.state = (uint8_t)state;
     l->sts_state = STS_SETTLED;
     lookup_match_hosts(l);
@@ -174,15 +182,24 @@ static void on_fetched(const struct fetch_result *result, void *arg)
     lookup_run(l);
 }
 
+static void prepare_fetch(struct lookup *l)
+{
+    struct world *world = l->env.world;
+
+    l->fetch = world->ops->fetch_prepare(world, l->nexthop.name, on_fetched, l);
+}
+
 static void fetch(struct lookup *l)
 {
     struct world *world = l->env.world;
 
-    l->fetch = world->ops->fetch(world, l->nexthop.name, on_fetched, l);
+    if (!l->fetch)
+        prepare_fetch(l);
     if (!l->fetch) {
         l->out_of_memory = true;
         return;
     }
+    world->ops->fetch_go(world, l->fetch);
     counters_add(&l->env.counters->sts_fetches, 1);
     l->sts_state = STS_FETCH;
 }
@@ -224,6 +241,10 @@ static void start(struct lookup *l)
     l->record = STS_RECORD_NONE;
     snprintf(name, sizeof name, "%s%s", record_prefix, l->nexthop.name);
     ask_start(&l->txt, l, name, DNS_TYPE_TXT, take_txt, NULL);
+    /* Where nothing is known of the domain, a record with an id means a fetch: what that needs to
+     * know of the policy host can be asked for at once. If it is in vain nothing is lost. */
+    if (!l->known && !find(l))
+        prepare_fetch(l);
     l->sts_state = STS_TXT;
 }
 
@@ -256,7 +277,5 @@ bool lookup_sts_step(struct lookup *l)
 void lookup_sts_stop(struct lookup *l)
 {
     ask_stop(&l->txt);
-    if (l->fetch)
-        l->env.world->ops->fetch_cancel(l->env.world, l->fetch);
-    l->fetch = NULL;
+    drop_fetch(l);
 }

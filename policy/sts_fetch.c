@@ -1,7 +1,11 @@
 /*
- * Fetches of MTA-STS policies (RFC 8461 section 3.3): the line of those that wait, the few that are
- * at work, each in two steps, addresses (sts_host.c) and request (sts_request.c), under one total
- * time-out.
+ * Fetches of MTA-STS policies (RFC 8461 section 3.3): those made ready, the line of those that
+ * wait, the few that are at work, each in two steps, addresses (sts_host.c) and request
+ * (sts_request.c), under one total time-out.
+ *
+ * The addresses of one made ready are looked up beside whatever tells whether it is to go: that
+ * saves a round trip. They are known then, or soon; an error is looked at when the fetch is at
+ * work.
  *
  * The time-out counts from the moment a fetch leaves the line: policy hosts that hang make others
  * wait, but do not fail them. How long an answer is awaited is the askers' business.
@@ -24,8 +28,20 @@
 
 enum {
     PARALLEL_DEFAULT = 200, /* protects descriptors, memory and the network */
+    /* Addresses looked up ahead of need, perhaps in vain. With more lookups than that at once it is
+     * the resolver's work that counts, not one lookup's round trips. */
+    AHEAD_MAX = 64,
+    /* After so long in line addresses are looked up again: they may have changed. */
+    ADDRESSES_LIFE_S = 5,
     /* CA certificates that the system withdrew are forgotten within this time. */
     TRUST_LIFE_S = 3600,
+};
+
+enum fetch_state {
+    READY,   /* entered first: made ready, and not told to go */
+    WAITING, /* from READY: in line */
+    WORKING, /* from WAITING: begun */
+    STATES
 };
 
 TAILQ_HEAD(fetch_list, world_fetch);
@@ -38,21 +54,23 @@ struct sts_fetcher {
     X509_STORE *trust;
     time_t trust_loaded_s; /* monotonic */
     struct event *pump;    /* begins what waits in line */
-    struct fetch_list waiting;
-    struct fetch_list working;
-    unsigned working_count;
+    struct fetch_list lists[STATES];
+    unsigned counts[STATES];
 };
 
 struct world_fetch {
-    TAILQ_ENTRY(world_fetch) link; /* in waiting, until begun; then in working */
+    TAILQ_ENTRY(world_fetch) link; /* in the list of its state */
     struct sts_fetcher *fetcher;
     world_fetch_fn done;
     void *arg;
-    bool begun;
+    enum fetch_state state;
     bool host_valid;
     struct event *deadline;
-    struct sts_host *lookup;     /* NULL before and after the first step */
-    struct sts_request *request; /* NULL before the second */
+    struct sts_host *lookup; /* NULL before and after the first step */
+    char *addresses;         /* learnt before work began; or NULL */
+    char *no_addresses;      /* or why there are none; or NULL */
+    time_t learnt_s;
+    struct sts_request *request; /* NULL before the second step */
     char host[];                 /* mta-sts.<domain> */
 };
 
@@ -64,21 +82,36 @@ static time_t monotonic_s(void)
     return ts.tv_sec;
 }
 
+static void leave_list(struct world_fetch *fetch)
+{
+    TAILQ_REMOVE(&fetch->fetcher->lists[fetch->state], fetch, link);
+    fetch->fetcher->counts[fetch->state]--;
+}
+
+static void enter_list(struct world_fetch *fetch, enum fetch_state state)
+{
+    fetch->state = state;
+    TAILQ_INSERT_TAIL(&fetch->fetcher->lists[state], fetch, link);
+    fetch->fetcher->counts[state]++;
+}
+
 /* Takes a fetch out of the lists, so that nothing leads to it any more. */
 static void detach(struct world_fetch *fetch)
 {
     struct sts_fetcher *fetcher = fetch->fetcher;
 
-    if (!fetch->begun) {
-        TAILQ_REMOVE(&fetcher->waiting, fetch, link);
-        return;
-    }
-    TAILQ_REMOVE(&fetcher->working, fetch, link);
-    fetcher->working_count--;
-    if (!TAILQ_EMPTY(&fetcher->waiting))
+    leave_list(fetch);
+    if (fetch->state == WORKING && !TAILQ_EMPTY(&fetcher->lists[WAITING]))
         event_active(fetcher->pump, EV_TIMEOUT, 1);
     if (fetch->deadline != NULL)
         event_del(fetch->deadline);
+}
+
+static void forget_addresses(struct world_fetch *fetch)
+{
+    free(fetch->addresses);
+    free(fetch->no_addresses);
+    fetch->addresses = fetch->no_addresses = NULL;
 }
 
 static void destroy(struct world_fetch *fetch)
@@ -87,6 +120,7 @@ static void destroy(struct world_fetch *fetch)
         event_free(fetch->deadline);
     sts_host_free(fetch->lookup);
     sts_request_free(fetch->request);
+    forget_addresses(fetch);
     free(fetch);
 }
 
@@ -107,9 +141,8 @@ static void on_request_done(const struct fetch_result *result, void *arg)
     finish(arg, result);
 }
 
-static void on_addresses(const char *addresses, const char *failure, void *arg)
+static void request_policy(struct world_fetch *fetch, const char *addresses)
 {
-    struct world_fetch *fetch = arg;
     const struct sts_fetcher *fetcher = fetch->fetcher;
     struct sts_request_terms terms = {
         .host = fetch->host,
@@ -120,17 +153,45 @@ static void on_addresses(const char *addresses, const char *failure, void *arg)
         .trust = fetcher->trust,
     };
 
-    if (addresses == NULL) {
-        fail(fetch, failure);
-        return;
-    }
     fetch->request = sts_request_new(fetcher->loop, &terms, on_request_done, fetch);
-    if (fetch->request == NULL) {
+    if (fetch->request == NULL)
         fail(fetch, "out of memory");
-        return;
+}
+
+/* Kept until the fetch is at work. If there is no memory for that, they are looked up again. */
+static void keep_addresses(struct world_fetch *fetch, const char *addresses, const char *failure)
+{
+    forget_addresses(fetch);
+    if (addresses != NULL)
+        fetch->addresses = strdup(addresses);
+    else
+        fetch->no_addresses = strdup(failure);
+    fetch->learnt_s = monotonic_s();
+}
+
+static void on_addresses(const char *addresses, const char *failure, void *arg)
+{
+    struct world_fetch *fetch = arg;
+    struct sts_host *lookup = fetch->lookup;
+
+    if (fetch->state != WORKING) {
+        keep_addresses(fetch, addresses, failure);
+        fetch->lookup = NULL;
+        sts_host_free(lookup);
+    } else if (addresses == NULL) {
+        fail(fetch, failure);
+    } else {
+        fetch->lookup = NULL;
+        request_policy(fetch, addresses); /* may end the fetch */
+        sts_host_free(lookup);
     }
-    sts_host_free(fetch->lookup);
-    fetch->lookup = NULL;
+}
+
+static void look_up(struct world_fetch *fetch)
+{
+    struct sts_fetcher *fetcher = fetch->fetcher;
+
+    fetch->lookup = sts_host_new(fetcher->base, &fetcher->dns, fetch->host, on_addresses, fetch);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
@@ -163,25 +224,40 @@ static void trust_refresh(struct sts_fetcher *fetcher)
     fetcher->trust = trust;
 }
 
+/* The first step, or the second if that is done. */
+static void step(struct world_fetch *fetch)
+{
+    if (monotonic_s() - fetch->learnt_s > ADDRESSES_LIFE_S)
+        forget_addresses(fetch);
+    if (fetch->addresses != NULL) {
+        request_policy(fetch, fetch->addresses);
+    } else if (fetch->no_addresses != NULL) {
+        fail(fetch, fetch->no_addresses);
+    } else if (fetch->lookup == NULL) {
+        look_up(fetch);
+        if (fetch->lookup == NULL)
+            fail(fetch, "out of memory");
+    }
+}
+
 static void begin(struct world_fetch *fetch)
 {
     struct sts_fetcher *fetcher = fetch->fetcher;
     int timeout_ms = fetcher->config.timeout_ms;
     struct timeval tv = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 
-    TAILQ_REMOVE(&fetcher->waiting, fetch, link);
-    TAILQ_INSERT_TAIL(&fetcher->working, fetch, link);
-    fetcher->working_count++;
-    fetch->begun = true;
+    leave_list(fetch);
+    enter_list(fetch, WORKING);
     if (!fetch->host_valid) {
         fail(fetch, "not a domain name that can have a policy host");
         return;
     }
     trust_refresh(fetcher);
     fetch->deadline = evtimer_new(fetcher->base, on_deadline, fetch);
-    fetch->lookup = sts_host_new(fetcher->base, &fetcher->dns, fetch->host, on_addresses, fetch);
-    if (fetch->deadline == NULL || fetch->lookup == NULL || event_add(fetch->deadline, &tv) != 0)
+    if (fetch->deadline == NULL || event_add(fetch->deadline, &tv) != 0)
         fail(fetch, "out of memory");
+    else
+        step(fetch);
 }
 
 static void on_pump(evutil_socket_t fd, short what, void *arg)
@@ -190,8 +266,8 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    while (!TAILQ_EMPTY(&fetcher->waiting) && fetcher->working_count < fetcher->config.max_parallel)
-        begin(TAILQ_FIRST(&fetcher->waiting));
+    while (fetcher->counts[WAITING] > 0 && fetcher->counts[WORKING] < fetcher->config.max_parallel)
+        begin(TAILQ_FIRST(&fetcher->lists[WAITING]));
 }
 
 /* The name goes into a URL: nothing that could change the URL's meaning. */
@@ -204,8 +280,8 @@ static bool domain_valid(const char *domain, size_t len)
            domain[len - 1] != '.' && strspn(domain, allowed) == len;
 }
 
-struct world_fetch *sts_fetch_start(struct sts_fetcher *fetcher, const char *domain,
-                                    world_fetch_fn done, void *arg)
+struct world_fetch *sts_fetch_prepare(struct sts_fetcher *fetcher, const char *domain,
+                                      world_fetch_fn done, void *arg)
 {
     size_t len = strlen(domain);
     struct world_fetch *fetch = calloc(1, sizeof(*fetch) + sizeof(PREFIX) + len);
@@ -218,9 +294,17 @@ struct world_fetch *sts_fetch_start(struct sts_fetcher *fetcher, const char *dom
     fetch->fetcher = fetcher;
     fetch->done = done;
     fetch->arg = arg;
-    TAILQ_INSERT_TAIL(&fetcher->waiting, fetch, link);
-    event_active(fetcher->pump, EV_TIMEOUT, 1);
+    if (fetch->host_valid && fetcher->counts[READY] + fetcher->counts[WAITING] < AHEAD_MAX)
+        look_up(fetch); /* if there is no memory for it now, there may be when it goes */
+    enter_list(fetch, READY);
     return fetch;
+}
+
+void sts_fetch_go(struct world_fetch *fetch)
+{
+    leave_list(fetch);
+    enter_list(fetch, WAITING);
+    event_active(fetch->fetcher->pump, EV_TIMEOUT, 1);
 }
 
 void sts_fetch_cancel(struct world_fetch *fetch)
@@ -300,8 +384,8 @@ int sts_fetcher_new(struct event_base *base, const struct sts_fetch_config *conf
     }
     fetcher->base = base;
     fetcher->dns = *dns;
-    TAILQ_INIT(&fetcher->waiting);
-    TAILQ_INIT(&fetcher->working);
+    for (int state = 0; state < STATES; state++)
+        TAILQ_INIT(&fetcher->lists[state]);
     fetcher->pump = evtimer_new(base, on_pump, fetcher);
     fetcher->loop = curl_loop_new(base, sts_request_on_done, NULL);
     if (fetcher->pump != NULL && fetcher->loop != NULL)
@@ -318,10 +402,9 @@ void sts_fetcher_free(struct sts_fetcher *fetcher)
 {
     if (fetcher == NULL)
         return;
-    while (!TAILQ_EMPTY(&fetcher->waiting))
-        sts_fetch_cancel(TAILQ_FIRST(&fetcher->waiting));
-    while (!TAILQ_EMPTY(&fetcher->working))
-        sts_fetch_cancel(TAILQ_FIRST(&fetcher->working));
+    for (int state = 0; state < STATES; state++)
+        while (!TAILQ_EMPTY(&fetcher->lists[state]))
+            sts_fetch_cancel(TAILQ_FIRST(&fetcher->lists[state]));
     curl_loop_free(fetcher->loop);
     if (fetcher->pump != NULL)
         event_free(fetcher->pump);

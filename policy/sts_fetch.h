@@ -37,12 +37,20 @@ int sts_fetcher_reconfigure(struct sts_fetcher *fetcher, const struct sts_fetch_
                             char *err, size_t err_len);
 
 /*
- * Fetches the policy of a domain (A-labels, no root dot). done is called once, from the event loop,
- * never before this returns; inside it other fetches may be started and cancelled. Returns the
- * handle for sts_fetch_cancel, dead once done runs; NULL when out of memory, then no callback.
+ * Makes a fetch of a domain's policy (A-labels, no root dot) ready: looks up the policy host's
+ * addresses, unless many fetches are made ready at once; then that is left until it is at work. The
+ * host hears nothing of it. Returns the handle for one of the calls below; NULL when out of memory.
  */
-struct world_fetch *sts_fetch_start(struct sts_fetcher *fetcher, const char *domain,
-                                    world_fetch_fn done, void *arg);
+struct world_fetch *sts_fetch_prepare(struct sts_fetcher *fetcher, const char *domain,
+                                      world_fetch_fn done, void *arg);
+
+/*
+ * Fetches. done is called once, from the event loop, never before this returns; inside it other
+ * fetches may be prepared, started and cancelled. The handle is dead once done runs.
+ */
+void sts_fetch_go(struct world_fetch *fetch);
+
+/* At any time before done runs; it is not called then. */
 void sts_fetch_cancel(struct world_fetch *fetch);
 
 #endif

@@ -42,8 +42,11 @@ struct world_ops {
     struct world_query *(*query)(struct world *w, const char *name, uint16_t type,
                                  world_query_fn done, void *arg);
     void (*query_cancel)(struct world *w, struct world_query *query);
-    struct world_fetch *(*fetch)(struct world *w, const char *domain, world_fetch_fn done,
-                                 void *arg);
+    /* A fetch made ready does nothing that the policy host could notice, and calls nobody back,
+     * until it is told to go. */
+    struct world_fetch *(*fetch_prepare)(struct world *w, const char *domain, world_fetch_fn done,
+                                         void *arg);
+    void (*fetch_go)(struct world *w, struct world_fetch *fetch);
     void (*fetch_cancel)(struct world *w, struct world_fetch *fetch);
     struct world_timer *(*timer)(struct world *w, int64_t delay_ms, world_timer_fn fire, void *arg);
     void (*timer_cancel)(struct world *w, struct world_timer *timer);

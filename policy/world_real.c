@@ -56,10 +56,16 @@ static void dns_cancel(void *ctx, struct world_query *handle)
     query_cancel(ctx, handle);
 }
 
-static struct world_fetch *fetch(struct world *w, const char *domain, world_fetch_fn done,
-                                 void *arg)
+static struct world_fetch *fetch_prepare(struct world *w, const char *domain, world_fetch_fn done,
+                                         void *arg)
 {
-    return sts_fetch_start(real(w)->fetcher, domain, done, arg);
+    return sts_fetch_prepare(real(w)->fetcher, domain, done, arg);
+}
+
+static void fetch_go(struct world *w, struct world_fetch *handle)
+{
+    (void)w;
+    sts_fetch_go(handle);
 }
 
 static void fetch_cancel(struct world *w, struct world_fetch *handle)
@@ -144,7 +150,8 @@ static uint32_t random_below(struct world *w, uint32_t below)
 static const struct world_ops ops = {
     .query = query,
     .query_cancel = query_cancel,
-    .fetch = fetch,
+    .fetch_prepare = fetch_prepare,
+    .fetch_go = fetch_go,
     .fetch_cancel = fetch_cancel,
     .timer = timer_new,
     .timer_cancel = timer_cancel,

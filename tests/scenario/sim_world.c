@@ -14,11 +14,12 @@ struct event {
     struct list link;
     struct sim_world *sim;
     int64_t at_ms;
-    enum { EVENT_ANSWER, EVENT_FETCHED, EVENT_TIMER } kind;
+    /* EVENT_READY: a fetch that was not told to go; it happens never, and counts for nothing. */
+    enum { EVENT_ANSWER, EVENT_FETCHED, EVENT_TIMER, EVENT_READY } kind;
     struct dns_answer answer;
     struct fetch_result result;
     char *body;
-    char text[SIM_NAME_MAX]; /* canonical name */
+    char text[SIM_NAME_MAX]; /* canonical name; of a fetch that is ready, its domain */
     char failure[80];
     struct dns_record *records;
     char *record_text;
@@ -69,23 +70,30 @@ static void *must_alloc(size_t len)
     return p;
 }
 
-static struct event *schedule(struct sim_world *sim, int64_t delay_ms)
+static void place(struct event *event, int64_t delay_ms)
 {
-    struct event *event = must_alloc(sizeof *event);
+    struct sim_world *sim = event->sim;
     struct list *after = sim->events.prev;
 
-    event->sim = sim;
     event->at_ms = sim->now_ms + (delay_ms > 0 ? delay_ms : 0);
     while (after != &sim->events && event_of(after)->at_ms > event->at_ms)
         after = after->prev;
     list_append(after->next, &event->link);
+}
+
+static struct event *schedule(struct sim_world *sim, int64_t delay_ms)
+{
+    struct event *event = must_alloc(sizeof *event);
+
+    event->sim = sim;
+    place(event, delay_ms);
     return event;
 }
 
 static void event_free(struct event *event)
 {
     list_remove(&event->link);
-    if (event->kind != EVENT_TIMER)
+    if (event->kind == EVENT_ANSWER || event->kind == EVENT_FETCHED)
         event->sim->outstanding--;
     free(event->records);
     free(event->record_text);
@@ -182,19 +190,31 @@ static void query_cancel(struct world *w, struct world_query *handle)
     cancel(w, handle);
 }
 
-static struct world_fetch *fetch(struct world *w, const char *domain, world_fetch_fn done,
-                                 void *arg)
+static struct world_fetch *fetch_prepare(struct world *w, const char *domain, world_fetch_fn done,
+                                         void *arg)
+{
+    struct event *event = must_alloc(sizeof *event);
+
+    list_init(&event->link);
+    event->sim = sim_of(w);
+    event->kind = EVENT_READY;
+    event->on_fetched = done;
+    event->arg = arg;
+    snprintf(event->text, sizeof event->text, "%s", domain);
+    return (struct world_fetch *)event;
+}
+
+static void fetch_go(struct world *w, struct world_fetch *handle)
 {
     struct sim_world *sim = sim_of(w);
-    struct sim_https *h = find_https(sim, domain);
-    struct event *event = schedule(sim, h ? h->delay_ms : SIM_DELAY_MS);
+    struct event *event = (struct event *)handle;
+    struct sim_https *h = find_https(sim, event->text);
 
     if (h)
         h->fetched++;
     sim->outstanding++;
     event->kind = EVENT_FETCHED;
-    event->on_fetched = done;
-    event->arg = arg;
+    place(event, h ? h->delay_ms : SIM_DELAY_MS);
     if (h && h->body) {
         event->body = must_alloc(strlen(h->body) + 1);
         strcpy(event->body, h->body);
@@ -207,7 +227,6 @@ static struct world_fetch *fetch(struct world *w, const char *domain, world_fetc
         .body_len = event->body ? strlen(event->body) : 0,
         .failure = event->failure,
     };
-    return (struct world_fetch *)event;
 }
 
 static void fetch_cancel(struct world *w, struct world_fetch *handle)
@@ -256,7 +275,8 @@ static uint32_t random_below(struct world *w, uint32_t below)
 static const struct world_ops ops = {
     .query = query,
     .query_cancel = query_cancel,
-    .fetch = fetch,
+    .fetch_prepare = fetch_prepare,
+    .fetch_go = fetch_go,
     .fetch_cancel = fetch_cancel,
     .timer = timer,
     .timer_cancel = timer_cancel,
@@ -420,6 +440,8 @@ static void happen(struct event *event)
         break;
     case EVENT_TIMER:
         event->on_timer(event->arg);
+        break;
+    case EVENT_READY: /* never comes to pass */
         break;
     }
     event_free(event);

@@ -2,9 +2,12 @@
  * Looks next-hops up with the real engine and prints its findings in plain lines; for use by hand
  * and in the lab:
  *
- *   engine_lookup [-r RESOLVER] [-a CA_FILE] [-p HTTPS_PORT] [-t yes|no] [-e] NEXTHOP...
+ *   engine_lookup [-r RESOLVER] [-a CA_FILE] [-p HTTPS_PORT] [-t yes|no] [-c NAME] [-e] [-s]
+ *                 [-w NEXTHOP] NEXTHOP...
  *
- * -e stops at the first findings that settle the verdict at level enforce.
+ * -e stops at the first findings that settle the verdict at level enforce; -w looks a next-hop up
+ * before the clock starts, so that the resolver has been checked, as in a daemon that has been
+ * running; -s says at the end how many questions were asked.
  */
 #include "policy/engine.h"
 #include "policy/verdict.h"
@@ -85,18 +88,62 @@ static void on_log(void *arg, int priority, const char *message)
     fprintf(stderr, "log %d: %s\n", priority, message);
 }
 
+static void on_warm(const struct findings *f, void *arg)
+{
+    (void)f;
+    (void)arg;
+
+    pthread_mutex_lock(&lock);
+    outstanding--;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void look_up(struct engine *engine, const char *name, engine_enough_fn enough,
+                    engine_done_fn done)
+{
+    struct nexthop nexthop;
+
+    pthread_mutex_lock(&lock);
+    outstanding++;
+    pthread_mutex_unlock(&lock);
+    if (nexthop_parse(name, &nexthop) < 0 ||
+        engine_lookup(engine, &nexthop, enough, done, (void *)(uintptr_t)name, NULL) < 0)
+        done(NULL, (void *)(uintptr_t)name);
+}
+
+static void await_all(void)
+{
+    pthread_mutex_lock(&lock);
+    while (outstanding > 0)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void print_stats(struct engine *engine, const struct engine_stats *before)
+{
+    struct engine_stats stats;
+
+    engine_get_stats(engine, &stats);
+    printf("questions %llu, fetches %llu\n",
+           (unsigned long long)(stats.dns_queries - before->dns_queries),
+           (unsigned long long)(stats.sts_fetches - before->sts_fetches));
+}
+
 int main(int argc, char **argv)
 {
     const char *resolvers[2] = {NULL, NULL};
     struct engine_config config;
     struct engine *engine;
     char err[256];
-    bool early = false;
+    const char *warm = NULL;
+    struct engine_stats before;
+    bool early = false, say_stats = false;
     int opt;
 
     engine_config_init(&config);
     config.log = on_log;
-    while ((opt = getopt(argc, argv, "r:a:p:t:c:e")) != -1) {
+    while ((opt = getopt(argc, argv, "r:a:p:t:c:w:es")) != -1) {
         if (opt == 'r') {
             resolvers[0] = optarg;
             config.resolvers = resolvers;
@@ -110,6 +157,10 @@ int main(int argc, char **argv)
             config.check_name = optarg;
         } else if (opt == 'e') {
             early = true;
+        } else if (opt == 'w') {
+            warm = optarg;
+        } else if (opt == 's') {
+            say_stats = true;
         } else {
             return 64;
         }
@@ -118,20 +169,17 @@ int main(int argc, char **argv)
         fprintf(stderr, "engine: %s\n", err);
         return 1;
     }
-    started_ms = engine_mono_ms();
-    for (int i = optind; i < argc; i++) {
-        struct nexthop nexthop;
-        pthread_mutex_lock(&lock);
-        outstanding++;
-        pthread_mutex_unlock(&lock);
-        if (nexthop_parse(argv[i], &nexthop) < 0 ||
-            engine_lookup(engine, &nexthop, early ? on_enough : NULL, on_done, argv[i], NULL) < 0)
-            on_done(NULL, argv[i]);
+    if (warm) {
+        look_up(engine, warm, NULL, on_warm);
+        await_all();
     }
-    pthread_mutex_lock(&lock);
-    while (outstanding > 0)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
+    engine_get_stats(engine, &before);
+    started_ms = engine_mono_ms();
+    for (int i = optind; i < argc; i++)
+        look_up(engine, argv[i], early ? on_enough : NULL, on_done);
+    await_all();
+    if (say_stats)
+        print_stats(engine, &before);
     engine_free(engine);
     return 0;
 }

@@ -21,7 +21,7 @@
 #define CLOSED6 "fd00:9::90"
 #define POLICY "version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 86400\n"
 
-enum { TIMEOUT_MS = 1500, CONNECT_TIMEOUT_MS = 1000, MAX_POLICY = 4096 };
+enum { TIMEOUT_MS = 1500, CONNECT_TIMEOUT_MS = 1000, MAX_POLICY = 4096, AHEAD_MAX = 64 };
 
 /* What the table says beside addresses: */
 #define ABSENT "absent" /* the name has no such record */
@@ -242,7 +242,7 @@ struct fixture {
 struct outcome {
     struct fixture *fixture;
     struct world_fetch *fetch;
-    bool returned; /* sts_fetch_start has */
+    bool returned; /* sts_fetch_go has */
     unsigned called;
     enum fetch_status status;
     char text[MAX_POLICY + 1];
@@ -276,14 +276,25 @@ static void on_done(const struct fetch_result *result, void *arg)
         event_base_loopbreak(o->fixture->base);
 }
 
-static void start(struct fixture *f, struct outcome *o, const char *domain, size_t *left)
+static void prepare(struct fixture *f, struct outcome *o, const char *domain, size_t *left)
 {
     memset(o, 0, sizeof(*o));
     o->fixture = f;
     o->left = left;
-    o->fetch = sts_fetch_start(f->fetcher, domain, on_done, o);
+    o->fetch = sts_fetch_prepare(f->fetcher, domain, on_done, o);
     assert_non_null(o->fetch);
+}
+
+static void go(struct outcome *o)
+{
+    sts_fetch_go(o->fetch);
     o->returned = true;
+}
+
+static void start(struct fixture *f, struct outcome *o, const char *domain, size_t *left)
+{
+    prepare(f, o, domain, left);
+    go(o);
 }
 
 static void check(const struct host *host, const struct outcome *o)
@@ -484,7 +495,7 @@ static void many(struct fixture *f, unsigned max_parallel)
         if (o[i].called != 1 || o[i].status != FETCH_OK || strcmp(o[i].text, POLICY) != 0)
             fail_msg("many%d: called %u, status %d, '%s'", i, o[i].called, (int)o[i].status,
                      o[i].text);
-    assert_true(sampler.most <= 2 * (max_parallel != 0 ? max_parallel : 200));
+    assert_true(sampler.most <= 2 * ((max_parallel != 0 ? max_parallel : 200) + AHEAD_MAX));
     free(o);
 }
 
@@ -606,6 +617,75 @@ static void free_while_at_work(void **state)
         assert_int_equal(o[i].called, 0);
 }
 
+/* Made ready, told to go after so many milliseconds: the same outcome, and no question more. */
+static void made_ready(void **state)
+{
+    static const int waits_ms[] = {0, 20};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        for (size_t w = 0; w < sizeof(waits_ms) / sizeof(waits_ms[0]); w++) {
+            struct outcome o;
+            size_t left = 1;
+
+            f->stub.only = &ways[i];
+            f->stub.asked = 0;
+            prepare(f, &o, ways[i].domain, &left);
+            run_for(f, waits_ms[w]);
+            assert_int_equal(f->stub.asked, 2);
+            assert_int_equal(o.called, 0);
+            go(&o);
+            event_base_dispatch(f->base);
+            check(&ways[i], &o);
+            assert_int_equal(f->stub.asked, 2);
+        }
+    }
+}
+
+/* Never told to go: nobody is called back, and the policy host hears nothing. */
+static void made_ready_in_vain(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome o[3];
+
+    f->stub.everyone = CLOSED;
+    prepare(f, &o[0], "one.test", NULL);
+    prepare(f, &o[1], "two.test", NULL);
+    prepare(f, &o[2], "not/a/name.test", NULL);
+    sts_fetch_cancel(o[0].fetch);
+    run_for(f, 50);
+    assert_int_equal(f->stub.outstanding, 0);
+    sts_fetch_cancel(o[1].fetch);
+    sts_fetch_cancel(o[2].fetch);
+    run_for(f, 10);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(o[i].called, 0);
+}
+
+/* Of very many the addresses are looked up when they are at work, not before. */
+static void very_many_made_ready(void **state)
+{
+    enum { COUNT = 3 * AHEAD_MAX };
+    struct fixture *f = *state;
+    struct outcome *o = calloc(COUNT, sizeof(*o));
+    size_t left = COUNT;
+
+    f->config.timeout_ms = 20000;
+    f->config.connect_timeout_ms = 20000;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    for (int i = 0; i < COUNT; i++)
+        prepare(f, &o[i], "good.test", &left);
+    run_for(f, 20);
+    assert_int_equal(f->stub.asked, 2 * AHEAD_MAX);
+    for (int i = 0; i < COUNT; i++)
+        go(&o[i]);
+    event_base_dispatch(f->base);
+    assert_int_equal(f->stub.asked, 2 * COUNT);
+    for (int i = 0; i < COUNT; i++)
+        check(host_find("good.test"), &o[i]);
+    free(o);
+}
+
 #define fetch_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -624,6 +704,9 @@ int main(void)
         fetch_test(cancel_in_line),
         fetch_test(cancel_inside_a_callback),
         fetch_test(free_while_at_work),
+        fetch_test(made_ready),
+        fetch_test(made_ready_in_vain),
+        fetch_test(very_many_made_ready),
     };
 
     return cmocka_run_group_tests_name("sts_fetch", tests, NULL, NULL);

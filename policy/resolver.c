@@ -215,7 +215,7 @@ static bool attempt_next(struct resolver_query *query, bool fresh)
     struct timeval delay = {.tv_sec = r->settings.timeout_ms / 1000,
                             .tv_usec = (r->settings.timeout_ms % 1000) * 1000};
     struct server *server;
-    int times;
+    int times = 0;
 
     while (query->attempt_count < r->settings.tries &&
            (server = choose_server(query, &times)) != NULL && !(fresh && times > 0)) {

@@ -56,7 +56,7 @@ static void start(struct fixture *f)
     start_at(f, NOW_S, 100000);
 }
 
-static void stop(struct fixture *f)
+static void shut_down(struct fixture *f)
 {
     sts_cache_free(f->cache);
     engine_store_close(f->store);
@@ -82,7 +82,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     char journal[80];
 
-    stop(f);
+    shut_down(f);
     snprintf(journal, sizeof(journal), "%s-journal", f->path);
     unlink(journal);
     unlink(f->path);
@@ -121,7 +121,7 @@ static void survives_a_restart(void **state)
     const struct sts_cached *entry;
 
     put(f, "example.org", TEXT);
-    stop(f);
+    shut_down(f);
     start_at(f, NOW_S + DAY_S, 1000);
     entry = get(f, "example.org");
     assert_non_null(entry);
@@ -144,7 +144,7 @@ static void expires_while_stopped(void **state)
     struct fixture *f = *state;
 
     put(f, "example.org", TEXT);
-    stop(f);
+    shut_down(f);
     start_at(f, NOW_S + 10 * DAY_S, 1000);
     assert_null(get(f, "example.org"));
 }
@@ -155,10 +155,10 @@ static void wall_clock_jumps(void **state)
     struct fixture *f = *state;
 
     put(f, "example.org", TEXT);
-    stop(f);
+    shut_down(f);
     start_at(f, NOW_S + 366 * DAY_S, 1000);
     assert_int_equal(get(f, "example.org")->expires_ms, NOW_MS + 7 * DAY_S * 1000);
-    stop(f);
+    shut_down(f);
     start_at(f, NOW_S, 1000);
     assert_int_equal(get(f, "example.org")->expires_ms, NOW_MS + 7 * DAY_S * 1000);
 }
@@ -169,10 +169,10 @@ static void forgotten_stays_forgotten(void **state)
 
     put(f, "a.example", TEXT);
     put(f, "b.example", TEXT);
-    stop(f);
+    shut_down(f);
     start(f);
     assert_true(sts_cache_forget(f->cache, "a.example"));
-    stop(f);
+    shut_down(f);
     start(f);
     assert_null(get(f, "a.example"));
     assert_non_null(get(f, "b.example"));
@@ -184,7 +184,7 @@ static void a_newer_policy_replaces_it(void **state)
 
     put(f, "example.org", TEXT);
     put(f, "example.org", "version: STSv1\nmode: none\nmax_age: 100000");
-    stop(f);
+    shut_down(f);
     start(f);
     assert_int_equal(get(f, "example.org")->policy->mode, FINDINGS_STS_MODE_NONE);
     assert_int_equal(get(f, "example.org")->policy->mx_count, 0);
@@ -203,7 +203,7 @@ static void long_policy(void **state)
         len += (size_t)sprintf(text + len, "mx: mx%d.mail.example.org\n", i);
     put(f, "example.org", text);
     free(text);
-    stop(f);
+    shut_down(f);
     start(f);
     entry = get(f, "example.org");
     assert_int_equal(entry->policy->mx_count, COUNT);
@@ -219,7 +219,7 @@ static void odd_lines(void **state)
     put(f, "example.org",
         "max_age: 9999999999\r\nversion: STSv1\r\nmx: *.*.x\r\nmode: enforce\r\nmode: none\r\n"
         "mx: a.example  \r\nx: \xc3\xa4\r\nmax_age: 1");
-    stop(f);
+    shut_down(f);
     start(f);
     assert_int_equal(get(f, "example.org")->policy->max_age_s, 31557600);
     assert_int_equal(get(f, "example.org")->policy->mx_count, 1);
@@ -238,10 +238,10 @@ static void what_has_no_room_leaves_the_store(void **state)
         snprintf(domain, sizeof(domain), "d%d.example", i);
         put(f, domain, TEXT);
     }
-    stop(f);
+    shut_down(f);
     start_at(f, NOW_S, 20);
     assert_int_equal(sts_cache_count(f->cache), 20);
-    stop(f);
+    shut_down(f);
     start(f);
     assert_int_equal(sts_cache_count(f->cache), 20);
 }
@@ -262,7 +262,7 @@ static void use_is_noted_once_an_hour(void **state)
     unsigned count = 0;
 
     put(f, "example.org", TEXT);
-    stop(f);
+    shut_down(f);
     start(f);
     sts_cache_set_sink(f->cache, &(struct sts_cache_sink){.used = count_use, .arg = &count});
     for (int i = 0; i < 1000; i++)

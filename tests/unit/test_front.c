@@ -253,7 +253,7 @@ static void test_slow_lookup(void **state)
     static const char reply[] = "49:TEMP the lookup takes long; it goes on, try again,";
     assert_string_equal(hear(slow, strlen(reply)), reply);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    assert_in_range(end.tv_sec - begin.tv_sec, 6, 9);
+    assert_true(end.tv_sec - begin.tv_sec >= 6 && end.tv_sec - begin.tv_sec <= 9);
     assert_int_equal(table_engine_held(b->engine), 2);
     expect(slow, "QUERY cached-dane.example", "OK dane-only");
     close(slow);

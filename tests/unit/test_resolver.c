@@ -587,7 +587,7 @@ static void test_ids_and_ports(void **state)
             j++;
         ports += j == i;
     }
-    assert_in_range(ports, 10, 11); /* a hundred each; the check took one, too */
+    assert_true(ports == 10 || ports == 11); /* a hundred each; the check took one, too */
     server(b, 0)->mode = FAKE_DNS_ANSWER;
     fake_dns_release(b->servers[0]);
     for (int i = 0; i < QUERIES; i++)

@@ -85,7 +85,7 @@ def up(state, mtas, script, for_this_process, say=print):
     chroot.ensure(say)
     read_fd, write_fd = os.pipe()
     command = namespace.unshare_command("/usr/bin/python3", script, "_init", "--dir", state,
-                                        "--mta", ",".join(mtas), "--ready-fd", write_fd)
+                                        "--mta", ",".join(mtas) or "none", "--ready-fd", write_fd)
     with open(state / "init.log", "ab") as log:
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                          pass_fds=[write_fd], start_new_session=True,

@@ -1,7 +1,8 @@
-"""A small Debian testing with its Postfix (3.11 or newer), made by debootstrap and kept for reuse.
+"""Small Debian testings, made by debootstrap and kept for reuse: one with its Postfix (3.11 or newer)
+for the lab, and others for whoever asks (tests/testing/run).
 
-The mirror is the one that this machine's apt uses. Nothing in the chroot is written by the lab
-afterwards: each lab mounts its own directories over it (namespace.py).
+The mirror is the one that this machine's apt uses. Nothing in the lab's chroot is written by the
+lab afterwards: each lab mounts its own directories over it (namespace.py).
 """
 
 import fcntl
@@ -13,13 +14,17 @@ from pathlib import Path
 import layout
 import procs
 
-LOG = "postfix-testing.log"
+POSTFIX = "postfix-testing"
 MAKE_S = 1200
 SCRIPT = "/usr/share/debootstrap/scripts/sid"
 
 
-def directory():
-    return layout.cache_dir() / "postfix-testing"
+def directory(name=POSTFIX):
+    return layout.cache_dir() / name
+
+
+def log_file(name):
+    return layout.cache_dir() / f"{name}.log"
 
 
 def _mirror():
@@ -32,8 +37,8 @@ def _mirror():
     return found[0]
 
 
-def _install(root, log):
-    """Postfix into the new chroot; runs in namespaces of its own, for /proc."""
+def _install(root, packages, log):
+    """Packages into the new chroot; runs in namespaces of its own, for /proc."""
     policy = root / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
@@ -48,40 +53,40 @@ def _install(root, log):
             chroot "$0" debconf-set-selections
         export DEBIAN_FRONTEND=noninteractive
         chroot "$0" apt-get update
-        chroot "$0" apt-get install -y --no-install-recommends postfix
+        chroot "$0" apt-get install -y --no-install-recommends "$@"
         chroot "$0" apt-get clean
     """
     subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
-                    "sh", "-c", script, root],
+                    "sh", "-c", script, root, *packages],
                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, timeout=MAKE_S)
 
 
-def _make(root):
+def _make(root, packages):
     """All or nothing: made under another name and renamed."""
     new = root.with_name(root.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
-    with open(layout.cache_dir() / LOG, "wb") as log:
+    with open(log_file(root.name), "wb") as log:
         subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", "testing",
                         new, _mirror(), SCRIPT],
                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
                        timeout=MAKE_S)
-        _install(new, log)
+        _install(new, packages, log)
     os.rename(new, root)
 
 
-def ensure(say=print):
-    """Makes the chroot if it is missing; several labs at once wait for one to do so."""
-    root = directory()
+def ensure(say=print, name=POSTFIX, packages=("postfix",)):
+    """Makes the chroot if it is missing; several that ask at once wait for one to do so."""
+    root = directory(name)
     layout.cache_dir().mkdir(parents=True, exist_ok=True)
     with open(layout.cache_dir() / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if root.is_dir():
             return
-        say("making a Debian testing chroot with its Postfix; once, it takes a minute or two")
+        say(f"making a Debian testing chroot, {name}; once, it takes a minute or two")
         try:
-            _make(root)
+            _make(root, packages)
         except subprocess.SubprocessError as error:
-            raise procs.LabError(f"{error}\nsee {layout.cache_dir() / LOG}") from error
+            raise procs.LabError(f"{error}\nsee {log_file(name)}") from error
 
 
 def version():

@@ -16,7 +16,7 @@ def _knot(name, address, names):
     return procs.start(name, "knotd", "-c", where / "knot.conf", "-v")
 
 
-def _unbound(name, address, modules):
+def start_unbound(name, address, modules="validator iterator"):
     where = layout.RUN / "dns" / name
     where.mkdir(exist_ok=True)
     hints = f". NS parents.ns.test.\nparents.ns.test. A {layout.NS_PARENTS}\n"
@@ -35,8 +35,8 @@ def start():
         "knot-parents": _knot("knot-parents", layout.NS_PARENTS, parents),
         "knot-domains": _knot("knot-domains", layout.NS_DOMAINS, below),
         "crooked": procs.start("crooked", "/usr/bin/python3", layout.SOURCE / "crooked.py"),
-        "unbound": _unbound("unbound", layout.RESOLVER, "validator iterator"),
-        "unbound-no-ad": _unbound("unbound-no-ad", layout.RESOLVER_NO_AD, "iterator"),
+        "unbound": start_unbound("unbound", layout.RESOLVER),
+        "unbound-no-ad": start_unbound("unbound-no-ad", layout.RESOLVER_NO_AD, "iterator"),
     }
     places = {"knot-parents": layout.NS_PARENTS, "knot-domains": layout.NS_DOMAINS,
               "crooked": plan.crooked_address(plan.CROOKED[-1]), "unbound": layout.RESOLVER,

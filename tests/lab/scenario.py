@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs the scenarios: what a user would see, one function or table row each.
+"""Runs the scenarios of a directory: what a user would see, one function or table row each.
 
 Runs inside a lab (`lab run`). A scenario is a function of one argument, the lab as it sees it
 (`Lab` below), registered by the decorator `scenario`; it fails by an exception, best by check().
@@ -229,9 +229,9 @@ class Lab:
         return "\n".join(parts)
 
 
-def load():
-    """Imports every file of scenarios/; their decorators register them."""
-    for path in sorted(Path(layout.SOURCE / "scenarios").glob("*.py")):
+def load(directory):
+    """Imports every file of a directory; their decorators register them."""
+    for path in sorted(Path(layout.SOURCE / directory).glob("*.py")):
         spec = importlib.util.spec_from_file_location(f"scenario_{path.stem}", path)
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
@@ -260,17 +260,18 @@ def run_one(lab, name, function):
     print(f"{'FAIL' if error else 'ok  '} {name} ({seconds:.1f} s)", flush=True)
     if error:
         where = traceback.extract_tb(error.__traceback__)
-        place = next((f for f in reversed(where) if "scenarios" in f.filename), None)
+        place = next((f for f in reversed(where)
+                      if Path(f.filename).parent.name in ("scenarios", "engine")), None)
         line = f" ({Path(place.filename).name}:{place.lineno})" if place else ""
         print(f"  {type(error).__name__}: {error}{line}")
         print("\n".join("  | " + part for part in lab.story().splitlines()), flush=True)
     return not error
 
 
-def main(patterns, mtas):
+def main(directory, patterns, mtas):
     # So that a scenario file's `from scenario import` finds this module, not a second copy.
     sys.modules["scenario"] = sys.modules[__name__]
-    load()
+    load(directory)
     chosen = [(n, f) for n, f in _SCENARIOS if not patterns or any(p in n for p in patterns)]
     lab = Lab(mtas)
     results = [run_one(lab, name, function) for name, function in chosen]
@@ -284,4 +285,4 @@ def main(patterns, mtas):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], json.loads((layout.RUN / "lab.json").read_text())["mtas"]))
+    sys.exit(main(sys.argv[1], sys.argv[2:], json.loads((layout.RUN / "lab.json").read_text())["mtas"]))

@@ -271,18 +271,25 @@ def slow_resolver(port=5399):
                 udp.sendto(query[:2] + b"\x81\x82" + query[4:], client)
 
         def serve():
-            with contextlib.suppress(OSError):
-                while True:
+            while not over.is_set():
+                try:
                     query, client = udp.recvfrom(4096)
-                    wait = re.search(rb"wait-(\d+)", query)
-                    timer = threading.Timer(int(wait[1]) / 1000 if wait else 0, answer,
-                                            (query, client))
-                    timer.daemon = True
-                    timer.start()
+                except TimeoutError:
+                    continue
+                wait = re.search(rb"wait-(\d+)", query)
+                timer = threading.Timer(int(wait[1]) / 1000 if wait else 0, answer, (query, client))
+                timer.daemon = True
+                timer.start()
 
+        over = threading.Event()
+        udp.settimeout(0.1)  # a thread that waits in it would keep the port
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 @contextlib.contextmanager

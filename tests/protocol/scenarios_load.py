@@ -65,6 +65,7 @@ class Client(threading.Thread):
         shown = answer.text if answer.action == "replycode" else answer.action
         if shown != wanted:
             self.errors.append(f"{mail}: got {shown!r}")
+        m.abort()  # as Postfix does after every message
 
     @staticmethod
     def rest(m, mail):
@@ -76,7 +77,6 @@ class Client(threading.Thread):
             got["eoh"] = got["last"] = m.eoh(macros={"i": "4bL"})
             if got["eoh"].action == "continue":
                 got["eom"] = got["last"] = m.eom(macros={"i": "4bL"})
-        m.abort()
         return got
 
 

@@ -253,7 +253,9 @@ bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_
             cache_heap_move(&cache->heap, &entry->heap,
                             first_end(entry) > now_ms ? first_end(entry) : now_ms + 1000);
         } else if (last_end(entry) > now_ms) {
-            cache_heap_move(&cache->heap, &entry->heap, last_end(entry));
+            /* A use until its first part ends would renew it yet. */
+            cache_heap_move(&cache->heap, &entry->heap,
+                            first_end(entry) > now_ms ? first_end(entry) : last_end(entry));
         } else {
             drop(cache, entry);
         }

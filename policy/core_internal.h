@@ -41,6 +41,9 @@ int64_t core_now_ms(const struct core *core);
 void core_log(struct core *core, int priority, const char *message);
 void core_warn_refresh(struct core *core, const struct findings *findings);
 
+/* Whether the findings hold the policy that is in force by now, if there is one. */
+bool core_sts_is_current(struct core *core, const struct findings *findings);
+
 /* Starts a lookup that nobody waits for yet, `ahead` to renew what is cached. It may be complete at
  * once. NULL: out of memory. */
 struct flight *core_fly(struct core *core, const struct nexthop *nexthop, bool ahead);

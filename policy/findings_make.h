@@ -17,6 +17,15 @@ enum findings_summary findings_summarise(const struct findings *draft);
  */
 const struct findings *findings_freeze(const struct findings *draft);
 
+/* Sets sts_match of each host (RFC 8461 section 4.1); none matches where no policy is in force. */
+void findings_match_hosts(const struct findings_sts *sts, struct findings_host *hosts,
+                          size_t count);
+
+/* New findings with the MX records and hosts of `dane` and the MTA-STS part of `sts`, complete
+ * findings of the same next-hop; frozen. NULL when out of memory. */
+const struct findings *findings_merge(const struct findings *dane, const struct findings *sts,
+                                      int64_t made_at_ms, uint32_t ttl_s);
+
 /* Octets that findings_freeze allocated for it, for the accounts of caches and tests. */
 size_t findings_size(const struct findings *frozen);
 

@@ -64,16 +64,8 @@ void lookup_lose_security(struct lookup *l)
 
 void lookup_match_hosts(struct lookup *l)
 {
-    struct findings_host *hosts = (struct findings_host *)(uintptr_t)l->draft.hosts;
-    const struct findings_sts *sts = &l->draft.sts;
-
-    for (size_t i = 0; i < l->draft.host_count; i++) {
-        hosts[i].sts_match = false;
-        for (size_t m = 0; sts->state == FINDINGS_STS_POLICY && m < sts->mx_count; m++) {
-            if (sts_pattern_match(sts->mx[m], hosts[i].name))
-                hosts[i].sts_match = true;
-        }
-    }
+    findings_match_hosts(&l->draft.sts, (struct findings_host *)(uintptr_t)l->draft.hosts,
+                         l->draft.host_count);
 }
 
 static bool step_hosts(struct lookup *l)

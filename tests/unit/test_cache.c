@@ -164,6 +164,15 @@ static void timetable(void **state)
     put(cache, "a.example", 1000, 1000, 500);
     cache_set_due(cache, "a.example", 700);
     assert_int_equal(cache_next_due(cache), 700);
+
+    /* Used after it was found idle: renewed when its first part ends. */
+    put(cache, "late.example", 1000, 5000, 600);
+    assert_false(cache_take_due(cache, 650, text));
+    assert_true(has(cache, "late.example", 900, true));
+    assert_true(cache_remove(cache, "a.example"));
+    assert_false(cache_take_due(cache, 999, text));
+    assert_true(cache_take_due(cache, 1000, text));
+    assert_string_equal(text, "late.example");
     cache_free(cache);
 }
 

@@ -280,6 +280,8 @@ static void on_check_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
+    /* As long as all answers come from the cache nothing else looks whom to ask. */
+    resolver_servers_refresh(arg);
     resolver_check_all(arg);
 }
 

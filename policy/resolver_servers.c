@@ -1,7 +1,8 @@
 /*
  * Whom to ask: the resolvers of the configuration, or those of resolv.conf(5), which is read again
- * when it changes (looked at once a second at most, when there is something to ask). Resolvers that
- * stay keep what is known of them; those that are gone finish what was asked of them.
+ * when it changes (looked at when there is something to ask, once a second at most, and at every
+ * check). Resolvers that stay keep what is known of them; those that are gone finish what was asked
+ * of them.
  */
 #include "resolver_internal.h"
 

@@ -805,6 +805,29 @@ static void test_resolv_conf_changes(void **state)
     bench_free(b);
 }
 
+/* Cached findings whose security is unknown cause no question; the change is seen all the same. */
+static void test_resolv_conf_changes_unasked(void **state)
+{
+    struct bench *b = bench_new(2, "127.0.0.1");
+    char path[] = "/tmp/test_resolver.XXXXXX";
+
+    (void)state;
+    close(mkstemp(path));
+    write_conf(path, "nameserver %s\n", b->addresses[0]);
+    b->config.resolvers = NULL;
+    b->config.resolv_conf = path;
+    b->config.check_interval_ms = 500;
+    server(b, 0)->validates = false;
+    start(b);
+    RUN_UNTIL(b, strstr(b->log, "DNS security is unknown") != NULL);
+    write_conf(path, "nameserver %s\n", b->addresses[1]);
+    RUN_UNTIL(b, resolver_security_known(b->resolver));
+    assert_non_null(strstr(b->log, "has changed"));
+    assert_int_equal(server(b, 1)->udp, 0); /* but for checks */
+    unlink(path);
+    bench_free(b);
+}
+
 static void test_reconfigure(void **state)
 {
     struct bench *b = bench_new(2, "127.0.0.1");
@@ -916,6 +939,7 @@ int main(void)
         cmocka_unit_test(test_free_with_queries_outstanding),
         cmocka_unit_test(test_no_name),
         cmocka_unit_test(test_resolv_conf_changes),
+        cmocka_unit_test(test_resolv_conf_changes_unasked),
         cmocka_unit_test(test_reconfigure),
         cmocka_unit_test(test_ipv6),
     };

@@ -1,21 +1,18 @@
 /*
  * Flights: a lookup and those who wait for it. When one lands, its findings go into the cache and
- * to whoever still waits. Renewal ahead of expiry is in core_renew.c.
+ * to whoever still waits. What is kept of them is core_keep.c's, renewal ahead of expiry
+ * core_renew.c's.
  */
 #include "core_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 
 enum {
     /* A part of cached findings that ends sooner is asked about anew, so that no lookup outlives
      * what it was built upon. */
     REUSE_MIN_MS = 30 * 1000,
-    /* How often one domain's failing MTA-STS refresh is worth a warning. */
-    WARN_INTERVAL_MS = 60 * 60 * 1000,
 };
 
 int64_t core_now_ms(const struct core *core)
@@ -23,7 +20,7 @@ int64_t core_now_ms(const struct core *core)
     return core->world->ops->mono_ms(core->world);
 }
 
-static bool security_known(const struct core *core)
+bool core_security_known(const struct core *core)
 {
     return core->world->ops->security_known(core->world);
 }
@@ -116,113 +113,6 @@ void core_configure(struct core *core, const struct core_settings *settings)
     core_renew_schedule(core);
 }
 
-/* Warnings on a policy that could not be refreshed (RFC 8461 section 3.3), not one per lookup. */
-void core_warn_refresh(struct core *core, const struct findings *f)
-{
-    char line[600];
-
-    if (f->sts.state != FINDINGS_STS_POLICY || f->sts.source != FINDINGS_STS_CACHED_FAILED ||
-        f->sts.mode == FINDINGS_STS_MODE_NONE)
-        return;
-    if (!sts_cache_may_warn(core->sts_cache, f->nexthop.name, core_now_ms(core), WARN_INTERVAL_MS))
-        return;
-    snprintf(line, sizeof line,
-             "MTA-STS: the policy of %s could not be refreshed (%s%s%s); the cached one stays in "
-             "force until its max_age is over",
-             f->nexthop.name, findings_sts_failure_name(f->sts.failure),
-             f->sts.failure_text ? ": " : "", f->sts.failure_text ? f->sts.failure_text : "");
-    core_log(core, LOG_WARNING, line);
-}
-
-/* What goes into the cache, and until when its parts hold. */
-struct keeping {
-    const struct findings *findings; /* a reference of its own */
-    int64_t dane_ends_ms;
-    int64_t sts_ends_ms;
-    bool failed; /* a part of it is what it was before: to be renewed again soon */
-};
-
-/* Whether the old MTA-STS part says more than a new one that failed. */
-static bool old_sts_is_better(const struct findings_sts *old, const struct findings_sts *new)
-{
-    if (new->state == FINDINGS_STS_FAILED)
-        return true;
-    return new->state == FINDINGS_STS_POLICY &&new->source == FINDINGS_STS_CACHED_FAILED &&
-           old->state == FINDINGS_STS_POLICY &&strcmp(old->id, new->id) == 0;
-}
-
-/* A part that failed does not replace what is cached of it and still holds. */
-static void keep_what_holds(const struct cache_view *old, int64_t now_ms, struct keeping *k)
-{
-    const struct findings *new = k->findings, *was = old->findings;
-    bool keep_dane = was && old->dane_ends_ms > now_ms && new->summary == FINDINGS_SUMMARY_FAILED &&
-                     was->summary != FINDINGS_SUMMARY_FAILED;
-    bool keep_sts = was && old->sts_ends_ms > now_ms && old_sts_is_better(&was->sts, &new->sts);
-    int64_t ends_ms;
-
-    if (!keep_dane && !keep_sts)
-        return;
-    k->failed = true;
-    if (keep_dane)
-        k->dane_ends_ms = old->dane_ends_ms;
-    if (keep_sts)
-        k->sts_ends_ms = old->sts_ends_ms;
-    ends_ms = k->dane_ends_ms < k->sts_ends_ms ? k->dane_ends_ms : k->sts_ends_ms;
-    k->findings = findings_merge(keep_dane ? was : new, keep_sts ? was : new, now_ms,
-                                 (uint32_t)((ends_ms > now_ms ? ends_ms - now_ms : 0) / 1000));
-    findings_unref(new);
-}
-
-/* The id should tell, but policy hosts change policies without it. */
-static bool is_same_policy(const struct findings_sts *sts, const struct sts_cached *cached)
-{
-    const char *lines = cached->policy->lines;
-
-    return strcmp(sts->id, cached->id) == 0 && sts->mode == cached->policy->mode &&
-           sts->mx_count == cached->policy->mx_count && sts->policy_lines && lines &&
-           strcmp(sts->policy_lines, lines) == 0;
-}
-
-bool core_sts_is_current(struct core *core, const struct findings *f)
-{
-    const struct sts_cached *cached =
-        sts_cache_find(core->sts_cache, f->nexthop.name, core_now_ms(core), false);
-
-    if (!cached || !cached->policy || f->sts.state == FINDINGS_STS_OFF)
-        return true;
-    return f->sts.state == FINDINGS_STS_POLICY && is_same_policy(&f->sts, cached);
-}
-
-/* Complete findings into the cache. */
-static void keep(struct core *core, struct flight *flight, const struct findings *f)
-{
-    int64_t now_ms = core_now_ms(core), ends_ms;
-    struct keeping k = {.findings = findings_ref(f),
-                        .dane_ends_ms = now_ms + lookup_dane_life_ms(flight->lookup),
-                        .sts_ends_ms = now_ms + lookup_sts_life_ms(flight->lookup)};
-    struct cache_view old;
-
-    if (flight->generation == core->generation) {
-        /* A refresh has brought a policy while the lookup went on. */
-        if (!core_sts_is_current(core, f))
-            k.sts_ends_ms = now_ms;
-        cache_look(core->cache, f->nexthop.text, security_known(core), &old);
-        keep_what_holds(&old, now_ms, &k);
-        findings_unref(old.findings);
-        ends_ms = k.dane_ends_ms < k.sts_ends_ms ? k.dane_ends_ms : k.sts_ends_ms;
-        if (!k.findings || ends_ms <= now_ms) {
-            /* One part may not be kept, or memory is short: the next one to ask looks again. */
-            cache_remove(core->cache, f->nexthop.text);
-        } else {
-            cache_put(core->cache, k.findings, k.dane_ends_ms, k.sts_ends_ms,
-                      k.failed ? now_ms + (ends_ms - now_ms + 1) / 2
-                               : core_renew_due_ms(core, now_ms, ends_ms));
-            core_renew_schedule(core);
-        }
-    }
-    findings_unref(k.findings);
-}
-
 /* Moves those for whom the draft is enough into `ready`. */
 static void pick_ready(struct flight *flight, const struct findings *draft, bool complete,
                        struct list *ready)
@@ -246,7 +136,7 @@ static void land(struct core *core, struct flight *flight, const struct findings
         counters_lookup(&core->counters, (enum findings_summary)f->summary,
                         core_now_ms(core) - flight->started_ms);
         core_warn_refresh(core, f);
-        keep(core, flight, f);
+        core_keep(core, flight, f);
     }
     flight_free(core, flight);
 }
@@ -304,7 +194,7 @@ static struct lookup *start_lookup(struct core *core, struct flight *flight,
     struct cache_view view;
     int64_t until_ms;
 
-    cache_look(core->cache, nexthop->text, security_known(core), &view);
+    cache_look(core->cache, nexthop->text, core_security_known(core), &view);
     until_ms = needed_until_ms(core, &view, ahead);
     const struct lookup_settings settings = {
         .dane_enable = core->settings.dane_enable,
@@ -383,7 +273,7 @@ int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waite
     struct flight *flight;
 
     list_init(&waiter->link);
-    *out = cache_get(core->cache, nexthop->text, core_now_ms(core), security_known(core));
+    *out = cache_get(core->cache, nexthop->text, core_now_ms(core), core_security_known(core));
     if (*out)
         return 1;
     flight = core_flight_find(core, nexthop->text);

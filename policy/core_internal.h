@@ -38,8 +38,12 @@ struct core {
 };
 
 int64_t core_now_ms(const struct core *core);
+bool core_security_known(const struct core *core);
 void core_log(struct core *core, int priority, const char *message);
 void core_warn_refresh(struct core *core, const struct findings *findings);
+
+/* Puts complete findings into the cache. */
+void core_keep(struct core *core, struct flight *flight, const struct findings *findings);
 
 /* Whether the findings hold the policy that is in force by now, if there is one. */
 bool core_sts_is_current(struct core *core, const struct findings *findings);

@@ -138,7 +138,7 @@ static bool sts_enforced(const struct findings *f)
 static enum answer_kind temp(struct text *out, const char *what, const char *detail)
 {
     text_cut(out, 0);
-    text_add(out, what);
+    answer_text_printable(out, what, REASON_MAX);
     if (detail) {
         text_add(out, ": ");
         answer_text_printable(out, detail, REASON_MAX);

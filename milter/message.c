@@ -19,6 +19,8 @@
  * already) or, for header fields that rules look at, to try again. */
 enum { RECIPIENTS_MAX = 10000, HEADERS_MAX = 500, HEADER_OCTETS_MAX = 256 * 1024 };
 
+static const char no_memory[] = "out of memory";
+
 enum { LIFE_GAP_MS = 3000 - WAIT_PROGRESS_MS };
 
 struct message {
@@ -59,6 +61,16 @@ static void write_line(int priority, const struct logline *line)
     logline_text(line, text, sizeof(text));
     log_line(priority, text, json);
     free(json);
+}
+
+/* The client learns of a temporary failure only; the administrator is told why. */
+static enum message_step fail(int priority, const char *queue_id, const char *why)
+{
+    char id[64];
+
+    log_msg(priority, "%s: message deferred: %s",
+            queue_id != NULL ? log_quote_field(queue_id, id, sizeof(id)) : "NOQUEUE", why);
+    return MESSAGE_FAIL;
 }
 
 static void log_refused_mail(const struct message *m, const struct reply *reply,
@@ -180,14 +192,14 @@ enum message_step message_begin(struct runtime *runtime, const struct message_cl
     m = calloc(1, sizeof(*m));
     if (m == NULL) {
         runtime_message_end(runtime);
-        return MESSAGE_FAIL;
+        return fail(LOG_ERR, mail->queue_id, no_memory);
     }
     m->runtime = runtime;
     m->client = *client;
     m->config = runtime_config(runtime);
     if (!read_mail(m, mail)) {
         message_free(m);
-        return MESSAGE_FAIL;
+        return fail(LOG_ERR, mail->queue_id, no_memory);
     }
     if (!check_mail(m, reply)) {
         log_refused_mail(m, reply, mail->queue_id);
@@ -378,13 +390,11 @@ enum message_step message_rcpt(struct message *m, const char *arg, const char *h
         return MESSAGE_REFUSE;
     }
     r = next_recipient(m);
-    if (r == NULL)
-        return MESSAGE_FAIL;
-    if (recipient_init(r, parsed ? &address : NULL, host, mailer) != 0)
-        return MESSAGE_FAIL;
+    if (r == NULL || recipient_init(r, parsed ? &address : NULL, host, mailer) != 0)
+        return fail(LOG_ERR, queue_id, no_memory);
     if (m->may_be_asked && settle_at_rcpt(m, r) != 0) {
         recipient_fini(r);
-        return MESSAGE_FAIL;
+        return fail(LOG_ERR, queue_id, no_memory);
     }
     if (r->settled && recipient_is_refused(r) && !is_without_smtp(m)) {
         decide_reply(&r->outcome->decision, r->address, r->asked.asker, reply);
@@ -448,10 +458,10 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
     m->facts.headers = m->headers;
     m->facts.header_count = m->header_count;
     if (m->headers_lost)
-        return MESSAGE_FAIL;
+        return fail(LOG_WARNING, queue_id, "more header fields that rules look at than are kept");
     for (size_t i = 0; i < m->recipient_count; i++) {
         if (settle(m, &m->recipients[i], &patience) != 0)
-            return MESSAGE_FAIL;
+            return fail(LOG_ERR, queue_id, no_memory);
     }
     if (!all_settled_without_change(m))
         return MESSAGE_CONTINUE;
@@ -613,7 +623,7 @@ enum message_step message_eom(struct message *m, const char *queue_id,
     struct tally tally;
 
     if (settle_all(m, ops) != 0)
-        return MESSAGE_FAIL;
+        return fail(LOG_ERR, queue_id, "its recipients could not be settled");
     tally = count(m);
     if (tally.rejected > 0 || tally.deferred > 0)
         return refuse(m, &tally, queue_id, refusal);
@@ -622,10 +632,12 @@ enum message_step message_eom(struct message *m, const char *queue_id,
         refusal->count = 1;
         reply_set(&refusal->lines[0], 451, "4.7.10", "This message cannot be held here: %s",
                   plan.quarantine);
+        (void)fail(LOG_ERR, queue_id, "the MTA offers no quarantine");
+        count_message(m, METRICS_TEMPFAIL);
         return MESSAGE_REFUSE;
     }
     if (!modify_apply(&plan, m->config, ops))
-        return MESSAGE_FAIL;
+        return fail(LOG_ERR, queue_id, "the MTA did not take a change of it");
     log_accepted(m, queue_id);
     count_message(m, plan.quarantine != NULL ? METRICS_QUARANTINE : METRICS_ACCEPT);
     return MESSAGE_DONE;

@@ -157,6 +157,16 @@ def unreadable_socket_directory():
         check(d.path.exists(), "it removed what it had not made")
 
 
+def headers_without_end():
+    """More than rules can look at: deferred, and the log says why."""
+    with Daemon("[rule x]\nheader = X-Level: *\nlevel = disable\n") as d:
+        with d.session() as m:
+            got = message(m, headers=[("X-Level", str(i)) for i in range(501)])
+            equal(got["eoh"].code, "451")
+            check(d.logged("warning: 4bXyZ: message deferred: more header fields"), d.log())
+            equal(message(m, headers=[("X-Level", "1")] * 500)["eoh"].action, "accept")
+
+
 def run(suite):
     for name, function in (
             ("packet lengths", lengths),
@@ -164,6 +174,7 @@ def run(suite):
             ("commands out of order", out_of_order),
             ("random octets", random_octets),
             ("hostile strings", hostile_strings),
+            ("header fields without end", headers_without_end),
             ("connections broken off anywhere", broken_off),
             ("idle connections", idle_connections),
             ("the socket replaced under the daemon", unreadable_socket_directory)):

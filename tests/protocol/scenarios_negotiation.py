@@ -69,6 +69,7 @@ def no_quarantine():
         with d.session(actions=mc.ALL_ACTIONS & ~mc.QUARANTINE) as m:
             got = message(m, params=["REQUIRETLS"], rcpts=["<b@other.example>"])
             matches(got["eom"].text, r"^451 4\.7\.10 This message cannot be held here")
+            check(d.logged("error: 4bXyZ: message deferred: the MTA offers no quarantine"), d.log())
 
 
 def lead_space():

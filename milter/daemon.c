@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ static const char ident[] = "requiretls-milter";
 enum {
     DRAIN_MS = 30 * 1000,
     CUT_SHORT_MS = 3 * 1000,
+    LAST_REPLY_MS = 250,
     POLL_MS = 100,
     NOFILE_WANTED = 65536,
     NOFILE_LOW = 4096,
@@ -131,7 +133,7 @@ static int open_and_drop(struct daemon *d, const struct config *config)
     }
     if (callbacks_register() != 0)
         return fail(EX_SOFTWARE, "libmilter does not take this filter");
-    rc = filter_socket_open(&config->milter, err, sizeof(err));
+    rc = filter_socket_open(&config->milter, drop ? user.uid : (uid_t)-1, err, sizeof(err));
     if (rc == 0)
         rc = front_open(config, &d->front, err, sizeof(err));
     if (rc != 0)
@@ -192,6 +194,7 @@ static int start_threads(struct daemon *d, struct config *config)
         return fail(EX_OSERR, "out of memory");
     runtime_set_metrics(d->runtime, d->metrics);
     callbacks_set_runtime(d->runtime);
+    wait_gate_set_stuck(runtime_gate(d->runtime), filter_socket_nudge);
     rc = front_start(d->front, config, d->engine, d->metrics, err, sizeof(err));
     if (rc != 0)
         return fail(EX_OSERR, err);
@@ -289,6 +292,9 @@ static void drain(struct daemon *d)
     wait_gate_close(runtime_gate(d->runtime));
     if (left > 0)
         left = runtime_drain(d->runtime, CUT_SHORT_MS);
+    /* libmilter writes a reply after the callback that ended the message. */
+    while (runtime_quiet_ms(d->runtime) < LAST_REPLY_MS)
+        poll(NULL, 0, LAST_REPLY_MS / 10);
     if (left > 0)
         log_msg(LOG_WARNING, "stopping with %u messages unfinished: their clients will try again",
                 left);

@@ -7,6 +7,7 @@
 #include "privilege.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,12 +21,13 @@
 /* libmilter's own default of 20 drops connections when a busy MTA opens many at once. */
 enum { BACKLOG = 512 };
 
-/* What was opened: to remove that and nothing else. */
+/* What was opened: to remove that and nothing else, and to connect to it. */
 static struct {
+    int fd;
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     dev_t device;
     ino_t inode;
-} opened;
+} opened = {.fd = -1};
 
 /* The path of a unix socket, NULL for others. */
 static const char *path_of(const char *address)
@@ -56,10 +58,11 @@ static bool somebody_listens(const char *path)
     return answered;
 }
 
-static int give_to_group(const char *path, const struct config_milter *config, char *err,
-                         size_t err_len)
+/* The owner must be able to connect as well, see filter_socket_nudge. */
+static int give_away(const char *path, const struct config_milter *config, uid_t owner, char *err,
+                     size_t err_len)
 {
-    gid_t gid;
+    gid_t gid = (gid_t)-1;
     int rc;
 
     if (config->socket_group != NULL && config->socket_group[0] != '\0') {
@@ -70,12 +73,11 @@ static int give_to_group(const char *path, const struct config_milter *config, c
             snprintf(err, err_len, "[milter] socket_group: %s", why);
             return rc;
         }
-        if (chown(path, (uid_t)-1, gid) != 0) {
-            rc = -errno;
-            snprintf(err, err_len, "cannot give %s to group %s: %s", path, config->socket_group,
-                     strerror(errno));
-            return rc;
-        }
+    }
+    if (chown(path, owner, gid) != 0) {
+        rc = -errno;
+        snprintf(err, err_len, "cannot set owner and group of %s: %s", path, strerror(errno));
+        return rc;
     }
     if (chmod(path, config->socket_mode) != 0) {
         rc = -errno;
@@ -104,6 +106,39 @@ static int check_unix(const char *path, char *err, size_t err_len)
     return 0;
 }
 
+/* The descriptor that the next socket will have; no other thread may exist. */
+static int next_descriptor(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd;
+}
+
+static bool listens(int fd)
+{
+    int answer = 0;
+    socklen_t len = sizeof(answer);
+
+    return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &answer, &len) == 0 && answer != 0;
+}
+
+void filter_socket_nudge(void)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof(addr);
+    int fd;
+
+    if (opened.fd < 0 || getsockname(opened.fd, (struct sockaddr *)&addr, &len) != 0)
+        return;
+    fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    (void)!connect(fd, (const struct sockaddr *)&addr, len); /* refused: others come, or nobody */
+    close(fd);
+}
+
 static void remember(const char *path)
 {
     struct stat st;
@@ -115,15 +150,16 @@ static void remember(const char *path)
     opened.inode = st.st_ino;
 }
 
-int filter_socket_open(const struct config_milter *config, char *err, size_t err_len)
+int filter_socket_open(const struct config_milter *config, uid_t owner, char *err, size_t err_len)
 {
     const char *path = path_of(config->socket);
     mode_t before;
-    int rc;
+    int fd, rc;
 
     if (path != NULL && (rc = check_unix(path, err, err_len)) != 0)
         return rc;
     smfi_setbacklog(BACKLOG);
+    fd = next_descriptor();
     before = umask(0777); /* nobody gets in before mode and group are right */
     errno = 0;
     rc = smfi_setconn(config->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS ? 0 : -1;
@@ -133,10 +169,12 @@ int filter_socket_open(const struct config_milter *config, char *err, size_t err
                  errno != 0 ? strerror(-rc) : "see what libmilter has written to syslog");
     }
     umask(before);
+    if (rc == 0 && listens(fd))
+        opened.fd = fd; /* libmilter does not tell */
     if (rc != 0 || path == NULL)
         return rc;
     remember(path);
-    return give_to_group(path, config, err, err_len);
+    return give_away(path, config, owner, err, err_len);
 }
 
 void filter_socket_remove(void)

@@ -18,6 +18,7 @@ struct runtime {
     pthread_cond_t ended; /* the last message did, while draining */
     struct config *config;
     unsigned messages;
+    int64_t last_end_ms; /* on the clock of wait_now_ms; 0: none has ended */
     bool draining;
 };
 
@@ -133,7 +134,10 @@ bool runtime_message_begin(struct runtime *runtime)
 
 void runtime_message_end(struct runtime *runtime)
 {
+    int64_t now_ms = wait_now_ms();
+
     pthread_mutex_lock(&runtime->lock);
+    runtime->last_end_ms = now_ms;
     if (--runtime->messages == 0 && runtime->draining)
         pthread_cond_signal(&runtime->ended);
     pthread_mutex_unlock(&runtime->lock);
@@ -154,4 +158,14 @@ unsigned runtime_drain(struct runtime *runtime, int timeout_ms)
     left = runtime->messages;
     pthread_mutex_unlock(&runtime->lock);
     return left;
+}
+
+int64_t runtime_quiet_ms(struct runtime *runtime)
+{
+    int64_t last_ms;
+
+    pthread_mutex_lock(&runtime->lock);
+    last_ms = runtime->last_end_ms;
+    pthread_mutex_unlock(&runtime->lock);
+    return last_ms == 0 ? INT64_MAX : wait_now_ms() - last_ms;
 }

@@ -11,6 +11,7 @@
 #include "wait.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct runtime;
 
@@ -47,5 +48,8 @@ void runtime_message_end(struct runtime *runtime);
  * returns how many are left.
  */
 unsigned runtime_drain(struct runtime *runtime, int timeout_ms);
+
+/* How long ago a message ended last. Any thread. */
+int64_t runtime_quiet_ms(struct runtime *runtime);
 
 #endif

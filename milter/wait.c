@@ -29,6 +29,7 @@ struct wait_ticket {
 };
 
 struct wait_gate {
+    wait_stuck_fn stuck; /* set once, before anyone waits; NULL for none */
     pthread_mutex_t lock;
     struct wait_ticket *waiting; /* those a thread waits for now */
     unsigned count;
@@ -66,6 +67,11 @@ void wait_gate_set_limit(struct wait_gate *gate, unsigned limit)
     pthread_mutex_lock(&gate->lock);
     gate->limit = limit;
     pthread_mutex_unlock(&gate->lock);
+}
+
+void wait_gate_set_stuck(struct wait_gate *gate, wait_stuck_fn stuck)
+{
+    gate->stuck = stuck;
 }
 
 void wait_gate_close(struct wait_gate *gate)
@@ -222,7 +228,7 @@ static struct timespec to_timespec(int64_t ms)
     return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
 }
 
-/* Waits with a place in the gate and the ticket's lock held; the lock is released for `alive`. */
+/* Waits with the ticket's lock held; the lock is released for `alive`. */
 static enum wait_result wait_locked(struct wait_ticket *ticket, int64_t deadline_ms,
                                     wait_alive_fn alive, void *alive_arg)
 {
@@ -263,6 +269,28 @@ static bool is_done(struct wait_ticket *ticket)
     return done;
 }
 
+/* Waits with a place in the gate; says so when it takes longer than a moment. */
+static enum wait_result wait_placed(struct wait_gate *gate, struct wait_ticket *ticket,
+                                    int64_t deadline_ms, wait_alive_fn alive, void *alive_arg)
+{
+    int64_t stuck_ms = wait_now_ms() + WAIT_STUCK_MS;
+    enum wait_result result = WAIT_TIMEOUT;
+
+    pthread_mutex_lock(&ticket->lock);
+    if (gate->stuck != NULL && stuck_ms < deadline_ms) {
+        result = wait_locked(ticket, stuck_ms, NULL, NULL);
+        if (result == WAIT_TIMEOUT) {
+            pthread_mutex_unlock(&ticket->lock);
+            gate->stuck();
+            pthread_mutex_lock(&ticket->lock);
+        }
+    }
+    if (result == WAIT_TIMEOUT)
+        result = wait_locked(ticket, deadline_ms, alive, alive_arg);
+    pthread_mutex_unlock(&ticket->lock);
+    return result;
+}
+
 enum wait_result wait_for(struct wait_gate *gate, struct wait_ticket *ticket, enum wait_stage stage,
                           int64_t deadline_ms, wait_alive_fn alive, void *alive_arg)
 {
@@ -275,9 +303,7 @@ enum wait_result wait_for(struct wait_gate *gate, struct wait_ticket *ticket, en
     result = gate_enter(gate, ticket, stage);
     if (result != WAIT_DONE)
         return result;
-    pthread_mutex_lock(&ticket->lock);
-    result = wait_locked(ticket, deadline_ms, alive, alive_arg);
-    pthread_mutex_unlock(&ticket->lock);
+    result = wait_placed(gate, ticket, deadline_ms, alive, alive_arg);
     gate_leave(gate, ticket);
     return result;
 }

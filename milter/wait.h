@@ -35,6 +35,16 @@ enum { WAIT_PROGRESS_MS = 2500 };
  * wait at once; each is a thread of libmilter's pool, which has no bound of its own. */
 int wait_gate_new(unsigned limit, struct wait_gate **out);
 void wait_gate_set_limit(struct wait_gate *gate, unsigned limit); /* any thread */
+
+/*
+ * A function to call whenever a thread has waited for WAIT_STUCK_MS and will wait on; it may be
+ * slow and is called without a lock. See filter_socket_nudge. Call before anyone waits; NULL for
+ * none.
+ */
+typedef void (*wait_stuck_fn)(void);
+enum { WAIT_STUCK_MS = 20 };
+void wait_gate_set_stuck(struct wait_gate *gate, wait_stuck_fn stuck);
+
 /* Ends all waits, now and later, with WAIT_CANCELLED. Any thread. */
 void wait_gate_close(struct wait_gate *gate);
 unsigned wait_gate_waiting(struct wait_gate *gate); /* threads that wait now; any thread */

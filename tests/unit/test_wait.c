@@ -286,6 +286,34 @@ static void ends_when_the_mta_is_gone(void **state)
     end(&s);
 }
 
+static struct scene *stuck_scene;
+
+static void on_stuck(void)
+{
+    fake_engine_release(stuck_scene->engine, "example.org");
+}
+
+static void says_when_it_takes_longer_than_a_moment(void **state)
+{
+    struct scene s;
+    struct wait_ticket *ticket;
+
+    (void)state;
+    begin(&s, 8);
+    stuck_scene = &s;
+    wait_gate_set_stuck(s.gate, on_stuck);
+    fake_engine_hold(s.engine, DANE);
+    ticket = ask(&s);
+    /* A deadline that comes sooner than that moment is kept. */
+    assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() + 1, NULL, NULL),
+                     WAIT_TIMEOUT);
+    assert_null(wait_findings(ticket));
+    assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL),
+                     WAIT_DONE);
+    wait_ticket_free(ticket);
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +326,7 @@ int main(void)
         cmocka_unit_test(closing_ends_all_waits),
         cmocka_unit_test(reports_progress),
         cmocka_unit_test(ends_when_the_mta_is_gone),
+        cmocka_unit_test(says_when_it_takes_longer_than_a_moment),
     };
     return cmocka_run_group_tests_name("wait", tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@ CROOKED_FIRST = 60
 
 RESOLVER = "127.0.0.1"  # validates
 RESOLVER_NO_AD = "127.0.0.2"  # does not: every answer's security is unknown
+RESOLVER_HELD = "127.0.0.3"  # made by scenarios, see held.py
 
 # Receiving hosts, policy hosts, in the order of the domain table.
 MX_NET4 = "198.51.100.{}"

@@ -64,8 +64,9 @@ class Log:
     def settled(self, queue_id, recipients=1, timeout_s=30):
         """Waits until each recipient has had a delivery attempt; returns the deliveries."""
         def done():
+            finished = self.finished(queue_id)  # before the deliveries, which may come meanwhile
             found = self.deliveries(queue_id)
-            if self.finished(queue_id) or len({d.to for d in found}) >= recipients:
+            if finished or len({d.to for d in found}) >= recipients:
                 return found or [None]
             return None
         found = procs.wait_for(done, f"{queue_id} in {self.path} to be delivered", timeout_s)

@@ -112,6 +112,8 @@ class Lab:
         self.log_starts = {i: len(Log(i.maillog).lines()) for i in self.mtas.values()}
 
     def end(self):
+        for client in self.clients:
+            client.close()
         for running in self.milters:
             if running not in self.kept.values():
                 self.stop_milter(running)

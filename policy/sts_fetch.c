@@ -1,14 +1,15 @@
 /*
  * Fetches of MTA-STS policies (RFC 8461 section 3.3): those made ready, the line of those that
  * wait, the few that are at work, each in two steps, addresses (sts_host.c) and request
- * (sts_request.c), under one total time-out.
+ * (sts_request.c).
  *
  * The addresses of one made ready are looked up beside whatever tells whether it is to go: that
  * saves a round trip. They are known then, or soon; an error is looked at when the fetch is at
  * work.
  *
- * The time-out counts from the moment a fetch leaves the line: policy hosts that hang make others
- * wait, but do not fail them. How long an answer is awaited is the askers' business.
+ * The time-out is the request's. Policy hosts that hang make others wait in line, and so do
+ * thousands of questions before the resolver, but neither fails a fetch; a look-up of addresses
+ * ends by the resolver's own time-outs. How long an answer is awaited is the askers' business.
  */
 #include "sts_fetch.h"
 
@@ -141,9 +142,22 @@ static void on_request_done(const struct fetch_result *result, void *arg)
     finish(arg, result);
 }
 
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    struct world_fetch *fetch = arg;
+    char failure[100];
+
+    (void)fd;
+    (void)what;
+    snprintf(failure, sizeof(failure), "timed out %s", sts_request_step(fetch->request));
+    fail(fetch, failure);
+}
+
 static void request_policy(struct world_fetch *fetch, const char *addresses)
 {
     const struct sts_fetcher *fetcher = fetch->fetcher;
+    int timeout_ms = fetcher->config.timeout_ms;
+    struct timeval tv = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
     struct sts_request_terms terms = {
         .host = fetch->host,
         .addresses = addresses,
@@ -153,8 +167,9 @@ static void request_policy(struct world_fetch *fetch, const char *addresses)
         .trust = fetcher->trust,
     };
 
+    fetch->deadline = evtimer_new(fetcher->base, on_deadline, fetch);
     fetch->request = sts_request_new(fetcher->loop, &terms, on_request_done, fetch);
-    if (fetch->request == NULL)
+    if (fetch->deadline == NULL || fetch->request == NULL || event_add(fetch->deadline, &tv) != 0)
         fail(fetch, "out of memory");
 }
 
@@ -194,19 +209,6 @@ static void look_up(struct world_fetch *fetch)
     fetch->lookup = sts_host_new(fetcher->base, &fetcher->dns, fetch->host, on_addresses, fetch);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-    struct world_fetch *fetch = arg;
-    char failure[100];
-
-    (void)fd;
-    (void)what;
-    snprintf(failure, sizeof(failure), "timed out %s",
-             fetch->request != NULL ? sts_request_step(fetch->request)
-                                    : "looking up the policy host's address");
-    fail(fetch, failure);
-}
-
 /* CA certificates change on disk while we run. A set that cannot be read leaves the old in force.
  */
 static void trust_refresh(struct sts_fetcher *fetcher)
@@ -242,22 +244,14 @@ static void step(struct world_fetch *fetch)
 
 static void begin(struct world_fetch *fetch)
 {
-    struct sts_fetcher *fetcher = fetch->fetcher;
-    int timeout_ms = fetcher->config.timeout_ms;
-    struct timeval tv = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
-
     leave_list(fetch);
     enter_list(fetch, WORKING);
     if (!fetch->host_valid) {
         fail(fetch, "not a domain name that can have a policy host");
         return;
     }
-    trust_refresh(fetcher);
-    fetch->deadline = evtimer_new(fetcher->base, on_deadline, fetch);
-    if (fetch->deadline == NULL || event_add(fetch->deadline, &tv) != 0)
-        fail(fetch, "out of memory");
-    else
-        step(fetch);
+    trust_refresh(fetch->fetcher);
+    step(fetch);
 }
 
 static void on_pump(evutil_socket_t fd, short what, void *arg)

@@ -18,7 +18,7 @@ struct sts_fetch_config {
     const char *ca_file; /* NULL both: the system's */
     const char *ca_path;
     int connect_timeout_ms; /* TCP and TLS */
-    int timeout_ms;         /* all of a fetch, from the look-up of the address on */
+    int timeout_ms;         /* all of the request; addresses are the resolver's business */
     size_t max_policy;      /* octets of the body */
     uint16_t port;          /* 443; tests only */
     unsigned max_parallel;  /* fetches at work, the others wait in line; 0: the default, 200 */

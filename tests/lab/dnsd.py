@@ -16,14 +16,14 @@ def _knot(name, address, names):
     return procs.start(name, "knotd", "-c", where / "knot.conf", "-v")
 
 
-def start_unbound(name, address, modules="validator iterator"):
+def start_unbound(name, address, modules="validator iterator", extra=""):
     where = layout.RUN / "dns" / name
     where.mkdir(exist_ok=True)
     hints = f". NS parents.ns.test.\nparents.ns.test. A {layout.NS_PARENTS}\n"
     (where / "hints").write_text(hints)
     (where / "unbound.conf").write_text(procs.render(
         "unbound.conf", address=address, where=where, modules=modules,
-        anchor=layout.RUN / "dns" / "anchor"))
+        anchor=layout.RUN / "dns" / "anchor", extra=extra))
     return procs.start(name, "unbound", "-d", "-c", where / "unbound.conf")
 
 

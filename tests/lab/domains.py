@@ -203,6 +203,14 @@ DOMAINS = (
 )
 
 
+# Zones for thousands of domains, filled by those who need them (engine/load.py).
+BULK = (
+    Domain("bulk-dane.test", "domains with DANE", True, ()),
+    Domain("bulk-plain.test", "domains with nothing", mx=()),
+    Domain("bulk-sts.test", "domains with STS enforce", mx=()),
+)
+
+
 def by_name(name):
     for domain in DOMAINS:
         if domain.name == name:

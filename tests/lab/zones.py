@@ -29,12 +29,14 @@ def zone_file(zone):
 
 
 class Key:
-    """The one key: its files as ldns-signzone wants them, and the DS records that name it."""
+    """The lab's one key: its files as ldns-signzone wants them, and the DS records that name it."""
 
     def __init__(self):
         where = directory()
-        stem = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "."], cwd=where,
-                              check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+        made = [path.stem for path in where.glob("K.+013+*.key")]
+        stem = made[0] if made else subprocess.run(
+            ["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "."], cwd=where, check=True,
+            capture_output=True, text=True, timeout=60).stdout.strip()
         record = (where / f"{stem}.key").read_text()
         self.dnskey = record.split("DNSKEY", 1)[1].split(";")[0].strip()
         self.private = (where / f"{stem}.private").read_text()
@@ -145,11 +147,11 @@ def write_all(key):
             lines += [f"parents.ns.test. A {layout.NS_PARENTS}",
                       f"domains.ns.test. A {layout.NS_DOMAINS}"]
             lines += [f"{b}.ns.test. A {plan.crooked_address(b)}" for b in plan.CROOKED]
-        for domain in domains.DOMAINS:
+        for domain in domains.DOMAINS + domains.BULK:
             if domain.name.endswith(f".{top}"):
                 lines += _delegation(domain, key)
         write_zone(f"{top}.", lines, key)
-    for domain in domains.DOMAINS:
+    for domain in domains.DOMAINS + domains.BULK:
         publish(domain, key)
     (directory() / "anchor").write_text(f". IN DS {key.ds('.')}\n")
-    return [".", *(f"{t}." for t in TOP_LEVEL)], [f"{d.name}." for d in domains.DOMAINS]
+    return [".", *(f"{t}." for t in TOP_LEVEL)], [f"{d.name}." for d in domains.DOMAINS + domains.BULK]

@@ -122,6 +122,10 @@ DOMAINS = (
     Domain("sts-norecord.test", "a policy host, but no STS record", sts=Sts(record="")),
     Domain("sts-policy.test", "an invalid STS policy", sts=Sts(
         body="version: STSv1\r\nmode: enforce\r\nmax_age: 86400\r\n")),
+    Domain("sts-hostile.test", "STS enforce, a policy file that tries to change Postfix's syntax",
+           sts=Sts(body="version: STSv1\r\nmode: enforce\r\nmx: mx.sts-hostile.test\r\n"
+                        "max_age: 86400\r\nx: } policy_failure=validation-failure { y\r\n"
+                        "z: {{{\r\nw: a, b = c policy_type=tlsa match=nexthop\r\n")),
     Domain("sts-404.test", "the policy is not there", sts=Sts(http="404")),
     Domain("sts-500.test", "the policy host has an error", sts=Sts(http="500")),
     Domain("sts-redirect.test", "the policy host redirects", sts=Sts(http="redirect")),

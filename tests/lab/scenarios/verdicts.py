@@ -65,6 +65,7 @@ VERDICTS = {
     "sts-no-requiretls.test": (OK, OK),
     "sts-nomatch.test": (NO, NO),
     "sts-some.test": (OK, OK),
+    "sts-hostile.test": (OK, OK),
     "sts-testing.test": (NO, NO),
     "sts-none.test": (NO, NO),
     "sts-record.test": (NO, NO),

@@ -81,12 +81,15 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, u
                              unsigned long f3, unsigned long *pf0, unsigned long *pf1,
                              unsigned long *pf2, unsigned long *pf3)
 {
+    struct config *config = runtime_config(the_runtime);
+    bool body = config->milter.redact_dsn != CONFIG_REDACT_NO;
     struct negotiate_terms terms;
     struct session *session;
 
     (void)f2;
     (void)f3;
-    if (!negotiate_choose(f0, f1, &terms)) {
+    config_unref(config);
+    if (!negotiate_choose(f0, f1, body, &terms)) {
         log_msg(LOG_ERR, "the MTA offers too few milter actions (0x%lx): it cannot be served", f0);
         return SMFIS_REJECT;
     }
@@ -195,6 +198,25 @@ static sfsistat on_eoh(SMFICTX *ctx)
     }
 }
 
+static sfsistat on_body(SMFICTX *ctx, unsigned char *data, size_t len)
+{
+    struct session *session = smfi_getpriv(ctx);
+
+    if (session == NULL || session->message == NULL)
+        return temporary(ctx);
+    switch (message_body(session->message, (const char *)data, len)) {
+    case MESSAGE_CONTINUE:
+        return SMFIS_CONTINUE;
+    case MESSAGE_DONE:
+        return session->terms.can_skip ? SMFIS_SKIP : SMFIS_CONTINUE;
+    case MESSAGE_REFUSE:
+    case MESSAGE_FAIL:
+    default:
+        session_end_message(session);
+        return temporary(ctx);
+    }
+}
+
 /* --- what message.c asks of the MTA ---------------------------------------------------------- */
 
 static bool progress(void *arg)
@@ -226,6 +248,11 @@ static bool quarantine(void *arg, const char *reason)
     return smfi_quarantine(arg, mutable(reason)) == MI_SUCCESS;
 }
 
+static bool replace_body(void *arg, const char *data, size_t len)
+{
+    return smfi_replacebody(arg, (unsigned char *)(uintptr_t)data, (int)len) == MI_SUCCESS;
+}
+
 static sfsistat on_eom(SMFICTX *ctx)
 {
     struct session *session = smfi_getpriv(ctx);
@@ -237,11 +264,13 @@ static sfsistat on_eom(SMFICTX *ctx)
     struct message_ops ops = {
         .can_quarantine = session->terms.can_quarantine,
         .can_change_from = session->terms.can_change_from,
+        .can_replace_body = session->terms.can_replace_body,
         .progress = progress,
         .add_header = add_header,
         .delete_header = delete_header,
         .change_from = change_from,
         .quarantine = quarantine,
+        .replace_body = replace_body,
         .arg = ctx,
     };
     step = message_eom(session->message, macro(ctx, "i"), &ops, &refusal);
@@ -282,8 +311,8 @@ int callbacks_register(void)
     desc.xxfi_name = mutable("requiretls-milter");
     desc.xxfi_version = SMFI_VERSION;
     /* What may be asked for in negotiation at all. */
-    desc.xxfi_flags =
-        SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_CHGFROM | SMFIF_SETSYMLIST;
+    desc.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_QUARANTINE |
+                      SMFIF_CHGFROM | SMFIF_SETSYMLIST;
     desc.xxfi_negotiate = on_negotiate;
     desc.xxfi_connect = on_connect;
     desc.xxfi_helo = on_helo;
@@ -291,6 +320,7 @@ int callbacks_register(void)
     desc.xxfi_envrcpt = on_rcpt;
     desc.xxfi_header = on_header;
     desc.xxfi_eoh = on_eoh;
+    desc.xxfi_body = on_body;
     desc.xxfi_eom = on_eom;
     desc.xxfi_abort = on_abort;
     desc.xxfi_close = on_close;

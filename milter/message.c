@@ -5,6 +5,7 @@
  */
 #include "message.h"
 
+#include "bounce.h"
 #include "log.h"
 #include "logline.h"
 #include "modify.h"
@@ -49,6 +50,8 @@ struct message {
     size_t recipient_count;
     size_t recipient_cap;
     int64_t rcpt_waited_ms; /* of rcpt_wait, by all recipients together */
+
+    struct bounce *bounce; /* ours; NULL: not a bounce, or none that may be redacted */
 };
 
 /* --- MAIL ------------------------------------------------------------------------------------ */
@@ -178,6 +181,39 @@ static bool read_mail(struct message *m, const struct message_mail *mail)
     return ok;
 }
 
+/*
+ * Mail without SMTP has nobody who could be told about one recipient: Postfix then keeps the
+ * message and tries again for ever. Its refusals wait for end-of-message, when the whole of it
+ * bounces.
+ */
+static bool is_without_smtp(const struct message *m)
+{
+    return m->client.address == NULL;
+}
+
+static bool may_be_redacted(const struct message *m)
+{
+    switch (m->config->milter.redact_dsn) {
+    case CONFIG_REDACT_NO:
+        return false;
+    case CONFIG_REDACT_ALL:
+        return is_null_sender(m);
+    case CONFIG_REDACT_OWN:
+    default:
+        return is_null_sender(m) && is_without_smtp(m);
+    }
+}
+
+/* False: out of memory, or the connection is older than the configuration that asks for it. */
+static bool begin_bounce(struct message *m)
+{
+    if (!may_be_redacted(m))
+        return true;
+    if (m->client.sends_body)
+        m->bounce = bounce_new(runtime_seen_ids(m->runtime));
+    return m->bounce != NULL;
+}
+
 enum message_step message_begin(struct runtime *runtime, const struct message_client *client,
                                 const struct message_mail *mail, struct reply *reply,
                                 struct message **out)
@@ -200,6 +236,13 @@ enum message_step message_begin(struct runtime *runtime, const struct message_cl
     if (!read_mail(m, mail)) {
         message_free(m);
         return fail(LOG_ERR, mail->queue_id, no_memory);
+    }
+    if (!begin_bounce(m)) {
+        message_free(m);
+        return fail(LOG_WARNING, mail->queue_id,
+                    client->sends_body
+                        ? no_memory
+                        : "bounces are redacted since this connection began: it gives no body");
     }
     if (!check_mail(m, reply)) {
         log_refused_mail(m, reply, mail->queue_id);
@@ -226,6 +269,7 @@ void message_free(struct message *m)
     free(m->sender_arg);
     free(m->login);
     free(m->envid);
+    bounce_free(m->bounce);
     config_unref(m->config);
     free(m);
     runtime_message_end(runtime);
@@ -333,16 +377,6 @@ static int settle(struct message *m, struct recipient *r, const struct recipient
 
 /* --- RCPT ------------------------------------------------------------------------------------ */
 
-/*
- * Mail without SMTP has nobody who could be told about one recipient: Postfix then keeps the
- * message and tries again for ever. Its refusals wait for end-of-message, when the whole of it
- * bounces.
- */
-static bool is_without_smtp(const struct message *m)
-{
-    return m->client.address == NULL;
-}
-
 /* A place for one more, or NULL. */
 static struct recipient *next_recipient(struct message *m)
 {
@@ -431,10 +465,25 @@ static void keep_header(struct message *m, const char *name, const char *value)
 void message_header(struct message *m, const char *name, const char *value)
 {
     request_read_header(&m->header, name, value);
+    if (m->bounce != NULL)
+        bounce_header(m->bounce, name, value);
     if (request_is_field(name, m->config->milter.route_header))
         m->route_headers++;
     if (rules_wants_header(m->config, name))
         keep_header(m, name, value);
+}
+
+/* Bounces name the message that bounced by its queue id, which MTAs may use again. */
+static void remember(const struct message *m, const char *queue_id, bool require)
+{
+    struct seen_ids *seen = runtime_seen_ids(m->runtime);
+
+    if (queue_id == NULL)
+        return;
+    if (require)
+        seen_ids_add(seen, queue_id);
+    else
+        seen_ids_remove(seen, queue_id);
 }
 
 static bool all_settled_without_change(const struct message *m)
@@ -459,6 +508,10 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
     m->facts.header_count = m->header_count;
     if (m->headers_lost)
         return fail(LOG_WARNING, queue_id, "more header fields that rules look at than are kept");
+    if (m->bounce != NULL && bounce_wanted(m->bounce))
+        return MESSAGE_CONTINUE; /* what it asks for may yet be found in its body */
+    bounce_free(m->bounce);
+    m->bounce = NULL;
     for (size_t i = 0; i < m->recipient_count; i++) {
         if (settle(m, &m->recipients[i], &patience) != 0)
             return fail(LOG_ERR, queue_id, no_memory);
@@ -468,10 +521,50 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
     for (size_t i = 0; i < m->recipient_count; i++)
         log_settled(m, &m->recipients[i], queue_id);
     count_message(m, METRICS_ACCEPT);
+    remember(m, queue_id, false);
     return MESSAGE_DONE;
 }
 
+enum message_step message_body(struct message *m, const char *data, size_t len)
+{
+    if (m->bounce == NULL)
+        return MESSAGE_DONE;
+    return bounce_body(m->bounce, data, len) == 0 ? MESSAGE_CONTINUE : MESSAGE_FAIL;
+}
+
 /* --- end-of-message -------------------------------------------------------------------------- */
+
+/* A bounce of mail with TLS-Required: No goes back as it came (RFC 8689 section 5). */
+static bool end_bounce(struct message *m)
+{
+    enum dsn_rewrite_request request;
+
+    if (m->bounce == NULL)
+        return true;
+    if (bounce_end(m->bounce, &request) != 0)
+        return false;
+    if (request == DSN_REWRITE_OPTIONAL && m->header.tls_required == 0)
+        m->header.tls_required = m->header.tls_required_no = 1;
+    return true;
+}
+
+static bool change_bounce(struct message *m, const char *queue_id, const struct message_ops *ops)
+{
+    bool redacted;
+
+    if (m->bounce == NULL)
+        return true;
+    if (!bounce_apply(m->bounce, ops, &redacted))
+        return false;
+    if (redacted) {
+        char shown[64];
+
+        log_msg(LOG_INFO, "%s: took the returned message's body out of a bounce of REQUIRETLS mail",
+                log_quote_field(queue_id, shown, sizeof(shown)));
+        metrics_dsn_redacted(runtime_metrics(m->runtime));
+    }
+    return true;
+}
 
 /* Many short waits, one for each recipient, are a long one for the MTA. */
 struct life {
@@ -622,7 +715,7 @@ enum message_step message_eom(struct message *m, const char *queue_id,
     struct modify_plan plan;
     struct tally tally;
 
-    if (settle_all(m, ops) != 0)
+    if (!end_bounce(m) || settle_all(m, ops) != 0)
         return fail(LOG_ERR, queue_id, "its recipients could not be settled");
     tally = count(m);
     if (tally.rejected > 0 || tally.deferred > 0)
@@ -636,8 +729,9 @@ enum message_step message_eom(struct message *m, const char *queue_id,
         count_message(m, METRICS_TEMPFAIL);
         return MESSAGE_REFUSE;
     }
-    if (!modify_apply(&plan, m->config, ops))
+    if (!modify_apply(&plan, m->config, ops) || !change_bounce(m, queue_id, ops))
         return fail(LOG_ERR, queue_id, "the MTA did not take a change of it");
+    remember(m, queue_id, plan.require);
     log_accepted(m, queue_id);
     count_message(m, plan.quarantine != NULL ? METRICS_QUARANTINE : METRICS_ACCEPT);
     return MESSAGE_DONE;

@@ -19,6 +19,7 @@ struct message_client {
     const struct sockaddr *address; /* NULL: mail without SMTP */
     const char *name;               /* verified by the MTA, else NULL */
     const char *daemon;             /* the MTA's name for the listener, or NULL */
+    bool sends_body;                /* the MTA hands over message bodies */
 };
 
 /* What MAIL brings. Strings are borrowed for the call. */
@@ -34,11 +35,14 @@ struct message_mail {
 struct message_ops {
     bool can_quarantine;
     bool can_change_from;
+    bool can_replace_body;
     bool (*progress)(void *arg); /* false: the MTA is gone */
     bool (*add_header)(void *arg, const char *name, const char *value);
     bool (*delete_header)(void *arg, const char *name, unsigned index); /* from 1 */
     bool (*change_from)(void *arg, const char *sender, const char *params);
     bool (*quarantine)(void *arg, const char *reason);
+    /* Called again and again, with at most 65535 octets a time. */
+    bool (*replace_body)(void *arg, const char *data, size_t len);
     void *arg;
 };
 
@@ -75,6 +79,9 @@ void message_header(struct message *message, const char *name, const char *value
 
 /* The end of the header: does not wait. MESSAGE_CONTINUE when end-of-message is needed. */
 enum message_step message_eoh(struct message *message, const char *queue_id);
+
+/* A piece of the body. MESSAGE_DONE: no more of it is needed; end-of-message still comes. */
+enum message_step message_body(struct message *message, const char *data, size_t len);
 
 /*
  * End-of-message: settles what is open, waiting up to eom_wait, and has the MTA change the message.

@@ -3,7 +3,8 @@
  *
  * Needed of every message: MAIL (parameters), RCPT (next-hop, refusal), the header (what it asks
  * for) and its end (where most mail is let go). Replies to connect and to header fields are not
- * needed, HELO, DATA, unknown commands and the body not at all.
+ * needed, HELO, DATA and unknown commands not at all; the body only of bounces that may have to be
+ * redacted (mail that is let go before costs nothing).
  */
 #include "negotiate.h"
 
@@ -13,20 +14,22 @@
 
 /* Refusals need no action. Without these two nothing that was accepted could be carried out. */
 static const unsigned long needed = SMFIF_ADDHDRS | SMFIF_CHGHDRS;
-static const unsigned long wanted = SMFIF_QUARANTINE | SMFIF_CHGFROM | SMFIF_SETSYMLIST;
+static const unsigned long wanted =
+    SMFIF_QUARANTINE | SMFIF_CHGFROM | SMFIF_CHGBODY | SMFIF_SETSYMLIST;
 
 /* Steps to be left out as far as the MTA can. */
-static const unsigned long unneeded = SMFIP_NOBODY | SMFIP_NOUNKNOWN | SMFIP_NODATA;
+static const unsigned long unneeded = SMFIP_NOUNKNOWN | SMFIP_NODATA;
 
 /* libmilter itself answers for us where the MTA insists on a reply. */
 static const unsigned long silent = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR;
 
-bool negotiate_choose(unsigned long offered_actions, unsigned long offered_options,
+bool negotiate_choose(unsigned long offered_actions, unsigned long offered_options, bool body,
                       struct negotiate_terms *out)
 {
     *out = (struct negotiate_terms){
         .actions = (needed | wanted) & offered_actions,
         .options = (unneeded | SMFIP_HDR_LEADSPC) & offered_options,
+        .body = body,
     };
     if ((offered_actions & needed) != needed)
         return false;
@@ -37,6 +40,9 @@ bool negotiate_choose(unsigned long offered_actions, unsigned long offered_optio
         out->options |= SMFIP_NOHELO & offered_options;
     out->lead_space = (out->options & SMFIP_HDR_LEADSPC) != 0;
     out->can_quarantine = (offered_actions & SMFIF_QUARANTINE) != 0;
+    out->options |= (body ? SMFIP_SKIP : SMFIP_NOBODY) & offered_options;
+    out->can_skip = (out->options & SMFIP_SKIP) != 0;
+    out->can_replace_body = (offered_actions & SMFIF_CHGBODY) != 0;
     out->can_change_from = (offered_actions & SMFIF_CHGFROM) != 0;
     return true;
 }

@@ -15,10 +15,14 @@ struct negotiate_terms {
     bool lead_space;       /* header values keep the white space after the colon */
     bool can_quarantine;
     bool can_change_from;
+    bool can_replace_body;
+    bool body;     /* bodies are handed over */
+    bool can_skip; /* and their rest may be declined */
 };
 
-/* Chooses from what the MTA offers. Returns false when it cannot do what is indispensable. */
-bool negotiate_choose(unsigned long offered_actions, unsigned long offered_options,
+/* Chooses from what the MTA offers; `body` tells whether bodies may have to be seen. Returns false
+ * when it cannot do what is indispensable. */
+bool negotiate_choose(unsigned long offered_actions, unsigned long offered_options, bool body,
                       struct negotiate_terms *out);
 
 /* The macros wanted at a stage (SMFIM_...), NULL if the MTA's own list will do. */

@@ -9,10 +9,14 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* Queue ids of REQUIRETLS messages: at 100 an hour, those of 27 days. */
+enum { SEEN_IDS = 65536 };
+
 struct runtime {
     struct engine *engine;
     struct metrics *metrics;
     struct wait_gate *gate;
+    struct seen_ids *seen_ids;
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t ended; /* the last message did, while draining */
@@ -36,25 +40,32 @@ static int init_ended(pthread_cond_t *cond)
     return rc;
 }
 
+static void free_parts(struct runtime *runtime)
+{
+    wait_gate_free(runtime->gate);
+    seen_ids_free(runtime->seen_ids);
+    free(runtime);
+}
+
 int runtime_new(struct config *config, struct runtime **out)
 {
     struct runtime *runtime = calloc(1, sizeof(*runtime));
 
     if (runtime == NULL)
         return -ENOMEM;
-    if (wait_gate_new(config->milter.max_waiting, &runtime->gate) != 0) {
-        free(runtime);
+    runtime->seen_ids = seen_ids_new(SEEN_IDS);
+    if (runtime->seen_ids == NULL ||
+        wait_gate_new(config->milter.max_waiting, &runtime->gate) != 0) {
+        free_parts(runtime);
         return -ENOMEM;
     }
     if (pthread_mutex_init(&runtime->lock, NULL) != 0) {
-        wait_gate_free(runtime->gate);
-        free(runtime);
+        free_parts(runtime);
         return -ENOMEM;
     }
     if (init_ended(&runtime->ended) != 0) {
         pthread_mutex_destroy(&runtime->lock);
-        wait_gate_free(runtime->gate);
-        free(runtime);
+        free_parts(runtime);
         return -ENOMEM;
     }
     runtime->config = config;
@@ -66,11 +77,10 @@ void runtime_free(struct runtime *runtime)
 {
     if (runtime == NULL)
         return;
-    wait_gate_free(runtime->gate);
     config_unref(runtime->config);
     pthread_cond_destroy(&runtime->ended);
     pthread_mutex_destroy(&runtime->lock);
-    free(runtime);
+    free_parts(runtime);
 }
 
 void runtime_set_engine(struct runtime *runtime, struct engine *engine)
@@ -96,6 +106,11 @@ struct engine *runtime_engine(struct runtime *runtime)
 struct wait_gate *runtime_gate(struct runtime *runtime)
 {
     return runtime->gate;
+}
+
+struct seen_ids *runtime_seen_ids(struct runtime *runtime)
+{
+    return runtime->seen_ids;
 }
 
 struct config *runtime_config(struct runtime *runtime)

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "metrics.h"
 #include "policy/engine.h"
+#include "seen_ids.h"
 #include "wait.h"
 
 #include <stdbool.h>
@@ -28,6 +29,7 @@ void runtime_set_metrics(struct runtime *runtime, struct metrics *metrics);
 struct engine *runtime_engine(struct runtime *runtime);
 struct metrics *runtime_metrics(struct runtime *runtime); /* NULL: nothing is counted */
 struct wait_gate *runtime_gate(struct runtime *runtime);
+struct seen_ids *runtime_seen_ids(struct runtime *runtime); /* of messages that require TLS */
 
 /* The running configuration, with a reference for the caller. Any thread. */
 struct config *runtime_config(struct runtime *runtime);

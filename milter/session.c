@@ -87,5 +87,6 @@ void session_connect(struct session *session, const char *name, const struct soc
         .address = is_local(name, address) ? NULL : (const struct sockaddr *)&session->address,
         .name = session->name,
         .daemon = session->daemon,
+        .sends_body = session->terms.body,
     };
 }

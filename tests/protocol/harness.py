@@ -211,7 +211,7 @@ class Daemon:
 
 
 def message(m, sender="<a@b.example>", params=(), rcpts=("<b@own.example>",), headers=(),
-            queue_id="4bXyZ", rcpt_macros=None):
+            queue_id="4bXyZ", rcpt_macros=None, body=b""):
     """One whole message; returns the answers by stage. Ends early at a refusal, as an MTA would."""
     answers = {"mail": m.mail(sender, *params, macros=m.mail_macros), "rcpt": []}
     if answers["mail"].action != "continue":
@@ -230,6 +230,13 @@ def message(m, sender="<a@b.example>", params=(), rcpts=("<b@own.example>",), he
     for name, value in headers:
         m.header(name, value, macros={"i": queue_id})
     answers["eoh"] = m.eoh(macros={"i": queue_id})
+    answers["body"] = []
+    while body and answers["eoh"].action == "continue":
+        answers["body"].append(m.body(body[:65535]))
+        body = body[65535:] if answers["body"][-1].action == "continue" else b""
+    if answers["body"] and answers["body"][-1].action == "tempfail":
+        m.abort()
+        return answers
     if answers["eoh"].action == "continue":
         answers["eom"] = m.eom(macros={"i": queue_id})
     m.abort()  # as Postfix does after every message

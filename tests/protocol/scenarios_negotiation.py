@@ -3,8 +3,9 @@
 import milter_client as mc
 from harness import Daemon, check, equal, matches, message
 
-WANTED_ACTIONS = mc.ADDHDRS | mc.CHGHDRS | mc.QUARANTINE | mc.CHGFROM | mc.SETSYMLIST
-WANTED_OPTIONS = (mc.NOHELO | mc.NOBODY | mc.NOUNKNOWN | mc.NODATA | mc.NR_CONN | mc.NR_HELO |
+WANTED_ACTIONS = (mc.ADDHDRS | mc.CHGHDRS | mc.CHGBODY | mc.QUARANTINE | mc.CHGFROM |
+                  mc.SETSYMLIST)
+WANTED_OPTIONS = (mc.NOHELO | mc.SKIP | mc.NOUNKNOWN | mc.NODATA | mc.NR_CONN | mc.NR_HELO |
                   mc.NR_HDR | mc.HDR_LEADSPC)
 MACROS = {"connect": ["{daemon_name}"],
           "mail": ["i", "{auth_authen}", "{tls_version}", "{daemon_name}"],
@@ -19,6 +20,13 @@ def full():
                 equal(m.actions, WANTED_ACTIONS, "actions")
                 equal(f"{m.options:#x}", f"{WANTED_OPTIONS:#x}", "options")
                 equal(m.symlists, MACROS, "macros")
+
+
+def no_bodies():
+    """Bodies are asked for only if bounces may be redacted."""
+    with Daemon("[milter]\nredact_dsn = no\n") as d:
+        with d.connect() as m:
+            equal(f"{m.options:#x}", f"{WANTED_OPTIONS & ~mc.SKIP | mc.NOBODY:#x}", "options")
 
 
 def no_macro_lists():
@@ -39,14 +47,16 @@ def old_mta():
     with Daemon() as d:
         with d.connect(actions=0x1F, options=0x7F, version=2) as m:
             m.mail_macros = {}
-            equal(m.actions, mc.ADDHDRS | mc.CHGHDRS)
-            equal(m.options, mc.NOBODY)
+            equal(m.actions, mc.ADDHDRS | mc.CHGHDRS | mc.CHGBODY)
+            equal(m.options, 0)
             equal(m.connect(macros={}).action, "continue")
             equal(m.helo(macros={"{tls_version}": "TLSv1.2"}).action, "continue")
             equal(m.mail("<a@b.example>", "REQUIRETLS").action, "continue")
             equal(m.rcpt("<b@own.example>").action, "continue")
             equal(m.header("Subject", "x").action, "continue")
             equal(m.eoh().action, "continue")
+            for _ in range(3):
+                equal(m.body("x" * 1000).action, "continue", "a body that cannot be skipped")
             answer = m.eom()
             equal((answer.action, answer.changes), ("continue", []))
 
@@ -84,6 +94,7 @@ def lead_space():
 def run(suite):
     for name, function in (
             ("only what is needed, the same every time", full),
+            ("no bodies without redaction", no_bodies),
             ("an MTA that takes no macro lists", no_macro_lists),
             ("an MTA of version 2", old_mta),
             ("an MTA that can do too little", too_little),

@@ -21,11 +21,12 @@
 
 /*
  * A script has one command a line, `=` and what is expected:
- *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local]
+ *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local] [no-body]
  *   rcpt ADDRESS [host=HOST] [mailer=NAME]
  *   header NAME VALUE      no answer
  *   eoh
- *   eom [no-quarantine] [no-chgfrom] [broken]
+ *   body NAME              one of the bounces below, in two pieces
+ *   eom [no-quarantine] [no-chgfrom] [no-chgbody] [broken]
  *   release NEXTHOP        no answer: the engine may answer now
  *   close                  no answer: the gate is closed, as when the daemon stops
  * Answers: ok, done, fail, or a reply's code and text; several lines of a refusal joined by " | ";
@@ -386,8 +387,84 @@ static const struct message_case {
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader X-REQUIRETLS-Route strict\n"
      "header x-requiretls-route optional\neoh = ok\n"
      "eom = done + delheader X-REQUIRETLS-Route 2 + delheader X-REQUIRETLS-Route 1"},
+/* --- bounces --- */
+#define BOUNCE "header Content-Type multipart/report;boundary=B\neoh = ok\n"
+    {"our own bounce of REQUIRETLS mail loses the body", "", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\nheader Content-Length 99\n" BOUNCE
+     "body require = ok\neom = done + body headers + delheader Content-Length 1 + addheader "
+     "MIME-Version 1.0"},
+    {"the same with an empty reverse-path as Postfix gives it", "", NULL, NULL, NULL,
+     "mail - client=local = ok\nrcpt a@b.example = ok\nheader MIME-Version 1.0\n" BOUNCE
+     "body require = ok\neom = done + body headers"},
+    {"its original is known by the queue id", "", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom = done\n"
+     "mail <> client=local = ok\nrcpt a@b.example = ok\nheader MIME-Version 1.0\n" BOUNCE
+     "body queue-id = ok\neom = done + body queue-id-headers"},
+    {"the queue id is of another message by now", "", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom = done\n"
+     "mail <a@b.example> tls = ok\nrcpt <b@dane.example> = ok\neoh = done\n"
+     "mail <> client=local = ok\nrcpt a@b.example = ok\n" BOUNCE "body queue-id = ok\neom = done"},
+    {"a bounce of other mail stays as it is", "", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\n" BOUNCE "body plain = ok\neom = done"},
+    {"a bounce of mail with TLS-Required: No gets the same", "", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\n" BOUNCE
+     "body optional = ok\neom = done + addheader TLS-Required No"},
+    {"unless it has one", "", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\nheader TLS-Required No\n" BOUNCE
+     "body optional = ok\neom = done"},
+    {"other mail without SMTP is let go", "", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\nheader Content-Type text/plain\neoh = "
+     "done"},
+    {"mail with a reverse-path is no bounce", "", NULL, NULL, NULL,
+     "mail <x@b.example> client=local = ok\nrcpt a@b.example = ok\nheader Content-Type "
+     "multipart/report;boundary=B\neoh = done"},
+    {"a relayed bounce is not ours", "", NULL, NULL, NULL,
+     "mail <> = ok\nrcpt <a@b.example> = ok\nheader Content-Type "
+     "multipart/report;boundary=B\neoh = done"},
+    {"a relayed bounce, redact_dsn = all", "[milter]\nredact_dsn = all\n", NULL, NULL, NULL,
+     "mail <> = ok\nrcpt <a@b.example> = ok\nheader MIME-Version 1.0\n" BOUNCE
+     "body require = ok\neom = done + body headers"},
+    {"redact_dsn = no", "[milter]\nredact_dsn = no\n", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\nheader Content-Type "
+     "multipart/report;boundary=B\neoh = done"},
+    {"an MTA that cannot replace the body", "", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\n" BOUNCE
+     "body require = ok\neom no-chgbody = fail"},
+    {"a body that cannot be replaced", "", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\n" BOUNCE
+     "body require = ok\neom broken = fail"},
+    {"a connection that hands over no bodies, older than the configuration", "", NULL, NULL, NULL,
+     "mail <> client=local no-body = fail"},
+    {"the body of other mail that goes on is declined", "", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "body require = done\neom = done"},
+#undef BOUNCE
 #undef NONE
 };
+
+#define PART "--B\r\nContent-Type: "
+#define SECRET "\r\nA secret line.\r\n"
+#define RETURNED "message/rfc822\r\n\r\nSubject: x\r\n"
+#define HEADERS "text/rfc822-headers\r\n\r\nSubject: x\r\n"
+#define ID PART "message/delivery-status\r\n\r\nX-Postfix-Queue-ID: 4bXyZ\r\n\r\n"
+static const struct body {
+    const char *name;
+    const char *text;
+} bodies[] = {
+    {"plain", PART RETURNED SECRET "--B--\r\n"},
+    {"require", PART RETURNED "Require-TLS-ESMTP: yes\r\n" SECRET "--B--\r\n"},
+    {"headers", PART HEADERS "Require-TLS-ESMTP: yes\r\n\r\n--B--\r\n"},
+    {"optional", PART RETURNED "TLS-Required: No\r\n" SECRET "--B--\r\n"},
+    {"queue-id", ID PART RETURNED SECRET "--B--\r\n"},
+    {"queue-id-headers", ID PART HEADERS "\r\n--B--\r\n"},
+};
+#undef PART
+#undef SECRET
+#undef RETURNED
+#undef HEADERS
+#undef ID
 
 struct scene {
     const struct message_case *c;
@@ -415,6 +492,7 @@ static void note(struct scene *s, const char *format, ...)
 struct mta {
     struct scene *scene;
     char changes[2048];
+    char body[2048];
     bool broken;
 };
 
@@ -456,6 +534,33 @@ static bool on_quarantine(void *arg, const char *reason)
     return change(arg, "quarantine", reason, "");
 }
 
+static bool on_replace_body(void *arg, const char *data, size_t len)
+{
+    struct mta *mta = arg;
+    size_t before = strlen(mta->body);
+
+    assert_true(before + len < sizeof(mta->body));
+    memcpy(mta->body + before, data, len);
+    mta->body[before + len] = '\0';
+    return !mta->broken;
+}
+
+/* The new body by its name. */
+static void note_body(struct mta *mta)
+{
+    const char *name = "?";
+
+    if (mta->body[0] == '\0')
+        return;
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        if (strcmp(bodies[i].text, mta->body) == 0)
+            name = bodies[i].name;
+    }
+    if (strcmp(name, "?") == 0)
+        print_message("# %s\n", mta->body);
+    note(mta->scene, " + body %s", name);
+}
+
 /* --- commands --- */
 
 static void note_reply(struct scene *s, const struct reply *reply)
@@ -483,7 +588,7 @@ static void note_step(struct scene *s, enum message_step step, const struct repl
 
 static void do_mail(struct scene *s, char **words, size_t count)
 {
-    struct message_client client = {.address = (struct sockaddr *)&s->client};
+    struct message_client client = {.address = (struct sockaddr *)&s->client, .sends_body = true};
     struct message_mail mail = {.sender = words[0]};
     const char *params[16];
     size_t used = 0;
@@ -498,6 +603,8 @@ static void do_mail(struct scene *s, char **words, size_t count)
             mail.login = words[i] + 6;
         else if (strcmp(words[i], "client=local") == 0)
             client.address = NULL;
+        else if (strcmp(words[i], "no-body") == 0)
+            client.sends_body = false;
         else if (strncmp(words[i], "client=", 7) == 0)
             assert_int_equal(inet_pton(AF_INET, words[i] + 7, &s->client.sin_addr), 1);
         else
@@ -505,6 +612,9 @@ static void do_mail(struct scene *s, char **words, size_t count)
     }
     params[used] = NULL;
     mail.params = params;
+    if (strcmp(mail.sender, "-") == 0)
+        mail.sender = "";
+    message_free(s->message);
     note_step(s, message_begin(s->runtime, &client, &mail, &reply, &s->message), &reply);
 }
 
@@ -535,7 +645,9 @@ static void do_eom(struct scene *s, char **words, size_t count)
         .add_header = on_add,
         .delete_header = on_delete,
         .change_from = on_change_from,
+        .can_replace_body = true,
         .quarantine = on_quarantine,
+        .replace_body = on_replace_body,
         .arg = &mta,
     };
     struct message_refusal refusal = {.count = 0};
@@ -546,6 +658,8 @@ static void do_eom(struct scene *s, char **words, size_t count)
             ops.can_quarantine = false;
         else if (strcmp(words[i], "no-chgfrom") == 0)
             ops.can_change_from = false;
+        else if (strcmp(words[i], "no-chgbody") == 0)
+            ops.can_replace_body = false;
         else if (strcmp(words[i], "broken") == 0)
             mta.broken = true;
     }
@@ -558,9 +672,29 @@ static void do_eom(struct scene *s, char **words, size_t count)
         assert_string_equal(mta.changes, "");
     } else {
         note_step(s, step, NULL);
-        if (step == MESSAGE_DONE)
+        if (step == MESSAGE_DONE) {
+            note_body(&mta);
             note(s, "%s", mta.changes);
+        }
     }
+}
+
+static void do_body(struct scene *s, const char *name)
+{
+    enum message_step step;
+
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        size_t half = strlen(bodies[i].text) / 2;
+
+        if (strcmp(bodies[i].name, name) != 0)
+            continue;
+        step = message_body(s->message, bodies[i].text, half);
+        if (step == MESSAGE_CONTINUE)
+            step = message_body(s->message, bodies[i].text + half, strlen(bodies[i].text + half));
+        note_step(s, step, NULL);
+        return;
+    }
+    fail_msg("no body %s", name);
 }
 
 static void do_command(struct scene *s, char *line)
@@ -580,6 +714,8 @@ static void do_command(struct scene *s, char *line)
         message_header(s->message, words[1], words[2]);
     else if (strcmp(words[0], "eoh") == 0)
         note_step(s, message_eoh(s->message, "4bXyZ"), NULL);
+    else if (strcmp(words[0], "body") == 0)
+        do_body(s, words[1]);
     else if (strcmp(words[0], "eom") == 0)
         do_eom(s, words + 1, count - 1);
     else if (strcmp(words[0], "release") == 0)
@@ -676,7 +812,7 @@ static void names_some_of_many(void **state)
     struct scene s = {.c = NULL};
     struct mta mta = {.scene = &s};
     struct message_ops ops = {.progress = on_progress, .arg = &mta};
-    struct message_client client = {.address = NULL};
+    struct message_client client = {.address = NULL, .sends_body = true};
     struct message_refusal refusal;
     struct config *config = load("[rule h]\nheader = X: y\nlevel = disable\n");
     char address[64];
@@ -707,7 +843,8 @@ static const struct sockaddr_in far_client = {.sin_family = AF_INET, .sin_port =
 static void limits_recipients(void **state)
 {
     struct scene s = {.c = NULL};
-    struct message_client client = {.address = (const struct sockaddr *)&far_client};
+    struct message_client client = {.address = (const struct sockaddr *)&far_client,
+                                    .sends_body = true};
     unsigned taken = 0;
     struct reply reply;
 
@@ -732,7 +869,7 @@ static void limits_recipients(void **state)
 static void never_takes_lost_headers_for_absent(void **state)
 {
     struct scene s = {.c = NULL};
-    struct message_client client = {.address = NULL};
+    struct message_client client = {.address = NULL, .sends_body = true};
     struct reply reply;
 
     (void)state;
@@ -757,7 +894,8 @@ static void never_takes_lost_headers_for_absent(void **state)
 static void keeps_its_configuration(void **state)
 {
     struct scene s = {.c = NULL};
-    struct message_client client = {.address = (const struct sockaddr *)&far_client};
+    struct message_client client = {.address = (const struct sockaddr *)&far_client,
+                                    .sends_body = true};
     struct message *first, *second;
     struct reply reply;
 
@@ -782,7 +920,7 @@ static void keeps_its_configuration(void **state)
 static void no_message_begins_while_draining(void **state)
 {
     struct message_mail mail = {.sender = "<a@b.example>", .params = (const char *const[]){NULL}};
-    struct message_client client = {.address = NULL};
+    struct message_client client = {.address = NULL, .sends_body = true};
     struct runtime *runtime;
     struct message *first, *second;
     struct reply reply;

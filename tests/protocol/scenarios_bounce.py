@@ -1,0 +1,147 @@
+"""Bounces: the body of a REQUIRETLS message does not come back, everything else does."""
+
+import os
+
+import milter_client as mc
+from harness import Daemon, check, equal, matches, message
+
+OWN = {"client": "127.0.0.1", "port": 0, "name": "localhost", "tls": False}
+TYPE = ("Content-Type", 'multipart/report; report-type=delivery-status;\n\tboundary="B"')
+VERSION = ("MIME-Version", "1.0")
+
+
+def report(fields="", body=b"A secret line.\r\n", kind="message/rfc822"):
+    return (b"This is a MIME-encapsulated message.\r\n\r\n--B\r\n\r\nIt bounced.\r\n\r\n"
+            b"--B\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x.example\r\n"
+            b"X-Postfix-Queue-ID: 4bOld\r\n\r\n--B\r\nContent-Type: " + kind.encode() +
+            b"\r\n\r\nSubject: hello\r\n" + fields.encode() + b"\r\n" + body + b"\r\n--B--\r\n")
+
+
+def redacted(fields):
+    whole = report(fields, b"", "text/rfc822-headers")
+    return whole.replace(b"\r\n\r\n\r\n--B--", b"\r\n\r\n--B--")
+
+
+def bounce(m, body, sender="", headers=(TYPE, VERSION), **more):
+    return message(m, sender=sender, rcpts=["a@b.example"], headers=headers, body=body, **more)
+
+
+def new_body(answer):
+    return b"".join(data for name, *data in answer.changes if name == "replacebody"
+                    for data in data)
+
+
+def others(answer):
+    return [c for c in answer.changes if c[0] != "replacebody"]
+
+
+ASKED = "Require-TLS-ESMTP: yes\r\n"
+# name, session, configuration, sender, fields of the original, the body is replaced, other changes
+CASES = [
+    ("REQUIRETLS", OWN, "", "", ASKED, True, []),
+    ("REQUIRETLS, sender <>", OWN, "", "<>", ASKED, True, []),
+    ("REQUIRETLS and TLS-Required: No", OWN, "", "", ASKED + "TLS-Required: No\r\n", True, []),
+    ("TLS-Required: No", OWN, "", "", "TLS-Required: No\r\n", False,
+     [("addheader", "TLS-Required", " No")]),
+    ("TLS-Required twice", OWN, "", "", "TLS-Required: No\r\n" * 2, False, []),
+    ("ordinary mail", OWN, "", "", "", False, None),
+    ("not from <>", OWN, "", "<x@b.example>", ASKED, False, None),
+    ("relayed", {}, "", "<>", ASKED, False, None),
+    ("relayed, redact_dsn = all", {}, "[milter]\nredact_dsn = all\n", "<>", ASKED, True, []),
+    ("redact_dsn = no", OWN, "[milter]\nredact_dsn = no\n", "", ASKED, False, None),
+]
+
+
+def redaction(session, config, sender, fields, replaced, changes):
+    with Daemon(config) as d, d.session(**session) as m:
+        got = bounce(m, report(fields), sender)
+        if changes is None:  # let go at the end of the header, or untouched
+            check(got["eoh"].action == "accept" or not got["eom"].changes, got)
+            return
+        equal(got["eom"].action, "continue")
+        equal(new_body(got["eom"]), redacted(fields) if replaced else b"")
+        equal(others(got["eom"]), changes)
+        equal(len(d.logged("4bXyZ: took the returned message's body")), int(replaced))
+
+
+def known_by_queue_id():
+    with Daemon() as d:
+        with d.session() as m:
+            equal(message(m, params=["REQUIRETLS"], queue_id="4bOld")["eom"].action, "continue")
+        with d.session(**OWN) as m:
+            equal(new_body(bounce(m, report())["eom"]), redacted(""))
+        with d.session() as m:
+            equal(message(m, queue_id="4bOld")["eoh"].action, "accept", "the id is used again")
+        with d.session(**OWN) as m:
+            equal(bounce(m, report())["eom"].changes, [])
+
+
+def many_on_one_connection():
+    """What one bounce was found to be says nothing of the next."""
+    with Daemon() as d, d.session(**OWN) as m:
+        for _ in range(3):
+            check(new_body(bounce(m, report(ASKED))["eom"]), "not redacted")
+            equal(bounce(m, report())["eom"].changes, [])
+            m.mail("", macros=m.mail_macros)
+            m.rcpt("a@b.example", macros={})
+            m.header(*TYPE, macros={})
+            m.eoh(macros={"i": "4bX"})
+            m.body(report(ASKED)[:200])
+            m.abort()
+
+
+def huge():
+    """50 MB that go, and 50 MB that stay, in memory that does not grow with them."""
+    line = b"x" * 998 + b"\r\n"
+    with Daemon() as d, d.session(**OWN) as m:
+        bounce(m, report(ASKED))
+        before = d.counts()[2]
+        got = bounce(m, report(ASKED, line * 50000))
+        equal(new_body(got["eom"]), redacted(ASKED))
+        big = report("", line * 50000)
+        equal(bounce(m, big)["eom"].changes, [])
+        # Another part as big: the new body is long, and handed over in pieces from a file.
+        long = big.replace(b"It bounced.\r\n", b"It bounced.\r\n" + line * 50000, 1)
+        long = long.replace(b"Subject: hello\r\n", b"Subject: hello\r\n" + ASKED.encode())
+        got = bounce(m, long)
+        wanted = redacted(ASKED).replace(b"It bounced.\r\n", b"It bounced.\r\n" + line * 50000)
+        check(new_body(got["eom"]) == wanted, "the long body is not what it should be")
+        check(max(len(c[1]) for c in got["eom"].changes) <= 65535, "too long a piece")
+        check(d.counts()[2] - before < 4000, f"{d.counts()[2] - before} kB more than before")
+    check(not [n for n in os.listdir("/var/tmp") if n.startswith("requiretls")], "files left behind")
+
+
+def old_connection():
+    """A connection from before redaction was turned on hands over no bodies: it is to come again."""
+    with Daemon("[milter]\nredact_dsn = no\n") as d:
+        with d.session(**OWN) as m:
+            equal(bounce(m, report())["eoh"].action, "accept")
+            d.reload("[milter]\nredact_dsn = own\n")
+            matches(m.mail("", macros=m.mail_macros).text, "^451 4.3.0 ")
+        with d.session(**OWN) as m:
+            check(new_body(bounce(m, report(ASKED))["eom"]), "not redacted")
+
+
+def no_body_change():
+    with Daemon() as d, d.session(actions=mc.ALL_ACTIONS & ~mc.CHGBODY, **OWN) as m:
+        matches(bounce(m, report(ASKED))["eom"].text, "^451 4.3.0 ")
+        equal(bounce(m, report())["eom"].action, "continue")
+
+
+def mail_goes_on_without_its_body():
+    with Daemon() as d, d.session() as m:
+        got = message(m, params=["REQUIRETLS"], body=b"x" * 200000)
+        equal([a.action for a in got["body"]], ["skip"])
+        equal(got["eom"].action, "continue")
+
+
+def run(suite):
+    for name, *case in CASES:
+        suite.run(f"bounce: {name}", redaction, *case)
+    for name, function in (("known by its queue id", known_by_queue_id),
+                           ("many on one connection", many_on_one_connection),
+                           ("50 MB", huge),
+                           ("a connection older than the configuration", old_connection),
+                           ("an MTA that cannot change bodies", no_body_change),
+                           ("other mail's body is not asked for", mail_goes_on_without_its_body)):
+        suite.run(f"bounce: {name}", function)

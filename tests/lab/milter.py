@@ -4,6 +4,7 @@ Each runs in a slot: slot n listens on port MILTER_PORT + n, and Postfix asks it
 connect from layout.client(n). So many configurations can be tried without touching Postfix's.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -167,3 +168,13 @@ class Milter:
                 fields = dict(re.findall(r'([a-z]+)=("[^"]*"|[^,]*)', match[3]))
                 found[match[2]] = dict(fields, queue_id=match[1])
         return found
+
+
+@contextlib.contextmanager
+def without_smtp(running):
+    """The milter stands before mail that comes without SMTP, Postfix's own bounces included."""
+    layout.LOCAL_MILTER.write_text(str(layout.MILTER_PORT + running.slot))
+    try:
+        yield
+    finally:
+        layout.LOCAL_MILTER.unlink()

@@ -4,11 +4,10 @@ There is nobody to tell at RCPT: what is refused comes back to its submitter as 
 is put off stays with pickup, which tries again.
 """
 
-import contextlib
 import re
 
-import layout
 import procs
+from milter import without_smtp
 from scenario import Sent, check, expect, scenario
 
 REQUIRE = ("Require-TLS-ESMTP: yes",)
@@ -17,16 +16,6 @@ DEPARTMENT = """
 sender = department@sender.test
 request = require
 """
-
-
-@contextlib.contextmanager
-def without_smtp(running):
-    """The milter stands before mail that comes without SMTP, Postfix's own bounces included."""
-    layout.LOCAL_MILTER.write_text(str(layout.MILTER_PORT + running.slot))
-    try:
-        yield
-    finally:
-        layout.LOCAL_MILTER.unlink()
 
 
 def submit(lab, mta, to, headers=(), sender="alice@sender.test"):

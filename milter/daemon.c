@@ -163,11 +163,9 @@ static void engine_terms(const struct config *config, struct engine_config *out)
 
 static void *run_filter(void *arg)
 {
-    struct daemon *d = arg;
-
+    (void)arg;
     if (smfi_main() != MI_SUCCESS)
         log_msg(LOG_ERR, "libmilter failed");
-    (void)d;
     signals_post(SIGNALS_FILTER_ENDED);
     return NULL;
 }
@@ -198,11 +196,21 @@ static int start_threads(struct daemon *d, struct config *config)
     rc = front_start(d->front, config, d->engine, d->metrics, err, sizeof(err));
     if (rc != 0)
         return fail(EX_OSERR, err);
-    rc = pthread_create(&d->filter, NULL, run_filter, d);
+    rc = pthread_create(&d->filter, NULL, run_filter, NULL);
     if (rc != 0)
         return fail(EX_OSERR, "cannot start a thread");
     signals_take();
     return EX_OK;
+}
+
+/* Takes back what a start that failed had begun; libmilter does not run yet. */
+static void undo_start(struct daemon *d)
+{
+    front_close(d->front);
+    d->front = NULL;
+    engine_free(d->engine);
+    runtime_free(d->runtime);
+    metrics_free(d->metrics);
 }
 
 /* --- reload ---------------------------------------------------------------------------------- */
@@ -378,7 +386,10 @@ static int start(struct daemon *d, struct config *config)
         config_unref(config);
         return status;
     }
-    return start_threads(d, config);
+    status = start_threads(d, config);
+    if (status != EX_OK)
+        undo_start(d);
+    return status;
 }
 
 int daemon_run(const struct daemon_options *options)

@@ -16,6 +16,22 @@ static sigset_t before;
 
 static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
+int sigwait(const sigset_t *set, int *number);
+
+/*
+ * Takes the place of the C library's function, in this process only. libmilter starts a thread that
+ * calls it for SIGTERM, SIGINT and SIGHUP, to stop the filter at once and cut its sessions off;
+ * there is no way to ask it not to, and a signal sent while that thread starts would go to it.
+ * Nothing else here waits for signals this way.
+ */
+int sigwait(const sigset_t *set, int *number)
+{
+    (void)set;
+    (void)number;
+    for (;;)
+        pause();
+}
+
 void signals_post(int number)
 {
     uint8_t octet = (uint8_t)number;

@@ -1,7 +1,6 @@
 /*
- * Signals as numbers to be read. The main thread alone takes them: libmilter starts a thread that
- * waits for SIGTERM, SIGINT and SIGHUP and stops the filter in the middle of its sessions, but the
- * kernel prefers a thread that does not block a signal, and the main thread before all others.
+ * Signals as numbers to be read. The main thread alone takes them: libmilter's thread for signals,
+ * which would stop the filter in the middle of its sessions, is put to sleep (see signals.c).
  */
 #ifndef SIGNALS_H
 #define SIGNALS_H

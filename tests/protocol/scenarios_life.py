@@ -1,6 +1,7 @@
 """Daemon life: options, exit statuses, sockets, readiness, reload, stop."""
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -245,6 +246,29 @@ def stops_on(number):
         check(d.logged("stopped$"), d.log())
 
 
+def stops_when_just_started():
+    """A signal in the first moments is the daemon's, too, and not libmilter's."""
+    for i in range(20):
+        with Daemon() as d:
+            time.sleep(i / 4000)
+            d.stop()
+            check(not d.logged("libmilter"), d.log())
+
+
+def only_main_takes_signals():
+    """libmilter's thread for signals must not be waiting for them."""
+    with Daemon() as d:
+        with d.session() as m:
+            equal(message(m)["eoh"].action, "accept")
+        time.sleep(0.5)
+        pid = d.process.pid
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            blocked = int(re.search(r"SigBlk:\s+(\w+)", (task / "status").read_text())[1], 16)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+                equal(bool(blocked >> (number - 1) & 1), int(task.name) != pid,
+                      f"{number.name} blocked in thread {task.name} of {pid}")
+
+
 def reloads_on(number):
     with Daemon() as d:
         d.write("[default]\nlevel = disable\n")
@@ -368,6 +392,8 @@ def run(suite):
             ("READY, RELOADING, STOPPING", notifies),
             ("SIGTERM stops", stops_on, signal.SIGTERM),
             ("SIGINT stops", stops_on, signal.SIGINT),
+            ("SIGTERM stops in the first moments", stops_when_just_started),
+            ("only the main thread takes signals", only_main_takes_signals),
             ("SIGUSR1 reloads", reloads_on, signal.SIGUSR1),
             ("SIGHUP reloads and does not stop", reloads_on, signal.SIGHUP),
             ("a bad file leaves the old configuration in force", bad_reload),

@@ -17,7 +17,8 @@
 static int parse(struct query_options *options, const char *line, char *err, size_t err_size)
 {
     static char words[512];
-    char *argv[32], *rest = words;
+    static char *argv[32]; /* the options point into it */
+    char *rest = words;
     int argc = 0;
     assert_true(strlen(line) < sizeof(words));
     strcpy(words, line);

@@ -138,7 +138,9 @@ class Milter:
     def reload(self, config):
         """Writes another configuration and has it read (SIGUSR1)."""
         self.text = configuration(config, self.slot)
-        self.file.write_text(self.text)
+        new = self.file.with_suffix(".new")  # never half a file, however often this is done
+        new.write_text(self.text)
+        os.rename(new, self.file)
         self.process.send_signal(signal.SIGUSR1)
 
     def _read_log(self, start):

@@ -62,8 +62,8 @@ class Milter:
             self.sock = socket.create_connection(address, timeout=timeout)
         else:
             self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.connect(address)  # blocking: a full backlog is waited for
             self.sock.settimeout(timeout)
-            self.sock.connect(address)
         self.options = 0
         self.actions = 0
         self.symlists = {}

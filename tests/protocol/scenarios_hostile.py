@@ -26,8 +26,8 @@ def settled(d, before):
 
 def raw(d, data, then_read=True):
     with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(0.3)
         s.connect(str(d.path))
+        s.settimeout(0.3)
         with contextlib.suppress(OSError):
             s.sendall(data)
             while then_read and s.recv(65536):

@@ -45,8 +45,8 @@ class Client:
             self.socket = socket.create_connection(address, timeout)
         else:
             self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(str(address))  # blocking: a full backlog is waited for
             self.socket.settimeout(timeout)
-            self.socket.connect(str(address))
         self.buffer = b""
 
     def send(self, data):

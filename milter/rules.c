@@ -6,6 +6,7 @@
 
 #include "config.h"
 #include "config_rule.h"
+#include "request.h"
 #include "rules_match.h"
 
 #include <stdio.h>
@@ -166,7 +167,7 @@ bool rules_wants_header(const struct config *config, const char *name)
         const struct config_patterns *wanted = &config->rules[i].header;
 
         for (size_t k = 0; k < wanted->count; k++)
-            if (strcasecmp(wanted->items[k].text, name) == 0)
+            if (request_is_field(name, wanted->items[k].text))
                 return true;
     }
     return false;

@@ -3,6 +3,7 @@
  * what is in rules.c.
  */
 #include "rules_match.h"
+#include "request.h"
 
 #include <arpa/inet.h>
 #include <fnmatch.h>
@@ -117,7 +118,7 @@ static bool header_matches(const struct config_pattern *pattern, const struct ru
     for (size_t i = 0; i < facts->header_count; i++) {
         const struct rules_header *header = &facts->headers[i];
 
-        if (strcasecmp(header->name, pattern->text) != 0)
+        if (!request_is_field(header->name, pattern->text))
             continue;
         unfold(header->value, value);
         if (fnmatch(pattern->glob, value, FNM_CASEFOLD) == 0)

@@ -287,4 +287,5 @@ def main(directory, patterns, mtas):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:], json.loads((layout.RUN / "lab.json").read_text())["mtas"]))
+    made = json.loads((layout.RUN / "lab.json").read_text())
+    sys.exit(main(sys.argv[1], sys.argv[2:], made["mtas"]))

@@ -17,17 +17,17 @@ from scenario import check, expect, scenario
 TRIES = 5
 TOLERANCE = 1.10
 
-# domain, options, round trips, questions, fetches, summary
+# domain, options, round trips; if it is looked up in full, questions, fetches, summary
 ROWS = (
     ("plain.test", (), 2, 6, 0, "none"),
-    ("plain.test", ("-e",), 1, 4, 0, None),  # no summary before all is known
+    ("plain.test", ("-e",), 1),
     ("[mx.dane.test]", (), 1, 3, 0, "dane"),
     ("dane.test", (), 2, 7, 0, "dane"),
     ("dane-both.test", (), 2, 7, 0, "dane"),
     ("sts.test", (), 4, 6, 1, "sts-enforce"),
     ("dane-mixed-sts.test", (), 4, 10, 1, "dane-partial"),
-    ("dane-mixed-sts.test", ("-e",), 2, 10, 1, "dane-partial"),
-    ("dane-sts.test", ("-e",), 2, 7, 1, "dane"),
+    ("dane-mixed-sts.test", ("-e",), 2),
+    ("dane-sts.test", ("-e",), 2),
     ("dane-cname.test", (), 3, 8, 0, "dane"),
     ("dane-cname-out.test", (), 3, 8, 0, "dnssec-pki"),
     ("implicit-dane.test", (), 2, 7, 0, "dane"),
@@ -61,7 +61,7 @@ def _ask(domain, options):
     return int(head[2]), questions - of_itself, int(fetches[1]), head[1]
 
 
-def _row(domain, options, trips, questions, fetches, summary):
+def _row(domain, options, trips, questions=None, fetches=None, summary=None):
     def run(_):
         farside.ensure()
         link_ms = farside.round_trip_ms()
@@ -69,8 +69,9 @@ def _row(domain, options, trips, questions, fetches, summary):
         best_ms = min(f[0] for f in found)
         print(f"     {domain}: {best_ms} ms for {trips} round trips of {link_ms:.1f} ms, "
               f"{found[0][1]} questions, {found[0][2]} fetches; tries: {[f[0] for f in found]}")
-        expect(min(f[1:3] for f in found), (questions, fetches), "questions, fetches")
-        check(summary is None or found[0][3] == summary, f"the summary is {found[0][3]}")
+        if "-e" not in options:  # else the program ends before all is asked, sooner or later
+            expect(min(f[1:] for f in found), (questions, fetches, summary),
+                   "questions, fetches, summary")
         check(best_ms <= trips * farside.ROUND_TRIP_MS * TOLERANCE,
               f"{best_ms} ms is more than {trips} round trips")
     how = ", settled at enforce" if "-e" in options else ""

@@ -93,6 +93,8 @@ FINDINGS = {
         "insecure absent none"),
     "sts-policy.test": ("none", "insecure", "unsatisfied", "none sts-policy-invalid",
         "insecure absent none"),
+    "sts-hostile.test": ("sts-enforce", "insecure", "satisfied", "policy enforce",
+        "insecure absent none"),
     "sts-404.test": ("none", "insecure", "unsatisfied", "none sts-policy-fetch-error",
         "insecure absent none"),
     "sts-500.test": ("none", "insecure", "undecided", "failed sts-policy-fetch-error",

@@ -431,7 +431,7 @@ static void test_too_much(void **state)
     /* Not even one name fits. */
     assert_int_equal(answer_derive(&text.findings, &terms, ANSWER_ENFORCE, answer, 20),
                      ANSWER_TEMP);
-    assert_in_range(strlen(answer), 1, 19);
+    assert_true(answer[0] != '\0' && strlen(answer) <= 19);
 }
 
 /* Values that no header knows are a temporary failure, never a softer answer. */

@@ -156,8 +156,14 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **args)
 
     if (session == NULL || session->message == NULL)
         return temporary(ctx);
-    switch (message_rcpt(session->message, args[0], macro(ctx, "{rcpt_host}"),
-                         macro(ctx, "{rcpt_mailer}"), macro(ctx, "i"), &reply)) {
+    struct message_recipient recipient = {
+        .address = args[0],
+        .params = (const char *const *)(args + 1),
+        .host = macro(ctx, "{rcpt_host}"),
+        .mailer = macro(ctx, "{rcpt_mailer}"),
+        .queue_id = macro(ctx, "i"),
+    };
+    switch (message_rcpt(session->message, &recipient, &reply)) {
     case MESSAGE_CONTINUE:
         return SMFIS_CONTINUE;
     case MESSAGE_REFUSE:
@@ -248,6 +254,16 @@ static bool quarantine(void *arg, const char *reason)
     return smfi_quarantine(arg, mutable(reason)) == MI_SUCCESS;
 }
 
+static bool add_recipient(void *arg, const char *address, const char *params)
+{
+    return smfi_addrcpt_par(arg, mutable(address), mutable(params)) == MI_SUCCESS;
+}
+
+static bool delete_recipient(void *arg, const char *address)
+{
+    return smfi_delrcpt(arg, mutable(address)) == MI_SUCCESS;
+}
+
 static bool replace_body(void *arg, const char *data, size_t len)
 {
     return smfi_replacebody(arg, (unsigned char *)(uintptr_t)data, (int)len) == MI_SUCCESS;
@@ -265,11 +281,14 @@ static sfsistat on_eom(SMFICTX *ctx)
         .can_quarantine = session->terms.can_quarantine,
         .can_change_from = session->terms.can_change_from,
         .can_replace_body = session->terms.can_replace_body,
+        .can_change_recipients = session->terms.can_change_recipients,
         .progress = progress,
         .add_header = add_header,
         .delete_header = delete_header,
         .change_from = change_from,
         .quarantine = quarantine,
+        .add_recipient = add_recipient,
+        .delete_recipient = delete_recipient,
         .replace_body = replace_body,
         .arg = ctx,
     };
@@ -312,7 +331,7 @@ int callbacks_register(void)
     desc.xxfi_version = SMFI_VERSION;
     /* What may be asked for in negotiation at all. */
     desc.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_QUARANTINE |
-                      SMFIF_CHGFROM | SMFIF_SETSYMLIST;
+                      SMFIF_CHGFROM | SMFIF_ADDRCPT_PAR | SMFIF_DELRCPT | SMFIF_SETSYMLIST;
     desc.xxfi_negotiate = on_negotiate;
     desc.xxfi_connect = on_connect;
     desc.xxfi_helo = on_helo;

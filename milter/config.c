@@ -40,7 +40,7 @@ int config_load(const char *path, const char *host_name, config_report_fn on_err
         r = config_loader_read(config, &snapshot->pool, &report);
     /* Checked even after errors, so that one run names them all. */
     if (r == 0 || r == -EINVAL) {
-        int checked = config_check(config, &report);
+        int checked = config_check(config, &snapshot->pool, &report);
 
         r = r != 0 ? r : checked;
     }
@@ -76,6 +76,20 @@ bool config_is_trusted(const struct config *config, const struct sockaddr *addre
         return config->milter.trusted_local;
     for (size_t i = 0; i < config->milter.trusted_client_count; i++)
         if (config_net_contains(&config->milter.trusted_clients[i], address))
+            return true;
+    return false;
+}
+
+bool config_domain_is_own(const struct config *config, const char *domain)
+{
+    const struct config_list *names = &config->milter.my_mx_names;
+    const char *own = config->milter.mydomain;
+
+    if (strcasecmp(domain, "localhost") == 0 || strcasecmp(domain, own) == 0 ||
+        config_domain_is_below(domain, own))
+        return true;
+    for (size_t i = 0; i < names->count; i++)
+        if (strcasecmp(domain, names->items[i]) == 0)
             return true;
     return false;
 }

@@ -48,6 +48,7 @@ struct config_route {
     enum config_method method;
     unsigned can; /* VERDICT_CAN_... */
     enum config_local local;
+    char *tag; /* of marked recipients: [milter] tag, or a name below it */
 };
 
 struct config_milter {
@@ -125,6 +126,9 @@ void config_report_fixed(const struct config *running, const struct config *load
 
 /* Whether a client is one of trusted_clients; NULL address: mail without SMTP. */
 bool config_is_trusted(const struct config *config, const struct sockaddr *address);
+
+/* Whether a domain, in A-label form, is mydomain, one of my_mx_names, localhost, or below one. */
+bool config_domain_is_own(const struct config *config, const char *domain);
 
 /* NULL if there is none of that name. */
 const struct config_route *config_route_find(const struct config *config, const char *name);

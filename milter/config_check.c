@@ -4,6 +4,7 @@
 #include "config_rule.h"
 #include "tls_policy.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,31 @@ static void default_capabilities(struct config *config)
         if (route->method != CONFIG_METHOD_NONE)
             route->can |= VERDICT_CAN_WEB_PKI;
     }
+}
+
+/*
+ * The route that [default] names marks recipients with [milter] tag itself, any other with its own
+ * name below that, so that an MTA can tell them apart.
+ */
+static bool default_tags(struct config *config, struct pool *pool)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        struct config_route *route = &config->routes[i];
+        char tag[NEXTHOP_NAME_MAX + 100];
+
+        if (route->tag != NULL)
+            continue;
+        if (route == config->defaults->route)
+            snprintf(tag, sizeof(tag), "%s", config->milter.tag);
+        else
+            snprintf(tag, sizeof(tag), "%.63s.%s", route->name, config->milter.tag);
+        for (char *p = tag; *p != '\0'; p++)
+            *p = (char)tolower((unsigned char)*p);
+        route->tag = pool_strdup(pool, tag);
+        if (route->tag == NULL)
+            return false;
+    }
+    return true;
 }
 
 static bool any_route_falls_back(const struct config *config)
@@ -205,6 +231,34 @@ static void check_tag(struct check *c)
                   m->tag);
 }
 
+static bool marks(const struct config_route *route)
+{
+    return route->method == CONFIG_METHOD_RECIPIENT ||
+           (route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_RECIPIENT);
+}
+
+/* Marked recipients of one route must not be taken for those of another, and [milter] tag is what
+ * keeps marked addresses out. */
+static void check_route_tags(struct check *c)
+{
+    const struct config *config = c->config;
+    const char *top = config->milter.tag;
+
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+
+        if (strcmp(route->tag, top) != 0 && !config_domain_is_below(route->tag, top))
+            report_at(c, CONFIG_REPORT_ERROR, 0, "[route %.100s] tag = %s is not below %s",
+                      route->name, route->tag, top);
+        for (size_t k = 0; k < i && marks(route); k++)
+            if (marks(&config->routes[k]) && strcmp(config->routes[k].tag, route->tag) == 0)
+                report_at(c, CONFIG_REPORT_ERROR, 0,
+                          "[route %.100s] and [route %.100s] mark recipients alike: give one of "
+                          "them `tag = %.100s.%s`",
+                          config->routes[k].name, route->name, route->name, top);
+    }
+}
+
 static void check_trusted(struct check *c)
 {
     const struct config_milter *m = &c->config->milter;
@@ -253,7 +307,7 @@ static void check_waits(struct check *c)
                   "[mta_sts] connect_timeout is longer than timeout, which comes first");
 }
 
-int config_check(struct config *config, struct config_report *report)
+int config_check(struct config *config, struct pool *pool, struct config_report *report)
 {
     struct check c = {.config = config, .report = report};
 
@@ -261,10 +315,13 @@ int config_check(struct config *config, struct config_report *report)
     resolve_routes(&c, config->defaults);
     for (size_t i = 0; i < config->rule_count; i++)
         resolve_routes(&c, &config->rules[i]);
+    if (!default_tags(config, pool))
+        return -ENOMEM;
     check_rule(&c, config->defaults);
     for (size_t i = 0; i < config->rule_count; i++)
         check_rule(&c, &config->rules[i]);
     check_tag(&c);
+    check_route_tags(&c);
     check_trusted(&c);
     check_sockets(&c);
     check_waits(&c);

@@ -6,6 +6,7 @@
 #define CONFIG_CHECK_H
 
 #include "config.h"
+#include "pool.h"
 
 #include <stdarg.h>
 
@@ -26,7 +27,7 @@ enum config_report_kind { CONFIG_REPORT_ERROR, CONFIG_REPORT_WARNING };
 void config_report_at(struct config_report *report, enum config_report_kind kind, unsigned line,
                       const char *format, va_list args) __attribute__((format(printf, 4, 0)));
 
-/* Resolves names (routes) and checks. Returns 0, or -EINVAL after at least one error. */
-int config_check(struct config *config, struct config_report *report);
+/* Resolves names (routes) and checks. Returns 0, -EINVAL after at least one error, or -ENOMEM. */
+int config_check(struct config *config, struct pool *pool, struct config_report *report);
 
 #endif

@@ -471,6 +471,7 @@ const struct config_key config_keys[] = {
      .flags = CONFIG_KEY_LIST | CONFIG_KEY_NONEMPTY},
     {CONFIG_SECTION_ROUTE, "local", parse_word, .offset = offsetof(struct config_route, local),
      .words = words_local, .expected = "recipient, reinject or refuse"},
+    {CONFIG_SECTION_ROUTE, "tag", parse_domain, .offset = offsetof(struct config_route, tag)},
 
     MATCHER("client", client, CONFIG_MATCH_CLIENT, RULES_FACT_CLIENT),
     MATCHER("authenticated", login, CONFIG_MATCH_WORD, RULES_FACT_AUTHENTICATED),

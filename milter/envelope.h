@@ -44,4 +44,7 @@ int envelope_nexthop(const char *domain, const char *rcpt_host, const char *rcpt
  */
 bool envelope_is_tagged(const char *domain, const char *tag);
 
+/* Takes the tag off the address, if it ends with it and something is left of the domain. */
+void envelope_untag(struct envelope_address *address, const char *tag);
+
 #endif

@@ -10,10 +10,13 @@
 #include "logline.h"
 #include "modify.h"
 #include "recipient.h"
+#include "routing.h"
 
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* What one message may make us keep. A client that sends more is told to split it (RFC 5321 section
  * 4.5.3.1.10; mail without SMTP has nobody to tell, and its recipients are in the MTA's queue
@@ -45,6 +48,8 @@ struct message {
     size_t header_octets;
     bool headers_lost;      /* too many: what rules would have said is not known */
     unsigned route_headers; /* forged ones */
+    bool received;          /* a Received field was seen */
+    bool again;             /* the message has been here already, and was sent to a second smtpd */
 
     struct recipient *recipients;
     size_t recipient_count;
@@ -315,6 +320,7 @@ static void count_message(const struct message *m, enum metrics_action action)
 static void log_recipient(const struct message *m, const struct recipient *r, const char *queue_id,
                           enum decide_action action, const char *reason)
 {
+    const struct config_route *route = routing_of(r, m->again);
     const struct recipient_outcome *o = r->outcome;
     struct logline line = {.queue_id = queue_id,
                            .from = m->sender.text,
@@ -328,7 +334,7 @@ static void log_recipient(const struct message *m, const struct recipient *r, co
     line.expect = o->decision.expect[0] != '\0' ? o->decision.expect : NULL;
     line.verdict = verdict_value_name(o->decision.verdict);
     line.action = decide_action_name(action);
-    line.route = o->decision.route != NULL ? o->decision.route->name : "-";
+    line.route = route != NULL ? route->name : "-";
     line.fallback = o->decision.fell_back ? verdict_level_name(o->decision.level) : NULL;
     line.reason = reason != NULL                  ? reason
                   : o->decision.reason[0] != '\0' ? o->decision.reason
@@ -405,27 +411,51 @@ static int settle_at_rcpt(struct message *m, struct recipient *r)
     return rc;
 }
 
-enum message_step message_rcpt(struct message *m, const char *arg, const char *host,
-                               const char *mailer, const char *queue_id, struct reply *reply)
+/* The longest of our tags that the address ends with. */
+static void untag(const struct config *config, struct envelope_address *address)
+{
+    const char *tag = config->milter.tag;
+
+    for (size_t i = 0; i < config->route_count; i++) {
+        const char *own = config->routes[i].tag;
+
+        if (envelope_is_tagged(address->domain, own) && strlen(own) > strlen(tag))
+            tag = own;
+    }
+    envelope_untag(address, tag);
+}
+
+enum message_step message_rcpt(struct message *m, const struct message_recipient *recipient,
+                               struct reply *reply)
 {
     struct envelope_address address;
-    bool parsed = envelope_parse(arg, &address) == 0;
+    bool parsed = envelope_parse(recipient->address, &address) == 0;
+    bool tagged = parsed && envelope_is_tagged(address.domain, m->config->milter.tag);
+    struct recipient_args args = {.arg = recipient->address,
+                                  .address = parsed ? &address : NULL,
+                                  .host = tagged ? NULL : recipient->host,
+                                  .mailer = tagged ? NULL : recipient->mailer};
+    const char *queue_id = recipient->queue_id;
     struct recipient *r;
 
     if (m->recipient_count >= RECIPIENTS_MAX && !is_without_smtp(m)) {
         reply_set(reply, 452, "4.5.3", "Too many recipients");
         return MESSAGE_REFUSE;
     }
-    if (parsed && !m->trusted && envelope_is_tagged(address.domain, m->config->milter.tag)) {
+    if (tagged && !m->trusted) {
         char shown[130];
 
         reply_set(reply, 550, "5.1.2", "<%s>: Recipient address rejected: reserved domain",
                   reply_clean(address.text, shown, sizeof(shown)));
         return MESSAGE_REFUSE;
     }
+    if (tagged)
+        untag(m->config, &address);
+    request_read_rcpt(recipient->params, &args.params);
     r = next_recipient(m);
-    if (r == NULL || recipient_init(r, parsed ? &address : NULL, host, mailer) != 0)
+    if (r == NULL || recipient_init(r, &args) != 0)
         return fail(LOG_ERR, queue_id, no_memory);
+    r->marked = tagged;
     if (m->may_be_asked && settle_at_rcpt(m, r) != 0) {
         recipient_fini(r);
         return fail(LOG_ERR, queue_id, no_memory);
@@ -462,11 +492,38 @@ static void keep_header(struct message *m, const char *name, const char *value)
     m->header_octets += name_len + value_len;
 }
 
+/*
+ * Whether the newest Received field, this host's own, has the queue id of a message that was sent
+ * to a second smtpd of this host: so a second smtpd with the same filter makes no loop.
+ */
+static bool has_been_here(const struct message *m, const char *value)
+{
+    static const char blanks[] = " \t\r\n";
+    char key[SEEN_IDS_LEN_MAX + 1];
+    bool is_id = false;
+
+    for (value += strspn(value, blanks); *value != '\0'; value += strspn(value, blanks)) {
+        size_t len = strcspn(value, " \t\r\n;");
+
+        if (is_id) {
+            snprintf(key, sizeof(key), ">%.*s", (int)(len < 64 ? len : 64), value);
+            return seen_ids_contains(runtime_seen_ids(m->runtime), key);
+        }
+        is_id = len == 2 && strncasecmp(value, "id", 2) == 0;
+        value += len > 0 ? len : 1;
+    }
+    return false;
+}
+
 void message_header(struct message *m, const char *name, const char *value)
 {
     request_read_header(&m->header, name, value);
     if (m->bounce != NULL)
         bounce_header(m->bounce, name, value);
+    if (m->trusted && !m->received && request_is_field(name, "Received")) {
+        m->received = true;
+        m->again = has_been_here(m, value);
+    }
     if (request_is_field(name, m->config->milter.route_header))
         m->route_headers++;
     if (rules_wants_header(m->config, name))
@@ -486,14 +543,26 @@ static void remember(const struct message *m, const char *queue_id, bool require
         seen_ids_remove(seen, queue_id);
 }
 
+static void remember_reinjected(const struct message *m, const char *queue_id)
+{
+    char key[SEEN_IDS_LEN_MAX + 2];
+
+    snprintf(key, sizeof(key), ">%s", queue_id != NULL ? queue_id : "");
+    seen_ids_add(runtime_seen_ids(m->runtime), key);
+}
+
 static bool all_settled_without_change(const struct message *m)
 {
+    const struct config_route *route;
+
     if (m->route_headers > 0)
         return false;
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];
 
         if (!r->settled || r->asked.request == DECIDE_REQUEST_REQUIRE)
+            return false;
+        if ((route = routing_of(r, m->again)) != NULL && route->method != CONFIG_METHOD_NONE)
             return false;
     }
     return true;
@@ -679,13 +748,17 @@ static enum message_step refuse(const struct message *m, const struct tally *tal
     return MESSAGE_REFUSE;
 }
 
-static void plan_changes(const struct message *m, struct modify_plan *plan)
+static void plan_changes(const struct message *m, const struct routing *routing,
+                         struct modify_plan *plan)
 {
     *plan = (struct modify_plan){
         .sender = m->sender_arg,
         .envid = m->envid,
         .ret = m->mail.ret,
         .route_headers = m->route_headers,
+        .null_sender = is_null_sender(m),
+        .has_require_header = m->header.require_esmtp,
+        .reinjects = routing_reinjects(routing),
     };
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];
@@ -693,8 +766,6 @@ static void plan_changes(const struct message *m, struct modify_plan *plan)
         if (r->asked.request == DECIDE_REQUEST_REQUIRE && r->outcome != NULL)
             modify_plan_require(plan, &r->outcome->decision);
     }
-    plan->null_sender = is_null_sender(m);
-    plan->has_require_header = m->header.require_esmtp;
 }
 
 static void log_accepted(const struct message *m, const char *queue_id)
@@ -709,10 +780,55 @@ static void log_accepted(const struct message *m, const char *queue_id)
     }
 }
 
+/* What no change of the message could bring about. */
+static enum message_step refuse_whole(const struct message *m, const char *queue_id,
+                                      enum metrics_action action, struct message_refusal *refusal,
+                                      const char *why)
+{
+    refusal->count = 1;
+    if (action == METRICS_REJECT)
+        reply_set(&refusal->lines[0], 550, "5.7.10", "%s", why);
+    else
+        reply_set(&refusal->lines[0], 451, "4.7.10", "%s", why);
+    log_msg(LOG_WARNING, "%s: message refused: %s", queue_id != NULL ? queue_id : "NOQUEUE", why);
+    count_message(m, action);
+    return MESSAGE_REFUSE;
+}
+
+static enum message_step change(struct message *m, const struct routing *routing,
+                                const char *queue_id, const struct message_ops *ops,
+                                struct message_refusal *refusal)
+{
+    struct modify_plan plan;
+
+    plan_changes(m, routing, &plan);
+    if (plan.quarantine != NULL && !ops->can_quarantine) {
+        char why[REPLY_TEXT_MAX];
+
+        (void)fail(LOG_ERR, queue_id, "the MTA offers no quarantine");
+        snprintf(why, sizeof(why), "This message cannot be held here: %s", plan.quarantine);
+        return refuse_whole(m, queue_id, METRICS_TEMPFAIL, refusal, why);
+    }
+    if (routing->plan.way == ROUTE_REFUSE)
+        return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
+                            "This message requires TLS, but its recipients take different ways: "
+                            "send it to each separately");
+    if (!modify_apply(&plan, m->config, ops) || !routing_apply(routing, m->config, ops) ||
+        !change_bounce(m, queue_id, ops))
+        return fail(LOG_ERR, queue_id, "the MTA did not take a change of it");
+    remember(m, queue_id, plan.require);
+    if (plan.reinjects)
+        remember_reinjected(m, queue_id);
+    log_accepted(m, queue_id);
+    count_message(m, plan.quarantine != NULL ? METRICS_QUARANTINE : METRICS_ACCEPT);
+    return MESSAGE_DONE;
+}
+
 enum message_step message_eom(struct message *m, const char *queue_id,
                               const struct message_ops *ops, struct message_refusal *refusal)
 {
-    struct modify_plan plan;
+    enum message_step step;
+    struct routing routing;
     struct tally tally;
 
     if (!end_bounce(m) || settle_all(m, ops) != 0)
@@ -720,19 +836,9 @@ enum message_step message_eom(struct message *m, const char *queue_id,
     tally = count(m);
     if (tally.rejected > 0 || tally.deferred > 0)
         return refuse(m, &tally, queue_id, refusal);
-    plan_changes(m, &plan);
-    if (plan.quarantine != NULL && !ops->can_quarantine) {
-        refusal->count = 1;
-        reply_set(&refusal->lines[0], 451, "4.7.10", "This message cannot be held here: %s",
-                  plan.quarantine);
-        (void)fail(LOG_ERR, queue_id, "the MTA offers no quarantine");
-        count_message(m, METRICS_TEMPFAIL);
-        return MESSAGE_REFUSE;
-    }
-    if (!modify_apply(&plan, m->config, ops) || !change_bounce(m, queue_id, ops))
-        return fail(LOG_ERR, queue_id, "the MTA did not take a change of it");
-    remember(m, queue_id, plan.require);
-    log_accepted(m, queue_id);
-    count_message(m, plan.quarantine != NULL ? METRICS_QUARANTINE : METRICS_ACCEPT);
-    return MESSAGE_DONE;
+    if (routing_init(&routing, m->config, m->recipients, m->recipient_count, m->again) != 0)
+        return fail(LOG_ERR, queue_id, no_memory);
+    step = change(m, &routing, queue_id, ops, refusal);
+    routing_fini(&routing);
+    return step;
 }

@@ -36,11 +36,14 @@ struct message_ops {
     bool can_quarantine;
     bool can_change_from;
     bool can_replace_body;
+    bool can_change_recipients;
     bool (*progress)(void *arg); /* false: the MTA is gone */
     bool (*add_header)(void *arg, const char *name, const char *value);
     bool (*delete_header)(void *arg, const char *name, unsigned index); /* from 1 */
     bool (*change_from)(void *arg, const char *sender, const char *params);
     bool (*quarantine)(void *arg, const char *reason);
+    bool (*add_recipient)(void *arg, const char *address, const char *params);
+    bool (*delete_recipient)(void *arg, const char *address);
     /* Called again and again, with at most 65535 octets a time. */
     bool (*replace_body)(void *arg, const char *data, size_t len);
     void *arg;
@@ -69,10 +72,18 @@ enum message_step message_begin(struct runtime *runtime, const struct message_cl
                                 struct message **out);
 void message_free(struct message *message); /* NULL is allowed */
 
-/* RCPT. May wait for the engine, within rcpt_wait for all recipients together. `host` and `mailer`
- * are the MTA's choice for the recipient, or NULL. */
-enum message_step message_rcpt(struct message *message, const char *recipient, const char *host,
-                               const char *mailer, const char *queue_id, struct reply *reply);
+/* What RCPT brings. Strings are borrowed for the call. */
+struct message_recipient {
+    const char *address;       /* as the MTA gives it */
+    const char *const *params; /* ends with NULL */
+    const char *host;          /* the MTA's choice of next-hop and mailer, or NULL */
+    const char *mailer;
+    const char *queue_id; /* or NULL */
+};
+
+/* RCPT. May wait for the engine, within rcpt_wait for all recipients together. */
+enum message_step message_rcpt(struct message *message, const struct message_recipient *recipient,
+                               struct reply *reply);
 
 /* A header field, in order. The value may begin with white space. */
 void message_header(struct message *message, const char *name, const char *value);

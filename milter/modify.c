@@ -10,9 +10,6 @@
 void modify_plan_require(struct modify_plan *plan, const struct decision *decision)
 {
     plan->require = true;
-    if (decision->route != NULL && decision->route->method == CONFIG_METHOD_HEADER &&
-        decision->route->local == CONFIG_LOCAL_REINJECT)
-        plan->reinjects = true;
     if (decision->action == DECIDE_QUARANTINE && plan->quarantine == NULL)
         plan->quarantine = decision->reason;
 }

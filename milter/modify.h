@@ -1,6 +1,6 @@
 /*
  * How an accepted message is changed at end-of-message so that the MTA does the rest: header
- * fields, the DSN request, quarantine. The MTA's side is in message_ops; nothing else is touched.
+ * fields, the DSN request, quarantine (the route: routing.h). The MTA's side is in message_ops.
  */
 #ifndef MODIFY_H
 #define MODIFY_H
@@ -18,7 +18,7 @@ struct modify_plan {
     unsigned route_headers;  /* forged routing header fields, to be removed */
 
     bool require;           /* some recipient's copy requires TLS */
-    bool reinjects;         /* some recipient's route re-injects the message */
+    bool reinjects;         /* its route leads to a second smtpd of this host */
     const char *quarantine; /* why the message is to be held; NULL: it is not */
 };
 

@@ -14,8 +14,9 @@
 
 /* Refusals need no action. Without these two nothing that was accepted could be carried out. */
 static const unsigned long needed = SMFIF_ADDHDRS | SMFIF_CHGHDRS;
+enum { RECIPIENTS = SMFIF_ADDRCPT_PAR | SMFIF_DELRCPT };
 static const unsigned long wanted =
-    SMFIF_QUARANTINE | SMFIF_CHGFROM | SMFIF_CHGBODY | SMFIF_SETSYMLIST;
+    SMFIF_QUARANTINE | SMFIF_CHGFROM | SMFIF_CHGBODY | RECIPIENTS | SMFIF_SETSYMLIST;
 
 /* Steps to be left out as far as the MTA can. */
 static const unsigned long unneeded = SMFIP_NOUNKNOWN | SMFIP_NODATA;
@@ -42,6 +43,7 @@ bool negotiate_choose(unsigned long offered_actions, unsigned long offered_optio
     out->can_quarantine = (offered_actions & SMFIF_QUARANTINE) != 0;
     out->options |= (body ? SMFIP_SKIP : SMFIP_NOBODY) & offered_options;
     out->can_skip = (out->options & SMFIP_SKIP) != 0;
+    out->can_change_recipients = (offered_actions & RECIPIENTS) == RECIPIENTS;
     out->can_replace_body = (offered_actions & SMFIF_CHGBODY) != 0;
     out->can_change_from = (offered_actions & SMFIF_CHGFROM) != 0;
     return true;

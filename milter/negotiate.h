@@ -16,6 +16,7 @@ struct negotiate_terms {
     bool can_quarantine;
     bool can_change_from;
     bool can_replace_body;
+    bool can_change_recipients;
     bool body;     /* bodies are handed over */
     bool can_skip; /* and their rest may be declined */
 };

@@ -23,11 +23,12 @@ static size_t room(const char *text)
     return text != NULL ? strlen(text) + 1 : 0;
 }
 
-int recipient_init(struct recipient *recipient, const struct envelope_address *address,
-                   const char *host, const char *mailer)
+int recipient_init(struct recipient *recipient, const struct recipient_args *args)
 {
+    const struct envelope_address *address = args->address;
     const char *text = address != NULL ? address->text : "";
-    char *at = malloc(room(text) + room(host) + room(mailer));
+    char *at = malloc(room(text) + room(args->host) + room(args->mailer) + room(args->arg) +
+                      room(args->params.notify) + room(args->params.orcpt));
 
     *recipient = (struct recipient){.address = at, .malformed = address == NULL};
     if (at == NULL)
@@ -35,8 +36,11 @@ int recipient_init(struct recipient *recipient, const struct envelope_address *a
     append(&at, text);
     if (address != NULL && address->domain != NULL)
         recipient->domain = recipient->address + (address->domain - address->text);
-    recipient->host = append(&at, host);
-    recipient->mailer = append(&at, mailer);
+    recipient->host = append(&at, args->host);
+    recipient->mailer = append(&at, args->mailer);
+    recipient->arg = append(&at, args->arg);
+    recipient->notify = append(&at, args->params.notify);
+    recipient->orcpt = append(&at, args->params.orcpt);
     return 0;
 }
 

@@ -45,6 +45,10 @@ struct recipient {
     const char *domain; /* NULL: none */
     const char *host;   /* the MTA's choice, NULL: not given */
     const char *mailer;
+    const char *arg;    /* as the MTA gave it */
+    const char *notify; /* parameters of RCPT, NULL: none */
+    const char *orcpt;
+    bool marked;    /* it came with a routing tag, which the address is without */
     bool malformed; /* the address could not be parsed */
     bool settled;
     struct decide_asked asked;
@@ -53,9 +57,17 @@ struct recipient {
     int64_t waited_ms;
 };
 
-/* `address` NULL: it could not be parsed. Returns 0 or -ENOMEM. */
-int recipient_init(struct recipient *recipient, const struct envelope_address *address,
-                   const char *host, const char *mailer);
+/* What RCPT brings. Strings are borrowed for the call. */
+struct recipient_args {
+    const char *arg;                        /* as the MTA gives it */
+    const struct envelope_address *address; /* parsed; NULL: it could not be */
+    const char *host;                       /* the MTA's choice, or NULL */
+    const char *mailer;
+    struct request_rcpt params;
+};
+
+/* Returns 0 or -ENOMEM. */
+int recipient_init(struct recipient *recipient, const struct recipient_args *args);
 void recipient_fini(struct recipient *recipient);
 
 /*

@@ -10,7 +10,7 @@
 
 /* RFC 3461 section 4.4 allows 100 characters; some clients use more. Repeated in a modification
  * request, so it must stay far below the limit of a milter command. */
-enum { ENVID_MAX = 256 };
+enum { ENVID_MAX = 256, RCPT_PARAM_MAX = 500 };
 
 /* The value of parameter `name` in "name=value", "" for a bare name, NULL for another parameter. */
 static const char *value_of(const char *param, const char *name)
@@ -25,11 +25,11 @@ static const char *value_of(const char *param, const char *name)
 }
 
 /* xtext without blanks and controls: what may stand in a parameter list again. */
-static bool is_envid(const char *value)
+static bool is_repeatable(const char *value, size_t max)
 {
     size_t len = strlen(value);
 
-    if (len == 0 || len > ENVID_MAX)
+    if (len == 0 || len > max)
         return false;
     for (const char *p = value; *p != '\0'; p++) {
         if (*p < '!' || *p > '~')
@@ -57,8 +57,21 @@ void request_read_mail(const char *const *params, const char *marker, struct req
             else if (strcasecmp(value, "FULL") == 0)
                 out->ret = REQUEST_RET_FULL;
         } else if ((value = value_of(*params, "ENVID")) != NULL) {
-            out->envid = is_envid(value) ? value : NULL;
+            out->envid = is_repeatable(value, ENVID_MAX) ? value : NULL;
         }
+    }
+}
+
+void request_read_rcpt(const char *const *params, struct request_rcpt *out)
+{
+    *out = (struct request_rcpt){0};
+    for (; *params != NULL; params++) {
+        const char *value;
+
+        if ((value = value_of(*params, "NOTIFY")) != NULL)
+            out->notify = is_repeatable(value, RCPT_PARAM_MAX) ? value : NULL;
+        else if ((value = value_of(*params, "ORCPT")) != NULL)
+            out->orcpt = is_repeatable(value, RCPT_PARAM_MAX) ? value : NULL;
     }
 }
 

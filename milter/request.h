@@ -27,6 +27,15 @@ struct request_mail {
  */
 void request_read_mail(const char *const *params, const char *marker, struct request_mail *out);
 
+/* What RCPT's parameters say (RFC 3461 sections 4.1 and 4.2): borrowed values, NULL if absent or
+ * not fit to be repeated. */
+struct request_rcpt {
+    const char *notify;
+    const char *orcpt;
+};
+
+void request_read_rcpt(const char *const *params, struct request_rcpt *out);
+
 /* What the header says; begin with all zero. */
 struct request_header {
     unsigned tls_required;    /* TLS-Required fields, whatever their value */

@@ -59,7 +59,7 @@ static void take_all(const struct config_rule *rule, unsigned *open, struct rule
     *open &= ~rule->sets;
 }
 
-static bool is_local_mailer(const struct config *config, const char *mailer)
+bool rules_is_local_mailer(const struct config *config, const char *mailer)
 {
     for (size_t i = 0; mailer != NULL && i < config->milter.local_mailers.count; i++)
         if (strcasecmp(config->milter.local_mailers.items[i], mailer) == 0)
@@ -121,7 +121,7 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
     }
     take_all(config->defaults, &open, out);
     take_defaults(config, facts, open, out);
-    out->not_applicable = !mailer_named && is_local_mailer(config, facts->mailer);
+    out->not_applicable = !mailer_named && rules_is_local_mailer(config, facts->mailer);
 }
 
 enum rules_request rules_request(const struct config *config, const struct rules_facts *facts,

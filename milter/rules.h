@@ -115,6 +115,9 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
 enum rules_request rules_request(const struct config *config, const struct rules_facts *facts,
                                  bool *undecided, struct rules_origin *origin);
 
+/* Whether mail for this mailer does not leave by SMTP; NULL: unknown, which is no. */
+bool rules_is_local_mailer(const struct config *config, const char *mailer);
+
 /* Facts that any rule needs for the given setting (mask of RULES_FACT_...). */
 unsigned rules_facts_needed(const struct config *config, enum rules_setting setting);
 

@@ -4,7 +4,7 @@ import milter_client as mc
 from harness import Daemon, check, equal, matches, message
 
 WANTED_ACTIONS = (mc.ADDHDRS | mc.CHGHDRS | mc.CHGBODY | mc.QUARANTINE | mc.CHGFROM |
-                  mc.SETSYMLIST)
+                  mc.ADDRCPT_PAR | mc.DELRCPT | mc.SETSYMLIST)
 WANTED_OPTIONS = (mc.NOHELO | mc.SKIP | mc.NOUNKNOWN | mc.NODATA | mc.NR_CONN | mc.NR_HELO |
                   mc.NR_HDR | mc.HDR_LEADSPC)
 MACROS = {"connect": ["{daemon_name}"],
@@ -47,7 +47,7 @@ def old_mta():
     with Daemon() as d:
         with d.connect(actions=0x1F, options=0x7F, version=2) as m:
             m.mail_macros = {}
-            equal(m.actions, mc.ADDHDRS | mc.CHGHDRS | mc.CHGBODY)
+            equal(m.actions, mc.ADDHDRS | mc.CHGHDRS | mc.CHGBODY | mc.DELRCPT)
             equal(m.options, 0)
             equal(m.connect(macros={}).action, "continue")
             equal(m.helo(macros={"{tls_version}": "TLSv1.2"}).action, "continue")

@@ -232,6 +232,14 @@ static const struct {
      "FILE:1: [rule a]: authenticated takes yes, no or login names, not both\n"},
     {"not authenticated, the other way", "[rule a]\nauthenticated = !yes\n",
      "FILE:2: authenticated = !yes: expected yes, no or login names\n"},
+    {"a route's tag that lets marked addresses in",
+     "[route x]\nmethod = recipient\ntag = x.invalid\n",
+     "FILE: [route x] tag = x.invalid is not below requiretls.invalid\n"},
+    {"routes that mark alike",
+     "[route x]\nmethod = recipient\ntag = a.requiretls.invalid\n"
+     "[route y]\nmethod = header\ntag = A.requiretls.invalid\n",
+     "FILE: [route x] and [route y] mark recipients alike: give one of them `tag = "
+     "y.requiretls.invalid`\n"},
     {"unknown capability", "[route x]\ncan = dane, pki\n",
      "FILE:2: can = pki: expected dane, sts, web_pki or fallback\n"},
     {"bad tls_policy", "[rule a]\ntls_policy = strict\n",

@@ -22,11 +22,11 @@
 /*
  * A script has one command a line, `=` and what is expected:
  *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local] [no-body]
- *   rcpt ADDRESS [host=HOST] [mailer=NAME]
+ *   rcpt ADDRESS [host=HOST] [mailer=NAME] [PARAM...]
  *   header NAME VALUE      no answer
  *   eoh
  *   body NAME              one of the bounces below, in two pieces
- *   eom [no-quarantine] [no-chgfrom] [no-chgbody] [broken]
+ *   eom [no-quarantine] [no-chgfrom] [no-chgbody] [no-rcpt] [broken]
  *   release NEXTHOP        no answer: the engine may answer now
  *   close                  no answer: the gate is closed, as when the daemon stops
  * Answers: ok, done, fail, or a reply's code and text; several lines of a refusal joined by " | ";
@@ -441,6 +441,154 @@ static const struct message_case {
      "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
      "body require = done\neom = done"},
 #undef BOUNCE
+/* --- routes --- */
+#define HEADER                                                                                     \
+    "[default]\nroute = strict\noptional_route = optional\n[route strict]\nmethod = "              \
+    "header\n[route optional]\nmethod = header\n"
+#define TAG                                                                                        \
+    "[default]\nroute = strict\noptional_route = optional\n[route strict]\nmethod = "              \
+    "recipient\n[route optional]\nmethod = recipient\n"
+#define ASK "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\n"
+#define VIA(value) " + addheader X-REQUIRETLS-Route " value " + delheader X-REQUIRETLS-Route 1"
+#define MARK(address, params) " + addrcpt " address " " params " + delrcpt "
+    {"by header", HEADER, DANE, NULL, NULL,
+     ASK "rcpt <b@dane.example> = ok\nrcpt <c@dane.example> mailer=smtp host=dane.example = ok\n"
+         "eoh = ok\neom = done" VIA("strict")},
+    {"by header, forged ones go first", HEADER, DANE, NULL, NULL,
+     ASK "rcpt <b@dane.example> = ok\nheader X-REQUIRETLS-Route optional\neoh = ok\n"
+         "eom = done + delheader X-REQUIRETLS-Route 1" VIA("strict")},
+    {"by header, to a smart host", HEADER,
+     "nexthop=[relay.example]:587 mx=not-asked host=relay.example,0,a=s,tlsa=usable", NULL, NULL,
+     ASK "rcpt <b@dane.example> mailer=relay host=[relay.example]:587 = ok\n"
+         "rcpt <b@none.example> mailer=relay host=[relay.example]:587 = ok\n"
+         "eoh = ok\neom = done" VIA("strict [relay.example]:587")},
+    {"by header, another at home: a marked recipient", HEADER, DANE, NULL, NULL,
+     ASK "rcpt <b@dane.example> NOTIFY=FAILURE ORCPT=rfc822;x@y.example = ok\n"
+         "rcpt <me@here.example> mailer=local host=here.example = ok\neoh = ok\neom = done" MARK(
+             "<b@dane.example.requiretls.invalid>",
+             "NOTIFY=FAILURE ORCPT=rfc822;x@y.example") "<b@dane.example>"},
+    {"by header, another at home: refused",
+     HEADER
+     "[route x]\nmethod = header\nlocal = refuse\n[rule x]\nsender = a@b.example\nroute = x\n",
+     DANE, NULL, NULL,
+     ASK
+     "rcpt <b@dane.example> = ok\nrcpt <me@here.example> mailer=local = ok\neoh = ok\n"
+     "eom = 550 5.7.10 This message requires TLS, but its recipients take different ways: send it "
+     "to each separately"},
+    {"re-injected, with what stays at home",
+     "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n", DANE, NULL,
+     NULL,
+     ASK "rcpt <b@dane.example> = ok\nrcpt <me@here.example> mailer=local = ok\neoh = ok\n"
+         "eom = done + addheader Require-TLS-ESMTP yes" VIA("again")},
+    {"re-injected, back again: no loop",
+     "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n", DANE, NULL,
+     NULL,
+     ASK
+     "rcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom = done + addheader Require-TLS-ESMTP yes" VIA(
+         "again") "\n"
+                  "mail <a@b.example> RET=HDRS client=127.0.0.1 = ok\nrcpt <b@dane.example> = ok\n"
+                  "header Received "
+                  "from_x_by_y_(Postfix)_with_ESMTP_id_4bXyZ_for_<b@dane.example>;_date\n"
+                  "header Require-TLS-ESMTP yes\neoh = ok\neom = done"},
+    {"a stranger cannot feign that",
+     "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n", DANE, NULL,
+     NULL,
+     ASK "rcpt <b@dane.example> = ok\neoh = ok\n"
+         "eom = done + addheader Require-TLS-ESMTP yes" VIA(
+             "again") "\n" ASK
+                      "rcpt <b@dane.example> = ok\nheader Received by_y_id_4bXyZ;_date\neoh = ok\n"
+                      "eom = done + addheader Require-TLS-ESMTP yes" VIA("again")},
+    {"by recipient", TAG, DANE ";" STS, NULL, NULL,
+     ASK "rcpt <b@dane.example> = ok\nrcpt <b+x@sts.example> NOTIFY=NEVER = ok\neoh = ok\neom = "
+         "done" MARK(
+             "<b@dane.example.requiretls.invalid>",
+             "ORCPT=rfc822;b@dane.example") "<b@dane.example>" MARK("<b+x@sts.example.requiretls."
+                                                                    "invalid>",
+                                                                    "NOTIFY=NEVER "
+                                                                    "ORCPT=rfc822;b+2Bx@sts."
+                                                                    "example") "<b+x@sts.example>"},
+    {"by recipient, a quoted local part", TAG, DANE, NULL, NULL,
+     ASK "rcpt <\"b@c\\\"=\"@dane.example> = ok\neoh = ok\neom = done" MARK(
+         "<\"b@c\\\"=\"@dane.example.requiretls.invalid>",
+         "ORCPT=rfc822;\"b@c\\\"+3D\"@dane.example") "<\"b@c\\\"=\"@dane.example>"},
+    {"by recipient, not ASCII", TAG,
+     "nexthop=xn--dne-9ka.example mx=secure host=mx.dane.example,10,a=s,tlsa=usable", NULL, NULL,
+     ASK "rcpt <b\xc3\xa9@d\xc3\xa0ne.example> = ok\neoh = ok\neom = done" MARK(
+         "<b\xc3\xa9@d\xc3\xa0ne.example.requiretls.invalid>",
+         "ORCPT=utf-8;b\\x{E9}@d\\x{E0}ne.example") "<b\xc3\xa9@d\xc3\xa0ne.example>"},
+    {"by recipient, one of our own and a literal need no route",
+     TAG "[milter]\nmydomain = own.example\n", DANE, NULL, NULL,
+     ASK "rcpt <b@[192.0.2.1]> = ok\nrcpt <b@own.example> = ok\neoh = ok\neom = done"},
+    {"by recipient, an MTA that cannot", TAG, DANE, NULL, NULL,
+     ASK "rcpt <b@dane.example> = ok\neoh = ok\neom no-rcpt = fail"},
+    {"a change of recipients that fails", TAG, DANE, NULL, NULL,
+     ASK "rcpt <b@dane.example> = ok\neoh = ok\neom broken = fail"},
+    {"marked already", TAG, DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS RET=HDRS client=127.0.0.1 = ok\n"
+     "rcpt <b@dane.example.requiretls.invalid> = ok\neoh = ok\neom = done"},
+    {"TLS-Required: No by header", HEADER, NULL, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader TLS-Required No\neoh = ok\n"
+     "eom = done" VIA("optional")},
+    {"TLS-Required: No by recipient", TAG, NULL, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader TLS-Required No\neoh = ok\n"
+     "eom = done" MARK("<b@none.example.optional.requiretls.invalid>",
+                       "ORCPT=rfc822;b@none.example") "<b@none.example>"},
+    {"different routes by header: marked each for its own",
+     HEADER "[rule r]\nnexthop = dane.example\nrequest = require\n", DANE, NULL, NULL,
+     "mail <a@b.example> RET=HDRS = ok\nrcpt <b@none.example> = ok\nrcpt <b@dane.example> = ok\n"
+     "header TLS-Required No\neoh = ok\neom = done" MARK(
+         "<b@none.example.optional.requiretls.invalid>",
+         "ORCPT=rfc822;b@none.example") "<b@none.example>" MARK("<b@dane.example.requiretls."
+                                                                "invalid>",
+                                                                "ORCPT=rfc822;b@dane.example") "<b@"
+                                                                                               "dan"
+                                                                                               "e."
+                                                                                               "exa"
+                                                                                               "mpl"
+                                                                                               "e"
+                                                                                               ">"},
+    {"different next-hops by header: marked", HEADER,
+     DANE "; nexthop=[relay.example] mx=not-asked host=relay.example,0,a=s,tlsa=usable", NULL, NULL,
+     ASK
+     "rcpt <b@dane.example> = ok\nrcpt <b@none.example> mailer=smtp host=[relay.example] = ok\n"
+     "eoh = ok\neom = done" MARK(
+         "<b@dane.example.requiretls.invalid>",
+         "ORCPT=rfc822;b@dane.example") "<b@dane.example>" MARK("<b@none.example.requiretls."
+                                                                "invalid>",
+                                                                "ORCPT=rfc822;b@none.example") "<b@"
+                                                                                               "non"
+                                                                                               "e."
+                                                                                               "exa"
+                                                                                               "mpl"
+                                                                                               "e"
+                                                                                               ">"},
+    {"one recipient that nobody asks TLS for is left alone",
+     HEADER "[rule r]\nnexthop = dane.example\nrequest = require\n", DANE, NULL, NULL,
+     "mail <a@b.example> RET=HDRS = ok\nrcpt <b@none.example> = ok\nrcpt <b@dane.example> = ok\n"
+     "eoh = ok\neom = done" MARK("<b@dane.example.requiretls.invalid>",
+                                 "ORCPT=rfc822;b@dane.example") "<b@dane.example>"},
+    {"a bounce is on no strict route", HEADER, NULL, NULL, NULL,
+     "mail <> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\neom = done"},
+    {"a bounce of mail with TLS-Required: No takes the optional one", HEADER, NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@none.example = ok\nheader Content-Type "
+     "multipart/report;boundary=B\neoh = ok\nbody optional = ok\neom = done" VIA(
+         "optional") " + addheader TLS-Required No"},
+    {"on_unsatisfied = log puts nothing on a strict route",
+     HEADER "[rule l]\nsender = a@b.example\non_unsatisfied = log\n", NONE, NULL, NULL,
+     ASK "rcpt <b@none.example> = ok\neoh = ok\neom = done"},
+    {"mixed = keep: the strict route bounces it",
+     "[milter]\naccept_header = any\n" HEADER "[rule k]\nsender = a@b.example\nmixed = keep\n",
+     DANE ";" NONE, NULL, NULL,
+     "mail <a@b.example> RET=HDRS = ok\nrcpt <b@dane.example> = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = done" VIA("strict")},
+    {"mail that asks nothing", TAG, NULL, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\neoh = done"},
+#undef HEADER
+#undef TAG
+#undef ASK
+#undef VIA
+#undef MARK
 #undef NONE
 };
 
@@ -534,6 +682,16 @@ static bool on_quarantine(void *arg, const char *reason)
     return change(arg, "quarantine", reason, "");
 }
 
+static bool on_add_recipient(void *arg, const char *address, const char *params)
+{
+    return change(arg, "addrcpt", address, params);
+}
+
+static bool on_delete_recipient(void *arg, const char *address)
+{
+    return change(arg, "delrcpt", address, "");
+}
+
 static bool on_replace_body(void *arg, const char *data, size_t len)
 {
     struct mta *mta = arg;
@@ -620,19 +778,23 @@ static void do_mail(struct scene *s, char **words, size_t count)
 
 static void do_rcpt(struct scene *s, char **words, size_t count)
 {
-    const char *host = NULL, *mailer = NULL;
+    const char *params[16] = {NULL};
+    struct message_recipient recipient = {.address = words[0], .params = params};
     struct reply reply;
+    size_t used = 0;
 
     for (size_t i = 1; i < count; i++) {
         if (strncmp(words[i], "host=", 5) == 0) {
-            host = words[i] + 5;
+            recipient.host = words[i] + 5;
             for (char *p = words[i]; *p != '\0'; p++)
                 *p = *p == '_' ? ' ' : *p;
         } else if (strncmp(words[i], "mailer=", 7) == 0) {
-            mailer = words[i] + 7;
+            recipient.mailer = words[i] + 7;
+        } else {
+            params[used++] = words[i];
         }
     }
-    note_step(s, message_rcpt(s->message, words[0], host, mailer, NULL, &reply), &reply);
+    note_step(s, message_rcpt(s->message, &recipient, &reply), &reply);
 }
 
 static void do_eom(struct scene *s, char **words, size_t count)
@@ -646,6 +808,9 @@ static void do_eom(struct scene *s, char **words, size_t count)
         .delete_header = on_delete,
         .change_from = on_change_from,
         .can_replace_body = true,
+        .can_change_recipients = true,
+        .add_recipient = on_add_recipient,
+        .delete_recipient = on_delete_recipient,
         .quarantine = on_quarantine,
         .replace_body = on_replace_body,
         .arg = &mta,
@@ -660,6 +825,8 @@ static void do_eom(struct scene *s, char **words, size_t count)
             ops.can_change_from = false;
         else if (strcmp(words[i], "no-chgbody") == 0)
             ops.can_replace_body = false;
+        else if (strcmp(words[i], "no-rcpt") == 0)
+            ops.can_change_recipients = false;
         else if (strcmp(words[i], "broken") == 0)
             mta.broken = true;
     }
@@ -697,6 +864,14 @@ static void do_body(struct scene *s, const char *name)
     fail_msg("no body %s", name);
 }
 
+/* A blank in the value is written as `_`. */
+static void do_header(struct scene *s, const char *name, char *value)
+{
+    for (char *p = value; *p != '\0'; p++)
+        *p = *p == '_' ? ' ' : *p;
+    message_header(s->message, name, value);
+}
+
 static void do_command(struct scene *s, char *line)
 {
     char *words[16] = {NULL}, *save = NULL, *word;
@@ -711,7 +886,7 @@ static void do_command(struct scene *s, char *line)
     else if (strcmp(words[0], "rcpt") == 0)
         do_rcpt(s, words + 1, count - 1);
     else if (strcmp(words[0], "header") == 0)
-        message_header(s->message, words[1], words[2]);
+        do_header(s, words[1], words[2]);
     else if (strcmp(words[0], "eoh") == 0)
         note_step(s, message_eoh(s->message, "4bXyZ"), NULL);
     else if (strcmp(words[0], "body") == 0)
@@ -732,6 +907,14 @@ static void on_message(void *arg, const char *message)
 {
     (void)arg;
     print_message("# %s\n", message);
+}
+
+static enum message_step rcpt(struct message *message, const char *address, struct reply *reply)
+{
+    static const char *const none[] = {NULL};
+    struct message_recipient recipient = {.address = address, .params = none};
+
+    return message_rcpt(message, &recipient, reply);
 }
 
 static struct config *load(const char *text)
@@ -826,8 +1009,7 @@ static void names_some_of_many(void **state)
     s.message = begin(s.runtime, &client, "<a@b.example>");
     for (unsigned i = 0; i < 20; i++) {
         snprintf(address, sizeof(address), "<u%u@none.example>", i);
-        assert_int_equal(message_rcpt(s.message, address, NULL, NULL, NULL, &reply),
-                         MESSAGE_CONTINUE);
+        assert_int_equal(rcpt(s.message, address, &reply), MESSAGE_CONTINUE);
     }
     assert_int_equal(message_eoh(s.message, NULL), MESSAGE_CONTINUE);
     assert_int_equal(message_eom(s.message, NULL, &ops, &refusal), MESSAGE_REFUSE);
@@ -853,9 +1035,7 @@ static void limits_recipients(void **state)
     assert_int_equal(runtime_new(load(""), &s.runtime), 0);
     runtime_set_engine(s.runtime, s.engine);
     s.message = begin(s.runtime, &client, "<>");
-    while (message_rcpt(s.message, "<b@none.example>", NULL, NULL, NULL, &reply) ==
-               MESSAGE_CONTINUE &&
-           taken <= 10000)
+    while (rcpt(s.message, "<b@none.example>", &reply) == MESSAGE_CONTINUE && taken <= 10000)
         taken++;
     assert_int_equal(taken, 10000);
     assert_int_equal(reply.code, 452);
@@ -878,8 +1058,7 @@ static void never_takes_lost_headers_for_absent(void **state)
                      0);
     runtime_set_engine(s.runtime, s.engine);
     s.message = begin(s.runtime, &client, "<>");
-    assert_int_equal(message_rcpt(s.message, "<b@none.example>", NULL, NULL, NULL, &reply),
-                     MESSAGE_CONTINUE);
+    assert_int_equal(rcpt(s.message, "<b@none.example>", &reply), MESSAGE_CONTINUE);
     for (unsigned i = 0; i < 1000; i++)
         message_header(s.message, "Y", "y"); /* no rule looks at these */
     for (unsigned i = 0; i < 501; i++)
@@ -907,10 +1086,8 @@ static void keeps_its_configuration(void **state)
     first = begin(s.runtime, &client, "<a@b.example>");
     runtime_swap_config(s.runtime, load(""));
     second = begin(s.runtime, &client, "<a@b.example>");
-    assert_int_equal(message_rcpt(first, "<b@none.example>", NULL, NULL, NULL, &reply),
-                     MESSAGE_CONTINUE);
-    assert_int_equal(message_rcpt(second, "<b@none.example>", NULL, NULL, NULL, &reply),
-                     MESSAGE_REFUSE);
+    assert_int_equal(rcpt(first, "<b@none.example>", &reply), MESSAGE_CONTINUE);
+    assert_int_equal(rcpt(second, "<b@none.example>", &reply), MESSAGE_REFUSE);
     message_free(first);
     message_free(second);
     runtime_free(s.runtime);

@@ -1,0 +1,160 @@
+/*
+ * From settled recipients to the MTA's modifications. Only Postfix and sendmail know what becomes
+ * of a routing header field or a marked recipient: see the snippets in etc/.
+ */
+#include "routing.h"
+
+#include "rules.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * A copy that requires TLS needs its route at the levels that demand something of the delivery.
+ * What is only to be logged must not bounce there; what could not be found out is held to its
+ * request at delivery all the same.
+ */
+static bool needs_route(const struct recipient *r)
+{
+    const struct decision *d = &r->outcome->decision;
+
+    if (r->asked.request != DECIDE_REQUEST_REQUIRE)
+        return true;
+    if (d->action == DECIDE_LOG && d->verdict == VERDICT_UNSATISFIED)
+        return false;
+    switch (d->level) {
+    case VERDICT_LEVEL_OPPORTUNISTIC:
+    case VERDICT_LEVEL_DISABLE:
+        return false;
+    case VERDICT_LEVEL_ENFORCE:
+    case VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS:
+    default:
+        return true;
+    }
+}
+
+const struct config_route *routing_of(const struct recipient *r, bool again)
+{
+    const struct config_route *route = r->outcome != NULL ? r->outcome->decision.route : NULL;
+
+    if (route == NULL || route->method == CONFIG_METHOD_NONE)
+        return route;
+    if (r->marked || !needs_route(r))
+        return NULL;
+    if (again && route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_REINJECT)
+        return NULL;
+    return route;
+}
+
+/* Where the MTA does not tell the mailer, mail for our own domain is taken to stay here. */
+static bool is_local(const struct config *config, const struct recipient *r)
+{
+    struct nexthop own;
+
+    if (r->mailer != NULL)
+        return rules_is_local_mailer(config, r->mailer);
+    if (r->host != NULL)
+        return false;
+    return r->domain == NULL || nexthop_from_domain(r->domain, &own) != 0 ||
+           config_domain_is_own(config, own.name);
+}
+
+static bool any_routed(const struct recipient *recipients, size_t count, bool again)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct config_route *route = routing_of(&recipients[i], again);
+
+        if (route != NULL && route->method != CONFIG_METHOD_NONE)
+            return true;
+    }
+    return false;
+}
+
+int routing_init(struct routing *routing, const struct config *config,
+                 const struct recipient *recipients, size_t count, bool again)
+{
+    *routing = (struct routing){.recipients = recipients, .count = count};
+    if (!any_routed(recipients, count, again))
+        return 0;
+    routing->items = calloc(count, sizeof(*routing->items));
+    if (routing->items == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const struct recipient *r = &recipients[i];
+        struct route_recipient *item = &routing->items[i];
+
+        item->address = r->address;
+        item->domain = r->domain;
+        item->route = routing_of(r, again);
+        item->local = is_local(config, r);
+        item->must = item->route != NULL && r->asked.request == DECIDE_REQUEST_REQUIRE;
+        if (r->outcome != NULL && r->outcome->nexthop[0] != '\0')
+            item->nexthop = r->outcome->nexthop;
+    }
+    route_choose(routing->items, count, &routing->plan);
+    return 0;
+}
+
+void routing_fini(struct routing *routing)
+{
+    free(routing->items);
+}
+
+bool routing_reinjects(const struct routing *routing)
+{
+    return routing->plan.way == ROUTE_HEADER && routing->plan.route->local == CONFIG_LOCAL_REINJECT;
+}
+
+/* A field that is added and deleted again is seen by the MTA's header checks, and by nobody else.
+ */
+static bool apply_header(const struct routing *routing, const struct config *config,
+                         const struct message_ops *ops)
+{
+    const char *name = config->milter.route_header;
+
+    return ops->add_header(ops->arg, name, routing->plan.header) &&
+           ops->delete_header(ops->arg, name, 1);
+}
+
+static bool mark(const struct recipient *r, const char *tag, const struct message_ops *ops)
+{
+    char address[ENVELOPE_ADDRESS_MAX + NEXTHOP_NAME_MAX + 4], params[ROUTE_PARAMS_MAX + 1];
+    size_t len = strlen(r->address);
+
+    if (len > 0 && r->address[len - 1] == '.')
+        len--;
+    snprintf(address, sizeof(address), "<%.*s.%s>", (int)len, r->address, tag);
+    route_params(r->address, r->notify, r->orcpt, params, sizeof(params));
+    return ops->add_recipient(ops->arg, address, params) && ops->delete_recipient(ops->arg, r->arg);
+}
+
+static bool apply_recipients(const struct routing *routing, const struct message_ops *ops)
+{
+    if (!ops->can_change_recipients)
+        return false;
+    for (size_t i = 0; i < routing->count; i++) {
+        const char *tag = route_tag(&routing->items[i]);
+
+        if (tag != NULL && !mark(&routing->recipients[i], tag, ops))
+            return false;
+    }
+    return true;
+}
+
+bool routing_apply(const struct routing *routing, const struct config *config,
+                   const struct message_ops *ops)
+{
+    switch (routing->plan.way) {
+    case ROUTE_NOTHING:
+        return true;
+    case ROUTE_HEADER:
+        return apply_header(routing, config, ops);
+    case ROUTE_RECIPIENTS:
+        return apply_recipients(routing, ops);
+    case ROUTE_REFUSE: /* the caller did */
+    default:
+        return false;
+    }
+}

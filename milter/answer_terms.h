@@ -8,13 +8,13 @@
 #include "config.h"
 
 /*
- * Fills in the terms for a next-hop from the rules that look at nothing else. The strings belong to
- * the configuration. Any thread.
+ * Fills in the terms for a map's answer about a next-hop, from the rules that look at nothing else;
+ * `level` only where the map needs it. The strings belong to the configuration. Any thread.
  */
 void answer_terms_for(const struct config *config, const struct nexthop *nexthop,
-                      struct answer_terms *out);
+                      enum answer_map map, struct answer_terms *out);
 
-/* The same, with the settings that were evaluated. */
+/* All of them, from the settings that were evaluated. */
 void answer_terms_from(const struct config *config, const struct rules_settings *settings,
                        struct answer_terms *out);
 

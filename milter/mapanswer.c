@@ -73,44 +73,48 @@ void mapanswer_findings(struct mapconn *c, const struct socketmap_request *reque
 {
     struct rules_settings settings;
     struct answer_terms terms;
-    rules_evaluate_nexthop(c->server->config, &request->nexthop, &settings);
     if (request->command == SOCKETMAP_JSON) {
+        rules_evaluate_nexthop(c->server->config, &request->nexthop, &settings);
         reply_json(c, request, &settings, findings);
-        return;
+    } else {
+        answer_terms_for(c->server->config, &request->nexthop, request->map, &terms);
+        reply_answer(c, request, &terms, findings);
     }
-    answer_terms_from(c->server->config, &settings, &terms);
-    reply_answer(c, request, &terms, findings);
 }
 
-/* From the cache, or the engine is asked. */
-static void look_up(struct mapconn *c, const struct socketmap_request *request,
-                    const struct rules_settings *settings, const struct answer_terms *terms)
+static void ask_engine(struct mapconn *c, const struct socketmap_request *request)
 {
-    const struct findings *findings = engine_cached(c->server->engine, &request->nexthop);
-    if (findings) {
-        if (request->command == SOCKETMAP_JSON)
-            reply_json(c, request, settings, findings);
-        else
-            reply_answer(c, request, terms, findings);
-        findings_unref(findings);
-    } else if (maplookup_ask(c, request) < 0) {
+    if (maplookup_ask(c, request) < 0)
         reply(c, request, METRICS_TEMP, "the lookup could not be made");
-    }
+}
+
+static void answer_json(struct mapconn *c, const struct socketmap_request *request)
+{
+    struct rules_settings settings;
+    const struct findings *findings = NULL;
+    rules_evaluate_nexthop(c->server->config, &request->nexthop, &settings);
+    if (!settings.tls_policy)
+        findings = engine_cached(c->server->engine, &request->nexthop);
+    if (findings || settings.tls_policy)
+        reply_json(c, request, &settings, findings);
+    else
+        ask_engine(c, request);
+    findings_unref(findings);
 }
 
 static void answer_nexthop(struct mapconn *c, const struct socketmap_request *request)
 {
-    struct rules_settings settings;
     struct answer_terms terms;
-    bool json = request->command == SOCKETMAP_JSON;
-    rules_evaluate_nexthop(c->server->config, &request->nexthop, &settings);
-    answer_terms_from(c->server->config, &settings, &terms);
-    if (json ? !terms.tls_policy : answer_needs_findings(request->map, &terms))
-        look_up(c, request, &settings, &terms);
-    else if (json)
-        reply_json(c, request, &settings, NULL);
+    const struct findings *findings = NULL;
+    answer_terms_for(c->server->config, &request->nexthop, request->map, &terms);
+    bool needed = answer_needs_findings(request->map, &terms);
+    if (needed)
+        findings = engine_cached(c->server->engine, &request->nexthop);
+    if (findings || !needed)
+        reply_answer(c, request, &terms, findings);
     else
-        reply_answer(c, request, &terms, NULL);
+        ask_engine(c, request);
+    findings_unref(findings);
 }
 
 /* To forget a policy is a downgrade: only for who can open the unix socket. */
@@ -144,8 +148,10 @@ void mapanswer_request(struct mapconn *c, const struct socketmap_request *reques
     struct socketmap *server = c->server;
     switch (request->command) {
     case SOCKETMAP_ANSWER:
-    case SOCKETMAP_JSON:
         answer_nexthop(c, request);
+        return;
+    case SOCKETMAP_JSON:
+        answer_json(c, request);
         return;
     case SOCKETMAP_PURGE:
         purge(c, request);

@@ -25,15 +25,23 @@ void mapconn_reply(struct mapconn *c, const struct socketmap_request *request,
                    enum metrics_reply status, const char *text, size_t len)
 {
     /* sendmail wants the blank after OK and NOTFOUND even if nothing follows. */
-    static const char *const words[METRICS_REPLIES] = {"OK ", "NOTFOUND ", "TEMP ", "PERM "};
-    char head[NETSTRING_HEAD_MAX];
+    static const struct {
+        const char *word;
+        size_t len;
+    } words[METRICS_REPLIES] = {{"OK ", 3}, {"NOTFOUND ", 9}, {"TEMP ", 5}, {"PERM ", 5}};
     struct octets *batch = &c->server->batch;
-    size_t word_len = strlen(words[status]);
-    size_t head_len = netstring_head(word_len + len, head);
-    if (!octets_add(batch, head, head_len) || !octets_add(batch, words[status], word_len) ||
-        !octets_add(batch, text, len) || !octets_add(batch, ",", 1))
-        c->failed = true; /* no memory: the client sees a closed connection and tries again */
+    size_t word_len = words[status].len;
+    char *to = octets_reserve(batch, NETSTRING_HEAD_MAX + word_len + len + 1);
     metrics_socketmap(c->server->metrics, request, status);
+    if (!to) {
+        c->failed = true; /* no memory: the client sees a closed connection and tries again */
+        return;
+    }
+    size_t at = netstring_head(word_len + len, to);
+    memcpy(to + at, words[status].word, word_len);
+    memcpy(to + at + word_len, text, len);
+    to[at + word_len + len] = ',';
+    batch->len += at + word_len + len + 1;
 }
 
 /* Keeps for later what the socket does not take now; behind what it did not take before. */
@@ -98,10 +106,9 @@ static bool take_input(struct mapconn *c)
     while (!must_wait(c) && !c->dump && c->server->batch.len < MAPCONN_BATCH_MAX &&
            take_request(c, &at)) {
     }
-    if (at > 0) {
-        memmove(c->in, c->in + at, c->in_len - at);
-        c->in_len -= at;
-    }
+    c->in_len -= at;
+    if (at > 0 && c->in_len > 0)
+        memmove(c->in, c->in + at, c->in_len);
     return at > 0;
 }
 

@@ -150,7 +150,7 @@ int maplookup_ask(struct mapconn *c, const struct socketmap_request *request)
     q->conn = c;
     q->request = *request;
     q->config = config_ref(server->config);
-    answer_terms_for(q->config, &q->request.nexthop, &q->terms);
+    answer_terms_for(q->config, &q->request.nexthop, q->request.map, &q->terms);
     LIST_INSERT_HEAD(&server->lookup->all, q, link);
     int error = engine_lookup(server->engine, &q->request.nexthop,
                               request->command == SOCKETMAP_JSON ? NULL : is_enough, on_done, q,

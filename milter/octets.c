@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool octets_add(struct octets *octets, const char *data, size_t len)
+char *octets_reserve(struct octets *octets, size_t len)
 {
     if (octets->cap - octets->len < len) {
         size_t cap = octets->cap ? octets->cap : 1024;
@@ -12,12 +12,20 @@ bool octets_add(struct octets *octets, const char *data, size_t len)
             cap *= 2;
         char *buf = realloc(octets->buf, cap);
         if (!buf)
-            return false;
+            return NULL;
         octets->buf = buf;
         octets->cap = cap;
     }
+    return octets->buf + octets->len;
+}
+
+bool octets_add(struct octets *octets, const char *data, size_t len)
+{
+    char *to = octets_reserve(octets, len);
+    if (!to)
+        return false;
     if (len > 0)
-        memcpy(octets->buf + octets->len, data, len);
+        memcpy(to, data, len);
     octets->len += len;
     return true;
 }

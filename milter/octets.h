@@ -12,6 +12,9 @@ struct octets {
 };
 
 bool octets_add(struct octets *octets, const char *data, size_t len); /* false: out of memory */
-void octets_fini(struct octets *octets);                              /* all zero again */
+
+/* Makes room for len more octets; returns where they go, or NULL. The caller adds to len. */
+char *octets_reserve(struct octets *octets, size_t len);
+void octets_fini(struct octets *octets); /* all zero again */
 
 #endif

@@ -196,6 +196,23 @@ void rules_evaluate_nexthop(const struct config *config, const struct nexthop *n
     take_defaults(config, &facts, open, out);
 }
 
+const char *rules_nexthop_policy(const struct config *config, const struct nexthop *nexthop)
+{
+    const struct rules_facts facts = {.known = RULES_FACT_RECIPIENT, .nexthop = nexthop};
+    const unsigned wanted = 1u << RULES_TLS_POLICY;
+    struct rules_subject subject;
+
+    rules_match_init(&subject, &facts);
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+
+        if ((rule->sets & wanted) && (rule->needs == 0 || only_nexthop(rule)) &&
+            rules_match(rule, &subject) == RULES_MATCH_YES)
+            return rule->tls_policy;
+    }
+    return config->defaults->sets & wanted ? config->defaults->tls_policy : NULL;
+}
+
 const char *rules_origin_name(const struct rules_origin *origin, char *out, size_t out_len)
 {
     if (origin->rule == NULL)

@@ -131,6 +131,10 @@ bool rules_wants_header(const struct config *config, const char *name);
 void rules_evaluate_nexthop(const struct config *config, const struct nexthop *nexthop,
                             struct rules_settings *out);
 
+/* The same for tls_policy alone, which map lookups of mail need and nothing else: NULL, or the
+ * text. */
+const char *rules_nexthop_policy(const struct config *config, const struct nexthop *nexthop);
+
 /* "[rule partners]", "[default]", "built in"; into out. Returns out. */
 const char *rules_origin_name(const struct rules_origin *origin, char *out, size_t out_len);
 

@@ -75,7 +75,7 @@ void socketmap_request_parse(const char *data, size_t len, const char *tag,
     const char *blank = memchr(data, ' ', len);
     size_t name_len = blank ? (size_t)(blank - data) : len;
     size_t key_len = blank ? len - name_len - 1 : 0;
-    *out = (struct socketmap_request){.map = ANSWER_QUERY};
+    out->map = ANSWER_QUERY; /* the next-hop is set where the command has one */
     out->command = command_of(data, name_len, &out->map);
     if (out->command == SOCKETMAP_UNKNOWN || out->command == SOCKETMAP_DUMP)
         return;

@@ -72,7 +72,8 @@ def configuration(text, slot):
 class Milter:
     """One running daemon. Use as a context, or start() and stop()."""
 
-    def __init__(self, config="", slot=0):
+    def __init__(self, config="", slot=0, listens=None):
+        self.listens = listens  # the path of a unix socket, None: the slot's port
         self.slot, self.name = slot, f"milter-{slot}"
         self.text = configuration(config, slot)
         self.file = layout.RUN / f"{self.name}.conf"
@@ -88,14 +89,19 @@ class Milter:
 
     def start(self):
         self._end_predecessor()
+        self.asked = False
         self.file.write_text(self.text)
         self.forget()
         self.first = self.log_start
         self.process = procs.start(self.name, program(), "-f", "-c", self.file)
-        procs.ready(self.name, self.process,
-                    lambda: procs.connects("127.0.0.1", layout.MILTER_PORT + self.slot))
+        procs.ready(self.name, self.process, self._answers)
         self.pid_file.write_text(str(self.process.pid))
         return self
+
+    def _answers(self):
+        if self.listens:
+            return procs.connects_unix(self.listens)
+        return procs.connects("127.0.0.1", layout.MILTER_PORT + self.slot)
 
     @property
     def pid_file(self):

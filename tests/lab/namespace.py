@@ -101,6 +101,14 @@ def _hosts():
     subprocess.run(["hostname", HOST_NAME], check=True, timeout=10)
 
 
+def _groups():
+    """One more group: `postfix311`, which is what the chroot knows as postfix."""
+    ours = layout.RUN / "group"
+    ours.write_text(Path("/etc/group").read_text()
+                    + f"postfix311:x:{chroot.uid_of('postfix')[1]}:\n")
+    _bind(ours, "/etc/group")
+
+
 def _machine(root, state):
     """Postfix's directories of one machine under test, over the real ones of that root."""
     state.mkdir()
@@ -119,6 +127,7 @@ def furnish(state):
     mount("-t", "proc", "proc", "/proc")
     _resolv_conf()
     _hosts()
+    _groups()
     _machine(Path("/"), layout.RUN / "mta37")
     root = layout.RUN / "root311"
     root.mkdir(exist_ok=True)

@@ -38,6 +38,11 @@ def connects(address, port):
         return s.connect_ex((address, port)) == 0
 
 
+def connects_unix(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        return s.connect_ex(str(path)) == 0
+
+
 def log_path(name):
     return layout.RUN / "log" / f"{name}.log"
 

@@ -132,14 +132,14 @@ class Lab:
         self.clients.append(smtpclient.Client(address, 25))
         return self.clients[-1]
 
-    def milter(self, config="", fresh=False):
-        """A running milter with that configuration.
+    def milter(self, config="", fresh=False, listens=None):
+        """A running milter with that configuration, at its slot's port or the path `listens`.
 
         It is one that all scenarios share, or a fresh one that is stopped when the scenario ends.
         """
         running = None if fresh else self.kept.get(config)
         if not running:
-            running = milter.Milter(config, self.free_slots.pop())
+            running = milter.Milter(config, self.free_slots.pop(), listens)
             self.milters.append(running)
             running.start()
             if not fresh:

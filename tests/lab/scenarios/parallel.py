@@ -52,6 +52,7 @@ def each(name, limit_s=300):
 def _(lab, mta):
     running = lab.milter(CONFIG, fresh=True)
     pid = running.process.pid
+    procs.wait_for(lambda: ": ready" in running.log(), "all its threads")
     before = footprint(pid)
     seen = []
     for number in range(2 if sanitized(pid) else ROUNDS):

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import layout
+import procs
 from held import HeldResolver
 from scenario import check, expect, scenario
 
@@ -139,7 +140,7 @@ def _(lab, mta_name):
         expect(sorted(r.code for r in replies(sent)), [250] * 3 + [451] * 2, "data")
 
 
-@each("who waits in vain gives up its place")
+@each("a reload changes max_waiting for messages that come then")
 def _(lab, mta_name):
     with crowd(lab, mta_name, "max_waiting = 1\nrcpt_wait = 1ms\neom_wait = 60s",
                "dane.test") as c:
@@ -148,7 +149,8 @@ def _(lab, mta_name):
         second = c.client("carol@dane.test")
         c.resolver.wait_asked("dane.test")
         expect(c.data(second).result(timeout=30), BUSY, "the second")
-        c.running.reload(f"[milter]\nmax_waiting = 2\nrcpt_wait = 1ms\n{DNS}")
+        c.running.reload(f"[milter]\nmax_waiting = 4\nrcpt_wait = 1ms\n{DNS}")
+        procs.wait_for(lambda: "reloaded " in c.running.log(), "the reload")
         third = c.data(c.client("eve@dane.test"))
         check(not third.done(), "after a reload there should be room for one more")
         c.resolver.release()

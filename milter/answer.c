@@ -273,6 +273,14 @@ static enum answer_kind derive_query(const struct findings *f, const struct answ
     }
 }
 
+/* A host still in flight may yet make another answer of it (DANE, more names), and the MTA asks for
+ * every host anew: a message must not meet both answers. A yes does not wait for that. */
+static bool hosts_pending(const struct findings *f, const struct verdict_terms *terms)
+{
+    struct tally tally = count_hosts(f, reachable_hosts(f, terms));
+    return tally.of[HOST_PENDING] > 0;
+}
+
 static enum answer_kind derive_enforce(const struct findings *f, const struct verdict_terms *terms,
                                        struct text *out, enum verdict_basis *basis)
 {
@@ -284,6 +292,8 @@ static enum answer_kind derive_enforce(const struct findings *f, const struct ve
     case VERDICT_PENDING:
         return pending(out);
     case VERDICT_SATISFIED:
+        if (verdict.basis != VERDICT_BASIS_DANE && hosts_pending(f, terms))
+            return pending(out);
         break;
     case VERDICT_UNSATISFIED:
     case VERDICT_NOT_APPLICABLE: /* no such domain: the MTA will find no server either */

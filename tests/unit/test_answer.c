@@ -127,6 +127,16 @@ static const struct {
      "OK " UNSATISFIED},
     {"hosts still pending", "host=mx1.example.org,tlsa=pending", "PENDING", "PENDING"},
     {"MX still pending", "mx=pending", "PENDING", "PENDING"},
+    {"a host is there, another may yet have DANE: no name before that is known",
+     "host=mx1.example.org,10,tlsa=pending host=mx2.example.org,20", "PENDING", "PENDING"},
+    {"DANE is there, whatever another host may have",
+     "host=mx1.example.org,10,tlsa=usable "
+     "host=mx2.example.org,20,tlsa=pending",
+     "PENDING", "OK dane-only"},
+    {"a host of an STS policy is there, another in flight: no name before all are known",
+     "mx=insecure host=mx1.example.org,10,a=i,match host=mx2.example.org,20,a=p,tlsa=pending,match "
+     "sts=enforce pat=mx1.example.org pat=mx2.example.org",
+     "OK secure match=mx1.example.org:mx2.example.org servername=hostname", "PENDING"},
     /* MTA-STS */
     {"STS enforced, unsigned MX",
      "mx=insecure host=mx1.example.org,a=i,match host=other.example.net,20,a=i sts=enforce "

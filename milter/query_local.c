@@ -1,14 +1,18 @@
-/* Looks up for the tool itself: an engine of its own, all names at once, nothing kept on disk. */
+/* Looks up for the tool itself: an engine of its own, many names at once, nothing kept on disk. */
 #include "query.h"
 
 #include "findings_json.h"
 #include "policy/engine.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
+
+/* Below what the engine takes at once: more names than that wait their turn and are not refused. */
+enum { PARALLEL = 10000 };
 
 struct asked {
     struct query_local *local;
@@ -20,6 +24,7 @@ struct query_local {
     struct query_set *set;
     struct engine *engine;
     struct asked *asked;
+    atomic_size_t next; /* the first name that nobody has asked for yet */
 };
 
 static void on_log(void *arg, int priority, const char *message)
@@ -52,24 +57,39 @@ static void finish(struct query_local *local, size_t index, const struct finding
     json_fini(&json);
 }
 
+static void ask_next(struct query_local *local);
+
 static void on_done(const struct findings *findings, void *arg)
 {
     const struct asked *asked = arg;
     finish(asked->local, asked->index, findings);
+    ask_next(asked->local);
 }
 
-static void ask(struct query_local *local, size_t index)
+/* Whether on_done will be called for it. */
+static bool ask(struct query_local *local, size_t index)
 {
     struct query_name *name = &local->set->names[index];
     local->asked[index] = (struct asked){.local = local, .index = index};
     if (name->settings.tls_policy) {
         finish(local, index, NULL);
-        return;
+        return false;
     }
     int error =
         engine_lookup(local->engine, &name->nexthop, NULL, on_done, &local->asked[index], NULL);
     if (error < 0)
         query_set_finish(local->set, index, NULL, 0, NULL, strerror(-error));
+    return error == 0;
+}
+
+/* Starts one lookup, if there is another name that takes one. */
+static void ask_next(struct query_local *local)
+{
+    size_t index;
+    while ((index = atomic_fetch_add(&local->next, 1)) < local->set->count) {
+        if (ask(local, index))
+            return;
+    }
 }
 
 int query_local_start(struct config *config, struct query_set *set, struct query_local **out,
@@ -93,8 +113,8 @@ int query_local_start(struct config *config, struct query_set *set, struct query
         query_local_stop(local);
         return error;
     }
-    for (size_t i = 0; i < set->count; i++)
-        ask(local, i);
+    for (size_t i = 0; i < set->count && i < PARALLEL; i++)
+        ask_next(local);
     *out = local;
     return 0;
 }

@@ -6,13 +6,17 @@
 #include "core_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 enum {
     /* A part of cached findings that ends sooner is asked about anew, so that no lookup outlives
      * what it was built upon. */
     REUSE_MIN_MS = 30 * 1000,
+    /* Between two warnings that no more lookups are begun. */
+    WARN_FULL_MS = 60 * 1000,
 };
 
 int64_t core_now_ms(const struct core *core)
@@ -267,6 +271,21 @@ static int answer_at_once(struct core *core, struct flight *flight, struct core_
     return *out ? 1 : -ENOMEM;
 }
 
+/* Those who ask are told that the lookup could not be made: for them a temporary failure. */
+static int refuse(struct core *core)
+{
+    int64_t now_ms = core_now_ms(core);
+    char line[80];
+
+    if (now_ms >= core->warn_full_ms) {
+        core->warn_full_ms = now_ms + WARN_FULL_MS;
+        snprintf(line, sizeof line, "%d lookups are in flight: no more are begun for now",
+                 CORE_FLIGHTS_MAX);
+        core_log(core, LOG_WARNING, line);
+    }
+    return -EAGAIN;
+}
+
 int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waiter *waiter,
              const struct findings **out)
 {
@@ -277,6 +296,8 @@ int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waite
     if (*out)
         return 1;
     flight = core_flight_find(core, nexthop->text);
+    if (!flight && core->flights.count >= CORE_FLIGHTS_MAX)
+        return refuse(core);
     if (!flight)
         flight = core_fly(core, nexthop, false);
     return flight ? answer_at_once(core, flight, waiter, out) : -ENOMEM;

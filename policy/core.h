@@ -29,6 +29,10 @@ struct core_settings {
     void *log_arg;
 };
 
+/* Lookups in flight at once, whoever asked and whether he still waits: bounds memory, and how long
+ * the line for the resolver grows. */
+enum { CORE_FLIGHTS_MAX = 20000 };
+
 /* One who asks; embedded by the caller, who fills in the functions. */
 struct core_waiter {
     engine_enough_fn enough; /* NULL: complete findings only */
@@ -47,7 +51,8 @@ void core_configure(struct core *core, const struct core_settings *settings);
 
 /*
  * Asks for findings. Returns 1 with *out, a reference for the caller, when they are at hand (then
- * the waiter is not used); 0 when the waiter will be called back, once, later; -ENOMEM.
+ * the waiter is not used); 0 when the waiter will be called back, once, later; -ENOMEM; -EAGAIN
+ * when too many lookups are in flight.
  */
 int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waiter *waiter,
              const struct findings **out);

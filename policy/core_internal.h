@@ -28,7 +28,8 @@ struct core {
     struct cache *cache;
     struct sts_cache *sts_cache;
     struct table flights;
-    unsigned generation; /* of the settings that decide what findings hold */
+    int64_t warn_full_ms; /* when it may be said again that there are too many of them */
+    unsigned generation;  /* of the settings that decide what findings hold */
 
     struct world_timer *renew_timer; /* for the next entry of the cache that is due */
     int64_t renew_at_ms;

@@ -60,6 +60,17 @@ def order():
 
 
 @scenario
+def very_many():
+    """More names than are looked up at once: the others wait their turn"""
+    names = [f"[127.0.{i // 250}.{1 + i % 250}]" for i in range(21000)]
+    with running() as server:
+        done = query(server, "--json", "[mx1.dane.test]:25", *names, "dane.test")
+        seen = objects(done)
+        equal([o["name"] for o in seen], ["[mx1.dane.test]:25", *names, "dane.test"])
+        equal(seen[-1]["summary"], "dane")
+
+
+@scenario
 def exit_codes():
     """Exit codes: 0, 1, 75, 64, 78, and the worst of several"""
     with running() as server:

@@ -23,6 +23,7 @@ UP_S = 120
 def _build(mtas):
     """Everything that runs, in the order in which one needs the other."""
     ca.make_authorities()
+    namespace.trust(ca.ca_file())
     postfix.make_host_certificates()
     started = dnsd.start()
     started.update(https.start())

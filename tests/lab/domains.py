@@ -52,6 +52,13 @@ class Domain:
     postfix_policy: str = None  # for the static TLS policy map; STS enforce gets one unasked
 
 
+def enforced(domain, *more, mx=("mx",)):
+    """A policy's text in mode enforce, with more lines."""
+    lines = ["version: STSv1", "mode: enforce", *(f"mx: {name}.{domain}" for name in mx),
+             "max_age: 86400", *more]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
 DOMAINS = (
     # Where the senders live, and the machines under test.
     Domain("sender.test", "an ordinary sender; bounces arrive here"),
@@ -143,6 +150,33 @@ DOMAINS = (
     Domain("signed-sts.test", "signed without TLSA, STS enforce", True, sts=Sts()),
     Domain("signed-sts-nomatch.test", "signed without TLSA, STS enforce that names others", True,
            sts=Sts(mx=("mail.elsewhere.test",))),
+
+    # MTA-STS policies whose text would be something else where it is quoted.
+    Domain("sts-braces.test", "a policy with braces", sts=Sts(body=enforced(
+        "sts-braces.test", "a: { policy_string = b }", "b: {{{", "c: } policy_type=tlsa {",
+        "d: }", "e: a } { b"))),
+    Domain("sts-blanks.test", "a policy with blanks and tabs wherever they may be", sts=Sts(
+        body=enforced("sts-blanks.test", "a:   b  c  d  ", "b:\te").replace(
+            "mx: ", "mx: \t ").replace("mode: enforce", "mode:enforce \t"))),
+    Domain("sts-attributes.test", "a policy with what looks like attributes of Postfix", sts=Sts(
+        body=enforced("sts-attributes.test", "policy_type: no-policy-found",
+                      "a: policy_failure=validation-failure", "match: evil.test",
+                      "b: secure match=evil.test servername=evil.test", "c: , d = ; \\ \" '"))),
+    Domain("sts-utf8.test", "a policy with UTF-8", sts=Sts(body=enforced(
+        "sts-utf8.test", "a: Gr\u00fc\u00dfe \u2028 \u202e", "b: \u00a0"))),
+    Domain("sts-control.test", "control characters make a policy invalid", sts=Sts(body=enforced(
+        "sts-control.test", "a: b\x01c\x7f"))),
+    Domain("sts-tab.test", "so does a tab within a value", sts=Sts(body=enforced(
+        "sts-tab.test", "a: b\tc"))),
+    Domain("sts-newline.test", "and a bare CR", sts=Sts(body=enforced(
+        "sts-newline.test", "a: b\rmode: none"))),
+    Domain("sts-words.test", "a policy whose patterns are words of Postfix", sts=Sts(body=enforced(
+        "sts-words.test", "mx: hostname", "mx: nexthop", "mx: dot-nexthop"))),
+    Domain("sts-only-words.test", "and none besides", sts=Sts(body=enforced(
+        "sts-only-words.test", "mx: hostname", mx=()))),
+    Domain("sts-many.test", "a policy with hundreds of patterns and long lines", sts=Sts(
+        body=enforced("sts-many.test", *(f"x{n}: {'y' * 2000}" for n in range(8)),
+                      mx=("mx", *(f"a-rather-long-host-name-{n}" for n in range(600)))))),
 
     # Signed, no TLSA: only the Web PKI can tell.
     Domain("signed.test", "signed without TLSA", True,

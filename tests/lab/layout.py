@@ -36,15 +36,18 @@ LOCAL_MILTER_PORT = 8892  # for mail without SMTP, see helpers.py
 LOCAL_MILTER = RUN / "local_milter"  # names the port of the milter in use; absent: none
 
 # Clients. Those of the customers' network may relay, strangers may not. The last octet chooses the
-# milter: NO_MILTER none at all, MILTER_FIRST + n the one of slot n (milter.py).
+# milter: NO_MILTER none at all, OWN_MILTER that of main.cf, MILTER_FIRST + n the one of slot n (milter.py).
 CUSTOMER = "192.0.2.{}"
 CUSTOMERS = "192.0.2.128/25"
 STRANGER = "203.0.113.{}"
 LOCAL = "127.0.0.{}"  # this host's own programs, which connect to the loopback listener
 NO_MILTER = 128
+OWN_MILTER = 129  # the one that main.cf names, whichever that is
 MILTER_FIRST = 130
 MILTER_SLOTS = 100
 MILTER_PORT = 9000  # + slot
+SOCKETMAP_PORT = 8470
+METRICS_PORT = 9461
 
 
 def build_dir():
@@ -62,5 +65,10 @@ def milter_address(slot):
 
 
 def client(slot, net=CUSTOMER):
-    """The address of that net to connect from to get the milter of that slot; None: no milter."""
+    """The address of that net to connect from to get the milter of that slot.
+
+    None: no milter; "own": that of main.cf.
+    """
+    if slot == "own":
+        return net.format(OWN_MILTER)
     return net.format(NO_MILTER if slot is None else MILTER_FIRST + slot)

@@ -8,6 +8,7 @@ import procs
 _LINE = re.compile(r"^(?P<time>\S+ +\S+ \S+|\S+) \S+ (?P<service>postfix\S*)\[(?P<pid>\d+)\]: "
                    r"(?P<queue_id>[0-9A-Za-z]+): (?P<rest>.*)$")
 _FIELD = re.compile(r"([a-z_]+)=(<[^>]*>|[^,]*)")
+_TLS = re.compile(r"\[(?P<pid>\d+)\]: (?P<what>\w+) TLS connection established to ")
 _BOUNCE = re.compile(r"sender (?:non-)?delivery (?:status )?notification: (\S+)")
 
 
@@ -23,6 +24,7 @@ class Delivery:
     status: str  # sent, bounced, deferred
     text: str  # in parentheses
     tls: str  # smtp_log_tls_feature_status, "" before Postfix 3.11
+    server: str  # what smtp_tls_loglevel 1 says of its certificate: Verified, Trusted... "": no TLS
     orig_to: str
 
     def __str__(self):
@@ -44,17 +46,26 @@ class Log:
         return [line for line in text.splitlines() if not queue_id or f" {queue_id}: " in line]
 
     def deliveries(self, queue_id):
-        found = []
-        for line in self.lines(queue_id):
+        found, servers, fresh = [], {}, {}
+        for line in self.lines():
+            made = _TLS.search(line)
+            if made:  # by this process, for the message whose delivery it logs next
+                fresh[made["pid"]] = made["what"]
             match = _LINE.match(line)
             if not match or " status=" not in line:
+                continue
+            session = match["pid"], match["queue_id"]
+            if match["pid"] in fresh:
+                servers[session] = fresh.pop(match["pid"])
+            if match["queue_id"] != queue_id:
                 continue
             head, _, text = match["rest"].partition(" (")
             fields = dict(_FIELD.findall(head))
             found.append(Delivery(queue_id, match["service"], fields.get("to", "").strip("<>"),
                                   fields.get("relay", ""), fields.get("dsn", ""),
                                   fields.get("status", "").split()[0], text.rstrip(")"),
-                                  fields.get("tls", ""), fields.get("orig_to", "").strip("<>")))
+                                  fields.get("tls", ""), servers.get(session, ""),
+                                  fields.get("orig_to", "").strip("<>")))
         return found
 
     def finished(self, queue_id):

@@ -119,6 +119,12 @@ def _machine(root, state):
         _bind(state / part, root / place)
 
 
+def trust(certificates):
+    """For all programs of the lab, these are the system's certification authorities."""
+    for root in (Path("/"), layout.RUN / "root311"):
+        _bind(certificates, root / "etc/ssl/certs/ca-certificates.crt")
+
+
 def furnish(state):
     """Mounts and network; nothing of it is seen outside of the namespaces."""
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")

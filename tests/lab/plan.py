@@ -109,6 +109,6 @@ def addresses():
     for h in HOSTS:
         found += h.addresses()
     found += [p.address for p in POLICY_HOSTS]
-    for slot in [None, *range(layout.MILTER_SLOTS)]:
+    for slot in [None, "own", *range(layout.MILTER_SLOTS)]:
         found += [layout.client(slot), layout.client(slot, layout.STRANGER)]
     return found

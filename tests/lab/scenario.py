@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import arrivals
@@ -21,6 +22,7 @@ import milter
 import postfix
 import procs
 import smtpclient
+import snippets
 from maillog import Log
 
 LIMIT_S = 180
@@ -32,9 +34,13 @@ class Failure(Exception):
     """What was seen is not what should be seen."""
 
 
-def scenario(name, limit_s=LIMIT_S):
-    """Registers a function as the scenario of that name, which may take so long."""
+def scenario(name, limit_s=LIMIT_S, setting=None):
+    """Registers a function as the scenario of that name, which may take so long.
+
+    setting: the configuration of the machines under test that it wants, see snippets.py.
+    """
     def register(function):
+        function.setting = setting
         _SCENARIOS.append((name, function, limit_s))
         return function
     return register
@@ -119,6 +125,11 @@ class Lab:
                 self.stop_milter(running)
         for mta in self.mtas.values():
             mta.run("postsuper", "-d", "ALL")
+
+    def use(self, setting):
+        """Gives the machines under test that configuration, if they have another."""
+        with ThreadPoolExecutor() as pool:  # a reload takes a second or two
+            list(pool.map(lambda mta: snippets.apply(mta, setting), self.mtas.values()))
 
     def client(self, mta, slot=None, net=layout.CUSTOMER, port=25):
         """A connection to a machine under test, seen by the milter of that slot (None: none)."""
@@ -250,6 +261,7 @@ def run_one(lab, name, function, limit_s):
     signal.alarm(limit_s)
     error = None
     try:
+        lab.use(function.setting)
         function(lab)
     except Exception as caught:  # noqa: BLE001, whatever it is, it is this scenario's failure
         error = caught

@@ -99,6 +99,7 @@ def domain_records(domain):
                 lines.append(f"_mta-sts {_txt(record)}")
         host = next(p for p in plan.POLICY_HOSTS if p.domain is domain)
         lines.append(f"{host.name}. A {host.address}")
+    lines.append(f"_smtp._tls {_txt('v=TLSRPTv1; rua=mailto:tls@sender.test')}")
     return lines + list(domain.extra)
 
 

@@ -1,0 +1,154 @@
+"""Configurations of the machines under test made of the snippets in etc/, merged as an administrator
+would merge them, and taken as they stand but for what is named here.
+
+A setting is a configuration of Postfix by name; scenarios say which one they want (scenario.py):
+None is the lab's own, with a static policy map; `snippets` is that of etc/. For the others see
+SETTINGS.
+"""
+
+import os
+import pwd
+import re
+
+import layout
+import procs
+
+DIRECTORIES = {"mta311": "postfix-3.11", "mta37": "postfix-older"}
+SOCKETS = "requiretls-milter"  # below the queue directory
+TLSRPT_SOCKET = "lab-tlsrpt"  # likewise; see tlsrpt.py
+
+# The lab's own lines beside the snippet. The sender `enforce@` stands for a route to the transport of
+# the snippet; TLS reports go to a socket of the lab.
+ALWAYS = """
+smtpd_sender_restrictions = inline:{ {enforce@sender.test = FILTER requiretls:} }
+"""
+ONLY311 = f"""
+smtp_tlsrpt_enable = yes
+smtp_tlsrpt_socket_name = {TLSRPT_SOCKET}
+smtp_tlsrpt_skip_reused_handshakes = no
+"""
+
+
+def etc(*parts):
+    return layout.TREE.joinpath("etc", *parts)
+
+
+def parameters(text):
+    """main.cf as a list of (name, its lines); comments and blank lines are left out."""
+    found = []
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if line[0] in " \t":
+            found[-1][1].append(line)
+        else:
+            found.append((line.partition("=")[0].strip(), [line]))
+    return found
+
+
+def merged(base, *added):
+    """main.cf with other lines added; a parameter given twice counts as given last."""
+    whole = {}
+    for text in (base, *added):
+        whole.update(parameters(text))
+    return "\n".join(line for lines in whole.values() for line in lines) + "\n"
+
+
+def moving(section):
+    """The lines of main.cf that etc/MOVING shows in a section of that title."""
+    text = etc("MOVING").read_text()
+    part = re.search(rf"^{re.escape(section)}\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", text, re.M | re.S)
+    if not part:
+        raise procs.LabError(f"etc/MOVING has no section {section}")
+    lines = [line.strip() for line in part[1].splitlines()
+             if re.match(r"    smtp_\S+ = ", line)]
+    if not lines:
+        raise procs.LabError(f"{section} of etc/MOVING shows no line of main.cf")
+    return "\n".join(lines) + "\n"
+
+
+def _chrooted(master):
+    """master.cf with the SMTP clients in a chroot."""
+    return re.sub(r"^((?:smtp|relay|requiretls)\s+unix\s+\S+\s+\S+\s+)n(\s.*\ssmtp)$", r"\1y\2",
+                  master, flags=re.M)
+
+
+def _one_map(name):
+    """smtp_tls_policy_maps is that map, by inet."""
+    return f"smtp_tls_policy_maps = socketmap:inet:127.0.0.1:{layout.SOCKETMAP_PORT}:{name}\n"
+
+
+def _with_snippet(more="", change=lambda master: master):
+    """The snippets of etc/, and more."""
+    def make(instance, main, master):
+        directory = etc(DIRECTORIES[instance.name])
+        main = merged(main, (directory / "main.cf").read_text(), ALWAYS,
+                      ONLY311 if instance.modern else "", more)
+        master += (directory / "master.cf").read_text()
+        for table in directory.glob("requiretls_*"):
+            (instance.etc / table.name).write_text(table.read_text())
+        where = instance.spool / SOCKETS
+        where.mkdir(exist_ok=True)
+        os.chown(where, pwd.getpwnam("nobody").pw_uid, instance.owner("postfix")[1])
+        where.chmod(0o750)
+        return main, change(master)
+    return make
+
+
+def _moved(section, without=(), **others):
+    """The lab's main.cf with the lines of a section of etc/MOVING and nothing else of ours."""
+    def make(instance, main, master):
+        lines = moving(section)
+        if not instance.modern:  # as etc/MOVING tells
+            lines = lines.replace("QUERYwithTLSRPT", "QUERY")
+        lines += "".join(f"{name} = {value}\n" for name, value in others.items())
+        main = "\n".join(line for line in main.splitlines() if line.split(" =")[0] not in without)
+        return merged(main, *(line for line in lines.splitlines()
+                              if line.split(" =")[0] not in without)), master
+    return make
+
+
+# name -> what makes main.cf and master.cf of the lab's own
+SETTINGS = {
+    "snippets": _with_snippet(),
+    "snippets, chrooted": _with_snippet(change=_chrooted),
+    "opportunistic+starttls": _with_snippet(_one_map("opportunistic+starttls")),
+    "from postfix-tlspol": _moved("From postfix-tlspol"),
+    "from postfix-mta-sts-resolver": _moved("From postfix-mta-sts-resolver"),
+    "from postfix-mta-sts-resolver, without DNSSEC": _moved(
+        "From postfix-mta-sts-resolver", ("smtp_dns_support_level",), smtp_tls_security_level="may"),
+}
+
+
+def apply(instance, setting):
+    """Gives a machine under test that setting, if it has another; it then runs with it."""
+    note = instance.where / "setting"
+    current = note.read_text() if note.exists() else ""
+    if current == (setting or ""):
+        return
+    kept = instance.where / "own"
+    if not kept.exists():
+        kept.mkdir()
+        for name in ("main.cf", "master.cf"):
+            (kept / name).write_text((instance.etc / name).read_text())
+    main, master = (kept / "main.cf").read_text(), (kept / "master.cf").read_text()
+    if setting:
+        main, master = SETTINGS[setting](instance, main, master)
+    (instance.etc / "main.cf").write_text(main)
+    (instance.etc / "master.cf").write_text(master)
+    instance.reload()
+    note.write_text(setting or "")
+
+
+def sockets(instance):
+    """Where the snippets' sockets are, as seen from outside of Postfix's chroots."""
+    return instance.spool / SOCKETS
+
+
+def daemon_configuration(instance, more=""):
+    """The snippet's requiretls-milter.conf for this machine, with more lines at its end."""
+    text = etc(DIRECTORIES[instance.name], "requiretls-milter.conf").read_text()
+    text = text.replace("/var/spool/postfix", str(instance.spool))
+    if instance.modern:  # whose group `postfix` has a number of its own
+        text = text.replace("socket_group = postfix", "socket_group = postfix311")
+    return text + more

@@ -227,7 +227,8 @@ static int on_field(struct parser *p, const struct line *line)
     return 0;
 }
 
-/* Keeps a line for reports while there is room; what is not printable ASCII becomes '?'. */
+/* Keeps a line for reports while there is room; a tab becomes a blank, what else is not printable
+ * ASCII a '?'. */
 static void quote_line(struct parser *p, const char *s, const char *end)
 {
     char *out = p->policy->lines + p->lines_len;
@@ -239,7 +240,7 @@ static void quote_line(struct parser *p, const char *s, const char *end)
     if (p->lines_len + len + 1 > LINES_MAX)
         return;
     for (size_t i = 0; i < len; i++)
-        out[i] = (s[i] >= 0x20 && s[i] <= 0x7e) ? s[i] : '?';
+        out[i] = is_wsp(s[i]) ? ' ' : (s[i] >= 0x20 && s[i] <= 0x7e) ? s[i] : '?';
     out[len] = '\n';
     out[len + 1] = '\0';
     p->lines_len += len + 1;

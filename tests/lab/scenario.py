@@ -107,6 +107,7 @@ class Lab:
         self.mtas = {name: postfix.MTAS[name] for name in mtas}
         self.kept = {}  # configuration -> running milter, for all scenarios that ask for it
         self.free_slots = list(range(layout.MILTER_SLOTS - 1, -1, -1))
+        self.setting = "unknown"  # an earlier run may have left another
         self.begin()
 
     def begin(self):
@@ -127,7 +128,17 @@ class Lab:
             mta.run("postsuper", "-d", "ALL")
 
     def use(self, setting):
-        """Gives the machines under test that configuration, if they have another."""
+        """Gives the machines under test that configuration, if they have another.
+
+        Milters at paths of the machines' own go with the old one.
+        """
+        if setting == self.setting:
+            return
+        self.setting = setting
+        for config, running in list(self.kept.items()):
+            if running.listens:
+                del self.kept[config]
+                self.stop_milter(running)
         with ThreadPoolExecutor() as pool:  # a reload takes a second or two
             list(pool.map(lambda mta: snippets.apply(mta, setting), self.mtas.values()))
 

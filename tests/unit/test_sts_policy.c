@@ -226,7 +226,7 @@ static void nul_bytes(void **state)
 
 static void lines(void **state)
 {
-    static const char body[] = "version: STSv1 \r\nmode: enforce\r\nmx: MX.example.org\r\n"
+    static const char body[] = "version: STSv1 \r\nmode: enforce\r\nmx:\tMX.example.org\r\n"
                                "note: \xc3\xa4 {b}\r\nmax_age: 1";
     struct sts_policy *policy;
     char err[128];

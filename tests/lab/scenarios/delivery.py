@@ -121,6 +121,8 @@ def warnings(mta, start):
 
 
 def every_daemon(lab):
+    """The daemons of the snippets, and who takes TLS reports."""
+    reports(lab.mtas["3.11"])
     for mta in lab.mtas.values():
         lab.milter(snippets.daemon_configuration(mta), listens=snippets.sockets(mta) / "milter.sock")
 
@@ -170,7 +172,6 @@ def _row(name, wanted):
     def _(lab):
         domain = domains.by_name(name)
         every_daemon(lab)
-        reports(lab.mtas["3.11"])
         deliver(lab, name, wanted)
         if domain.sts and wanted in (STS, STS_FAILS) and name != "sts-only-words.test":
             check_report(lab.mtas["3.11"], domain)

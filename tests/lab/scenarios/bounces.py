@@ -32,7 +32,7 @@ def each(name, stands=True):
                 running = lab.milter()
                 with without_smtp(running) if stands else contextlib.nullcontext():
                     function(lab, lab.mtas[version], running)
-                expect(lab.mtas[version].queued(), {}, "the queue")
+                procs.wait_for(lambda: not lab.mtas[version].queued(), "the queue to be empty")
             scenario(f"bounce {version}: {name}")(run)
         return function
     return register

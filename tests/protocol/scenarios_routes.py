@@ -1,0 +1,119 @@
+"""Routes: the exact commands by which a message gets onto its way."""
+
+from harness import Daemon, equal, matches, message
+
+FINE = "[rule fine]\nnexthop = .fine\ntls_policy = secure match=mx.fine\n"
+BOTH = """
+[default]
+route = strict
+optional_route = optional
+[route strict]
+method = {0}
+[route optional]
+method = {0}
+"""
+HEADER = FINE + BOTH.format("header")
+RECIPIENT = FINE + BOTH.format("recipient")
+AGAIN = FINE + ("[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n"
+                "[milter]\naccept_header = any\n")
+ASK = ["REQUIRETLS", "RET=HDRS"]
+NO = [("TLS-Required", "No")]
+LOCAL = {"client": "127.0.0.1", "tls": False}
+
+
+def via(value):
+    return [("addheader", "X-REQUIRETLS-Route", f" {value}"),
+            ("chgheader", 1, "X-REQUIRETLS-Route", "")]
+
+
+def mark(address, tag, params):
+    local, domain = address.rsplit("@", 1)
+    return [("addrcpt_par", f"<{local}@{domain}.{tag}>", params), ("delrcpt", f"<{address}>")]
+
+
+TAG = "requiretls.invalid"
+# name, configuration, session, message, the changes
+CASES = [
+    ("by header", HEADER, {}, {"params": ASK, "rcpts": ["<a@b.fine>", "<c@d.fine>"]},
+     via("strict")),
+    ("by header, TLS-Required: No", HEADER, {}, {"headers": NO, "rcpts": ["<a@b.test>"]},
+     via("optional")),
+    ("by header, a forged field", HEADER, {},
+     {"params": ASK, "rcpts": ["<a@b.fine>"], "headers": [("X-REQUIRETLS-Route", "optional")]},
+     [("chgheader", 1, "X-REQUIRETLS-Route", "")] + via("strict")),
+    ("by header, a relay host", HEADER, {},
+     {"params": ASK, "rcpts": ["<a@b.test>", "<c@d.test>"],
+      "rcpt_macros": {"{rcpt_host}": "[relay.fine]:587", "{rcpt_mailer}": "smtp"}},
+     via("strict [relay.fine]:587")),
+    ("by recipient", RECIPIENT, {}, {"params": ASK, "rcpts": ["<a+x@b.fine>", "<b@own.example>"]},
+     mark("a+x@b.fine", TAG, "ORCPT=rfc822;a+2Bx@b.fine")),
+    ("by recipient, TLS-Required: No", RECIPIENT, {}, {"headers": NO, "rcpts": ["<a@b.test>"]},
+     mark("a@b.test", "optional." + TAG, "ORCPT=rfc822;a@b.test")),
+    ("by recipient, a quoted local part", RECIPIENT, {},
+     {"params": ASK, "rcpts": ['<"a b@c"@b.fine>']},
+     mark('"a b@c"@b.fine', TAG, 'ORCPT=rfc822;"a+20b@c"@b.fine')),
+    ("by recipient, not ASCII", RECIPIENT, {}, {"params": ASK, "rcpts": ["<\u00e9@b.fine>"]},
+     mark("\u00e9@b.fine", TAG, "ORCPT=utf-8;\\x{E9}@b.fine")),
+    ("marked already", RECIPIENT, LOCAL, {"params": ASK, "rcpts": [f"<a@b.fine.{TAG}>"]}, []),
+    ("a bounce is on no strict route", HEADER, {}, {"sender": "<>", "params": ASK}, []),
+    ("re-injection", AGAIN, {}, {"params": ASK, "rcpts": ["<a@b.fine>"]},
+     [("addheader", "Require-TLS-ESMTP", " yes")] + via("again")),
+]
+
+
+def route(config, session, mail, changes):
+    with Daemon(config) as d, d.session(**session) as m:
+        got = message(m, **mail)["eom"]
+        equal((got.action, got.changes), ("continue", changes))
+
+
+def keeps_parameters():
+    with Daemon(RECIPIENT) as d, d.session() as m:
+        m.mail("<a@b.example>", *ASK, macros=m.mail_macros)
+        m.rcpt("<x@b.fine>", "NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;y@z.example", macros={})
+        m.rcpt("<y@b.fine>", "NOTIFY=NEVER", "ORCPT=bad value", macros={})
+        m.eoh(macros={"i": "4bX"})
+        equal(m.eom(macros={"i": "4bX"}).changes,
+              mark("x@b.fine", TAG, "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;y@z.example") +
+              mark("y@b.fine", TAG, "NOTIFY=NEVER ORCPT=rfc822;y@b.fine"))
+
+
+def local_and_remote(local, wanted):
+    config = HEADER.replace("[route optional]", f"local = {local}\n[route optional]")
+    with Daemon(config) as d, d.session() as m:
+        m.mail("<a@b.example>", *ASK, macros=m.mail_macros)
+        m.rcpt("<x@b.fine>", macros={"{rcpt_mailer}": "smtp", "{rcpt_host}": "b.fine"})
+        m.rcpt("<y@here.test>", macros={"{rcpt_mailer}": "virtual", "{rcpt_host}": "here.test"})
+        m.eoh(macros={"i": "4bX"})
+        got = m.eom(macros={"i": "4bX"})
+        if isinstance(wanted, str):
+            matches(got.text, wanted)
+        else:
+            equal(got.changes, wanted)
+
+
+def no_loop():
+    with Daemon(AGAIN) as d:
+        with d.session() as m:
+            equal(len(message(m, params=ASK, rcpts=["<a@b.fine>"])["eom"].changes), 3)
+        back = {"params": ["RET=HDRS"], "rcpts": ["<a@b.fine>"], "headers": [
+            ("Received", "from c (c [192.0.2.9])\n\tby mail.own.example (Postfix) with ESMTPS id "
+                         "4bXyZ\n\tfor <a@b.fine>; Sat, 1 Jan 2026"),
+            ("Require-TLS-ESMTP", "yes")]}
+        with d.session(**LOCAL) as m:
+            equal(message(m, queue_id="4bTwo", **back)["eom"].changes, [])
+        with d.session() as m:
+            equal(message(m, **back)["eom"].changes, via("again"), "from a stranger")
+
+
+def run(suite):
+    for name, *case in CASES:
+        suite.run(f"route: {name}", route, *case)
+    for name, function, *args in (
+            ("NOTIFY and ORCPT are kept", keeps_parameters),
+            ("local and remote, local = recipient", local_and_remote, "recipient",
+             mark("x@b.fine", TAG, "ORCPT=rfc822;x@b.fine")),
+            ("local and remote, local = refuse", local_and_remote, "refuse",
+             r"^550 5\.7\.10 This message requires TLS, but its recipients take different ways"),
+            ("re-injected mail that comes back", no_loop)):
+        suite.run(f"route: {name}", function, *args)

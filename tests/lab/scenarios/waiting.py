@@ -145,9 +145,10 @@ def _(lab, mta_name):
     with crowd(lab, mta_name, "max_waiting = 1\nrcpt_wait = 1ms\neom_wait = 60s",
                "dane.test") as c:
         first = c.client("bob@dane.test")
+        second = c.client("carol@dane.test")  # its RCPT must not take the one place from the first
         c.data(first)
-        second = c.client("carol@dane.test")
         c.resolver.wait_asked("dane.test")
+        time.sleep(1)  # nothing shows that the first waits, but that it has no answer
         expect(c.data(second).result(timeout=30), BUSY, "the second")
         c.running.reload(f"[milter]\nmax_waiting = 4\nrcpt_wait = 1ms\n{DNS}")
         procs.wait_for(lambda: "reloaded " in c.running.log(), "the reload")

@@ -1,0 +1,235 @@
+"""The metrics under real traffic, as Prometheus and Grafana see them.
+
+promtool reads the daemon's own output; a real Prometheus scrapes the daemon while mail, bounces and
+socketmap clients make every kind of event happen, and then answers every query of every panel of
+etc/grafana-dashboard.json.
+"""
+
+import json
+import math
+import re
+import socket
+import time
+import urllib.request
+
+import layout
+import procs
+import prometheus
+from milter import without_smtp
+from scenario import check, expect, scenario
+
+MAPS = ("127.0.0.1", layout.SOCKETMAP_PORT)
+RATE_INTERVAL = "5m"  # longer than the scenario may take: nothing drops out of it
+CONFIG = f"""
+[milter]
+accept_header = any
+
+[socketmap]
+listen = inet:{MAPS[0]}:{MAPS[1]}
+
+[metrics]
+listen = inet:127.0.0.1:{layout.METRICS_PORT}
+
+[dns]
+timeout = 1s
+tries = 2
+
+[mta_sts]
+connect_timeout = 1s
+timeout = 1s
+
+[rule held]
+sender = held@sender.test
+on_unsatisfied = quarantine
+
+[rule lenient]
+nexthop = plain2.test
+level = opportunistic+starttls
+"""
+REQUIRE = ("Require-TLS-ESMTP: yes",)
+# Looked up by the map QUERY: between them every summary, and every result of a policy fetch.
+DOMAINS = ("dane.test", "dane-mixed.test", "insecure-mx.test", "dane-unusable.test", "sts.test",
+           "sts-testing.test", "signed.test", "implicit.test", "plain.test", "mx-servfail.test",
+           "sts-policy.test", "sts-404.test", "sts-webpki.test", "sts-500.test", "nosuch.test")
+REQUESTS = ("QUERYwithTLSRPT sts.test", "postfix sts.test", "enforce sts.test",
+            "opportunistic+starttls plain.test", "opportunistic plain.test", "requiretls plain.test",
+            "JSON dane.test", "nonsense dane.test", "PURGE dane.test")
+
+# Panel and legend -> what must have happened, as the labels of series above zero, or one bound on
+# the value of the only series. A query that has no line here fails the scenario.
+HAPPENED = {
+    ("DNSSEC", "validating resolver"): lambda v: v == 1,
+    ("Cached next-hops", "entries"): lambda v: v >= len(DOMAINS) - 2,
+    ("Socketmap connections", "open"): lambda v: v == 1,
+    ("Version", "{{version}}"): lambda v: v == 1,
+    ("Messages by request and action", "{{request}} {{action}}"): {
+        "none accept", "optional accept", "require accept", "require reject", "require tempfail",
+        "require quarantine"},
+    ("Recipients that require TLS, by verdict", "{{level}} {{verdict}}"): {
+        "enforce satisfied", "enforce unsatisfied", "enforce undecided",
+        "opportunistic+starttls satisfied"},
+    ("What next-hops publish", "{{summary}}"): {
+        "dane", "dane-partial", "dane-insecure-mx", "dane-unusable", "sts-enforce", "sts-testing",
+        "dnssec-pki", "pki", "none", "failed"},
+    ("Failed lookups", "share that failed"): lambda v: 0 < v < 1,
+    ("Lookup duration", "median"): lambda v: 0 < v < 10,
+    ("Lookup duration", "95 %"): lambda v: 0 < v < 20,
+    ("Lookup duration", "99 %"): lambda v: 0 < v < 20,
+    ("Lookup duration", "mean"): lambda v: 0 < v < 10,
+    ("Cache hits", "hits"): lambda v: 0 < v < 1,
+    ("DNS queries", "{{type}} {{result}}"): {
+        "MX found", "MX nodata", "MX nxdomain", "MX failed", "A found", "AAAA nodata", "TLSA found",
+        "TLSA nxdomain", "TXT found", "TXT nxdomain"},
+    ("DNS queries", "in flight"): lambda v: v >= 0,
+    ("MTA-STS policy fetches", "{{result}}"): {"ok", "invalid", "refused", "webpki", "failed"},
+    ("Socketmap requests by map", "{{map}}"): {
+        "QUERY", "QUERYwithTLSRPT", "postfix", "enforce", "opportunistic+starttls",
+        "opportunistic", "requiretls", "JSON", "PURGE", "DUMP", "unknown"},
+    ("Socketmap results", "{{result}}"): {"ok", "notfound", "temp", "perm"},
+    ("Socketmap results", "malformed"): lambda v: v > 0,
+    ("Bounces cut to their header", "redacted"): lambda v: v > 0,
+}
+
+
+class Map:
+    """A socketmap client."""
+
+    def __init__(self):
+        self.stream = socket.create_connection(MAPS, 20).makefile("rwb")
+
+    def ask(self, request):
+        data = request.encode()
+        self.stream.write(b"%d:%s," % (len(data), data))
+        self.stream.flush()
+        return self.reply()
+
+    def reply(self):
+        length = b""
+        while (octet := self.stream.read(1)).isdigit():
+            length += octet
+        check(octet == b":", f"no netstring: {length + octet}")
+        return self.stream.read(int(length) + 1)[:-1].decode()
+
+    def end(self):
+        """Whether the server has closed."""
+        return self.stream.read(1) == b""
+
+    def send(self, data):
+        self.stream.write(data)
+        self.stream.flush()
+
+
+def mail(lab, mta, running):
+    """Messages of each request, with each outcome."""
+    def send(to, code=250, **how):
+        sent = lab.send(mta, to, slot=running.slot, **how)
+        expect(sent.replies.get("data", sent.replies.get(to)), (code,), f"the end of {to}, {how}")
+        return sent
+    send("bob@plain.test")
+    send("bob@plain.test", headers=("TLS-Required: No",))
+    send("bob@dane.test", parameters=("REQUIRETLS",))
+    send("bob@plain2.test", parameters=("REQUIRETLS",))
+    send("bob@plain.test", 550, parameters=("REQUIRETLS",))
+    send("bob@plain.test", 550, headers=REQUIRE)
+    send("bob@mx-servfail.test", 451, headers=REQUIRE)
+    send("bob@plain.test", sender="held@sender.test", parameters=("REQUIRETLS",))
+
+
+def bounce(lab, mta, running):
+    """Postfix returns a REQUIRETLS message in full, and the daemon cuts it."""
+    to = "nobody@dane.test"
+    with without_smtp(running):
+        sent = lab.send(mta, to, headers=REQUIRE, parameters=("RET=FULL",))
+        expect(sent.deliveries()[to].status, "bounced", "delivery")
+        sent.bounce("alice@sender.test")
+        procs.wait_for(lambda: sent.queue_id not in mta.queued(), "the queue to be empty")
+
+
+def maps(client):
+    """Every map, every kind of reply, and a peer that does not speak the protocol."""
+    for domain in DOMAINS:
+        client.ask(f"QUERY {domain}")
+    for request in REQUESTS:
+        client.ask(request)
+    client.send(b"5:DUMP ,")
+    while client.reply() != "OK ":  # what ends a dump
+        pass
+    stranger = Map()
+    stranger.send(b"hello\n")
+    check(stranger.end(), "it was not shown the door")
+
+
+def raw():
+    with urllib.request.urlopen(f"http://127.0.0.1:{layout.METRICS_PORT}/metrics",
+                                timeout=20) as response:
+        return response.read().decode()
+
+
+def legend(template, labels):
+    """The legend of a series, as Grafana writes it; a label that is missing shows as it stands."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda m: labels.get(m[1], m[0]), template)
+
+
+def evaluate(target, variables, begin, end):
+    """Legend -> the values of a query over that time, as a panel draws it."""
+    query = target["expr"]
+    for name, value in variables.items():
+        query = query.replace(f"${name}", value)
+    check("$" not in query, f"a variable is left: {query}")
+    data = prometheus.api("query_range", query=query, start=begin, end=end, step=1)
+    expect(data["resultType"], "matrix", query)
+    drawn = {}
+    for series in data["result"]:
+        name = legend(target["legendFormat"], series["metric"])
+        check("{{" not in name and name.strip(), f"{query}: a series has no {name}")
+        check(name not in drawn, f"{query}: two series named {name}")
+        values = [float(value) for _, value in series["values"]]
+        drawn[name] = [v for v in values if not math.isnan(v)]  # 0/0, before anything happened
+    return drawn
+
+
+def judge(panel, target, drawn):
+    """Complaints about one query's result."""
+    wanted = HAPPENED.get((panel["title"], target["legendFormat"]))
+    if wanted is None:
+        return ["nobody says what it should show"]
+    if callable(wanted):
+        if len(drawn) != 1:
+            return [f"one series is wanted, there are {sorted(drawn)}"]
+        values = next(iter(drawn.values()))
+        return [] if values and wanted(values[-1]) else [f"it ends with {values[-5:]}"]
+    above = {name for name, values in drawn.items() if values and values[-1] > 0}
+    return [f"nothing seen of {', '.join(sorted(wanted - above))}"] if wanted - above else []
+
+
+@scenario("metrics: promtool finds no fault, and every query of the dashboard has an answer")
+def _(lab):
+    mta = lab.mtas["3.7"]
+    running = lab.milter(CONFIG, fresh=True)
+    board = json.loads((layout.TREE / "etc/grafana-dashboard.json").read_text())
+    panels = [p for p in board["panels"] if p["type"] != "row"]
+    with prometheus.scraping(layout.METRICS_PORT):
+        begin = time.time()
+        client = Map()  # it stays: a connection to count
+        mail(lab, mta, running)
+        maps(client)
+        bounce(lab, mta, running)
+        prometheus.wait_for_scrapes()
+        end = time.time()
+
+        said = prometheus.promtool("check", "metrics", text=raw())
+        expect(said, "", "promtool")
+        instances = prometheus.api("label/instance/values", **{"match[]": "requiretls_build_info"})
+        expect(instances, [f"127.0.0.1:{layout.METRICS_PORT}"], "the variable `instance`")
+        wrong, count = [], 0
+        for choice in (instances[0], ".*"):  # one, and All
+            variables = {"instance": choice, "__rate_interval": RATE_INTERVAL}
+            for panel in panels:
+                check(panel.get("targets"), f"{panel['title']} asks nothing")
+                for target in panel["targets"]:
+                    count += 1
+                    drawn = evaluate(target, variables, begin, end)
+                    wrong += [f"{panel['title']}, {target['legendFormat']}: {complaint}"
+                              for complaint in judge(panel, target, drawn)]
+        check(count >= 2 * len(HAPPENED), f"{count} queries for {len(HAPPENED)} lines")
+        expect(wrong, [], "panels")

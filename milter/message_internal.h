@@ -1,0 +1,98 @@
+/*
+ * What the files message*.c share: the message itself and what each does for the others. Nobody
+ * else includes this. A message belongs to one thread at a time.
+ */
+#ifndef MESSAGE_INTERNAL_H
+#define MESSAGE_INTERNAL_H
+
+#include "bounce.h"
+#include "message.h"
+#include "recipient.h"
+
+struct message {
+    struct runtime *runtime;
+    struct config *config; /* our reference */
+    struct message_client client;
+    struct envelope_address sender;
+    char *sender_arg; /* as the MTA gave it */
+    char *login;      /* NULL: not authenticated */
+    char *envid;      /* NULL: none */
+    bool tls;
+    bool trusted;
+
+    struct request_mail mail;
+    struct request_header header;
+    struct rules_facts facts;
+    bool may_be_asked; /* some recipient may require or waive TLS before the header is seen */
+
+    struct rules_header *headers; /* copies, for rules that look at them */
+    size_t header_count;
+    size_t header_octets;
+    bool headers_lost;      /* too many: what rules would have said is not known */
+    unsigned route_headers; /* forged ones */
+    bool received;          /* a Received field was seen */
+    bool again;             /* the message has been here already, and was sent to a second smtpd */
+
+    struct recipient *recipients;
+    size_t recipient_count;
+    size_t recipient_cap;
+    int64_t rcpt_waited_ms; /* of rcpt_wait, by all recipients together */
+
+    struct bounce *bounce; /* ours; NULL: not a bounce, or none that may be redacted */
+};
+
+extern const char message_no_memory[]; /* a reason for message_fail */
+
+/* --- message.c */
+
+bool message_has_null_sender(const struct message *message);
+
+/*
+ * Mail without SMTP has nobody who could be told about one recipient: Postfix then keeps the
+ * message and tries again for ever. Its refusals wait for end-of-message, when the whole of it
+ * bounces.
+ */
+bool message_is_without_smtp(const struct message *message);
+
+/* --- message_log.c: queue ids may be NULL */
+
+/* The client learns of a temporary failure only; the administrator is told why. */
+enum message_step message_fail(int priority, const char *queue_id, const char *why);
+
+void message_log_refused_mail(const struct message *message, const struct reply *reply,
+                              const char *queue_id);
+
+/* One recipient's line, with the action that was taken in the end; `reason`, if not NULL, stands in
+ * for that of the decision. Needs an outcome. */
+void message_log_recipient(const struct message *message, const struct recipient *recipient,
+                           const char *queue_id, enum decide_action action, const char *reason);
+
+/* The same with the action that was decided; nothing for a recipient without outcome. */
+void message_log_settled(const struct message *message, const struct recipient *recipient,
+                         const char *queue_id);
+
+/* Counts the message as a whole, under the strictest request of its recipients. */
+void message_count(const struct message *message, enum metrics_action action);
+
+/* --- message_rcpt.c */
+
+/* Settles what can be settled now. Returns 0 or -ENOMEM. */
+int message_settle(struct message *message, struct recipient *recipient,
+                   const struct recipient_patience *patience);
+
+/* --- message_seen.c */
+
+/*
+ * Whether the newest Received field, this host's own, has the queue id of a message that was sent
+ * to a second smtpd of this host: so a second smtpd with the same filter makes no loop.
+ */
+bool message_has_been_here(const struct message *message, const char *value);
+
+/* Bounces name the message that bounced by its queue id, which MTAs may use again: keeps the id of
+ * a message that requires TLS, forgets that of another. */
+void message_remember(const struct message *message, const char *queue_id, bool require);
+
+/* Keeps the id of a message that goes to a second smtpd. */
+void message_remember_reinjected(const struct message *message, const char *queue_id);
+
+#endif

@@ -380,7 +380,8 @@ static const char *parse_tristate(struct pool *pool, const struct config_key *ke
                      words_unsatisfied, "reject, tempfail, quarantine or log"),                    \
         SETTING(section, "on_undecided", parse_undecided, on_undecided, RULES_ON_UNDECIDED),       \
         SETTING_WORD(section, "mixed", mixed, RULES_MIXED, words_mixed, "reject or keep"),         \
-        SETTING(section, "route", parse_text, route_name, RULES_ROUTE)
+        SETTING(section, "route", parse_text, route_name, RULES_ROUTE),                            \
+        SETTING(section, "optional_route", parse_text, optional_route_name, RULES_OPTIONAL_ROUTE)
 
 const struct config_key config_keys[] = {
     {CONFIG_SECTION_MILTER, "socket", parse_milter_socket, .offset = AT(milter.socket),
@@ -462,8 +463,6 @@ const struct config_key config_keys[] = {
      .expected = "error, warning, info or debug"},
 
     SETTINGS(CONFIG_SECTION_DEFAULT),
-    SETTING(CONFIG_SECTION_DEFAULT, "optional_route", parse_text, optional_route_name,
-            RULES_OPTIONAL_ROUTE),
 
     {CONFIG_SECTION_ROUTE, "method", parse_word, .offset = offsetof(struct config_route, method),
      .words = words_method, .expected = "none, header or recipient"},

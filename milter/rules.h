@@ -41,7 +41,7 @@ enum rules_setting {
     RULES_ON_UNDECIDED,
     RULES_MIXED,
     RULES_ROUTE,
-    RULES_OPTIONAL_ROUTE, /* [default] only */
+    RULES_OPTIONAL_ROUTE,
     RULES_TLS_POLICY,
     RULES_SETTING_COUNT,
 };

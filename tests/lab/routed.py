@@ -1,0 +1,93 @@
+"""Mail that goes through a machine under test twice, as the snippets for older Postfix have it: from
+the first queue id to what became of each recipient in the end."""
+
+import re
+
+import procs
+import snippets
+from scenario import check, expect, scenario
+
+ASK = ("REQUIRETLS",)
+NO = ("TLS-Required: No",)
+LOOP = "postfix/requiretls-loop/smtp"
+
+
+def routes(name, more="", change=None, setting="snippets", **options):
+    """Registers a scenario of (lab, machine, running daemon) on Postfix 3.7 with the snippets.
+
+    more: lines at the end of requiretls-milter.conf; change: a function of its whole text.
+    """
+    def register(function):
+        def run(lab):
+            mta = lab.mtas["3.7"]
+            function(lab, mta, daemon(lab, mta, more, change))
+            procs.wait_for(lambda: not mta.queued(), "the queue to be empty")
+        scenario(f"routes 3.7: {name}", setting=setting, **options)(run)
+        return function
+    return register
+
+
+def daemon(lab, mta, more="", change=None):
+    """The daemon of the snippets at their sockets, in the place of whichever is there."""
+    text = snippets.daemon_configuration(mta, more)
+    text = change(text) if change else text
+    path = snippets.sockets(mta) / "milter.sock"
+    for config, running in list(lab.kept.items()):
+        if running.listens == path and config != text:
+            del lab.kept[config]
+            lab.stop_milter(running)
+    return lab.milter(text, listens=path)
+
+
+def post(lab, mta, to, **how):
+    """Sends a message through the filter of the snippets."""
+    return lab.send(mta, to, slot="own", **how)
+
+
+def require(lab, mta, to, **how):
+    return post(lab, mta, to, parameters=(*ASK, *how.pop("parameters", ())), **how)
+
+
+def second(delivery):
+    """The queue id that a message got when it came back, or None."""
+    found = re.search(r"queued as (\w+)$", delivery.text)
+    return found[1] if found and delivery.service == LOOP else None
+
+
+def ends(sent, count=None, timeout_s=60):
+    """Recipient -> its last delivery, by whatever way it went there."""
+    found = {}
+    for to, delivery in sent.deliveries(count, timeout_s).items():
+        again = second(delivery)
+        if again:
+            expect(delivery.relay.split("[")[0], "127.0.0.1", "where the loop leads")
+            last, = sent.log.settled(again, 1, timeout_s)
+            expect(last.to, to, "the recipient the second time")
+            check(not second(last), f"{to} comes back once more")
+            delivery = last
+        check(to not in found, f"{to} twice")
+        found[to] = delivery
+    return found
+
+
+def how(delivery):
+    """Transport, status and what was known of the server, in a word or two each."""
+    service = delivery.service.removeprefix("postfix/").removesuffix("/smtp")
+    words = [service, delivery.status]
+    if delivery.status != "sent":
+        words.append(delivery.dsn)
+    return " ".join([*words, delivery.server]).strip()
+
+
+def become(sent, wanted, timeout_s=60):
+    """Checks recipient -> how() of all; returns the deliveries."""
+    found = ends(sent, len(wanted), timeout_s)
+    expect({to: how(d) for to, d in found.items()}, wanted, "what became of them")
+    return found
+
+
+def bounce_of(sent, delivery, to):
+    """The bounce that a delivery made, to its sender."""
+    again = sent.log.bounce_of(delivery.queue_id)
+    return next(a for a in sent.lab.arrivals.wait(sent.token, to) if a.sender == "" and again in
+                a.bytes().decode(errors="replace"))

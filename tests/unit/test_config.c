@@ -126,7 +126,7 @@ static const struct {
     {"key of another section", "[rule a]\nsocket = unix:/x\n",
      "FILE:2: unknown key socket; [rule a] takes client, authenticated, tls, sender, recipient, "
      "nexthop, mailer, header, daemon, request, level, fallback, on_unsatisfied, on_undecided, "
-     "mixed, route, tls_policy\n"},
+     "mixed, route, optional_route, tls_policy\n"},
     {"key in capitals", "[dane]\nEnable = no\n",
      "FILE:2: unknown key Enable; [dane] takes enable, web_pki\n"},
     {"key before a section", "tries = 3\n", "FILE:1: a key before the first [section]\n"},

@@ -363,6 +363,12 @@ static const char *summary_of(const struct verdict *verdict)
     }
 }
 
+/* What stays here may yet leave as an alias's recipients: they come back by such a route. */
+static bool comes_back(const struct config_route *route)
+{
+    return route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_REINJECT;
+}
+
 void decide_require(const struct decide_input *in, struct decision *out)
 {
     struct verdict verdict;
@@ -370,6 +376,8 @@ void decide_require(const struct decide_input *in, struct decision *out)
     begin(in, out);
     if (in->settings->not_applicable) {
         not_applicable(out, "local delivery");
+        if (!in->null_sender && comes_back(in->settings->route))
+            out->route = in->settings->route;
         return;
     }
     if (in->null_sender) {

@@ -41,11 +41,16 @@ const struct config_route *routing_of(const struct recipient *r, bool again)
 
     if (route == NULL || route->method == CONFIG_METHOD_NONE)
         return route;
-    if (r->marked || !needs_route(r))
+    if (r->marked)
         return NULL;
-    if (again && route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_REINJECT)
-        return NULL;
-    return route;
+    if (route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_REINJECT) {
+        if (again)
+            return NULL;
+        /* Whatever the level of an alias's own domain. */
+        if (r->outcome->decision.verdict == VERDICT_NOT_APPLICABLE)
+            return route;
+    }
+    return needs_route(r) ? route : NULL;
 }
 
 /* Where the MTA does not tell the mailer, mail for our own domain is taken to stay here. */

@@ -91,3 +91,16 @@ def bounce_of(sent, delivery, to):
     again = sent.log.bounce_of(delivery.queue_id)
     return next(a for a in sent.lab.arrivals.wait(sent.token, to) if a.sender == "" and again in
                 a.bytes().decode(errors="replace"))
+
+
+def become_all(lab, wanted, send, way):
+    """One message to bob at each domain, all at once; wanted: domain -> what is known of its server."""
+    sent = {f"bob@{domain}": (send(f"bob@{domain}"), seen) for domain, seen in wanted.items()}
+    for to, (each, seen) in sent.items():
+        become(each, {to: f"{way} {seen}".strip()})
+        check(lab.arrivals.wait(each.token, to), "it did not arrive")
+
+
+def ask(lab, mta, to):
+    """The reply to RCPT of a message that requires TLS."""
+    return lab.ask(mta, to, "own")

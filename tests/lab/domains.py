@@ -118,6 +118,8 @@ DOMAINS = (
         Mx(cert="expired"),), sts=Sts()),
     Domain("sts-no-requiretls.test", "STS enforce, no REQUIRETLS announced", mx=(
         Mx(requiretls=False),), sts=Sts()),
+    Domain("sts-no-starttls.test", "STS enforce, no STARTTLS", mx=(
+        Mx(starttls=False),), sts=Sts()),
     Domain("sts-nomatch.test", "STS enforce that names other MX hosts", sts=Sts(
         mx=("mail.elsewhere.test",))),
     Domain("sts-some.test", "STS enforce that names one of two MX hosts", mx=(
@@ -183,6 +185,10 @@ DOMAINS = (
            postfix_policy="secure match=mx.signed.test"),
     Domain("signed-badcert.test", "signed without TLSA, a certificate of another name", True, (
         Mx(cert="wrong-name"),), postfix_policy="secure match=mx.signed-badcert.test"),
+    Domain("signed-no-starttls.test", "signed without TLSA, no STARTTLS", True, (
+        Mx(starttls=False),)),
+    Domain("signed-no-requiretls.test", "signed without TLSA, no REQUIRETLS announced", True, (
+        Mx(requiretls=False),)),
     Domain("implicit-signed.test", "no MX record: the signed domain is the host", True, (),
            apex=Mx(), postfix_policy="secure match=implicit-signed.test"),
     Domain("implicit-dane.test", "no MX record, DANE at the domain itself", True, (), apex=Mx(

@@ -71,6 +71,10 @@ BECOMES = {
     STS_FAILS: "sts-badcert sts-expired sts-only-words",
     ("secure", "bounced 5.7.30 secure/!requiretls:none", "bounced 5.7.30 secure/!requiretls:none",
      "Verified", "Verified"): "sts-no-requiretls",
+    ("may", SOFT, "bounced 5.7.30 secure/!requiretls:none", "Trusted",
+     "Verified"): "signed-no-requiretls",
+    ("deferred 4.7.4 !secure", NO_STARTTLS.format("secure"), NO_STARTTLS.format("secure"),
+     "deferred 4.7.4", NO): "sts-no-starttls",
     STS_NO_MATCH: "sts-nomatch signed-sts-nomatch",
     STS_UNKNOWN: "sts-500 sts-hang sts-refused sts-webpki sts-webpki-ca sts-webpki-expired "
                  "txt-servfail-plain",
@@ -80,7 +84,7 @@ BECOMES = {
              "signed-badcert plain plain2 plain-no-requiretls island backup-plain "
              "tlsa-servfail-plain",
     ("may", SOFT, NO_MATCH, "Untrusted", REFUSED): "plain-badcert",
-    ("may:none", SOFT, NO_STARTTLS.format("secure"), "", NO): "plain-no-starttls",
+    ("may:none", SOFT, NO_STARTTLS.format("secure"), "", NO): "plain-no-starttls signed-no-starttls",
     NULL_MX: "nullmx nullmx-signed",
     NO_HOST: "lab nomail",
     MX_FAILS: "mx-servfail mx-refused mx-lame mx-silent mx-bogus mx-expired mx-wrong-ds",

@@ -63,6 +63,7 @@ VERDICTS = {
     "sts-badcert.test": (OK, OK),
     "sts-expired.test": (OK, OK),
     "sts-no-requiretls.test": (OK, OK),
+    "sts-no-starttls.test": (OK, OK),
     "sts-nomatch.test": (NO, NO),
     "sts-some.test": (OK, OK),
     "sts-hostile.test": (OK, OK),
@@ -96,6 +97,8 @@ VERDICTS = {
     "signed-sts-nomatch.test": (NO, NO),
     "signed.test": (NO, OK),
     "signed-badcert.test": (NO, OK),  # nobody can see that before delivery
+    "signed-no-starttls.test": (NO, OK),
+    "signed-no-requiretls.test": (NO, OK),
     "implicit-signed.test": (NO, OK),
     "implicit-dane.test": (OK, OK),
     "plain.test": (NO, NO),

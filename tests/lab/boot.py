@@ -16,6 +16,7 @@ import namespace
 import plan
 import postfix
 import procs
+import sendmail
 
 UP_S = 120
 
@@ -23,20 +24,23 @@ UP_S = 120
 def _build(mtas):
     """Everything that runs, in the order in which one needs the other."""
     ca.make_authorities()
-    namespace.trust(ca.ca_file())
+    namespace.trust(ca.ca_file(), mtas)
     postfix.make_host_certificates()
     started = dnsd.start()
     started.update(https.start())
     started["recorder"] = procs.start("recorder", "/usr/bin/python3",
                                       layout.SOURCE / "recorder.py")
-    started["helpers"] = procs.start("helpers", "/usr/bin/python3", layout.SOURCE / "helpers.py")
+    started["helpers"] = procs.start("helpers", "/usr/bin/python3", layout.SOURCE / "helpers.py",
+                                     *mtas)
     procs.ready("recorder", started["recorder"],
                 lambda: procs.connects("127.0.0.1", layout.RECORDER_PORT))
     procs.ready("helpers", started["helpers"],
                 lambda: procs.connects("127.0.0.1", layout.AUTH_PORT)
                 and procs.connects("127.0.0.1", layout.LOCAL_MILTER_PORT))
     services = {name: process.pid for name, process in started.items()}
-    services.update(postfix.start(mtas))
+    services.update(postfix.start([name for name in mtas if name in postfix.MTAS]))
+    if "sendmail" in mtas:
+        services.update(sendmail.start())
     procs.remember(services)
     (layout.RUN / "lab.json").write_text(json.dumps({"mtas": list(mtas)}) + "\n")
 
@@ -65,7 +69,7 @@ def _builder(state, mtas, ready_fd):
         try:
             os.environ.clear()
             os.environ.update(namespace.inner_environment())
-            namespace.furnish(state)
+            namespace.furnish(state, mtas)
             _build(mtas)
         except (procs.LabError, OSError, subprocess.SubprocessError) as error:
             output = getattr(error, "stderr", None) or ""
@@ -84,6 +88,8 @@ def up(state, mtas, script, for_this_process, say=print):
     for_this_process: it ends when this process does.
     """
     chroot.ensure(say)
+    if "sendmail" in mtas:
+        chroot.ensure(say, chroot.SENDMAIL, chroot.SENDMAIL_PACKAGES, chroot.own_release())
     read_fd, write_fd = os.pipe()
     command = namespace.unshare_command("/usr/bin/python3", script, "_init", "--dir", state,
                                         "--mta", ",".join(mtas) or "none", "--ready-fd", write_fd)

@@ -1,5 +1,6 @@
-"""Small Debian testings, made by debootstrap and kept for reuse: one with its Postfix (3.11 or newer)
-for the lab, and others for whoever asks (tests/testing/run).
+"""Small Debians, made by debootstrap and kept for reuse: a testing with its Postfix (3.11 or newer)
+for the lab, one of this machine's own release with sendmail, whose packages and Postfix's exclude
+each other, and others for whoever asks (tests/testing/run).
 
 The mirror is the one that this machine's apt uses. Nothing in the lab's chroot is written by the
 lab afterwards: each lab mounts its own directories over it (namespace.py).
@@ -15,6 +16,9 @@ import layout
 import procs
 
 POSTFIX = "postfix-testing"
+SENDMAIL = "sendmail"
+SENDMAIL_PACKAGES = ("sendmail-bin", "sendmail-cf", "sensible-mda", "sasl2-bin",
+                     "libsasl2-modules", "ca-certificates")
 MAKE_S = 1200
 SCRIPT = "/usr/share/debootstrap/scripts/sid"
 
@@ -27,9 +31,14 @@ def log_file(name):
     return layout.cache_dir() / f"{name}.log"
 
 
+def own_release():
+    """The code name of this machine's Debian."""
+    return procs.run("sh", "-c", ". /etc/os-release && echo $VERSION_CODENAME").strip()
+
+
 def _mirror():
     """The first Debian archive in apt's own sources."""
-    codename = procs.run("sh", "-c", ". /etc/os-release && echo $VERSION_CODENAME").strip()
+    codename = own_release()
     found = procs.run("apt-get", "indextargets", "--format", "$(REPO_URI)",
                       "Created-By: Packages", f"Codename: {codename}").split()
     if not found:
@@ -61,12 +70,12 @@ def _install(root, packages, log):
                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, timeout=MAKE_S)
 
 
-def _make(root, packages):
+def _make(root, packages, suite):
     """All or nothing: made under another name and renamed."""
     new = root.with_name(root.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
     with open(log_file(root.name), "wb") as log:
-        subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", "testing",
+        subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", suite,
                         new, _mirror(), SCRIPT],
                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
                        timeout=MAKE_S)
@@ -74,7 +83,7 @@ def _make(root, packages):
     os.rename(new, root)
 
 
-def ensure(say=print, name=POSTFIX, packages=("postfix",)):
+def ensure(say=print, name=POSTFIX, packages=("postfix",), suite="testing"):
     """Makes the chroot if it is missing; several that ask at once wait for one to do so."""
     root = directory(name)
     layout.cache_dir().mkdir(parents=True, exist_ok=True)
@@ -82,9 +91,9 @@ def ensure(say=print, name=POSTFIX, packages=("postfix",)):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if root.is_dir():
             return
-        say(f"making a Debian testing chroot, {name}; once, it takes a minute or two")
+        say(f"making a Debian {suite} chroot, {name}; once, it takes a minute or two")
         try:
-            _make(root, packages)
+            _make(root, packages, suite)
         except subprocess.SubprocessError as error:
             raise procs.LabError(f"{error}\nsee {log_file(name)}") from error
 
@@ -94,8 +103,8 @@ def version():
     return text.split("\nPackage: postfix\n", 1)[1].split("\nVersion: ", 1)[1].split("\n")[0]
 
 
-def uid_of(user):
-    for line in (directory() / "etc/passwd").read_text().splitlines():
+def uid_of(user, name=POSTFIX):
+    for line in (directory(name) / "etc/passwd").read_text().splitlines():
         name, _, uid, gid = line.split(":")[:4]
         if name == user:
             return int(uid), int(gid)

@@ -63,7 +63,7 @@ DOMAINS = (
     # Where the senders live, and the machines under test.
     Domain("sender.test", "an ordinary sender; bounces arrive here"),
     Domain("lab.test", "the machines under test", signed=True, mx=(), extra=(
-        "mta311 A 192.0.2.11", "mta37 A 192.0.2.7", "mta A 192.0.2.11")),
+        "mta311 A 192.0.2.11", "mta37 A 192.0.2.7", "mtasm A 192.0.2.25", "mta A 192.0.2.11")),
     Domain("local.test", "a virtual mailbox domain of the machines under test", signed=True, mx=(
         "10 mta311.lab.test", "10 mta37.lab.test")),
 

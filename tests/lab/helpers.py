@@ -18,6 +18,7 @@ import threading
 
 import https
 import layout
+import logd
 
 
 def authenticate(line):
@@ -82,6 +83,8 @@ def serve(port, session):
 
 
 def main():
+    if "sendmail" in sys.argv[1:]:
+        logd.start()
     hanging = https.hanging_listeners()
     threading.Thread(target=serve, args=(layout.LOCAL_MILTER_PORT, milter_session)).start()
     serve(layout.AUTH_PORT, auth_session)

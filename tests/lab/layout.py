@@ -27,12 +27,14 @@ MX_NET6 = "2001:db8:100::{:x}"
 STS_NET = "203.0.113.{}"
 
 # The machines under test.
-MTA_ADDRESSES = {"3.11": ("192.0.2.11", "2001:db8::11"), "3.7": ("192.0.2.7", "2001:db8::7")}
-MTA_LOOPBACK = {"3.11": "127.0.0.11", "3.7": "127.0.0.7"}
+MTA_ADDRESSES = {"3.11": ("192.0.2.11", "2001:db8::11"), "3.7": ("192.0.2.7", "2001:db8::7"),
+                 "sendmail": ("192.0.2.25", "2001:db8::25")}
+MTA_LOOPBACK = {"3.11": "127.0.0.11", "3.7": "127.0.0.7", "sendmail": "127.0.0.25"}
 
 RECORDER_PORT = 8890
 AUTH_PORT = 8891
 LOCAL_MILTER_PORT = 8892  # for mail without SMTP, see helpers.py
+SASLAUTHD = RUN / "saslauthd"  # who sendmail asks for passwords, see logd.py
 LOCAL_MILTER = RUN / "local_milter"  # names the port of the milter in use; absent: none
 
 # Clients. Those of the customers' network may relay, strangers may not. The last octet chooses the

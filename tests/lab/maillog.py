@@ -27,6 +27,10 @@ class Delivery:
     server: str  # what smtp_tls_loglevel 1 says of its certificate: Verified, Trusted... "": no TLS
     orig_to: str
 
+    @property
+    def is_local(self):
+        return self.relay.startswith(("local", "virtual")) or self.service == "local"
+
     def __str__(self):
         tls = f" tls={self.tls}" if self.tls else ""
         return f"{self.to} {self.status} {self.dsn}{tls} ({self.text})"
@@ -83,12 +87,14 @@ class Log:
         found = procs.wait_for(done, f"{queue_id} in {self.path} to be delivered", timeout_s)
         return [d for d in found if d]
 
+    def _bounced(self, line, _):
+        """The queue id of the bounce that this line is about, or None."""
+        match = _BOUNCE.search(line)
+        return match and match[1]
+
     def bounce_of(self, queue_id, timeout_s=30):
         """The queue id of the bounce that a message caused."""
         def found():
-            for line in self.lines(queue_id):
-                match = _BOUNCE.search(line)
-                if match:
-                    return match[1]
-            return None
+            return next(filter(None, (self._bounced(line, queue_id)
+                                      for line in self.lines(queue_id))), None)
         return procs.wait_for(found, f"the bounce of {queue_id}", timeout_s)

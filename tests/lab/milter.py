@@ -21,7 +21,7 @@ SANITIZER = re.compile("(?:ERROR|WARNING|SUMMARY): [A-Z][a-z]+Sanitizer.*|runtim
 # What the lab adds to every configuration, unless that has the key itself.
 BASICS = {
     "milter": {"user": "nobody", "mydomain": "lab.test",
-               "my_mx_names": "mta311.lab.test, mta37.lab.test"},
+               "my_mx_names": "mta311.lab.test, mta37.lab.test, mtasm.lab.test"},
     "mta_sts": {"ca_file": str(ca.ca_file())},
     "cache": {"store": "memory"},
     "socketmap": {"listen": ""},

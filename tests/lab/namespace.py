@@ -15,6 +15,7 @@ from pathlib import Path
 import chroot
 import layout
 import plan
+import sendmail
 
 PR_SET_PDEATHSIG = 1
 HOST_NAME = "mta.lab.test"
@@ -119,13 +120,16 @@ def _machine(root, state):
         _bind(state / part, root / place)
 
 
-def trust(certificates):
+def trust(certificates, mtas):
     """For all programs of the lab, these are the system's certification authorities."""
-    for root in (Path("/"), layout.RUN / "root311"):
+    roots = [Path("/"), layout.RUN / "root311"]
+    if "sendmail" in mtas:
+        roots.append(sendmail.ROOT)
+    for root in roots:
         _bind(certificates, root / "etc/ssl/certs/ca-certificates.crt")
 
 
-def furnish(state):
+def furnish(state, mtas):
     """Mounts and network; nothing of it is seen outside of the namespaces."""
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     layout.RUN.mkdir()
@@ -145,6 +149,8 @@ def furnish(state):
     _bind(layout.RUN, root / "run" / "lab")
     _bind(layout.RUN / "resolv.conf", root / "etc" / "resolv.conf")
     _machine(root, layout.RUN / "mta311")
+    if "sendmail" in mtas:
+        sendmail.furnish(_bind, mount)
     _network()
 
 

@@ -21,6 +21,8 @@ import domains
 import layout
 import plan
 import procs
+import snippets
+from maillog import Log
 
 ROOT311 = layout.RUN / "root311"
 
@@ -58,6 +60,22 @@ class Instance:
 
     def run(self, *words, **options):
         return procs.run(*self.command(*words), **options)
+
+    @property
+    def log(self):
+        return Log(self.maillog)
+
+    def port(self, _, port=25):
+        """The port to connect to: whatever the slot, which goes by the client's address."""
+        return port
+
+    def empty_queue(self):
+        """Takes out all that scenarios left in the queue."""
+        self.run("postsuper", "-d", "ALL")
+
+    def apply(self, setting):
+        """Gives it that setting, see snippets.py."""
+        snippets.apply(self, setting)
 
     def sendmail(self, message, *words):
         """Submits a message as a local program does, without SMTP: sendmail(1) with these words."""

@@ -9,6 +9,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -21,9 +22,8 @@ import layout
 import milter
 import postfix
 import procs
+import sendmail
 import smtpclient
-import snippets
-from maillog import Log
 
 LIMIT_S = 180
 _SCENARIOS = []
@@ -62,6 +62,12 @@ def expect(seen, wanted, what):
         raise Failure(f"{what}: wanted {wanted!r}, saw {str(seen)!r}")
 
 
+def queue_id_of(reply):
+    """The queue id in the reply to a message's end, None if it was not accepted."""
+    found = re.search(r"queued as (\S+)$|^2\.0\.0 (\S+) Message accepted for delivery", reply.text)
+    return found and (found[1] or found[2])
+
+
 class Sent:
     """A message that was handed to a machine under test, and everything that is known of it."""
 
@@ -74,7 +80,7 @@ class Sent:
 
     @property
     def log(self):
-        return Log(self.mta.maillog)
+        return self.mta.log
 
     def deliveries(self, count=None, timeout_s=30):
         """Recipient -> Delivery, once each has had its attempt.
@@ -104,7 +110,10 @@ class Lab:
     """What a scenario works with."""
 
     def __init__(self, mtas):
-        self.mtas = {name: postfix.MTAS[name] for name in mtas}
+        machines = {**postfix.MTAS, "sendmail": sendmail.SENDMAIL}
+        self.machines = {name: machines[name] for name in mtas}
+        # The Postfixes; most scenarios are for them alone, since sendmail knows no REQUIRETLS.
+        self.mtas = {name: machines[name] for name in mtas if name in postfix.MTAS}
         self.kept = {}  # configuration -> running milter, for all scenarios that ask for it
         self.free_slots = list(range(layout.MILTER_SLOTS - 1, -1, -1))
         self.setting = "unknown"  # an earlier run may have left another
@@ -116,7 +125,7 @@ class Lab:
         self.clients, self.sent, self.milters = [], [], []
         for running in self.kept.values():
             running.forget()
-        self.log_starts = {i: len(Log(i.maillog).lines()) for i in self.mtas.values()}
+        self.log_starts = {i: len(i.log.lines()) for i in self.machines.values()}
 
     def end(self):
         for client in self.clients:
@@ -124,8 +133,8 @@ class Lab:
         for running in self.milters:
             if running not in self.kept.values():
                 self.stop_milter(running)
-        for mta in self.mtas.values():
-            mta.run("postsuper", "-d", "ALL")
+        for mta in self.machines.values():
+            mta.empty_queue()
 
     def use(self, setting):
         """Gives the machines under test that configuration, if they have another.
@@ -140,12 +149,12 @@ class Lab:
                 del self.kept[config]
                 self.stop_milter(running)
         with ThreadPoolExecutor() as pool:  # a reload takes a second or two
-            list(pool.map(lambda mta: snippets.apply(mta, setting), self.mtas.values()))
+            list(pool.map(lambda mta: mta.apply(setting), self.machines.values()))
 
     def client(self, mta, slot=None, net=layout.CUSTOMER, port=25):
         """A connection to a machine under test, seen by the milter of that slot (None: none)."""
         address = mta.loopback if net == layout.LOCAL else mta.address
-        made = smtpclient.Client(address, port, layout.client(slot, net))
+        made = smtpclient.Client(address, mta.port(slot, port), layout.client(slot, net))
         self.clients.append(made)
         return made
 
@@ -222,8 +231,7 @@ class Lab:
             if sent.accepted:
                 reply = client.data(message or self.message(sent.token, headers))
                 sent.replies["data"] = reply
-                if "queued as " in reply.text:
-                    sent.queue_id = reply.text.rsplit(" ", 1)[1]
+                sent.queue_id = queue_id_of(reply)
             client.quit()
         return sent
 
@@ -244,7 +252,7 @@ class Lab:
         for client in self.clients:
             parts.append("--- client\n" + "\n".join(client.transcript))
         for instance, start in self.log_starts.items():
-            lines = Log(instance.maillog).lines()[start:]
+            lines = instance.log.lines()[start:]
             parts.append(f"--- {instance.name}'s maillog\n" + "\n".join(lines[-80:]))
         for running in self.milters:
             parts.append(f"--- {running.name}\n{running.log()[-8000:]}")

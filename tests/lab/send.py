@@ -5,7 +5,6 @@ import argparse
 import sys
 
 import layout
-import postfix
 import procs
 import scenario
 
@@ -13,7 +12,7 @@ import scenario
 def parse():
     parser = argparse.ArgumentParser(prog="lab send", description=__doc__)
     parser.add_argument("to", nargs="+", help="recipients, e.g. bob@dane.test")
-    parser.add_argument("--mta", default="3.11", choices=postfix.MTAS, help="through (3.11)")
+    parser.add_argument("--mta", default="3.11", choices=layout.MTA_ADDRESSES, help="through (3.11)")
     parser.add_argument("--from", dest="sender", default="alice@sender.test")
     parser.add_argument("--requiretls", action="store_true", help="MAIL with REQUIRETLS")
     parser.add_argument("--parameter", action="append", default=[], help="another MAIL parameter")
@@ -32,7 +31,7 @@ def tell(sent):
         return 1
     for delivery in sent.deliveries().values():
         print(f"== {delivery}")
-        if delivery.status == "sent" and not delivery.relay.startswith(("local", "virtual")):
+        if delivery.status == "sent" and not delivery.is_local:
             print(f"== arrived: {sent.arrived(delivery.to)}")
     return 0
 
@@ -41,7 +40,7 @@ def main():
     args = parse()
     lab = scenario.Lab([args.mta])
     parameters = (["REQUIRETLS"] if args.requiretls else []) + args.parameter
-    return tell(lab.send(lab.mtas[args.mta], args.to, slot=args.slot, sender=args.sender,
+    return tell(lab.send(lab.machines[args.mta], args.to, slot=args.slot, sender=args.sender,
                          parameters=parameters, headers=args.header, tls=not args.plaintext,
                          net=layout.STRANGER if args.stranger else layout.CUSTOMER,
                          login=args.login))

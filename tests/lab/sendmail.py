@@ -1,0 +1,285 @@
+"""sendmail as a machine under test: Debian's, in a chroot of its own (chroot.py).
+
+sendmail chooses a milter by the listener that takes the connection, not by the client's address:
+so the daemon of port 25 has the filter of its setting, if that has one, and for each slot that a
+scenario uses there is one more daemon with that slot's milter, at a port of its own. They share
+queue, log and tables. Their processes are known by pid files: a lab that stays up is used by many
+processes.
+"""
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import ca
+import chroot
+import layout
+import procs
+from sendmaillog import SendmailLog
+
+ROOT = layout.RUN / "rootsm"
+NAME = "mtasm"
+MAIN = "main"  # the daemon of port 25
+SLOT_PORT, SLOT_LOGIN_PORT = 20000, 30000  # + slot
+NO_SLOT = layout.MILTER_SLOTS
+USERS = ("bob", "carol")
+
+
+def _pid_of(path):
+    try:
+        return int(path.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _program(pid):
+    """The command line of a process, "" if there is none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+class Machine:
+    """The one sendmail. As far as scenarios go it is used like postfix.Instance."""
+
+    name = NAME
+    modern = False  # knows nothing of REQUIRETLS
+    root = ROOT
+    host = "mtasm.lab.test"
+
+    def __init__(self):
+        self.address, self.address6 = layout.MTA_ADDRESSES["sendmail"]
+        self.loopback = layout.MTA_LOOPBACK["sendmail"]
+        self.where = layout.RUN / NAME
+        self.etc = self.where / "etc"  # /etc/mail
+        self.spool = self.where / "mqueue"
+        self.maillog = self.where / "maillog"
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def command(self, *words):
+        return ["chroot", str(ROOT), *map(str, words)]
+
+    def run(self, *words, **options):
+        return procs.run(*self.command(*words), **options)
+
+    def sendmail(self, message, *words):
+        """Submits a message as a local program does: sendmail(1), which hands it to port 25."""
+        return self.run("/usr/sbin/sendmail", "-Ac", "-i", *words, input=message)
+
+    def version(self):
+        return "sendmail " + re.search(r"Version (\S+)", self.run(
+            "/usr/sbin/sendmail", f"-C/etc/mail/{MAIN}.cf", "-d0.1", "-bt", input=""))[1]
+
+    def owner(self, user):
+        return chroot.uid_of(user, chroot.SENDMAIL)
+
+    @property
+    def log(self):
+        return SendmailLog(self.maillog)
+
+    def flush(self, *words):
+        """Tries everything that is queued once more, whatever its last attempt was."""
+        self.run("/usr/sbin/sendmail", f"-C/etc/mail/{MAIN}.cf", "-OMinQueueAge=0", "-q", *words)
+
+    def queued(self):
+        """queue id -> active or deferred, of what has not left the queue."""
+        found = {}
+        for path in self.spool.glob("qf*"):
+            with contextlib.suppress(OSError):
+                tried = re.search(r"^N([1-9])", path.read_text(errors="replace"), re.M)
+                found[path.name[2:]] = "deferred" if tried else "active"
+        return found
+
+    def empty_queue(self):
+        """Takes out all that scenarios left in the queue."""
+        for path in self.spool.iterdir():
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    # --- daemons ----------------------------------------------------------------------------------
+
+    def _pid_file(self, name):
+        return self.where / f"{name}.pid"
+
+    def pid(self, name=MAIN):
+        pid = _pid_of(self._pid_file(name))
+        return pid if pid and "sendmail" in _program(pid) else None
+
+    def _start(self, name):
+        self.run("/usr/sbin/sendmail", "-bd", f"-C/etc/mail/{name}.cf")
+        procs.wait_for(lambda: self.pid(name), f"sendmail {name}")
+
+    def _stop(self, name):
+        pid = self.pid(name)
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            procs.wait_for(lambda: "sendmail" not in _program(pid), f"sendmail {name} to end")
+        self._pid_file(name).unlink(missing_ok=True)
+
+    def _names(self):
+        return [path.stem for path in self.where.glob("*.pid")]
+
+    def port(self, slot, port=25):
+        """The port where the milter of that slot is asked, see Lab.client(); starts its daemon.
+
+        "own": the filter of the setting. None: no filter.
+        """
+        if slot == "own" or slot is None and not self.setting():
+            return port
+        number = NO_SLOT if slot is None else slot
+        name = f"slot{number}"
+        if not self.pid(name):
+            self._configure(name, f"""
+DAEMON_OPTIONS(`Name=MTA, Family=inet, Addr=0.0.0.0, Port={SLOT_PORT + number}')dnl
+DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr=0.0.0.0, Port={SLOT_LOGIN_PORT + number}, M=Ea')dnl
+""", "" if slot is None else f"inet:{layout.MILTER_PORT + slot}@127.0.0.1")
+            self._start(name)
+            procs.wait_for(lambda: procs.connects(self.address, SLOT_LOGIN_PORT + number), name)
+        return (SLOT_PORT if port == 25 else SLOT_LOGIN_PORT) + number
+
+    def reload(self):
+        """With what is now in sendmail.mc; daemons of slots come back when they are asked for."""
+        for name in self._names():
+            self._stop(name)
+        self._configure(MAIN, f"""
+DAEMON_OPTIONS(`Name=MTA, Family=inet, Addr={self.address}, Port=25')dnl
+DAEMON_OPTIONS(`Name=MTA6, Family=inet6, Addr={self.address6}, Port=25')dnl
+DAEMON_OPTIONS(`Name=MTAlo, Family=inet, Addr={self.loopback}, Port=25')dnl
+DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr={self.address}, Port=587, M=Ea')dnl
+""")
+        submit = (ROOT / "etc/mail/submit.mc").read_text()
+        (self.etc / "submit.mc").write_text(submit.replace("127.0.0.1", self.loopback))
+        (self.etc / "submit.cf").write_text(self.run("m4", "/etc/mail/submit.mc"))
+        self._start(MAIN)
+        procs.wait_for(lambda: procs.connects(self.address, 25), "sendmail")
+
+    # --- configuration ----------------------------------------------------------------------------
+
+    def setting(self):
+        note = self.where / "setting"
+        return note.read_text() if note.exists() else ""
+
+    def apply(self, setting):
+        """Gives it that setting (SETTINGS), if it has another; it then runs with it."""
+        setting = setting if setting in SETTINGS else ""
+        if self.setting() == setting and self.pid():
+            return
+        (self.where / "setting").write_text(setting)
+        self.reload()
+
+    def _configure(self, name, daemons, milter=None):
+        """Writes NAME.cf. milter: instead of the setting's own; "" for none."""
+        snippet, rules = SETTINGS[self.setting()](self)
+        if milter == "":
+            snippet += "undefine(`confINPUT_MAIL_FILTERS')dnl\n"
+        elif milter and "`requiretls'" in snippet:
+            snippet = re.sub(r"(INPUT_MAIL_FILTER\(`requiretls', `S=)[^,]*", rf"\g<1>{milter}", snippet)
+        elif milter:
+            snippet += f"INPUT_MAIL_FILTER(`requiretls', `S={milter}, F=T, " \
+                       "T=C:30s;S:10s;R:60s;E:5m')dnl\n"
+        (self.etc / f"{name}.mc").write_text(procs.render(
+            "sendmail.mc", name=name, host=self.host, where=self.where, address=self.address,
+            address6=self.address6, daemons=daemons.strip(), snippet=snippet.strip(),
+            rules=rules.strip()))
+        text = self.run("m4", f"/etc/mail/{name}.mc")
+        (self.etc / f"{name}.cf").write_text(text)
+
+    def write_tables(self):
+        """Those of templates/ that Postfix reads, in sendmail's words."""
+        (self.etc / "virtusertable").write_text(procs.render("sendmail-virtusertable"))
+        (self.etc / "lab-aliases").write_text(procs.render("sendmail-aliases"))
+        (self.etc / "mailertable").write_text(_mailertable())
+        for name in ("mailertable", "virtusertable"):
+            self.run("sh", "-c", f"makemap hash /etc/mail/{name} < /etc/mail/{name}")
+
+
+def _mailertable():
+    """transport_maps for sendmail: `smtp:` and `relay:` are its esmtp and relay."""
+    text = (layout.RUN / "transport").read_text()
+    lines = []
+    for line in text.splitlines():
+        domain, where = line.split(None, 1)
+        mailer, _, host = where.partition(":")
+        mailer = {"smtp": "esmtp"}.get(mailer, mailer)
+        if mailer == "error":
+            host = f"5.7.0:550 {host.split(' ', 1)[1]}"
+        elif mailer == "discard":
+            host = "discard"
+        elif host.endswith(":25"):
+            host = host[:-3]
+        lines.append(f"{domain}\t{mailer}:{host}")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(_):
+    return "", ""
+
+
+# name -> what gives the lines of a setting: those of the snippet, and those behind MAILER()
+SETTINGS = {"": _plain}
+
+SENDMAIL = Machine()
+
+
+def furnish(bind, mount):
+    """Its root: the chroot, and over it the directories of this lab. For namespace.furnish()."""
+    ROOT.mkdir(exist_ok=True)
+    bind(chroot.directory(chroot.SENDMAIL), ROOT)
+    bind("/proc", ROOT / "proc")
+    _devices(mount, bind)
+    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", ROOT / "run")
+    (ROOT / "run/lab").mkdir()
+    bind(layout.RUN, ROOT / "run/lab")
+    for name in ("resolv.conf", "hosts"):
+        bind(layout.RUN / name, ROOT / "etc" / name)
+    machine = SENDMAIL
+    machine.where.mkdir()
+    (machine.where / "sasl").mkdir()
+    bind(machine.where / "sasl", ROOT / "usr/lib/sasl2")
+    for ours, place in ((machine.etc, "etc/mail"), (machine.spool, "var/spool/mqueue"),
+                        (machine.where / "client", "var/spool/mqueue-client")):
+        shutil.copytree(ROOT / place, ours, symlinks=True)
+        shutil.copystat(ROOT / place, ours)
+        found = (ROOT / place).stat()
+        os.chown(ours, 0, found.st_gid)
+        bind(ours, ROOT / place)
+
+
+def _devices(mount, bind):
+    """A /dev of its own, for its /dev/log (logd.py)."""
+    dev = ROOT / "dev"
+    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", dev)
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        (dev / name).touch()
+        bind(f"/dev/{name}", dev / name)
+
+
+def start():
+    """Starts the daemon of port 25; returns name -> pid."""
+    machine = SENDMAIL
+    mail = machine.where / "mail"
+    mail.mkdir()
+    os.chown(mail, pwd.getpwnam("nobody").pw_uid, -1)
+    ca.make(f"mta-{NAME}", [machine.host], "good")
+    tls = machine.etc / "tls"
+    for kind in ("crt", "key"):  # sendmail refuses a key that others may read
+        shutil.copy(ca.directory() / f"mta-{NAME}.{kind}", tls / f"lab.{kind}")
+        (tls / f"lab.{kind}").chmod(0o600)
+        os.chown(tls / f"lab.{kind}", 0, 0)
+    (machine.etc / "relay-domains").write_text(
+        "192.0.2\nrelay.test\nbackup.test\nbackup-plain.test\n")
+    (machine.etc / "local-host-names").write_text(f"localhost\n{machine.host}\n")
+    (machine.where / "sasl/Sendmail.conf").write_text(
+        f"pwcheck_method: saslauthd\nsaslauthd_path: {layout.SASLAUTHD}/mux\nmech_list: PLAIN\n")
+    deliver = machine.etc / "lab-deliver"
+    deliver.write_text(procs.render("sendmail-deliver", where=machine.where))
+    deliver.chmod(0o755)
+    machine.write_tables()
+    machine.apply("")
+    return {NAME: machine.pid()}

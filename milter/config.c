@@ -94,6 +94,11 @@ bool config_domain_is_own(const struct config *config, const char *domain)
     return false;
 }
 
+bool config_route_reinjects(const struct config_route *route)
+{
+    return route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_REINJECT;
+}
+
 const struct config_route *config_route_find(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->route_count; i++)

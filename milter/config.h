@@ -49,6 +49,9 @@ struct config_route {
     unsigned can; /* VERDICT_CAN_... */
     enum config_local local;
     char *tag; /* of marked recipients: [milter] tag, or a name below it */
+    char *starttls_name;
+    const struct config_route
+        *starttls; /* instead, at level opportunistic+starttls; NULL: itself */
 };
 
 struct config_milter {
@@ -129,6 +132,9 @@ bool config_is_trusted(const struct config *config, const struct sockaddr *addre
 
 /* Whether a domain, in A-label form, is mydomain, one of my_mx_names, localhost, or below one. */
 bool config_domain_is_own(const struct config *config, const char *domain);
+
+/* Whether the route leads through another smtpd of this host. */
+bool config_route_reinjects(const struct config_route *route);
 
 /* NULL if there is none of that name. */
 const struct config_route *config_route_find(const struct config *config, const char *name);

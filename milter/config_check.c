@@ -88,6 +88,21 @@ static void resolve_routes(struct check *c, struct config_rule *rule)
     }
 }
 
+static void resolve_starttls(struct check *c)
+{
+    for (size_t i = 0; i < c->config->route_count; i++) {
+        struct config_route *route = &c->config->routes[i];
+
+        if (route->starttls_name == NULL)
+            continue;
+        route->starttls = config_route_find(c->config, route->starttls_name);
+        if (route->starttls == NULL)
+            report_at(c, CONFIG_REPORT_ERROR, 0,
+                      "[route %.100s] starttls: there is no [route %.100s]", route->name,
+                      route->starttls_name);
+    }
+}
+
 /* What the transport of a route can enforce, when the file does not say it. */
 static void default_capabilities(struct config *config)
 {
@@ -315,6 +330,7 @@ int config_check(struct config *config, struct pool *pool, struct config_report 
     resolve_routes(&c, config->defaults);
     for (size_t i = 0; i < config->rule_count; i++)
         resolve_routes(&c, &config->rules[i]);
+    resolve_starttls(&c);
     if (!default_tags(config, pool))
         return -ENOMEM;
     check_rule(&c, config->defaults);

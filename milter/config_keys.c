@@ -471,6 +471,8 @@ const struct config_key config_keys[] = {
     {CONFIG_SECTION_ROUTE, "local", parse_word, .offset = offsetof(struct config_route, local),
      .words = words_local, .expected = "recipient, reinject or refuse"},
     {CONFIG_SECTION_ROUTE, "tag", parse_domain, .offset = offsetof(struct config_route, tag)},
+    {CONFIG_SECTION_ROUTE, "starttls", parse_text,
+     .offset = offsetof(struct config_route, starttls_name)},
 
     MATCHER("client", client, CONFIG_MATCH_CLIENT, RULES_FACT_CLIENT),
     MATCHER("authenticated", login, CONFIG_MATCH_WORD, RULES_FACT_AUTHENTICATED),

@@ -287,6 +287,15 @@ static void not_applicable(struct decision *out, const char *why)
     snprintf(out->reason, sizeof(out->reason), "%s", why);
 }
 
+/* What stays here may be an alias, or be forwarded: a route that leads through this host once more
+ * takes it along, and sees what becomes of it. */
+static void local_delivery(const struct config_route *route, struct decision *out)
+{
+    not_applicable(out, "local delivery");
+    if (config_route_reinjects(route))
+        out->route = route;
+}
+
 static void begin(const struct decide_input *in, struct decision *out)
 {
     *out = (struct decision){
@@ -363,25 +372,17 @@ static const char *summary_of(const struct verdict *verdict)
     }
 }
 
-/* What stays here may yet leave as an alias's recipients: they come back by such a route. */
-static bool comes_back(const struct config_route *route)
-{
-    return route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_REINJECT;
-}
-
 void decide_require(const struct decide_input *in, struct decision *out)
 {
     struct verdict verdict;
 
     begin(in, out);
-    if (in->settings->not_applicable) {
-        not_applicable(out, "local delivery");
-        if (!in->null_sender && comes_back(in->settings->route))
-            out->route = in->settings->route;
-        return;
-    }
     if (in->null_sender) {
         not_applicable(out, "the reverse-path is empty");
+        return;
+    }
+    if (in->settings->not_applicable) {
+        local_delivery(in->settings->route, out);
         return;
     }
     if (in->nexthop == NULL && in->settings->tls_policy == NULL) {
@@ -424,7 +425,10 @@ void decide_optional(const struct decide_input *in, struct decision *out)
 {
     begin(in, out);
     if (in->settings->not_applicable) {
-        not_applicable(out, "local delivery");
+        if (in->null_sender)
+            not_applicable(out, "local delivery");
+        else
+            local_delivery(in->settings->optional_route, out);
         return;
     }
     out->verdict = VERDICT_NOT_APPLICABLE;

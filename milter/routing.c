@@ -24,6 +24,8 @@ static bool needs_route(const struct recipient *r)
         return true;
     if (d->action == DECIDE_LOG && d->verdict == VERDICT_UNSATISFIED)
         return false;
+    if (d->verdict == VERDICT_NOT_APPLICABLE && config_route_reinjects(d->route))
+        return true; /* what it becomes, and at which level, is seen the second time */
     switch (d->level) {
     case VERDICT_LEVEL_OPPORTUNISTIC:
     case VERDICT_LEVEL_DISABLE:
@@ -35,22 +37,28 @@ static bool needs_route(const struct recipient *r)
     }
 }
 
+/* Whether encryption is all that the copy's level asks for. */
+static bool is_starttls(const struct recipient *r)
+{
+    const struct decision *d = &r->outcome->decision;
+
+    return r->asked.request == DECIDE_REQUEST_REQUIRE && d->verdict != VERDICT_NOT_APPLICABLE &&
+           d->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS;
+}
+
 const struct config_route *routing_of(const struct recipient *r, bool again)
 {
     const struct config_route *route = r->outcome != NULL ? r->outcome->decision.route : NULL;
 
+    if (route != NULL && route->starttls != NULL && is_starttls(r))
+        route = route->starttls;
     if (route == NULL || route->method == CONFIG_METHOD_NONE)
         return route;
-    if (r->marked)
+    if (r->marked || !needs_route(r))
         return NULL;
-    if (route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_REINJECT) {
-        if (again)
-            return NULL;
-        /* Whatever the level of an alias's own domain. */
-        if (r->outcome->decision.verdict == VERDICT_NOT_APPLICABLE)
-            return route;
-    }
-    return needs_route(r) ? route : NULL;
+    if (again && config_route_reinjects(route))
+        return NULL;
+    return route;
 }
 
 /* Where the MTA does not tell the mailer, mail for our own domain is taken to stay here. */
@@ -109,7 +117,7 @@ void routing_fini(struct routing *routing)
 
 bool routing_reinjects(const struct routing *routing)
 {
-    return routing->plan.way == ROUTE_HEADER && routing->plan.route->local == CONFIG_LOCAL_REINJECT;
+    return routing->plan.way == ROUTE_HEADER && config_route_reinjects(routing->plan.route);
 }
 
 /* A field that is added and deleted again is seen by the MTA's header checks, and by nobody else.

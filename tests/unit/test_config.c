@@ -225,6 +225,8 @@ static const struct {
     {"negation of nothing", "[rule a]\nsender = !\n",
      "FILE:2: sender = !: expected something after '!'\n"},
     {"unknown route", "[rule a]\nroute = strict\n", "FILE:2: there is no [route strict]\n"},
+    {"unknown route for starttls", "[route a]\nstarttls = b\n",
+     "FILE: [route a] starttls: there is no [route b]\n"},
     {"a route that can do nothing", "[route x]\ncan =\n", "FILE:2: can needs at least one value\n"},
     {"authenticated yes and no", "[rule a]\nauthenticated = yes\nauthenticated = no\n",
      "FILE:3: authenticated = no: expected yes or no, not both\n"},

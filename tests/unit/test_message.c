@@ -462,6 +462,13 @@ static const struct message_case {
      ASK "rcpt <b@dane.example> mailer=relay host=[relay.example]:587 = ok\n"
          "rcpt <b@none.example> mailer=relay host=[relay.example]:587 = ok\n"
          "eoh = ok\neom = done" VIA("strict [relay.example]:587")},
+    {"by header, at level opportunistic+starttls another way",
+     "[default]\nroute = strict\n[route strict]\nmethod = header\nstarttls = encrypt\n[route "
+     "encrypt]\nmethod = header\n[rule x]\nnexthop = none.example\nlevel = "
+     "opportunistic+starttls\n",
+     DANE, NULL, NULL,
+     ASK "rcpt <b@none.example> = ok\neoh = ok\neom = done" VIA(
+         "encrypt") "\n" ASK "rcpt <b@dane.example> = ok\neoh = ok\neom = done" VIA("strict")},
     {"by header, another at home: a marked recipient", HEADER, DANE, NULL, NULL,
      ASK "rcpt <b@dane.example> NOTIFY=FAILURE ORCPT=rfc822;x@y.example = ok\n"
          "rcpt <me@here.example> mailer=local host=here.example = ok\neoh = ok\neom = done" MARK(
@@ -480,6 +487,21 @@ static const struct message_case {
      NULL,
      ASK "rcpt <b@dane.example> = ok\nrcpt <me@here.example> mailer=local = ok\neoh = ok\n"
          "eom = done + addheader Require-TLS-ESMTP yes" VIA("again")},
+    {"re-injected, though all stay at home: they may be aliases",
+     "[default]\nroute = again\noptional_route = again2\n[route again]\nmethod = header\nlocal = "
+     "reinject\n[route again2]\nmethod = header\nlocal = reinject\n",
+     DANE, NULL, NULL,
+     ASK "rcpt <me@here.example> mailer=error host=5.1.1_x = ok\neoh = ok\n"
+         "eom = done + addheader Require-TLS-ESMTP yes" VIA(
+             "again") "\nmail <a@b.example> = ok\nrcpt <me@here.example> mailer=local = ok\n"
+                      "header TLS-Required No\neoh = ok\neom = done" VIA(
+                          "again2") "\n"
+                                    "mail <> REQUIRETLS tls = ok\nrcpt <me@here.example> "
+                                    "mailer=local = ok\neoh = ok\n"
+                                    "eom = done\n"
+                                    "mail <> = ok\nrcpt <me@here.example> mailer=local = "
+                                    "ok\nheader TLS-Required No\neoh = "
+                                    "done"},
     {"re-injected, back again: no loop",
      "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n", DANE, NULL,
      NULL,

@@ -12,17 +12,17 @@ NO = ("TLS-Required: No",)
 LOOP = "postfix/requiretls-loop/smtp"
 
 
-def routes(name, more="", change=None, setting="snippets", **options):
-    """Registers a scenario of (lab, machine, running daemon) on Postfix 3.7 with the snippets.
+def routes(name, more="", change=None, setting="snippets", version="3.7", **options):
+    """Registers a scenario of (lab, machine, running daemon) on that Postfix with the snippets.
 
     more: lines at the end of requiretls-milter.conf; change: a function of its whole text.
     """
     def register(function):
         def run(lab):
-            mta = lab.mtas["3.7"]
+            mta = lab.mtas[version]
             function(lab, mta, daemon(lab, mta, more, change))
             procs.wait_for(lambda: not mta.queued(), "the queue to be empty")
-        scenario(f"routes 3.7: {name}", setting=setting, **options)(run)
+        scenario(f"routes {version}: {name}", setting=setting, **options)(run)
         return function
     return register
 
@@ -71,12 +71,12 @@ def ends(sent, count=None, timeout_s=60):
 
 
 def how(delivery):
-    """Transport, status and what was known of the server, in a word or two each."""
+    """Transport, status and what was known of the server (3.11: `tls=`), in a word or two each."""
     service = delivery.service.removeprefix("postfix/").removesuffix("/smtp")
     words = [service, delivery.status]
     if delivery.status != "sent":
         words.append(delivery.dsn)
-    return " ".join([*words, delivery.server]).strip()
+    return " ".join([*words, delivery.tls or delivery.server]).strip()
 
 
 def become(sent, wanted, timeout_s=60):

@@ -5,7 +5,7 @@ import re
 
 import procs
 import snippets
-from scenario import check, expect, scenario
+from scenario import Sent, check, expect, scenario
 
 ASK = ("REQUIRETLS",)
 NO = ("TLS-Required: No",)
@@ -46,6 +46,19 @@ def post(lab, mta, to, **how):
 
 def require(lab, mta, to, **how):
     return post(lab, mta, to, parameters=(*ASK, *how.pop("parameters", ())), **how)
+
+
+def submit(lab, mta, to, headers):
+    """Hands a message to sendmail(1)."""
+    sent = Sent(lab, mta, lab.token())
+    sent.accepted = [to] if isinstance(to, str) else list(to)
+    lab.sent.append(sent)
+    mta.sendmail(lab.message(sent.token, headers).removesuffix(".\n"), "-i", "-f",
+                 "alice@sender.test", *sent.accepted)
+    taken = re.compile(rf" (\w+): message-id=<{re.escape(sent.token)}>")
+    sent.queue_id = procs.wait_for(lambda: taken.findall("\n".join(sent.log.lines())),
+                                   "the queue to take the message")[0]
+    return sent
 
 
 def second(delivery):

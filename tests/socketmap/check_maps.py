@@ -76,16 +76,19 @@ def levels():
 def postfix_asks():
     """postmap(1) understands the answers"""
     with running(more=RULES) as server:
+        etc = server.place / "postfix"  # the package alone leaves the machine without a main.cf
+        etc.mkdir()
+        (etc / "main.cf").write_text("compatibility_level = 3.6\n")
+        postmap = ("postmap", "-c", etc, "-q")
         for key, answer in (("dane.test", "dane-only"), ("plain.test", ""), ("relay.test",
                             "secure match=relay.test tafile=/etc/ca.pem")):
             for address in (f"unix:{server.map_path}", "inet:127.0.0.1:8461"):
-                done = subprocess.run(["postmap", "-q", key, f"socketmap:{address}:QUERY"],
+                done = subprocess.run([*postmap, key, f"socketmap:{address}:QUERY"],
                                       capture_output=True, text=True, timeout=30)
                 equal(done.stdout.strip(), answer, key)
                 equal(done.returncode, 0 if answer else 1, key)
-        done = subprocess.run(["postmap", "-q", "broken.test",
-                               f"socketmap:unix:{server.map_path}:QUERY"], capture_output=True,
-                              text=True, timeout=30)
+        done = subprocess.run([*postmap, "broken.test", f"socketmap:unix:{server.map_path}:QUERY"],
+                              capture_output=True, text=True, timeout=30)
         check(done.returncode != 0 and "MX lookup failed" in done.stderr, done.stderr)
 
 

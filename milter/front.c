@@ -94,12 +94,14 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* All of the base's events belong to one thread: no locks. */
+/* All of the base's events belong to one thread: no locks. Few have a time: it is asked when
+ * needed. */
 static struct event_base *new_base(void)
 {
     struct event_config *config = event_config_new();
     struct event_base *base = NULL;
-    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
+    if (config &&
+        event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME) == 0)
         base = event_base_new_with_config(config);
     if (config)
         event_config_free(config);

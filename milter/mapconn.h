@@ -66,7 +66,8 @@ struct socketmap {
     struct maplookup *lookup;
     struct event **listeners;
     size_t listener_count;
-    struct event *sweep;
+    int sweep_fd;         /* ticks */
+    struct event *sweep;  /* of mapconn_sweep, for each connection */
     struct event *resume; /* accepts again after descriptors ran out */
     struct mapconn_list connections;
     size_t connection_count;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -116,8 +118,10 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     struct socketmap *server = arg;
     struct mapconn *next;
     int64_t now_ms = mapconn_now_ms();
-    (void)fd;
+    uint64_t ticks;
     (void)what;
+    if (read(fd, &ticks, sizeof(ticks)) < 0)
+        return;
     for (struct mapconn *c = TAILQ_FIRST(&server->connections); c; c = next) {
         next = TAILQ_NEXT(c, link);
         mapconn_sweep(c, now_ms);
@@ -136,14 +140,28 @@ static int add_listener(struct socketmap *server, int fd)
     return 0;
 }
 
+/* A descriptor, not a timer of libevent's: those make every wait of the loop one with a deadline,
+ * which costs more than an answer does. */
+static int set_up_sweep(struct socketmap *server)
+{
+    const struct timespec every = {.tv_nsec = SWEEP_MS * 1000000L};
+    const struct itimerspec ticks = {.it_interval = every, .it_value = every};
+    server->sweep_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (server->sweep_fd < 0 || timerfd_settime(server->sweep_fd, 0, &ticks, NULL) < 0)
+        return -errno;
+    server->sweep =
+        event_new(server->base, server->sweep_fd, EV_READ | EV_PERSIST, on_sweep, server);
+    return server->sweep && event_add(server->sweep, NULL) == 0 ? 0 : -ENOMEM;
+}
+
 static int set_up(struct socketmap *server, const struct listen_set *sets, size_t set_count)
 {
-    struct timeval sweep = timeval_of(SWEEP_MS);
+    int error = set_up_sweep(server);
+    if (error < 0)
+        return error;
     server->listeners = calloc(set_count * LISTEN_ADDRESSES_MAX + 1, sizeof(*server->listeners));
-    server->sweep = event_new(server->base, -1, EV_PERSIST, on_sweep, server);
     server->resume = event_new(server->base, -1, 0, on_resume, server);
-    if (!server->listeners || !server->sweep || !server->resume ||
-        event_add(server->sweep, &sweep) < 0)
+    if (!server->listeners || !server->resume)
         return -ENOMEM;
     for (size_t i = 0; i < set_count; i++) {
         for (size_t j = 0; j < sets[i].count; j++) {
@@ -162,6 +180,7 @@ int socketmap_new(struct event_base *base, struct config *config, struct engine 
     if (!server)
         return -ENOMEM;
     server->base = base;
+    server->sweep_fd = -1;
     server->config = config_ref(config);
     server->engine = engine;
     server->metrics = metrics;
@@ -188,6 +207,8 @@ void socketmap_free(struct socketmap *server)
     free(server->listeners);
     if (server->sweep)
         event_free(server->sweep);
+    if (server->sweep_fd >= 0)
+        close(server->sweep_fd);
     if (server->resume)
         event_free(server->resume);
     octets_fini(&server->batch);

@@ -73,6 +73,11 @@ def _chrooted(master):
                   master, flags=re.M)
 
 
+def _no_second_filter(master):
+    """master.cf without the filter on the smtpd by which mail comes back."""
+    return re.sub(r"(-o smtpd_milters=)unix:\S+", r"\1", master)
+
+
 def _one_map(name):
     """smtp_tls_policy_maps is that map, by inet."""
     return f"smtp_tls_policy_maps = socketmap:inet:127.0.0.1:{layout.SOCKETMAP_PORT}:{name}\n"
@@ -112,6 +117,7 @@ def _moved(section, without=(), **others):
 SETTINGS = {
     "snippets": _with_snippet(),
     "snippets, chrooted": _with_snippet(change=_chrooted),
+    "snippets, no second filter": _with_snippet(change=_no_second_filter),
     "opportunistic+starttls": _with_snippet(_one_map("opportunistic+starttls")),
     "from postfix-tlspol": _moved("From postfix-tlspol"),
     "from postfix-mta-sts-resolver": _moved("From postfix-mta-sts-resolver"),

@@ -322,6 +322,48 @@ static void check_waits(struct check *c)
                   "[mta_sts] connect_timeout is longer than timeout, which comes first");
 }
 
+static bool asks_again(const struct config_rule *rule)
+{
+    return rule->daemon.count > 0 && (rule->sets & (1u << RULES_REQUEST)) != 0 &&
+           rule->request == RULES_REQUEST_REQUIRE;
+}
+
+/* Whether the rule goes by what is known of a client that is not this host itself. */
+static bool knows_client(const struct config_rule *rule)
+{
+    for (size_t i = 0; i < rule->client.count; i++) {
+        if (rule->client.items[i].kind != CONFIG_PATTERN_LOCAL || rule->client.items[i].negated)
+            return true;
+    }
+    return (rule->needs & (RULES_FACT_AUTHENTICATED | RULES_FACT_TLS)) != 0;
+}
+
+/* A message that comes back has neither its parameters nor its client any more. */
+static void check_loop(struct check *c)
+{
+    const unsigned kept = 1u << RULES_REQUEST | 1u << RULES_ROUTE | 1u << RULES_OPTIONAL_ROUTE;
+    const struct config_route *loop = NULL;
+    bool asked = false;
+
+    for (size_t i = 0; i < c->config->route_count && loop == NULL; i++)
+        loop = config_route_reinjects(&c->config->routes[i]) ? &c->config->routes[i] : NULL;
+    for (size_t i = 0; i < c->config->rule_count && loop != NULL; i++) {
+        const struct config_rule *rule = &c->config->rules[i];
+
+        asked = asked || asks_again(rule);
+        if (rule->daemon.count == 0 && knows_client(rule) && (rule->sets & ~kept) != 0)
+            report_at(c, CONFIG_REPORT_WARNING, rule->line,
+                      "[rule %s] looks at the client: a message that comes back by [route %.100s] "
+                      "has this host for its client",
+                      rule->name, loop->name);
+    }
+    if (loop != NULL && !asked && c->config->milter.add_header == CONFIG_ADD_HEADER_NO)
+        report_at(c, CONFIG_REPORT_WARNING, 0,
+                  "what comes back by [route %.100s] requires TLS no more: it takes a rule with "
+                  "`daemon` and `request = require`, or add_header",
+                  loop->name);
+}
+
 int config_check(struct config *config, struct pool *pool, struct config_report *report)
 {
     struct check c = {.config = config, .report = report};
@@ -341,6 +383,7 @@ int config_check(struct config *config, struct pool *pool, struct config_report 
     check_trusted(&c);
     check_sockets(&c);
     check_waits(&c);
+    check_loop(&c);
     config->engine.resolvers =
         config->resolvers.count > 0 ? (const char *const *)config->resolvers.items : NULL;
     return c.failed ? -EINVAL : 0;

@@ -571,6 +571,27 @@ static const struct {
     {"a policy by sender", "[rule a]\nsender = x.example\ntls_policy = skip\n",
      "FILE:1: the tls_policy of [rule a] depends on more than the next-hop: the maps that the MTA "
      "asks at delivery do not know it\n"},
+    {"a message that comes back has nothing to say what it requires",
+     "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\n"
+     "[rule a]\ndaemon = l\nrequest = optional\n[rule b]\nsender = <>\nrequest = require\n",
+     "FILE: what comes back by [route l] requires TLS no more: it takes a rule with `daemon` and "
+     "`request = require`, or add_header\n"},
+    {"it has the header", "[route l]\nmethod = header\nlocal = reinject\n", ""},
+    {"it has a rule",
+     "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\n"
+     "[rule a]\ndaemon = l\nrequest = require\n",
+     ""},
+    {"rules on the client of a message that comes back",
+     "[route l]\nmethod = header\nlocal = reinject\n[default]\nroute = l\n"
+     "[rule a]\nclient = 192.0.2.1\nlevel = disable\n"
+     "[rule b]\nclient = local\nlevel = opportunistic\n"
+     "[rule c]\nauthenticated = no\nfallback = none\n"
+     "[rule d]\ntls = no\nrequest = require\n"
+     "[rule e]\ntls = no\ndaemon = l\nlevel = disable\n",
+     "FILE:6: [rule a] looks at the client: a message that comes back by [route l] has this host "
+     "for its client\n"
+     "FILE:12: [rule c] looks at the client: a message that comes back by [route l] has this host "
+     "for its client\n"},
     {"no time at the end", "[milter]\neom_wait = 1s\n",
      "FILE: eom_wait is shorter than rcpt_wait: what RCPT leaves open has no time either\n"},
     {"connecting takes longer than all", "[mta_sts]\ntimeout = 2s\n",

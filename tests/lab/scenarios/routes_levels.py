@@ -1,0 +1,87 @@
+"""Levels below enforce, and what is done when a next-hop cannot be sure, on the routes of Postfix
+3.7."""
+
+from routed import NO, become, post, require, routes
+from scenario import check, expect
+
+PARTNERS = """
+[rule encrypt]
+nexthop = plain.test, plain-badcert.test, plain-no-starttls.test, dane-wrong.test
+level = opportunistic+starttls
+
+[rule free]
+nexthop = plain2.test
+level = opportunistic
+"""
+
+
+def setting(line):
+    return lambda text: text.replace("[default]", f"[default]\n{line}")
+
+
+@routes("opportunistic+starttls by a rule: encrypted, or bounced", more=PARTNERS)
+def _(lab, mta, running):
+    wanted = {"bob@plain.test": "requiretls-encrypt sent Trusted",
+              "bob@plain-badcert.test": "requiretls-encrypt sent Untrusted",
+              "bob@plain-no-starttls.test": "requiretls-encrypt bounced 5.7.10",
+              # What a domain publishes counts all the same.
+              "bob@dane-wrong.test": "requiretls-encrypt bounced 5.7.10 Untrusted",
+              "bob@dane.test": "requiretls sent Verified",
+              "bob@plain2.test": "smtp sent Trusted"}
+    become(require(lab, mta, list(wanted)), wanted)
+    expect({to: line["route"] for to, line in running.decisions().items()},
+           {to: words.split()[0].replace("requiretls-", "").replace("requiretls", "strict")
+            .replace("smtp", "-") for to, words in wanted.items()}, "routes of the last lines")
+
+
+@routes("fallback = encrypt: encrypted, or bounced", change=setting("fallback = encrypt"))
+def _(lab, mta, _):
+    wanted = {"bob@plain.test": "requiretls-encrypt sent Trusted",
+              "bob@plain-no-starttls.test": "requiretls-encrypt bounced 5.7.10",
+              "bob@dane.test": "requiretls sent Verified"}
+    become(require(lab, mta, list(wanted)), wanted)
+
+
+@routes("fallback = may: as any mail", change=setting("fallback = may"))
+def _(lab, mta, _):
+    wanted = {"bob@plain.test": "smtp sent Trusted", "bob@plain-no-starttls.test": "smtp sent",
+              "bob@dane.test": "requiretls sent Verified"}
+    become(require(lab, mta, list(wanted)), wanted)
+
+
+@routes("on_unsatisfied = log: as any mail", change=setting("on_unsatisfied = log"))
+def _(lab, mta, _):
+    wanted = {"bob@plain.test": "smtp sent Trusted", "bob@dane.test": "requiretls sent Verified"}
+    become(require(lab, mta, list(wanted)), wanted)
+
+
+@routes("a rule's request, and its tls_policy", more="""
+[rule department]
+sender = alice@sender.test
+request = require
+
+[rule relay]
+nexthop = plain.test
+tls_policy = secure match=mx.plain.test
+
+[rule wrong]
+nexthop = plain2.test
+tls_policy = secure match=another.test
+
+[rule exempt]
+nexthop = plain-badcert.test
+tls_policy = skip
+""")
+def _(lab, mta, _):
+    wanted = {"bob@plain.test": "requiretls sent Verified",
+              "bob@plain2.test": "requiretls bounced 5.7.10 Untrusted",
+              "bob@plain-badcert.test": "requiretls sent Untrusted"}
+    become(post(lab, mta, list(wanted)), wanted)
+
+
+@routes("TLS-Required: No beside what only servers of this host can believe")
+def _(lab, mta, _):
+    # Not believed from a stranger, the header stands in the way of the other the second time.
+    sent = post(lab, mta, "bob@dane.test", headers=[*NO, "Require-TLS-ESMTP: yes"])
+    become(sent, {"bob@dane.test": "requiretls sent Verified"})
+    check(sent.arrived().tls, "in plaintext")

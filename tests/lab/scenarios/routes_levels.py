@@ -1,7 +1,8 @@
 """Levels below enforce, and what is done when a next-hop cannot be sure, on the routes of Postfix
 3.7."""
 
-from routed import NO, become, post, require, routes
+import procs
+from routed import NO, become, bounce_of, post, require, routes
 from scenario import check, expect
 
 PARTNERS = """
@@ -85,3 +86,21 @@ def _(lab, mta, _):
     sent = post(lab, mta, "bob@dane.test", headers=[*NO, "Require-TLS-ESMTP: yes"])
     become(sent, {"bob@dane.test": "requiretls sent Verified"})
     check(sent.arrived().tls, "in plaintext")
+
+
+@routes("on_unsatisfied = quarantine: released, it is still held to its sender's word",
+        change=setting("on_unsatisfied = quarantine"))
+def _(lab, mta, _):
+    sent = require(lab, mta, ["bob@plain.test", "bob@dane.test"])
+    expect(mta.queued(), {sent.queue_id: "hold"}, "the queue")
+    mta.run("postsuper", "-H", sent.queue_id)
+    mta.run("postqueue", "-i", sent.queue_id)
+    lab.arrivals.wait(sent.token, "bob@dane.test")
+    held = procs.wait_for(lambda: {k for k, v in mta.queued().items()
+                                   if v == "hold" and k != sent.queue_id}, "it to be held again")
+    mta.run("postsuper", "-H", *held)
+    mta.run("postqueue", "-i", *held)
+    found = become(sent, {"bob@plain.test": "requiretls bounced 5.7.10 Untrusted",
+                          "bob@dane.test": "requiretls sent Verified"})
+    bounce = bounce_of(sent, found["bob@plain.test"], "alice@sender.test")
+    check(b"A secret line" not in bounce.body, "the bounce holds the body")

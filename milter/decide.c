@@ -97,6 +97,9 @@ static void explain_without(const struct decide_input *in, const struct verdict 
     case DECIDE_MISSING_STOP:
         snprintf(out, out_len, "this service is being restarted");
         return;
+    case DECIDE_MISSING_MTA:
+        snprintf(out, out_len, "the MTA ended the session while %s was looked up", name);
+        return;
     case DECIDE_MISSING_ENGINE:
     default:
         snprintf(out, out_len, "%s cannot be looked up at present", name);
@@ -264,9 +267,11 @@ static void refuse(enum rules_action setting, const struct verdict *verdict, str
 
 static void defer(const struct decide_input *in, struct decision *out)
 {
-    bool busy = in->findings == NULL &&
-                (in->missing == DECIDE_MISSING_BUSY || in->missing == DECIDE_MISSING_STOP);
-    bool ours = busy || (in->findings == NULL && in->missing == DECIDE_MISSING_ENGINE);
+    bool missing = in->findings == NULL;
+    bool busy =
+        missing && (in->missing == DECIDE_MISSING_BUSY || in->missing == DECIDE_MISSING_STOP);
+    bool gone = missing && in->missing == DECIDE_MISSING_MTA;
+    bool ours = busy || gone || (missing && in->missing == DECIDE_MISSING_ENGINE);
 
     /* Only what could not be found out may pass by on_undecided = log; that this host is busy,
      * stopping or out of memory is no finding. */
@@ -276,7 +281,7 @@ static void defer(const struct decide_input *in, struct decision *out)
     }
     out->action = DECIDE_TEMPFAIL;
     out->code = 451;
-    out->status = busy ? "4.3.2" : "4.4.3";
+    out->status = busy ? "4.3.2" : gone ? "4.4.2" : "4.4.3";
 }
 
 static void not_applicable(struct decision *out, const char *why)

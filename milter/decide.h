@@ -47,6 +47,7 @@ enum decide_missing {
     DECIDE_MISSING_TIME, /* the lookup took too long */
     DECIDE_MISSING_BUSY, /* too many wait already */
     DECIDE_MISSING_STOP, /* this daemon is shutting down */
+    DECIDE_MISSING_MTA,  /* the MTA has gone */
     DECIDE_MISSING_ENGINE,
 };
 

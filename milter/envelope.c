@@ -94,41 +94,79 @@ static bool host_is_prose(const char *mailer)
            (strcasecmp(mailer, "error") == 0 || strcasecmp(mailer, "discard") == 0);
 }
 
-/* A list of destinations, tried in turn by the MTA. All of it must make sense, else it is prose. */
-static int first_of_list(const char *list, struct nexthop *out)
+/* The length of the first item: up to a separator that is not within brackets. */
+static size_t item_len(const char *list, const char *separators)
 {
-    static const char separators[] = ", \t";
-    char item[NEXTHOP_TEXT_MAX + 1];
-    struct nexthop later;
-    bool found = false;
+    const char *bracket = list[0] == '[' ? strchr(list, ']') : NULL;
+    size_t skipped = bracket != NULL ? (size_t)(bracket - list) : 0;
 
-    if (strchr(list, ',') == NULL)
-        return -EINVAL;
+    return skipped + strcspn(list + skipped, separators);
+}
+
+/* All of the list must make sense, else it is prose: what would be left of it is nobody's choice.
+ */
+static int read_list(const char *list, const char *separators, struct envelope_nexthops *out)
+{
+    char item[NEXTHOP_TEXT_MAX + 1];
+    struct nexthop surplus;
+
+    out->count = 0;
     for (const char *p = list + strspn(list, separators); *p != '\0'; p += strspn(p, separators)) {
-        size_t len = strcspn(p, separators);
+        bool room = out->count < ENVELOPE_NEXTHOPS_MAX;
+        size_t len = item_len(p, separators);
 
         if (len >= sizeof(item))
             return -EINVAL;
         memcpy(item, p, len);
         item[len] = '\0';
-        if (nexthop_parse(item, found ? &later : out) != 0)
+        if (nexthop_parse(item, room ? &out->items[out->count] : &surplus) != 0)
             return -EINVAL;
-        found = true;
+        out->count += room;
         p += len;
     }
-    return found ? 0 : -EINVAL;
+    return out->count > 0 ? 0 : -EINVAL;
 }
 
-int envelope_nexthop(const char *domain, const char *rcpt_host, const char *rcpt_mailer,
-                     struct nexthop *out)
+/* Words are names as well: without a comma each must look like more than a word. */
+static bool are_words(const char *list)
 {
-    if (rcpt_host != NULL && rcpt_host[0] != '\0' && !host_is_prose(rcpt_mailer)) {
-        if (nexthop_parse(rcpt_host, out) == 0 || first_of_list(rcpt_host, out) == 0)
-            return 0;
+    if (strchr(list, ',') != NULL)
+        return false;
+    for (const char *p = list; *p != '\0'; p += strspn(p, " \t")) {
+        size_t len = strcspn(p, " \t");
+
+        if (len > 0 && memchr(p, '.', len) == NULL && memchr(p, '[', len) == NULL)
+            return true;
+        p += len;
     }
-    if (domain == NULL || domain[0] == '\0')
+    return false;
+}
+
+static int read_host(const char *host, struct envelope_nexthops *out)
+{
+    if (nexthop_parse(host, &out->items[0]) == 0) {
+        out->count = 1;
+        return 0;
+    }
+    if (!are_words(host) && read_list(host, ", \t", out) == 0)
+        return 0;
+    /* Postfix's LMTP client takes `inet:host` and `unix:path`, which are no lists. */
+    if (strncasecmp(host, "inet:", 5) == 0 || strncasecmp(host, "unix:", 5) == 0)
         return -EINVAL;
-    return nexthop_from_domain(domain, out);
+    return read_list(host, ":,", out);
+}
+
+int envelope_nexthops(const char *domain, const char *rcpt_host, const char *rcpt_mailer,
+                      struct envelope_nexthops *out)
+{
+    if (rcpt_host != NULL && rcpt_host[0] != '\0' && !host_is_prose(rcpt_mailer) &&
+        read_host(rcpt_host, out) == 0)
+        return 0;
+    out->count = 0;
+    if (domain == NULL || domain[0] == '\0' || nexthop_from_domain(domain, &out->items[0]) != 0)
+        return -EINVAL;
+    out->count = 1;
+    return 0;
 }
 
 static bool is_below(const char *domain, const char *tag)

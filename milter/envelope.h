@@ -28,15 +28,24 @@ struct envelope_address {
  */
 int envelope_parse(const char *arg, struct envelope_address *out);
 
+/* What the MTA tries in turn: mostly one. */
+enum { ENVELOPE_NEXTHOPS_MAX = 16 };
+struct envelope_nexthops {
+    struct nexthop items[ENVELOPE_NEXTHOPS_MAX];
+    size_t count;
+};
+
 /*
- * Chooses the next-hop of a recipient: `rcpt_host` when it names a destination (the MTA's own
- * choice, after transport maps and relay hosts), else the domain of the address. MTAs put prose
- * into rcpt_host for the mailer `error`, and a list of destinations where several are configured:
- * then the first one counts. All arguments may be NULL.
- * Returns 0, or -EINVAL when neither gives a next-hop.
+ * Chooses the next-hops of a recipient: `rcpt_host` when it names a destination (the MTA's own
+ * choice, after transport maps and relay hosts), else the domain of the address. Where several are
+ * configured rcpt_host has them all, in the order in which the MTA tries them: between commas or
+ * blanks from Postfix (`[a.example]:25, b.example`), colons or commas from sendmail
+ * (`[a.example]:b.example`). Those beyond the limit are left out. MTAs put prose into rcpt_host for
+ * the mailer `error`, which is ignored. The first three arguments may be NULL.
+ * Returns 0, or -EINVAL with a count of 0 when neither gives a next-hop.
  */
-int envelope_nexthop(const char *domain, const char *rcpt_host, const char *rcpt_mailer,
-                     struct nexthop *out);
+int envelope_nexthops(const char *domain, const char *rcpt_host, const char *rcpt_mailer,
+                      struct envelope_nexthops *out);
 
 /*
  * Whether the domain lies below the routing tag (`example.org.requiretls.invalid`), in whatever

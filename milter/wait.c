@@ -1,7 +1,7 @@
 /*
- * Waiting for the engine. A ticket is one lookup with its own lock and condition; the gate counts
- * who waits. Locks are taken in the order gate, ticket; the engine's callbacks take the ticket's
- * only, and no lock is held while the engine is called.
+ * Waiting for the engine. A ticket is one lookup, or several of which any may end the wait, with
+ * its own lock and condition; the gate counts who waits. Locks are taken in the order gate, ticket;
+ * the engine's callbacks take the ticket's only, and no lock is held while the engine is called.
  */
 #include "wait.h"
 
@@ -9,23 +9,34 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <time.h>
 
 enum { SHARE_RCPT = 8, SHARE_EOM = 2 };
 
-struct wait_ticket {
-    struct engine *engine;
+struct lookup {
+    SLIST_ENTRY(lookup) link;
+    struct wait_ticket *ticket;
     struct engine_request *request;
     struct nexthop nexthop;
     struct verdict_terms terms;
-
-    pthread_mutex_t lock; /* guards done, findings and cancelled */
-    pthread_cond_t changed;
     bool done;
-    bool cancelled;
     const struct findings *findings; /* our reference; NULL when the engine could not look */
+};
 
-    struct wait_ticket *next; /* in gate.waiting, guarded by the gate's lock */
+struct wait_ticket {
+    struct engine *engine;
+    SLIST_HEAD(, lookup) lookups; /* changes only while nobody waits */
+
+    pthread_mutex_t lock; /* guards what follows, and `done` and `findings` of lookups */
+    pthread_cond_t changed;
+    size_t open; /* lookups */
+    bool news;   /* a lookup has ended that no wait has returned for */
+    bool cancelled;
+
+    /* Guarded by the gate's lock. */
+    struct wait_ticket *next;      /* in gate.waiting */
+    const struct lookup *in_place; /* whose next-hop the place is counted for */
 };
 
 struct wait_gate {
@@ -113,21 +124,46 @@ static unsigned share_of(unsigned limit, enum wait_stage stage)
     return share > 0 ? share : 1;
 }
 
+/* How many wait for that next-hop. With the gate's lock. */
+static unsigned waiting_for(const struct wait_gate *gate, const struct nexthop *nexthop)
+{
+    unsigned same = 0;
+
+    for (const struct wait_ticket *t = gate->waiting; t != NULL; t = t->next)
+        same += strcmp(t->in_place->nexthop.text, nexthop->text) == 0;
+    return same;
+}
+
+/* The first open lookup whose next-hop has a place left, or NULL. With the gate's lock. */
+static const struct lookup *place_for(const struct wait_gate *gate, struct wait_ticket *ticket,
+                                      enum wait_stage stage)
+{
+    unsigned share = share_of(gate->limit, stage);
+    const struct lookup *lookup;
+
+    if (gate->count >= gate->limit)
+        return NULL;
+    pthread_mutex_lock(&ticket->lock);
+    SLIST_FOREACH(lookup, &ticket->lookups, link)
+    {
+        if (!lookup->done && waiting_for(gate, &lookup->nexthop) < share)
+            break;
+    }
+    pthread_mutex_unlock(&ticket->lock);
+    return lookup;
+}
+
 /* Takes a place. Returns WAIT_DONE when it was given, else why not. */
 static enum wait_result gate_enter(struct wait_gate *gate, struct wait_ticket *ticket,
                                    enum wait_stage stage)
 {
     enum wait_result result = WAIT_DONE;
-    unsigned same = 0;
 
     pthread_mutex_lock(&gate->lock);
-    for (const struct wait_ticket *t = gate->waiting; t != NULL; t = t->next) {
-        if (strcmp(t->nexthop.text, ticket->nexthop.text) == 0)
-            same++;
-    }
+    ticket->in_place = place_for(gate, ticket, stage);
     if (gate->closed) {
-        result = WAIT_CANCELLED;
-    } else if (gate->count >= gate->limit || same >= share_of(gate->limit, stage)) {
+        result = WAIT_CLOSED;
+    } else if (ticket->in_place == NULL) {
         result = WAIT_FULL;
     } else {
         ticket->next = gate->waiting;
@@ -153,21 +189,24 @@ static void gate_leave(struct wait_gate *gate, struct wait_ticket *ticket)
 /* engine_enough_fn */
 static bool is_enough(const struct findings *findings, void *arg)
 {
-    const struct wait_ticket *ticket = arg;
+    const struct lookup *lookup = arg;
     struct verdict verdict;
 
-    verdict_derive(findings, &ticket->terms, &verdict);
+    verdict_derive(findings, &lookup->terms, &verdict);
     return verdict.value != VERDICT_PENDING;
 }
 
 /* engine_done_fn */
 static void on_done(const struct findings *findings, void *arg)
 {
-    struct wait_ticket *ticket = arg;
+    struct lookup *lookup = arg;
+    struct wait_ticket *ticket = lookup->ticket;
 
     pthread_mutex_lock(&ticket->lock);
-    ticket->findings = findings != NULL ? findings_ref(findings) : NULL;
-    ticket->done = true;
+    lookup->findings = findings != NULL ? findings_ref(findings) : NULL;
+    lookup->done = true;
+    ticket->open--;
+    ticket->news = true;
     pthread_cond_signal(&ticket->changed);
     pthread_mutex_unlock(&ticket->lock);
 }
@@ -191,36 +230,86 @@ static int ticket_init(struct wait_ticket *ticket)
     return -rc;
 }
 
-static void ticket_fini(struct wait_ticket *ticket)
+static struct wait_ticket *ticket_new(struct engine *engine)
 {
-    pthread_cond_destroy(&ticket->changed);
-    pthread_mutex_destroy(&ticket->lock);
-    free(ticket);
+    struct wait_ticket *ticket = calloc(1, sizeof(*ticket));
+
+    if (ticket != NULL && ticket_init(ticket) != 0) {
+        free(ticket);
+        return NULL;
+    }
+    if (ticket != NULL)
+        ticket->engine = engine;
+    return ticket;
+}
+
+static struct lookup *lookup_of(const struct wait_ticket *ticket, const struct nexthop *nexthop)
+{
+    struct lookup *lookup;
+
+    SLIST_FOREACH(lookup, &ticket->lookups, link)
+    {
+        if (strcmp(lookup->nexthop.text, nexthop->text) == 0)
+            break;
+    }
+    return lookup;
+}
+
+static struct lookup *lookup_new(struct wait_ticket *ticket, const struct nexthop *nexthop,
+                                 const struct verdict_terms *terms)
+{
+    struct lookup *lookup = calloc(1, sizeof(*lookup));
+
+    if (lookup == NULL)
+        return NULL;
+    lookup->ticket = ticket;
+    lookup->nexthop = *nexthop;
+    lookup->terms = *terms;
+    SLIST_INSERT_HEAD(&ticket->lookups, lookup, link);
+    return lookup;
+}
+/* One whose request is over. */
+static void lookup_remove(struct lookup *lookup)
+{
+    SLIST_REMOVE(&lookup->ticket->lookups, lookup, lookup, link);
+    findings_unref(lookup->findings);
+    free(lookup);
+}
+
+static void count_open(struct wait_ticket *ticket, size_t change)
+{
+    pthread_mutex_lock(&ticket->lock);
+    ticket->open += change;
+    pthread_mutex_unlock(&ticket->lock);
 }
 
 int wait_start(struct engine *engine, const struct nexthop *nexthop,
-               const struct verdict_terms *terms, struct wait_ticket **out)
+               const struct verdict_terms *terms, struct wait_ticket **ticket)
 {
-    struct wait_ticket *ticket = calloc(1, sizeof(*ticket));
-    int rc;
+    struct wait_ticket *t = *ticket != NULL ? *ticket : ticket_new(engine);
+    struct lookup *old, *lookup;
+    int rc = -ENOMEM;
 
-    if (ticket == NULL)
-        return -ENOMEM;
-    rc = ticket_init(ticket);
-    if (rc != 0) {
-        free(ticket);
+    if (t == NULL)
         return rc;
+    old = lookup_of(t, nexthop);
+    lookup = lookup_new(t, nexthop, terms);
+    if (lookup != NULL) {
+        count_open(t, 1);
+        rc = engine_lookup(engine, nexthop, is_enough, on_done, lookup, &lookup->request);
     }
-    ticket->engine = engine;
-    ticket->nexthop = *nexthop;
-    ticket->terms = *terms;
-    rc = engine_lookup(engine, nexthop, is_enough, on_done, ticket, &ticket->request);
-    if (rc != 0) {
-        ticket_fini(ticket);
-        return rc;
+    if (rc == 0 && old != NULL) {
+        engine_cancel(engine, old->request);
+        lookup_remove(old);
+    } else if (rc != 0 && lookup != NULL) {
+        count_open(t, (size_t)-1);
+        lookup_remove(lookup);
     }
-    *out = ticket;
-    return 0;
+    if (rc != 0 && *ticket == NULL)
+        wait_ticket_free(t);
+    else
+        *ticket = t;
+    return rc;
 }
 
 static struct timespec to_timespec(int64_t ms)
@@ -234,39 +323,42 @@ static enum wait_result wait_locked(struct wait_ticket *ticket, int64_t deadline
 {
     int64_t now = wait_now_ms(), progress_at = now + WAIT_PROGRESS_MS;
 
-    while (!ticket->done) {
+    while (!ticket->news && ticket->open > 0) {
         bool report = alive != NULL && progress_at < deadline_ms;
         struct timespec until = to_timespec(report ? progress_at : deadline_ms);
 
         if (ticket->cancelled)
-            return WAIT_CANCELLED;
+            return WAIT_CLOSED;
         if (now >= deadline_ms)
             return WAIT_TIMEOUT;
         pthread_cond_timedwait(&ticket->changed, &ticket->lock, &until);
         now = wait_now_ms();
-        if (report && now >= progress_at && !ticket->done) {
+        if (report && now >= progress_at && !ticket->news) {
             bool go_on;
 
             pthread_mutex_unlock(&ticket->lock);
             go_on = alive(alive_arg);
             pthread_mutex_lock(&ticket->lock);
             if (!go_on)
-                return WAIT_CANCELLED;
+                return WAIT_GONE;
             now = wait_now_ms();
             progress_at = now + WAIT_PROGRESS_MS;
         }
     }
+    ticket->news = false;
     return WAIT_DONE;
 }
 
-static bool is_done(struct wait_ticket *ticket)
+/* Whether there is nothing to wait for; the caller then knows all that has ended. */
+static bool take_news(struct wait_ticket *ticket)
 {
-    bool done;
+    bool news;
 
     pthread_mutex_lock(&ticket->lock);
-    done = ticket->done;
+    news = ticket->news || ticket->open == 0;
+    ticket->news = false;
     pthread_mutex_unlock(&ticket->lock);
-    return done;
+    return news;
 }
 
 /* Waits with a place in the gate; says so when it takes longer than a moment. */
@@ -296,7 +388,7 @@ enum wait_result wait_for(struct wait_gate *gate, struct wait_ticket *ticket, en
 {
     enum wait_result result;
 
-    if (is_done(ticket))
+    if (take_news(ticket))
         return WAIT_DONE;
     if (wait_now_ms() >= deadline_ms)
         return WAIT_TIMEOUT;
@@ -308,21 +400,43 @@ enum wait_result wait_for(struct wait_gate *gate, struct wait_ticket *ticket, en
     return result;
 }
 
-const struct findings *wait_findings(struct wait_ticket *ticket)
+bool wait_has(struct wait_ticket *ticket, const struct nexthop *nexthop, bool *ended)
 {
+    const struct lookup *lookup = lookup_of(ticket, nexthop);
+
+    *ended = false;
+    if (lookup == NULL)
+        return false;
+    pthread_mutex_lock(&ticket->lock);
+    *ended = lookup->done;
+    pthread_mutex_unlock(&ticket->lock);
+    return true;
+}
+
+const struct findings *wait_findings(struct wait_ticket *ticket, const struct nexthop *nexthop)
+{
+    const struct lookup *lookup = lookup_of(ticket, nexthop);
     const struct findings *findings;
 
+    if (lookup == NULL)
+        return NULL;
     pthread_mutex_lock(&ticket->lock);
-    findings = ticket->done ? ticket->findings : NULL;
+    findings = lookup->done ? lookup->findings : NULL;
     pthread_mutex_unlock(&ticket->lock);
     return findings;
 }
 
 void wait_ticket_free(struct wait_ticket *ticket)
 {
+    struct lookup *lookup;
+
     if (ticket == NULL)
         return;
-    engine_cancel(ticket->engine, ticket->request);
-    findings_unref(ticket->findings);
-    ticket_fini(ticket);
+    while ((lookup = SLIST_FIRST(&ticket->lookups)) != NULL) {
+        engine_cancel(ticket->engine, lookup->request);
+        lookup_remove(lookup);
+    }
+    pthread_cond_destroy(&ticket->changed);
+    pthread_mutex_destroy(&ticket->lock);
+    free(ticket);
 }

@@ -91,7 +91,7 @@ static void test_long(void **state)
 
 static const struct nexthop_case {
     const char *name, *domain, *host, *mailer;
-    const char *text; /* NULL: -EINVAL */
+    const char *text; /* of all next-hops, with a blank between; NULL: -EINVAL */
 } nexthop_cases[] = {
     {"the domain", "Example.ORG", NULL, NULL, "example.org"},
     {"the MTA's choice", "example.org", "relay.example.net", "smtp", "relay.example.net"},
@@ -105,11 +105,28 @@ static const struct nexthop_case {
     {"prose of another mailer", "example.org", "no such user, sorry!", "weird", "example.org"},
     {"discard", "example.org", "silently", "discard", "example.org"},
     {"a socket path", "example.org", "unix:private/lmtp", "lmtp", "example.org"},
-    {"a list", "example.org", "[a.example]:25, [b.example]:25", "relay", "[a.example]"},
-    {"a list with blanks only between", "example.org", "a.example b.example", "relay",
-     "example.org"},
-    {"a list with prose in it", "example.org", "a.example, !", "relay", "example.org"},
+    {"an LMTP server", "example.org", "inet:mail.example", "lmtp", "example.org"},
+    {"Postfix's list", "example.org", "[a.example]:25, [b.example]:587", "relay",
+     "[a.example] [b.example]:587"},
+    {"commas only", "example.org", "a.example,b.example:smtp,c", "relay", "a.example b.example c"},
+    {"blanks only", "example.org", "a.example b.example\t[192.0.2.1]", "relay",
+     "a.example b.example [192.0.2.1]"},
+    {"words", "example.org", "no such user", "weird", "example.org"},
+    {"words with a dot", "example.org", "no such user at example.net", "weird", "example.org"},
+    {"prose after a comma", "example.org", "a.example, !", "relay", "example.org"},
     {"a list of nothing", "example.org", " , ", "relay", "example.org"},
+    {"sendmail's list", "example.org", "a.example:b.example", "esmtp", "a.example b.example"},
+    {"of hosts", "example.org", "[a.example]:[b.example]", "esmtp", "[a.example] [b.example]"},
+    {"of addresses", "example.org", "[IPv6:2001:db8::1]:[192.0.2.1],c.example", "esmtp",
+     "[IPv6:2001:db8::1] [192.0.2.1] c.example"},
+    {"of equals and others", "example.org", "a.example,b.example:c.example", "esmtp",
+     "a.example b.example c.example"},
+    {"a port is no second host", "example.org", "a.example:587", "esmtp", "a.example:587"},
+    {"more than are looked at", "example.org",
+     "a1.x,a2.x,a3.x,a4.x,a5.x,a6.x,a7.x,a8.x,a9.x,a10.x,a11.x,a12.x,a13.x,a14.x,a15.x,a16.x,a17.x",
+     "relay",
+     "a1.x a2.x a3.x a4.x a5.x a6.x a7.x a8.x a9.x a10.x a11.x a12.x a13.x a14.x a15.x a16.x"},
+    {"a bracket that does not end", "example.org", "[a.example, b.example", "relay", "example.org"},
     {"no domain, a host", NULL, "relay.example.net", "smtp", "relay.example.net"},
     {"nothing", NULL, NULL, NULL, NULL},
     {"an empty domain", "", NULL, NULL, NULL},
@@ -124,12 +141,16 @@ static const struct nexthop_case {
 static void run_nexthop_case(void **state)
 {
     const struct nexthop_case *c = *state;
-    struct nexthop got;
+    struct envelope_nexthops got;
+    char text[1000] = "";
 
-    assert_int_equal(envelope_nexthop(c->domain, c->host, c->mailer, &got),
+    assert_int_equal(envelope_nexthops(c->domain, c->host, c->mailer, &got),
                      c->text == NULL ? -EINVAL : 0);
-    if (c->text != NULL)
-        assert_string_equal(got.text, c->text);
+    for (size_t i = 0; i < got.count; i++) {
+        strcat(text, i > 0 ? " " : "");
+        strcat(text, got.items[i].text);
+    }
+    assert_string_equal(text, c->text != NULL ? c->text : "");
 }
 
 static const struct tag_case {

@@ -116,6 +116,50 @@ static const struct message_case {
      "mail <a@b.example> client=local = ok\nrcpt <b@failed.example> = ok\neoh = ok\n"
      "eom = 451 4.4.3 <b@failed.example>: This message requires TLS, but "
      "the MX lookup for failed.example failed (SERVFAIL)" DEFERRED},
+    /* --- several next-hops, tried in turn --- */
+    {"one of several next-hops is enough", "", NONE ";" DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@x.example> host=none.example,_dane.example mailer=smtp = ok\n"
+     "rcpt <b@x.example> host=dane.example:none.example mailer=esmtp = ok"},
+    {"none of several next-hops will do", "", NONE ";" NULLMX, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@x.example> host=none.example,_null.example mailer=smtp = 550 5.7.10 "
+     "<b@x.example>: Sender requested REQUIRETLS, but none.example publishes neither DANE nor "
+     "MTA-STS and its MX records are not signed (none of 2 next-hops will do)"},
+    {"one of several next-hops is undecided", "", NONE ";" FAILED, FAILED, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@x.example> host=none.example,_failed.example mailer=smtp = 451 4.4.3 <b@x.example>: "
+     "Sender requested REQUIRETLS, but the MX lookup for failed.example failed (SERVFAIL) (one of "
+     "2 "
+     "next-hops)" DEFERRED},
+    {"a next-hop that satisfies makes up for one that fails", "", FAILED ";" DANE, FAILED, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@x.example> host=failed.example,_dane.example mailer=smtp = ok"},
+    {"a next-hop that hangs does not hold up one that satisfies", "", NULL, DANE, NONE,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@x.example> host=none.example,_dane.example mailer=smtp = ok\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"the slow one of several next-hops decides at end-of-message", "[milter]\nrcpt_wait = 30ms\n",
+     NONE, NULL, DANE,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@x.example> host=none.example,_dane.example mailer=smtp = ok\neoh = ok\n"
+     "release dane.example\neom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"each of several next-hops has its rules",
+     "[rule p]\nnexthop = none.example\nlevel = opportunistic\n", NONE ";" NULLMX, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@x.example> host=null.example,_none.example mailer=smtp = ok"},
+    {"what one of several next-hops requires, the copy requires",
+     "[rule p]\nnexthop = none.example\nrequest = require\n", NONE ";" NULLMX, NULL, NULL,
+     "mail <a@b.example> = ok\n"
+     "rcpt <b@x.example> host=null.example,_none.example mailer=smtp = 556 5.1.10 <b@x.example>: "
+     "null.example accepts no mail (null MX) (none of 2 next-hops will do)"},
+    {"a next-hop that does not exist is passed over", "", "nexthop=nx.example mx=nxdomain;" NONE,
+     NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\n"
+     "rcpt <b@x.example> host=nx.example,_none.example mailer=smtp = 550 5.7.10 <b@x.example>: "
+     "Sender requested REQUIRETLS, but none.example publishes neither DANE nor MTA-STS and its MX "
+     "records are not signed (none of 2 next-hops will do)\n"
+     "rcpt <b@x.example> host=nx.example,_nx.example mailer=smtp = ok"},
     {"signed, no TLSA, a route without Web PKI", "", PKI, NULL, NULL,
      "mail <a@b.example> REQUIRETLS tls = ok\n"
      "rcpt <b@pki.example> = 550 5.7.10 <b@pki.example>: Sender requested REQUIRETLS, but "

@@ -50,7 +50,7 @@ static struct wait_ticket *ask(struct scene *s)
 static void gives_findings(void **state)
 {
     struct scene s;
-    struct wait_ticket *ticket;
+    struct wait_ticket *ticket = NULL;
 
     (void)state;
     begin(&s, 8);
@@ -58,7 +58,7 @@ static void gives_findings(void **state)
     ticket = ask(&s);
     assert_int_equal(
         wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() + NEVER_MS, NULL, NULL), WAIT_DONE);
-    assert_string_equal(wait_findings(ticket)->nexthop.text, "example.org");
+    assert_string_equal(wait_findings(ticket, &s.nexthop)->nexthop.text, "example.org");
     /* An ended lookup is done whatever the deadline says. */
     assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_RCPT, 0, NULL, NULL), WAIT_DONE);
     wait_ticket_free(ticket);
@@ -68,7 +68,7 @@ static void gives_findings(void **state)
 static void gives_no_findings_when_the_engine_has_none(void **state)
 {
     struct scene s;
-    struct wait_ticket *ticket;
+    struct wait_ticket *ticket = NULL;
 
     (void)state;
     begin(&s, 8);
@@ -76,8 +76,9 @@ static void gives_no_findings_when_the_engine_has_none(void **state)
     ticket = ask(&s);
     assert_int_equal(
         wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() + NEVER_MS, NULL, NULL), WAIT_DONE);
-    assert_null(wait_findings(ticket));
+    assert_null(wait_findings(ticket, &s.nexthop));
     wait_ticket_free(ticket);
+    ticket = NULL;
     fake_engine_break(s.engine, "*");
     assert_true(wait_start(s.engine, &s.nexthop, &enforce, &ticket) < 0);
     end(&s);
@@ -86,7 +87,7 @@ static void gives_no_findings_when_the_engine_has_none(void **state)
 static void ends_at_the_deadline_and_can_go_on(void **state)
 {
     struct scene s;
-    struct wait_ticket *ticket;
+    struct wait_ticket *ticket = NULL;
 
     (void)state;
     begin(&s, 8);
@@ -96,11 +97,11 @@ static void ends_at_the_deadline_and_can_go_on(void **state)
                      WAIT_TIMEOUT);
     assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() + SOON_MS, NULL, NULL),
                      WAIT_TIMEOUT);
-    assert_null(wait_findings(ticket));
+    assert_null(wait_findings(ticket, &s.nexthop));
     fake_engine_release(s.engine, "example.org");
     assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL),
                      WAIT_DONE);
-    assert_non_null(wait_findings(ticket));
+    assert_non_null(wait_findings(ticket, &s.nexthop));
     wait_ticket_free(ticket);
     end(&s);
 }
@@ -114,6 +115,97 @@ static void freeing_gives_up_the_lookup(void **state)
     fake_engine_hold(s.engine, DANE);
     wait_ticket_free(ask(&s));
     wait_ticket_free(NULL);
+    end(&s);
+}
+
+/* Starts one more lookup of the ticket. */
+static void ask_also(struct scene *s, struct wait_ticket **ticket, const char *name)
+{
+    struct nexthop nexthop;
+
+    assert_int_equal(nexthop_parse(name, &nexthop), 0);
+    assert_int_equal(wait_start(s->engine, &nexthop, &enforce, ticket), 0);
+}
+
+/* Whether the ticket's lookup for that name has ended. */
+static bool has_ended(struct wait_ticket *ticket, const char *name)
+{
+    struct nexthop nexthop;
+    bool ended;
+
+    assert_int_equal(nexthop_parse(name, &nexthop), 0);
+    assert_true(wait_has(ticket, &nexthop, &ended));
+    assert_int_equal(ended, wait_findings(ticket, &nexthop) != NULL);
+    return ended;
+}
+
+static enum wait_result wait_at_eom(struct scene *s, struct wait_ticket *ticket)
+{
+    return wait_for(s->gate, ticket, WAIT_STAGE_EOM, wait_now_ms() + SOON_MS, NULL, NULL);
+}
+
+static enum wait_result wait_long(struct scene *s, struct wait_ticket *ticket)
+{
+    return wait_for(s->gate, ticket, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL);
+}
+
+static void any_of_several_lookups_ends_the_wait(void **state)
+{
+    struct scene s;
+    struct wait_ticket *ticket = NULL;
+    struct nexthop other;
+    bool ended;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_hold(s.engine, DANE);
+    fake_engine_hold(s.engine, "nexthop=two.example");
+    fake_engine_hold(s.engine, "nexthop=three.example");
+    ask_also(&s, &ticket, "example.org");
+    ask_also(&s, &ticket, "two.example");
+    ask_also(&s, &ticket, "three.example");
+    assert_int_equal(wait_at_eom(&s, ticket), WAIT_TIMEOUT);
+    fake_engine_release(s.engine, "two.example");
+    assert_int_equal(wait_long(&s, ticket), WAIT_DONE);
+    assert_true(has_ended(ticket, "two.example"));
+    assert_false(has_ended(ticket, "example.org"));
+    /* What was said once is no news; when all have ended there is nothing to wait for. */
+    assert_int_equal(wait_at_eom(&s, ticket), WAIT_TIMEOUT);
+    fake_engine_release(s.engine, "example.org");
+    fake_engine_release(s.engine, "three.example");
+    while (!has_ended(ticket, "example.org") || !has_ended(ticket, "three.example"))
+        assert_int_equal(wait_long(&s, ticket), WAIT_DONE);
+    assert_int_equal(wait_long(&s, ticket), WAIT_DONE);
+    assert_true(has_ended(ticket, "three.example"));
+    assert_int_equal(nexthop_parse("four.example", &other), 0);
+    assert_false(wait_has(ticket, &other, &ended));
+    wait_ticket_free(ticket);
+    end(&s);
+}
+
+static void a_lookup_can_begin_anew(void **state)
+{
+    struct scene s;
+    struct wait_ticket *ticket = NULL;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_hold(s.engine, DANE);
+    ask_also(&s, &ticket, "example.org");
+    ask_also(&s, &ticket, "example.org");
+    assert_int_equal(fake_engine_lookups(s.engine), 2);
+    assert_int_equal(fake_engine_outstanding(s.engine), 1);
+    assert_int_equal(wait_at_eom(&s, ticket), WAIT_TIMEOUT);
+    fake_engine_release(s.engine, "example.org");
+    assert_int_equal(wait_long(&s, ticket), WAIT_DONE);
+    assert_true(has_ended(ticket, "example.org"));
+    ask_also(&s, &ticket, "example.org");
+    assert_int_equal(wait_long(&s, ticket), WAIT_DONE);
+    assert_true(has_ended(ticket, "example.org"));
+    fake_engine_break(s.engine, "*");
+    assert_true(wait_start(s.engine, &s.nexthop, &enforce, &ticket) < 0);
+    assert_true(has_ended(ticket, "example.org")); /* what was found stays */
+    wait_ticket_free(ticket);
     end(&s);
 }
 
@@ -198,6 +290,30 @@ static void limits_one_nexthop_and_all(void **state)
     end(&s);
 }
 
+static void a_ticket_waits_where_there_is_a_place(void **state)
+{
+    struct scene s;
+    struct waiter slow[2];
+    struct wait_ticket *ticket = NULL;
+
+    (void)state;
+    begin(&s, 16);
+    fake_engine_hold(s.engine, DANE);
+    fake_engine_hold(s.engine, "nexthop=two.example");
+    for (size_t i = 0; i < 2; i++)
+        start_waiter(&s, &slow[i], WAIT_STAGE_RCPT);
+    assert_false(has_place(&s, WAIT_STAGE_RCPT));
+    ask_also(&s, &ticket, "example.org");
+    ask_also(&s, &ticket, "two.example");
+    assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() + SOON_MS, NULL, NULL),
+                     WAIT_TIMEOUT);
+    wait_ticket_free(ticket);
+    fake_engine_release(s.engine, "example.org");
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(end_waiter(&slow[i]), WAIT_DONE);
+    end(&s);
+}
+
 static void a_small_limit_still_lets_one_wait(void **state)
 {
     struct scene s;
@@ -227,10 +343,10 @@ static void closing_ends_all_waits(void **state)
         start_waiter(&s, &w[i], WAIT_STAGE_EOM);
     wait_gate_close(s.gate);
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(end_waiter(&w[i]), WAIT_CANCELLED);
+        assert_int_equal(end_waiter(&w[i]), WAIT_CLOSED);
     late = ask(&s);
     assert_int_equal(wait_for(s.gate, late, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL),
-                     WAIT_CANCELLED);
+                     WAIT_CLOSED);
     wait_ticket_free(late);
     end(&s);
 }
@@ -255,7 +371,7 @@ static void reports_progress(void **state)
 {
     struct scene s;
     struct pulse pulse = {.scene = &s};
-    struct wait_ticket *ticket;
+    struct wait_ticket *ticket = NULL;
 
     (void)state;
     begin(&s, 8);
@@ -273,7 +389,7 @@ static void ends_when_the_mta_is_gone(void **state)
 {
     struct scene s;
     struct pulse pulse = {.scene = &s, .stop_at = 1};
-    struct wait_ticket *ticket;
+    struct wait_ticket *ticket = NULL;
 
     (void)state;
     begin(&s, 8);
@@ -281,7 +397,7 @@ static void ends_when_the_mta_is_gone(void **state)
     ticket = ask(&s);
     assert_int_equal(
         wait_for(s.gate, ticket, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, on_alive, &pulse),
-        WAIT_CANCELLED);
+        WAIT_GONE);
     wait_ticket_free(ticket);
     end(&s);
 }
@@ -296,7 +412,7 @@ static void on_stuck(void)
 static void says_when_it_takes_longer_than_a_moment(void **state)
 {
     struct scene s;
-    struct wait_ticket *ticket;
+    struct wait_ticket *ticket = NULL;
 
     (void)state;
     begin(&s, 8);
@@ -307,7 +423,7 @@ static void says_when_it_takes_longer_than_a_moment(void **state)
     /* A deadline that comes sooner than that moment is kept. */
     assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_RCPT, wait_now_ms() + 1, NULL, NULL),
                      WAIT_TIMEOUT);
-    assert_null(wait_findings(ticket));
+    assert_null(wait_findings(ticket, &s.nexthop));
     assert_int_equal(wait_for(s.gate, ticket, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL),
                      WAIT_DONE);
     wait_ticket_free(ticket);
@@ -321,7 +437,10 @@ int main(void)
         cmocka_unit_test(gives_no_findings_when_the_engine_has_none),
         cmocka_unit_test(ends_at_the_deadline_and_can_go_on),
         cmocka_unit_test(freeing_gives_up_the_lookup),
+        cmocka_unit_test(any_of_several_lookups_ends_the_wait),
+        cmocka_unit_test(a_lookup_can_begin_anew),
         cmocka_unit_test(limits_one_nexthop_and_all),
+        cmocka_unit_test(a_ticket_waits_where_there_is_a_place),
         cmocka_unit_test(a_small_limit_still_lets_one_wait),
         cmocka_unit_test(closing_ends_all_waits),
         cmocka_unit_test(reports_progress),

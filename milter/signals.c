@@ -65,6 +65,7 @@ void signals_take(void)
         sigdelset(&mask, taken[i]);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file too big is an error of write(2), as a full disk is */
     pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 

@@ -87,13 +87,14 @@ class Daemon:
 
     program = None  # set by the runner
 
-    def __init__(self, config="", options=("-f",), raw=False, env=None, notify=False):
+    def __init__(self, config="", options=("-f",), raw=False, env=None, notify=False, under=()):
         self.dir = Path(tempfile.mkdtemp(prefix="rtls-"))
         self.dir.chmod(0o755)
         self.path = self.dir / "milter.sock"
         self.file = self.dir / "test.conf"
         self.log_path = self.dir / "log"
         self.raw = raw
+        self.under = under  # a command that execs the daemon
         self.options = options
         self.env = dict(os.environ, **(env or {}))
         # libmilter destroys a mutex of its own in exit(3), while its threads still run.
@@ -136,7 +137,7 @@ class Daemon:
     def launch(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [self.program, *self.options, "-c", str(self.file)], stdin=subprocess.DEVNULL,
+                [*self.under, self.program, *self.options, "-c", str(self.file)], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env=self.env)
         return self
 
@@ -206,6 +207,15 @@ class Daemon:
                 int(re.search(r"Threads:\s+(\d+)", status)[1]),
                 int(re.search(r"VmRSS:\s+(\d+)", status)[1]))
 
+    def peak_kb(self):
+        """The most memory that was ever resident."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+
+    def sanitized(self):
+        """Whether it is built with a sanitizer: slow, and with memory of its own."""
+        return re.search(rb"__[at]san_init", Path(self.program).read_bytes()) is not None
+
     def notified(self):
         return self.notify.recv(4096).decode()
 
@@ -231,9 +241,11 @@ def message(m, sender="<a@b.example>", params=(), rcpts=("<b@own.example>",), he
         m.header(name, value, macros={"i": queue_id})
     answers["eoh"] = m.eoh(macros={"i": queue_id})
     answers["body"] = []
-    while body and answers["eoh"].action == "continue":
-        answers["body"].append(m.body(body[:65535]))
-        body = body[65535:] if answers["body"][-1].action == "continue" else b""
+    if answers["eoh"].action == "continue":
+        for at in range(0, len(body), 65535):
+            answers["body"].append(m.body(body[at:at + 65535]))
+            if answers["body"][-1].action != "continue":
+                break
     if answers["body"] and answers["body"][-1].action == "tempfail":
         m.abort()
         return answers

@@ -1,5 +1,6 @@
 """Bounces: the body of a REQUIRETLS message does not come back, everything else does."""
 
+import itertools
 import os
 
 import milter_client as mc
@@ -90,11 +91,15 @@ def many_on_one_connection():
             m.abort()
 
 
+def nothing_kept():
+    """An environment in which the address sanitizer keeps little of what was freed."""
+    return {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"}
+
+
 def huge():
     """50 MB that go, and 50 MB that stay, in memory that does not grow with them."""
     line = b"x" * 998 + b"\r\n"
-    asan = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"
-    with Daemon(env={"ASAN_OPTIONS": asan}) as d, d.session(**OWN) as m:
+    with Daemon(env=nothing_kept()) as d, d.session(**OWN) as m:
         bounce(m, report(ASKED))
         before = d.counts()[2]
         got = bounce(m, report(ASKED, line * 50000))
@@ -110,6 +115,60 @@ def huge():
         check(max(len(c[1]) for c in got["eom"].changes) <= 65535, "too long a piece")
         check(d.counts()[2] - before < 20000, f"{d.counts()[2] - before} kB more than before")
     check(not [n for n in os.listdir("/var/tmp") if n.startswith("requiretls")], "files left behind")
+
+
+def in_pieces(m, pieces):
+    """One bounce whose body comes piece by piece; the answer to its end, or to what ended it."""
+    m.mail("", macros=m.mail_macros)
+    m.rcpt("a@b.example", macros={})
+    for name, value in (TYPE, VERSION):
+        m.header(name, value, macros={})
+    equal(m.eoh(macros={"i": "4bXyZ"}).action, "continue")
+    for piece in pieces:
+        answer = m.body(piece)
+        if answer.action != "continue":
+            m.abort()
+            return answer
+    answer = m.eom(macros={"i": "4bXyZ"})
+    m.abort()
+    return answer
+
+
+def gigabyte():
+    """1 GB of a REQUIRETLS message's body goes; under a sanitizer, which is slow, less of it."""
+    line = b"A secret line, and more of it.".ljust(74, b"x") + b"\r\n"
+    piece = line * (65535 // len(line))
+    head, tail = report(ASKED, b"@").split(b"@")
+    with Daemon(env=nothing_kept()) as d, d.session(**OWN) as m:
+        pieces = (1 << (25 if d.sanitized() else 30)) // len(piece) + 1
+        bounce(m, report(ASKED))
+        before = d.peak_kb()
+        got = in_pieces(m, itertools.chain([head], itertools.repeat(piece, pieces), [tail]))
+        equal(got.action, "continue")
+        equal(new_body(got), redacted(ASKED))
+        more = d.peak_kb() - before
+        check(more < (20000 if d.sanitized() else 4000), f"{more} kB more than for a small one")
+
+
+def no_room(*under):
+    """What is kept of a long bounce finds no room: it is to come again, and the next one is served."""
+    kept = b"It bounced.\r\n" + b"x" * 998 + b"\r\n"
+    long = report(ASKED).replace(b"It bounced.\r\n", kept * 2000)
+    with Daemon(under=under) as d, d.session(**OWN) as m:
+        for _ in range(2):
+            answer = in_pieces(m, [long[i:i + 65535] for i in range(0, len(long), 65535)])
+            matches(answer.text, "^451 4.3.0 ")
+            equal(new_body(in_pieces(m, [report(ASKED)])), redacted(ASKED))
+        equal(len(d.logged("a bounce is put off, its redacted body cannot be kept in /var/tmp: ")), 2)
+
+
+def full_disk():
+    no_room("unshare", "--mount", "sh", "-c",
+            'mount -t tmpfs -o size=1m tmpfs /var/tmp && exec "$0" "$@"')
+
+
+def file_size_limit():
+    no_room("prlimit", "--fsize=1000000")
 
 
 def old_connection():
@@ -142,6 +201,9 @@ def run(suite):
     for name, function in (("known by its queue id", known_by_queue_id),
                            ("many on one connection", many_on_one_connection),
                            ("50 MB", huge),
+                           ("1 GB", gigabyte),
+                           ("a full disk", full_disk),
+                           ("a limit on the size of files", file_size_limit),
                            ("a connection older than the configuration", old_connection),
                            ("an MTA that cannot change bodies", no_body_change),
                            ("other mail's body is not asked for", mail_goes_on_without_its_body)):

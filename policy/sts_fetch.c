@@ -7,9 +7,11 @@
  * saves a round trip. They are known then, or soon; an error is looked at when the fetch is at
  * work.
  *
- * The time-out is the request's. Policy hosts that hang make others wait in line, and so do
- * thousands of questions before the resolver, but neither fails a fetch; a look-up of addresses
- * ends by the resolver's own time-outs. How long an answer is awaited is the askers' business.
+ * The time-out is the request's; a look-up of addresses ends by the resolver's own. Policy hosts
+ * that hang are not to hold up those that do not: a fetch that takes longer than most gives its
+ * place to the line and goes on beside it, for as long as there are not too many such. Beyond that,
+ * and with thousands of questions before the resolver, others wait longer, but none fails for it.
+ * How long an answer is awaited is the askers' business.
  */
 #include "sts_fetch.h"
 
@@ -29,6 +31,9 @@
 
 enum {
     PARALLEL_DEFAULT = 200, /* protects descriptors, memory and the network */
+    /* After so long at work a fetch is slow; and so many times as many may be slow as at work. */
+    SLOW_MS = 500,
+    SLOW_SHARE = 5,
     /* Addresses looked up ahead of need, perhaps in vain. With more lookups than that at once it is
      * the resolver's work that counts, not one lookup's round trips. */
     AHEAD_MAX = 64,
@@ -42,6 +47,7 @@ enum fetch_state {
     READY,   /* entered first: made ready, and not told to go */
     WAITING, /* from READY: in line */
     WORKING, /* from WAITING: begun */
+    SLOW,    /* from WORKING: has let the line go on */
     STATES
 };
 
@@ -54,7 +60,7 @@ struct sts_fetcher {
     struct sts_fetch_config config; /* strings are our own */
     X509_STORE *trust;
     time_t trust_loaded_s; /* monotonic */
-    struct event *pump;    /* begins what waits in line */
+    struct event *pump;    /* begins what waits in line; timed while something does */
     struct fetch_list lists[STATES];
     unsigned counts[STATES];
 };
@@ -71,16 +77,22 @@ struct world_fetch {
     char *addresses;         /* learnt before work began; or NULL */
     char *no_addresses;      /* or why there are none; or NULL */
     time_t learnt_s;
+    int64_t began_ms;            /* work */
     struct sts_request *request; /* NULL before the second step */
     char host[];                 /* mta-sts.<domain> */
 };
 
-static time_t monotonic_s(void)
+static int64_t monotonic_ms(void)
 {
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec;
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static time_t monotonic_s(void)
+{
+    return (time_t)(monotonic_ms() / 1000);
 }
 
 static void leave_list(struct world_fetch *fetch)
@@ -102,7 +114,7 @@ static void detach(struct world_fetch *fetch)
     struct sts_fetcher *fetcher = fetch->fetcher;
 
     leave_list(fetch);
-    if (fetch->state == WORKING && !TAILQ_EMPTY(&fetcher->lists[WAITING]))
+    if (fetch->state >= WORKING && !TAILQ_EMPTY(&fetcher->lists[WAITING]))
         event_active(fetcher->pump, EV_TIMEOUT, 1);
     if (fetch->deadline != NULL)
         event_del(fetch->deadline);
@@ -189,7 +201,7 @@ static void on_addresses(const char *addresses, const char *failure, void *arg)
     struct world_fetch *fetch = arg;
     struct sts_host *lookup = fetch->lookup;
 
-    if (fetch->state != WORKING) {
+    if (fetch->state < WORKING) {
         keep_addresses(fetch, addresses, failure);
         fetch->lookup = NULL;
         sts_host_free(lookup);
@@ -246,6 +258,7 @@ static void begin(struct world_fetch *fetch)
 {
     leave_list(fetch);
     enter_list(fetch, WORKING);
+    fetch->began_ms = monotonic_ms();
     if (!fetch->host_valid) {
         fail(fetch, "not a domain name that can have a policy host");
         return;
@@ -254,14 +267,44 @@ static void begin(struct world_fetch *fetch)
     step(fetch);
 }
 
+static bool is_full(const struct sts_fetcher *fetcher)
+{
+    return fetcher->counts[WORKING] >= fetcher->config.max_parallel;
+}
+
+/* Milliseconds until the fetch that has been at work for longest makes room in the line; -1: that
+ * does not come by time alone. */
+static int64_t room_in_ms(const struct sts_fetcher *fetcher)
+{
+    const struct world_fetch *oldest = TAILQ_FIRST(&fetcher->lists[WORKING]);
+    int64_t age_ms;
+
+    if (oldest == NULL || fetcher->counts[SLOW] >= SLOW_SHARE * fetcher->config.max_parallel)
+        return -1;
+    age_ms = monotonic_ms() - oldest->began_ms;
+    return age_ms < SLOW_MS ? SLOW_MS - age_ms : 0;
+}
+
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
     struct sts_fetcher *fetcher = arg;
+    struct world_fetch *oldest;
+    int64_t in_ms = 0;
 
     (void)fd;
     (void)what;
-    while (fetcher->counts[WAITING] > 0 && fetcher->counts[WORKING] < fetcher->config.max_parallel)
-        begin(TAILQ_FIRST(&fetcher->lists[WAITING]));
+    while (fetcher->counts[WAITING] > 0 && (!is_full(fetcher) || in_ms == 0)) {
+        if (!is_full(fetcher)) {
+            begin(TAILQ_FIRST(&fetcher->lists[WAITING]));
+        } else if ((in_ms = room_in_ms(fetcher)) == 0) {
+            oldest = TAILQ_FIRST(&fetcher->lists[WORKING]);
+            leave_list(oldest);
+            enter_list(oldest, SLOW);
+        }
+    }
+    if (fetcher->counts[WAITING] > 0 && in_ms > 0)
+        event_add(fetcher->pump,
+                  &(struct timeval){.tv_sec = in_ms / 1000, .tv_usec = in_ms % 1000 * 1000});
 }
 
 /* The name goes into a URL: nothing that could change the URL's meaning. */

@@ -21,7 +21,8 @@ struct sts_fetch_config {
     int timeout_ms;         /* all of the request; addresses are the resolver's business */
     size_t max_policy;      /* octets of the body */
     uint16_t port;          /* 443; tests only */
-    unsigned max_parallel;  /* fetches at work, the others wait in line; 0: the default, 200 */
+    unsigned max_parallel;  /* fetches at work, the others wait in line; 0: the default, 200. Slow
+                               ones count apart, up to five times as many */
 };
 
 /* Returns 0 and the fetcher, or a negative errno and a message in err. */

@@ -517,22 +517,55 @@ static void three_hundred_few_at_a_time(void **state)
     many(*state, 40);
 }
 
-/* A fetch that waits in line because hosts hang is begun when they have timed out. */
-static void waits_in_line(void **state)
+/* Hosts that say nothing; `good` is in line behind them. Returns how many of them had ended when it
+ * was done. */
+static unsigned behind_mutes(struct fixture *f, struct outcome *mute, unsigned count)
 {
-    struct fixture *f = *state;
-    struct outcome hanging[2], good;
-    size_t left = 3;
+    struct outcome good;
+    size_t left = 1;
+    unsigned ended = 0;
 
-    f->config.max_parallel = 2;
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
-    start(f, &hanging[0], "hang.test", &left);
-    start(f, &hanging[1], "drip.test", &left);
+    for (unsigned i = 0; i < count; i++)
+        start(f, &mute[i], "mute.test", NULL);
     start(f, &good, "good.test", &left);
     event_base_dispatch(f->base);
-    assert_int_equal(hanging[0].status, FETCH_FAILED);
-    assert_int_equal(hanging[1].status, FETCH_FAILED);
     check(host_find("good.test"), &good);
+    for (unsigned i = 0; i < count; i++) {
+        ended += mute[i].called;
+        if (mute[i].called == 0)
+            sts_fetch_cancel(mute[i].fetch);
+    }
+    return ended;
+}
+
+/* Hosts that hang do not hold up others, though they are as many as may be at work. */
+static void two_hundred_that_hang(void **state)
+{
+    enum { COUNT = 200 };
+    struct fixture *f = *state;
+    struct outcome *mute = calloc(COUNT, sizeof(*mute));
+
+    f->config.max_parallel = 0;
+    f->config.timeout_ms = f->config.connect_timeout_ms = 60000;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    assert_int_equal(behind_mutes(f, mute, COUNT), 0);
+    free(mute);
+}
+
+/* There is an end to how many may be slow: a fetch behind them is begun when some have timed out,
+ * and does not fail for it. */
+static void waits_in_line(void **state)
+{
+    enum { AT_WORK = 2, COUNT = AT_WORK + 5 * AT_WORK };
+    struct fixture *f = *state;
+    struct outcome mute[COUNT];
+
+    f->config.max_parallel = AT_WORK;
+    f->config.timeout_ms = f->config.connect_timeout_ms = 4000;
+    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    assert_true(behind_mutes(f, mute, COUNT) > 0);
+    for (int i = 0; i < COUNT; i++)
+        assert_true(mute[i].called == 0 || mute[i].status == FETCH_FAILED);
 }
 
 static void run_for(struct fixture *f, int ms)
@@ -707,6 +740,7 @@ int main(void)
         fetch_test(reconfigure),
         fetch_test(three_hundred_at_once),
         fetch_test(three_hundred_few_at_a_time),
+        fetch_test(two_hundred_that_hang),
         fetch_test(waits_in_line),
         fetch_test(cancel_at_any_time),
         fetch_test(cancel_in_line),

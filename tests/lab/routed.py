@@ -28,15 +28,10 @@ def routes(name, more="", change=None, setting="snippets", version="3.7", **opti
 
 
 def daemon(lab, mta, more="", change=None):
-    """The daemon of the snippets at their sockets, in the place of whichever is there."""
+    """The daemon of the snippets at their sockets."""
     text = snippets.daemon_configuration(mta, more)
-    text = change(text) if change else text
-    path = snippets.sockets(mta) / "milter.sock"
-    for config, running in list(lab.kept.items()):
-        if running.listens == path and config != text:
-            del lab.kept[config]
-            lab.stop_milter(running)
-    return lab.milter(text, listens=path)
+    return lab.milter(change(text) if change else text,
+                      listens=snippets.sockets(mta) / "milter.sock")
 
 
 def post(lab, mta, to, **how):
@@ -101,13 +96,14 @@ def become(sent, wanted, timeout_s=60):
 
 def bounce_of(sent, delivery, to):
     """The bounce that a delivery made, to its sender."""
-    again = sent.log.bounce_of(delivery.queue_id)
-    return next(a for a in sent.lab.arrivals.wait(sent.token, to) if a.sender == "" and again in
-                a.bytes().decode(errors="replace"))
+    made = sent.log.bounce_of(delivery.queue_id).encode()
+    return procs.wait_for(lambda: next((a for a in sent.lab.arrivals.of(sent.token)
+                                        if (a.sender, a.recipients) == ("", [to])
+                                        and made in a.bytes()), None), f"the bounce to {to}", 30)
 
 
 def become_all(lab, wanted, send, way):
-    """One message to bob at each domain, all at once; wanted: domain -> what is known of its server."""
+    """One message to bob at each domain; wanted: domain -> what is known of its server."""
     sent = {f"bob@{domain}": (send(f"bob@{domain}"), seen) for domain, seen in wanted.items()}
     for to, (each, seen) in sent.items():
         become(each, {to: f"{way} {seen}".strip()})

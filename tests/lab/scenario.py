@@ -167,7 +167,12 @@ class Lab:
         """A running milter with that configuration, at its slot's port or the path `listens`.
 
         It is one that all scenarios share, or a fresh one that is stopped when the scenario ends.
+        One that has the path with another configuration is stopped first.
         """
+        for other, running in list(self.kept.items()):
+            if listens and running.listens == listens and (fresh or other != config):
+                del self.kept[other]
+                self.stop_milter(running)
         running = None if fresh else self.kept.get(config)
         if not running:
             running = milter.Milter(config, self.free_slots.pop(), listens)

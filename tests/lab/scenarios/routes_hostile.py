@@ -4,7 +4,7 @@ import re
 
 import layout
 import smtpclient
-from routed import ASK, NO, become, daemon, post, require, routes
+from routed import ASK, NO, become, post, require, routes
 from scenario import check, expect
 
 FORGED = ("X-REQUIRETLS-Route: optional", "x-requiretls-route : strict",

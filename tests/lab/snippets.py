@@ -27,6 +27,12 @@ smtp_tlsrpt_enable = yes
 smtp_tlsrpt_socket_name = {TLSRPT_SOCKET}
 smtp_tlsrpt_skip_reused_handshakes = no
 """
+# A stranger whom the machine relays for, but who is not trusted.
+STRANGERS = f"""
+smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated,
+    check_client_access inline:{{ {{{layout.client("own", layout.STRANGER)} = OK}} }},
+    reject_unauth_destination
+"""
 
 
 def etc(*parts):
@@ -118,6 +124,7 @@ SETTINGS = {
     "snippets": _with_snippet(),
     "snippets, chrooted": _with_snippet(change=_chrooted),
     "snippets, no second filter": _with_snippet(change=_no_second_filter),
+    "snippets, strangers may relay": _with_snippet(STRANGERS),
     "opportunistic+starttls": _with_snippet(_one_map("opportunistic+starttls")),
     "from postfix-tlspol": _moved("From postfix-tlspol"),
     "from postfix-mta-sts-resolver": _moved("From postfix-mta-sts-resolver"),

@@ -531,6 +531,14 @@ static const struct message_case {
      NULL,
      ASK "rcpt <b@dane.example> = ok\nrcpt <me@here.example> mailer=local = ok\neoh = ok\n"
          "eom = done + addheader Require-TLS-ESMTP yes" VIA("again")},
+    {"re-injected at level opportunistic, not at disable",
+     "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n"
+     "[rule x]\nnexthop = none.example\nlevel = opportunistic\n"
+     "[rule y]\nnexthop = dane.example\nlevel = disable\n",
+     DANE, NULL, NULL,
+     ASK "rcpt <b@none.example> = ok\neoh = ok\n"
+         "eom = done + addheader Require-TLS-ESMTP yes" VIA(
+             "again") "\n" ASK "rcpt <b@dane.example> = ok\neoh = ok\neom = done"},
     {"re-injected, though all stay at home: they may be aliases",
      "[default]\nroute = again\noptional_route = again2\n[route again]\nmethod = header\nlocal = "
      "reinject\n[route again2]\nmethod = header\nlocal = reinject\n",

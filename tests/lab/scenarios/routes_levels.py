@@ -7,7 +7,7 @@ from scenario import check, expect
 
 PARTNERS = """
 [rule encrypt]
-nexthop = plain.test, plain-badcert.test, plain-no-starttls.test, dane-wrong.test
+nexthop = plain.test, plain-badcert.test, plain-no-starttls.test
 level = opportunistic+starttls
 
 [rule free]
@@ -25,8 +25,6 @@ def _(lab, mta, running):
     wanted = {"bob@plain.test": "requiretls-encrypt sent Trusted",
               "bob@plain-badcert.test": "requiretls-encrypt sent Untrusted",
               "bob@plain-no-starttls.test": "requiretls-encrypt bounced 5.7.10",
-              # What a domain publishes counts all the same.
-              "bob@dane-wrong.test": "requiretls-encrypt bounced 5.7.10 Untrusted",
               "bob@dane.test": "requiretls sent Verified",
               "bob@plain2.test": "smtp sent Trusted"}
     become(require(lab, mta, list(wanted)), wanted)

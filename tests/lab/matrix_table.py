@@ -1,0 +1,156 @@
+"""tests/MATRIX: what the cells of matrix.py become, in words, equal ones in one row.
+
+A block for each machine and request; a row for each outcome: the levels and destinations that have
+it, what the client was told, how it left, what arrived, what came back.
+"""
+
+import itertools
+import re
+import textwrap
+
+import layout
+from matrix import LEVELS, REQUESTS
+
+PATH = layout.TREE / "tests/MATRIX"
+LETTERS = dict(zip(LEVELS, "esod"))
+COLUMNS = ("level", "destination", "told", "left", "arrived", "came back")
+WIDTHS = (5, 31, 15, 48, 19, 0)
+MACHINES = {"3.11": "Postfix 3.11", "3.7": "Postfix 3.7", "sendmail": "sendmail"}
+TITLES = {(key, r.name): f"{name}: {r.title}"
+          for key, name in MACHINES.items() for r in REQUESTS.values()}
+
+HEAD = """\
+What becomes of a message: by the machine that has requiretls-milter, by how its sender asks, by
+what its destination is and by the level of policy. Machines have the snippets of etc/ as they
+stand; every message asks for RET=FULL. `tests/lab/lab matrix` writes this file anew; the scenarios
+`matrix` compare each row with what they see.
+
+level        e enforce, s opportunistic+starttls, o opportunistic, d disable
+destination  dane, sts (mode enforce), signed (its MX records, without TLSA; for the Web PKI) and
+             plain (nothing), and what is wrong with the server; local: a mailbox of the machine
+told         what the client read: `accepted`, or the reply and to which command
+left         Postfix 3.11: its own word (smtp_log_tls_feature_status); else the transport and what
+             is logged of the server's certificate, `no TLS` for plaintext. What was not sent is
+             `bounced` or `deferred`, with the status
+arrived      `same`: byte for byte as it was sent, below the fields Received; `+ field`: the same
+             and the field Require-TLS-ESMTP: yes; REQUIRETLS: in MAIL FROM of the next server
+came back    `header`: a bounce with the header alone; `all`: with the body
+"""
+
+
+def told(cell):
+    if not cell.refused:
+        return "accepted"
+    command, reply = cell.refused
+    return f"{reply.code} {reply.lines[0].split()[0]} {command}"
+
+
+def left(cell):
+    if not cell.last:
+        return "-"
+    last = cell.last
+    transport = re.sub("^postfix/|/smtp$", "", last.service)
+    words = [] if last.status == "sent" else [last.status, last.dsn]
+    if last.tls:
+        words.append(last.tls)
+    elif transport == "virtual":
+        words.append("local")
+    else:
+        words += [transport, last.server or ("no TLS" if last.status == "sent" else "")]
+    return " ".join(w for w in words if w)
+
+
+def fields(data):
+    """The header's fields, each with its line ends, and the body."""
+    head, _, body = data.replace(b"\r\n", b"\n").partition(b"\n\n")
+    return re.findall(rb"[^\n]+(?:\n[ \t][^\n]*)*", head), body
+
+
+def changes(cell, data):
+    """`same`, or what differs from the message that was sent."""
+    (was, body), (now, new_body) = fields(cell.sent), fields(data)
+    while now and re.match(rb"(?i)(Received|Return-Path|Delivered-To|X-Original-To):", now[0]):
+        now.pop(0)
+    more = [f for f in now if f not in was]
+    less = [f for f in was if f not in now]
+    words = [f"+{f.decode(errors='replace')}" for f in more]
+    words += [f"-{f.decode(errors='replace')}" for f in less]
+    if [f for f in now if f in was] != [f for f in was if f in now]:
+        words.append("header in another order")
+    if body != new_body:
+        words.append("another body")
+    return ", ".join(words).replace("+Require-TLS-ESMTP: yes", "+ field") or "same"
+
+
+def arrived(cell):
+    copies = []
+    for copy in cell.arrived:
+        words = [changes(cell, copy.bytes())]
+        if "REQUIRETLS" in copy.parameters:
+            words.insert(0, "REQUIRETLS")
+        if not copy.tls:
+            words.insert(0, "plaintext")
+        copies.append(", ".join(words))
+    copies += [f"{changes(cell, data)}" for data in cell.mailbox]
+    return " and ".join(copies) or "-"
+
+
+def came_back(cell):
+    words = []
+    for bounce in cell.bounces:
+        words.append("all" if b"secret end" in bounce.body else "header")
+        words += [f"TLS-Required: {v}" for v in bounce.header("TLS-Required")]
+    return ", ".join(words) or "-"
+
+
+def outcome(cell):
+    return told(cell), left(cell), arrived(cell), came_back(cell)
+
+
+def _row(columns):
+    """A row; a long list of destinations goes on below."""
+    names = textwrap.wrap(columns[1], WIDTHS[1]) or [""]
+    first = "  ".join(f"{text:{width}}" for text, width in
+                      zip((columns[0], names[0], *columns[2:]), WIDTHS)).rstrip()
+    return [first] + [f"{'':{WIDTHS[0]}}  {name}" for name in names[1:]]
+
+
+def block(cells):
+    """The lines of one machine and request."""
+    by_place = {}  # destination -> outcome -> levels
+    for cell in cells:
+        levels = by_place.setdefault(cell.to.name, {}).setdefault(outcome(cell), "")
+        by_place[cell.to.name][outcome(cell)] = levels + LETTERS[cell.level]
+    rows = {}  # (levels, outcome) -> destinations
+    for name, seen in by_place.items():
+        for what, levels in seen.items():
+            rows.setdefault((levels, what), []).append(name)
+    order = sorted(rows, key=lambda row: ["esod".index(letter) for letter in row[0]])
+    lines = _row(COLUMNS)
+    for levels, what in order:
+        lines += _row((levels, "; ".join(rows[levels, what]), *what))
+    return lines
+
+
+def text(blocks):
+    """The whole file; blocks: (machine, request's name) -> lines. Equal ones are written once."""
+    parts, left_over = [HEAD], dict(blocks)
+    while left_over:
+        machine, lines = next((key[0], lines) for key, lines in left_over.items())
+        keys = [k for k, v in left_over.items() if k[0] == machine and v == lines]
+        titles = [TITLES[key] for key in keys]
+        parts.append("\n".join([*titles, "-" * max(map(len, titles)), *lines]) + "\n")
+        left_over = {k: v for k, v in left_over.items() if k not in keys}
+    return "\n".join(parts)
+
+
+def read():
+    """(machine, request's name) -> the lines of its block."""
+    found = {}
+    keys = {title: key for key, title in TITLES.items()}
+    for part in PATH.read_text().split("\n\n") if PATH.exists() else ():
+        lines = part.rstrip("\n").split("\n")
+        titles = list(itertools.takewhile(lambda line: line in keys, lines))
+        for title in titles:
+            found[keys[title]] = lines[len(titles) + 1:]
+    return found

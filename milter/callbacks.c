@@ -89,14 +89,17 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, u
     (void)f2;
     (void)f3;
     config_unref(config);
+    /* A connection without a session defers all mail, in callbacks that find none. To refuse the
+     * negotiation would leave it to the MTA's milter_default_action, which may be to accept. */
     if (!negotiate_choose(f0, f1, body, &terms)) {
-        log_msg(LOG_ERR, "the MTA offers too few milter actions (0x%lx): it cannot be served", f0);
-        return SMFIS_REJECT;
+        log_msg(LOG_ERR, "the MTA offers too few milter actions (0x%lx): its mail is deferred", f0);
+        session = NULL;
+    } else if ((session = session_new(&terms)) == NULL) {
+        log_msg(LOG_ERR, "out of memory: the mail of a connection is deferred");
     }
-    session = session_new(&terms);
-    if (session == NULL || smfi_setpriv(ctx, session) != MI_SUCCESS) {
+    if (smfi_setpriv(ctx, session) != MI_SUCCESS) {
         session_free(session);
-        return SMFIS_REJECT; /* the MTA then does as its milter_default_action says */
+        return SMFIS_REJECT;
     }
     if (terms.macros)
         ask_for_macros(ctx);

@@ -131,6 +131,8 @@ static int open_and_drop(struct daemon *d, const struct config *config)
         log_msg(LOG_ERR, "[milter] user: %s", err);
         return exit_status_of(rc);
     }
+    if (drop && (rc = privilege_give_directories(&user, err, sizeof(err))) != 0)
+        return fail(exit_status_of(rc), err);
     if (callbacks_register() != 0)
         return fail(EX_SOFTWARE, "libmilter does not take this filter");
     rc = filter_socket_open(&config->milter, drop ? user.uid : (uid_t)-1, err, sizeof(err));

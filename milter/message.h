@@ -59,7 +59,7 @@ enum message_step {
 /* A refusal at end-of-message names the recipients, one line each. */
 enum { MESSAGE_LINES_MAX = 8 };
 struct message_refusal {
-    struct reply lines[MESSAGE_LINES_MAX]; /* code and status of the first hold for all */
+    struct reply lines[MESSAGE_LINES_MAX]; /* one code and status for all */
     size_t count;
 };
 

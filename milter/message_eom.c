@@ -129,11 +129,12 @@ static void fill_refusal(const struct message *m, enum decide_action action,
         if (!recipient_is_refused(r) || r->outcome->decision.action != action)
             continue;
         if (refusal->count < MESSAGE_LINES_MAX)
-            decide_reply(&r->outcome->decision, r->address, r->asked.asker,
+            decide_reply(&r->outcome->decision, r->shown, r->asked.asker,
                          &refusal->lines[refusal->count++]);
         else
             left++;
     }
+    reply_unite(refusal->lines, refusal->count);
     if (left > 0) {
         struct reply *last = &refusal->lines[MESSAGE_LINES_MAX - 1];
 

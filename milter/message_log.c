@@ -81,7 +81,7 @@ void message_log_recipient(const struct message *m, const struct recipient *r, c
     const struct recipient_outcome *o = r->outcome;
     struct logline line = {.queue_id = queue_id,
                            .from = m->sender.text,
-                           .to = r->address,
+                           .to = r->shown,
                            .wait_us = r->waited_ms * 1000};
 
     line.nexthop = o->nexthop[0] != '\0' ? o->nexthop : "-";

@@ -123,7 +123,7 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
         return message_fail(LOG_ERR, queue_id, message_no_memory);
     }
     if (r->settled && recipient_is_refused(r) && !message_is_without_smtp(m)) {
-        decide_reply(&r->outcome->decision, r->address, r->asked.asker, reply);
+        decide_reply(&r->outcome->decision, r->shown, r->asked.asker, reply);
         message_log_settled(m, r, queue_id);
         recipient_fini(r);
         return MESSAGE_REFUSE;

@@ -29,12 +29,11 @@ bool negotiate_choose(unsigned long offered_actions, unsigned long offered_optio
 {
     *out = (struct negotiate_terms){
         .actions = (needed | wanted) & offered_actions,
-        .options = (unneeded | SMFIP_HDR_LEADSPC) & offered_options,
+        .options = ((unneeded | SMFIP_HDR_LEADSPC) & offered_options) | silent,
         .body = body,
     };
     if ((offered_actions & needed) != needed)
         return false;
-    out->options |= silent;
     out->macros = (offered_actions & SMFIF_SETSYMLIST) != 0;
     /* An MTA that takes no macro list tells of TLS at HELO only. */
     if (out->macros)

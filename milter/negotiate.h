@@ -22,7 +22,7 @@ struct negotiate_terms {
 };
 
 /* Chooses from what the MTA offers; `body` tells whether bodies may have to be seen. Returns false
- * when it cannot do what is indispensable. */
+ * when it cannot do what is indispensable: the terms then will do to defer its mail. */
 bool negotiate_choose(unsigned long offered_actions, unsigned long offered_options, bool body,
                       struct negotiate_terms *out);
 

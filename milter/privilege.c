@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -47,6 +49,36 @@ int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_len
     }
     *out = entry->gr_gid;
     return 0;
+}
+
+/* A list with colons between, as systemd.exec(5) has it. */
+static int give_list(const char *list, const struct privilege_user *user, char *err, size_t err_len)
+{
+    char path[PATH_MAX];
+
+    for (; *list != '\0'; list += strspn(list, ":")) {
+        size_t len = strcspn(list, ":");
+
+        snprintf(path, sizeof(path), "%.*s", (int)len, list);
+        if (chown(path, user->uid, user->gid) != 0)
+            return failed(errno, err, err_len, "cannot give to its user the directory", path);
+        list += len;
+    }
+    return 0;
+}
+
+int privilege_give_directories(const struct privilege_user *user, char *err, size_t err_len)
+{
+    static const char *const variables[] = {"RUNTIME_DIRECTORY", "STATE_DIRECTORY"};
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]) && rc == 0; i++) {
+        const char *list = getenv(variables[i]);
+
+        if (list != NULL)
+            rc = give_list(list, user, err, err_len);
+    }
+    return rc;
 }
 
 int privilege_drop(const struct privilege_user *user, char *err, size_t err_len)

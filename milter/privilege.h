@@ -15,6 +15,10 @@ struct privilege_user {
 int privilege_find_user(const char *name, struct privilege_user *out, char *err, size_t err_len);
 int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_len);
 
+/* Gives the user the directories that systemd made for this service ($RUNTIME_DIRECTORY,
+ * $STATE_DIRECTORY; unset: none). Not their contents. */
+int privilege_give_directories(const struct privilege_user *user, char *err, size_t err_len);
+
 /* Becomes the user with its supplementary groups, for good. Call before threads exist. */
 int privilege_drop(const struct privilege_user *user, char *err, size_t err_len);
 

@@ -18,6 +18,21 @@ static const char *append(char **at, const char *text)
     return copy;
 }
 
+/* The same without `<` and `>` at its ends. */
+static const char *append_bare(char **at, const char *text)
+{
+    const char *copy;
+    size_t len;
+
+    if (text == NULL)
+        return "";
+    copy = append(at, text + (text[0] == '<'));
+    len = strlen(copy);
+    if (len > 0 && copy[len - 1] == '>')
+        (*at)[-2] = '\0';
+    return copy;
+}
+
 static size_t room(const char *text)
 {
     return text != NULL ? strlen(text) + 1 : 0;
@@ -27,7 +42,7 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
 {
     const struct envelope_address *address = args->address;
     const char *text = address != NULL ? address->text : "";
-    char *at = malloc(room(text) + room(args->host) + room(args->mailer) + room(args->arg) +
+    char *at = malloc(room(text) + room(args->host) + room(args->mailer) + 2 * room(args->arg) +
                       room(args->params.notify) + room(args->params.orcpt));
 
     *recipient = (struct recipient){.address = at, .malformed = address == NULL};
@@ -39,6 +54,7 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
     recipient->host = append(&at, args->host);
     recipient->mailer = append(&at, args->mailer);
     recipient->arg = append(&at, args->arg);
+    recipient->shown = address != NULL ? recipient->address : append_bare(&at, args->arg);
     recipient->notify = append(&at, args->params.notify);
     recipient->orcpt = append(&at, args->params.orcpt);
     return 0;

@@ -41,7 +41,8 @@ struct recipient_outcome {
 };
 
 struct recipient {
-    char *address;      /* without brackets; domain, host and mailer live in the same memory */
+    char *address;      /* without brackets, "" if malformed; its memory holds all strings */
+    const char *shown;  /* the address for people: if malformed, what the client gave */
     const char *domain; /* NULL: none */
     const char *host;   /* the MTA's choice, NULL: not given */
     const char *mailer;

@@ -5,6 +5,7 @@
 #include "reply.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +38,34 @@ void reply_set(struct reply *reply, int code, const char *status, const char *fo
     reply->code = code;
     reply->status = status;
     reply_clean(text, reply->text, sizeof(reply->text));
+}
+
+/* Better means a smaller number. */
+static int standing(const struct reply *reply)
+{
+    const char *detail = strchr(reply->status, '.');
+    bool tls = detail != NULL && strcmp(detail, ".7.10") == 0;
+
+    return (reply->code < 500 ? 2 : 0) + (tls ? 0 : 1);
+}
+
+void reply_unite(struct reply *lines, size_t count)
+{
+    const struct reply *lead = lines;
+    struct reply common;
+
+    for (size_t i = 1; i < count; i++) {
+        if (standing(&lines[i]) < standing(lead))
+            lead = &lines[i];
+    }
+    common = *lead;
+    for (size_t i = 0; i < count; i++) {
+        struct reply own = lines[i];
+
+        if (own.code != common.code || strcmp(own.status, common.status) != 0)
+            reply_set(&lines[i], common.code, common.status, "%s (%d %s)", own.text, own.code,
+                      own.status);
+    }
 }
 
 const char *reply_escape(const char *text, char *out, size_t out_len)

@@ -25,6 +25,13 @@ void reply_set(struct reply *reply, int code, const char *status, const char *fo
 const char *reply_clean(const char *text, char *out, size_t out_len);
 
 /*
+ * Makes the lines of one reply agree, as SMTP has one code for all: that of the first about TLS
+ * (x.7.10), else of the first, and of none that is temporary where another is permanent. A line
+ * whose own code was another ends with it.
+ */
+void reply_unite(struct reply *lines, size_t count);
+
+/*
  * The text as libmilter wants it, where `%` introduces something: doubled. out_len of
  * 2 * REPLY_TEXT_MAX + 1 always suffices. Returns out.
  */

@@ -208,7 +208,8 @@ static const struct message_case {
      "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@exa~mple> = 550 5.1.2 <b@exa~mple>: Sender "
      "requested REQUIRETLS, but the address has no valid domain name"},
     {"a malformed address", "", NULL, NULL, NULL,
-     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example = 550 5.1.2 <>: Sender "
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example = 550 5.1.2 <b@none.example>: "
+     "Sender "
      "requested "
      "REQUIRETLS, but the address has no valid domain name"},
     {"a hostile address is shown as printable ASCII", "", NONE, NULL, NULL,
@@ -380,7 +381,7 @@ static const struct message_case {
      "mail <a@b.example> = ok\nrcpt <b@dane.example> = ok\nrcpt <b@none.example> = ok\n"
      "rcpt <b@null.example> = ok\nheader Require-TLS-ESMTP yes\neoh = ok\n"
      "eom = " REFUSED_NONE
-     " | 556 5.1.10 <b@null.example>: null.example accepts no mail (null MX)"},
+     " | 550 5.7.10 <b@null.example>: null.example accepts no mail (null MX) (556 5.1.10)"},
     {"mixed = keep leaves them to the MTA",
      "[milter]\naccept_header = any\n[default]\nmixed = keep\n", DANE ";" NONE, NULL, NULL,
      "mail <a@b.example> = ok\nrcpt <b@dane.example> = ok\nrcpt <b@none.example> = ok\n"

@@ -49,6 +49,37 @@ static void sets(void **state)
     assert_string_equal(reply.text + REPLY_TEXT_MAX - 4, "x...");
 }
 
+static void unites(void **state)
+{
+    struct reply lines[3];
+
+    (void)state;
+    reply_set(&lines[0], 556, "5.1.10", "null MX");
+    reply_unite(lines, 1);
+    assert_string_equal(lines[0].text, "null MX");
+    reply_set(&lines[1], 550, "5.7.10", "no TLS");
+    reply_set(&lines[2], 451, "4.7.10", "not now");
+    reply_unite(lines, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(lines[i].code, 550);
+        assert_string_equal(lines[i].status, "5.7.10");
+    }
+    assert_string_equal(lines[0].text, "null MX (556 5.1.10)");
+    assert_string_equal(lines[1].text, "no TLS");
+    assert_string_equal(lines[2].text, "not now (451 4.7.10)");
+    reply_set(&lines[0], 451, "4.7.10", "not now");
+    reply_set(&lines[1], 556, "5.1.10", "null MX");
+    reply_unite(lines, 2);
+    assert_int_equal(lines[0].code, 556);
+    assert_string_equal(lines[0].text, "not now (451 4.7.10)");
+    assert_string_equal(lines[1].text, "null MX");
+    reply_set(&lines[0], 451, "4.4.3", "failed");
+    reply_set(&lines[1], 451, "4.3.2", "busy");
+    reply_unite(lines, 2);
+    assert_string_equal(lines[0].text, "failed");
+    assert_string_equal(lines[1].text, "busy (451 4.3.2)");
+}
+
 static void escapes(void **state)
 {
     char out[2 * REPLY_TEXT_MAX + 1], text[REPLY_TEXT_MAX + 1], small[6];
@@ -65,12 +96,13 @@ static void escapes(void **state)
 int main(void)
 {
     enum { COUNT = sizeof clean_cases / sizeof clean_cases[0] };
-    struct CMUnitTest tests[COUNT + 2] = {cmocka_unit_test(sets), cmocka_unit_test(escapes)};
+    struct CMUnitTest tests[COUNT + 3] = {cmocka_unit_test(sets), cmocka_unit_test(unites),
+                                          cmocka_unit_test(escapes)};
 
     for (size_t i = 0; i < COUNT; i++) {
-        tests[i + 2].name = clean_cases[i].name;
-        tests[i + 2].test_func = cleans;
-        tests[i + 2].initial_state = (void *)(uintptr_t)&clean_cases[i];
+        tests[i + 3].name = clean_cases[i].name;
+        tests[i + 3].test_func = cleans;
+        tests[i + 3].initial_state = (void *)(uintptr_t)&clean_cases[i];
     }
     return cmocka_run_group_tests_name("reply", tests, NULL, NULL);
 }

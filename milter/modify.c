@@ -14,10 +14,11 @@ void modify_plan_require(struct modify_plan *plan, const struct decision *decisi
         plan->quarantine = decision->reason;
 }
 
-/* The header is what content filters and a later MTA go by. */
+/* The header is what content filters and a later MTA go by. A bounce is not to be lost for it (RFC
+ * 8689 section 5). */
 static bool adds_header(const struct modify_plan *plan, const struct config *config)
 {
-    if (!plan->require || plan->has_require_header)
+    if (!plan->require || plan->has_require_header || plan->null_sender)
         return false;
     switch (config->milter.add_header) {
     case CONFIG_ADD_HEADER_YES:

@@ -356,6 +356,28 @@ static const struct message_case {
      "[rule c]\nheader = X-Level: low\nlevel = opportunistic\n", NONE, NULL, NULL,
      "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\n"
      "eoh = ok\neom = " REFUSED_NONE},
+    {"REQUIRETLS beats a rule that says optional", "[rule o]\nrequest = optional\n", NONE, NULL,
+     NULL, "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = " REFUSED_NONE},
+    {"a rule that requires beats TLS-Required: No",
+     "[rule r]\nsender = a@b.example\n"
+     "request = require\n",
+     DANE, NULL, NULL,
+     "mail <a@b.example> RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\nheader TLS-Required No\n"
+     "eoh = ok\neom = done"},
+    {"a rule may be asked to ignore TLS-Required: No",
+     "[rule i]\nrequest = ignore\n[default]\n"
+     "optional_route = optional\n[route optional]\nmethod = header\n",
+     NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader TLS-Required No\neoh = done"},
+    {"what a rule requires needs no TLS of the client",
+     "[rule r]\nsender = a@b.example\n"
+     "request = require\n",
+     DANE, NULL, NULL, "mail <a@b.example> = ok\nrcpt <b@dane.example> = ok"},
+    {"TLS-Required twice is none", "", NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader TLS-Required No\n"
+     "header TLS-Required No\neoh = done"},
+    {"a null sender waits for nothing", "", NULL, NULL, NONE,
+     "mail <> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\neom = done"},
     {"optional by rule", "[rule o]\nrequest = optional\n", NONE, NULL, NULL,
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\neoh = done"},
     /* --- end-of-message --- */
@@ -428,6 +450,26 @@ static const struct message_case {
      "header Require-TLS-ESMTP yes\neoh = ok\neom = done"},
     {"add_header = yes, nobody asked", "[milter]\nadd_header = yes\n", DANE, NULL, NULL,
      "mail <a@b.example> tls = ok\nrcpt <b@dane.example> = ok\neoh = done"},
+    {"add_header = yes, not to a bounce", "[milter]\nadd_header = yes\n", DANE, NULL, NULL,
+     "mail <> REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\neom = done"},
+    {"add_header = yes, by rule, for one recipient of two",
+     "[milter]\nadd_header = yes\n[rule d]\nnexthop = dane.example\nrequest = require\n", DANE,
+     NULL, NULL,
+     "mail <a@b.example> RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\nrcpt <b@none.example> = "
+     "ok\n"
+     "eoh = ok\neom = done + addheader Require-TLS-ESMTP yes"},
+    {"add_header = no", "[milter]\nadd_header = no\n", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\n"
+     "eoh = ok\neom = done"},
+    {"add_header = reinject, no route that re-injects", "", DANE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\n"
+     "eoh = ok\neom = done"},
+    {"forged routing headers of a bounce go", "", NULL, NULL, NULL,
+     "mail <> = ok\nrcpt <b@none.example> = ok\nheader X-REQUIRETLS-Route strict\n"
+     "eoh = ok\neom = done + delheader X-REQUIRETLS-Route 1"},
+    {"forged routing headers of a local client go", "", NULL, NULL, NULL,
+     "mail <a@b.example> client=local = ok\nrcpt <b@none.example> = ok\n"
+     "header X-REQUIRETLS-Route strict\neoh = ok\neom = done + delheader X-REQUIRETLS-Route 1"},
     {"forged routing headers go", "", NULL, NULL, NULL,
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader X-REQUIRETLS-Route strict\n"
      "header x-requiretls-route optional\neoh = ok\n"

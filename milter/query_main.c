@@ -2,6 +2,7 @@
 #include "query.h"
 
 #include "json.h"
+#include "setup.h"
 
 #include <errno.h>
 #include <idn2.h>
@@ -20,7 +21,8 @@ enum { OUTPUT_MAX = 16 * 1024 * 1024 };
 static const char usage[] =
     "usage: requiretls-query [-c FILE] [--json] [--socket ADDR]\n"
     "           [--explain] [--from ADDRESS] [--require | --optional] [--header 'NAME: VALUE']...\n"
-    "           DOMAIN | ADDRESS | [HOST] | [HOST]:PORT ...\n";
+    "           DOMAIN | ADDRESS | [HOST] | [HOST]:PORT ...\n"
+    "       requiretls-query [-c FILE] [--json] --check-setup [--mta postfix[:DIR]]\n";
 
 static void on_config_message(void *arg, const char *message)
 {
@@ -200,6 +202,20 @@ static int run(struct config *config, const struct query_options *options)
     return code;
 }
 
+static int check_setup(const struct config *config, const struct query_options *options)
+{
+    struct setup_report report = {0};
+    if (setup_examine(config, options->mta, &report) < 0) {
+        fprintf(stderr, "requiretls-query: --mta takes postfix[:DIR]: %s\n", options->mta);
+        return QUERY_EXIT_USAGE;
+    }
+    int code = setup_exit_code(&report);
+    if (setup_print(&report, options->json, stdout) < 0 && code == QUERY_EXIT_SATISFIED)
+        code = QUERY_EXIT_UNDECIDED;
+    setup_report_fini(&report);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct query_options options;
@@ -217,7 +233,9 @@ int main(int argc, char **argv)
         code = 0;
     } else {
         struct config *config = load_config(&options);
-        code = config ? run(config, &options) : QUERY_EXIT_CONFIG;
+        code = !config               ? QUERY_EXIT_CONFIG
+               : options.check_setup ? check_setup(config, &options)
+                                     : run(config, &options);
         config_unref(config);
     }
     query_options_fini(&options);

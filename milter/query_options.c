@@ -16,7 +16,9 @@ enum {
     OPTION_FROM,
     OPTION_REQUIRE,
     OPTION_OPTIONAL,
-    OPTION_HEADER
+    OPTION_HEADER,
+    OPTION_CHECK_SETUP,
+    OPTION_MTA
 };
 
 static const struct option long_options[] = {
@@ -28,6 +30,8 @@ static const struct option long_options[] = {
     {"require", no_argument, NULL, OPTION_REQUIRE},
     {"optional", no_argument, NULL, OPTION_OPTIONAL},
     {"header", required_argument, NULL, OPTION_HEADER},
+    {"check-setup", no_argument, NULL, OPTION_CHECK_SETUP},
+    {"mta", required_argument, NULL, OPTION_MTA},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -98,6 +102,12 @@ static int take_option(struct query_options *options, int option, char *err, siz
         return set_request(options, QUERY_REQUEST_OPTIONAL, err, err_size);
     case OPTION_HEADER:
         return add_header(options, optarg, err, err_size);
+    case OPTION_CHECK_SETUP:
+        options->check_setup = true;
+        return 0;
+    case OPTION_MTA:
+        options->mta = optarg;
+        return 0;
     default:
         return fail(err, err_size, "see requiretls-query --help", NULL);
     }
@@ -119,7 +129,13 @@ int query_options_parse(struct query_options *options, int argc, char **argv, ch
     }
     options->names = argv + optind;
     options->name_count = (size_t)(argc - optind);
-    if (options->name_count == 0 && !options->version && !options->help)
+    if (options->version || options->help)
+        return 0;
+    if (options->mta && !options->check_setup)
+        return fail(err, err_size, "--mta goes with --check-setup", NULL);
+    if (options->check_setup && (options->name_count > 0 || options->explain || options->socket))
+        return fail(err, err_size, "--check-setup takes only -c, --json and --mta", NULL);
+    if (options->name_count == 0 && !options->check_setup)
         return fail(err, err_size, "no domain given; see requiretls-query --help", NULL);
     return 0;
 }

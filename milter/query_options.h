@@ -15,6 +15,8 @@ struct query_options {
     bool config_given; /* -c was: the file must exist */
     bool json;
     bool explain;
+    bool check_setup;
+    const char *mta; /* with check_setup: `postfix[:DIR]`; NULL: find out */
     bool version;
     bool help;
     const char *socket; /* the daemon's, NULL: look up for ourselves */

@@ -1,0 +1,155 @@
+/* This host apart from MTA and resolver. See setup.h. */
+#include "setup.h"
+
+#include "privilege.h"
+#include "setup_ca.h"
+#include "setup_run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/x509.h>
+
+enum { LOOK_MS = 10000 };
+
+/* What the daemon keeps open beside its connections: store, logs, resolvers, policy hosts. */
+enum { DESCRIPTORS_ELSE = 300 };
+
+/* Result: the errno of what the user may not do, 0 if it may. */
+static void look_writable(const void *path, void *result)
+{
+    int *error = result;
+
+    *error = access(path, W_OK | X_OK) != 0 ? errno : 0;
+}
+
+static void check_store(const struct config *config, const struct setup_who *who,
+                        struct setup_report *report)
+{
+    static const char name[] = "store";
+    char copy[PATH_MAX];
+    int error = 0;
+
+    if (config->engine.store == NULL) {
+        setup_add(report, SETUP_WARNING, name,
+                  "store = memory: MTA-STS policies are forgotten at every restart");
+        setup_remedy(report, "store = sqlite:/var/lib/requiretls-milter/cache.db in [cache]");
+        return;
+    }
+    snprintf(copy, sizeof(copy), "%s", config->engine.store);
+    const char *directory = dirname(copy);
+    int tried = setup_as(who, look_writable, directory, &error, sizeof(error), LOOK_MS);
+    if (tried != 0) {
+        setup_add(report, SETUP_UNKNOWN, name, "%s: %s", directory, strerror(-tried));
+        setup_remedy(report, "run this check as root");
+    } else if (error != 0) {
+        setup_add(report, SETUP_ERROR, name, "%s: the user %s cannot write there: %s", directory,
+                  who->name, strerror(error));
+        setup_remedy(report, "install -d -o %s -m 0750 %s", who->name, directory);
+    } else {
+        setup_add(report, SETUP_OK, name, "%s can write to %s", who->name, directory);
+    }
+}
+
+static void check_ca(const struct config *config, struct setup_report *report)
+{
+    static const char name[] = "filter-ca";
+    const char *file = config->engine.sts_ca_file, *path = config->engine.sts_ca_path;
+    char err[300];
+    int count = 0;
+
+    if (!config->engine.sts_enable)
+        return;
+    if (engine_config_check(&config->engine, err, sizeof(err)) != 0) {
+        setup_add(report, SETUP_ERROR, name, "[mta_sts] %s: no policy host can be verified", err);
+        setup_remedy(report,
+                     "correct ca_file or ca_path, or take them out: then the system's hold");
+        return;
+    }
+    if (file == NULL && path == NULL) {
+        /* The names OpenSSL itself goes by. */
+        const char *from_env = getenv(X509_get_default_cert_file_env());
+
+        file = from_env != NULL ? from_env : X509_get_default_cert_file();
+        path = X509_get_default_cert_dir();
+    }
+    for (int i = 0; i < 2; i++) {
+        const char *place = i == 0 ? file : path;
+        int found = place != NULL ? setup_ca_count(place) : 0;
+
+        count += found > 0 ? found : 0;
+    }
+    if (count > 0) {
+        setup_add(report, SETUP_OK, name, "%d certificates of authorities for MTA-STS", count);
+        return;
+    }
+    setup_add(report, SETUP_ERROR, name,
+              "there is no certificate of an authority in %s: no MTA-STS policy can be fetched",
+              file != NULL ? file : path);
+    setup_remedy(report, "install the system's authorities (Debian: ca-certificates), or set "
+                         "ca_file in [mta_sts]");
+}
+
+void setup_check_host(const struct config *config, struct setup_report *report)
+{
+    char err[300];
+    struct setup_who who;
+
+    if (setup_who_find(config->milter.user, &who, err, sizeof(err)) != 0) {
+        setup_add(report, SETUP_ERROR, "user", "%s ([milter] user)", err);
+        setup_remedy(report,
+                     "useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin %s",
+                     config->milter.user);
+    } else {
+        if (who.uid == 0) {
+            setup_add(report, SETUP_WARNING, "user", "the filter runs as root");
+            setup_remedy(report, "give it a user of its own in [milter]");
+        }
+        check_store(config, &who, report);
+    }
+    check_ca(config, report);
+}
+
+/* The limit of open descriptors of a process, 0 if it is not known. */
+static size_t limit_of(long pid)
+{
+    char path[64], line[256];
+    size_t limit = 0;
+
+    snprintf(path, sizeof(path), "/proc/%ld/limits", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    while (limit == 0 && fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "Max open files %zu", &limit) != 1)
+            limit = 0;
+    fclose(file);
+    return limit;
+}
+
+void setup_check_limits(const struct config *config, long listener, size_t connections,
+                        struct setup_report *report)
+{
+    size_t needed = connections + config->socketmap.max_connections + DESCRIPTORS_ELSE;
+    size_t limit = listener > 0 ? limit_of(listener) : 0;
+
+    if (limit == 0 || connections == 0)
+        return;
+    if (limit >= needed) {
+        setup_add(report, SETUP_OK, "descriptors",
+                  "the daemon may have %zu open, %zu can be asked for", limit, needed);
+        return;
+    }
+    setup_add(report, SETUP_WARNING, "descriptors",
+              "the daemon may have %zu descriptors open, but %zu connections of the MTA and %u of "
+              "the socketmap can come at once",
+              limit, connections, config->socketmap.max_connections);
+    setup_remedy(report, "LimitNOFILE=%zu in the daemon's unit, or fewer processes in the MTA",
+                 needed * 2);
+}

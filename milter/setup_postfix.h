@@ -1,0 +1,88 @@
+/*
+ * The checks of a Postfix. What was read of it is in struct setup_postfix; every check is pure and
+ * adds findings to a report. setup_postfix_read and setup_postfix_probe fetch what they look at.
+ */
+#ifndef MILTER_SETUP_POSTFIX_H
+#define MILTER_SETUP_POSTFIX_H
+
+#include "config.h"
+#include "setup_postconf.h"
+#include "setup_report.h"
+#include "setup_use.h"
+
+/*
+ * Asks a table: 1 and the result in out, 0 if it has no such key, a negative errno with a sentence
+ * in out if it cannot be asked.
+ */
+typedef int (*setup_lookup_fn)(void *arg, const char *table, const char *key, char *out,
+                               size_t size);
+
+/* How many certificates a PEM file, or a hashed directory, holds; a negative errno. */
+typedef int (*setup_certificates_fn)(void *arg, const char *path);
+
+/* Begin with all zeros. */
+struct setup_postfix {
+    const struct config *config;
+    const char *config_dir; /* postconf -c; NULL: Postfix's own */
+    struct postconf conf;
+    struct setup_mta mta;
+    setup_lookup_fn lookup;
+    void *lookup_arg;
+    setup_certificates_fn certificates;
+    void *certificates_arg;
+};
+
+/* Reads the configuration. 0, or a negative errno with a sentence in err. */
+int setup_postfix_read(struct setup_postfix *postfix, char *err, size_t err_size);
+void setup_postfix_fini(struct setup_postfix *postfix);
+
+/* What follows from `conf`: the MTA's directories, and where it names milters and socketmaps; 0 or
+ * -ENOMEM. Pure. */
+int setup_postfix_derive(struct setup_postfix *postfix);
+
+/* Tries each socket as Postfix does. 0, or a negative errno with a sentence in err. */
+int setup_postfix_probe(struct setup_postfix *postfix, char *err, size_t err_size);
+
+/* All of the checks below. */
+void setup_postfix_check(struct setup_postfix *postfix, struct setup_report *report);
+
+void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *report);
+void setup_postfix_bounces(struct setup_postfix *postfix, struct setup_report *report);
+void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *report);
+void setup_postfix_maps(struct setup_postfix *postfix, struct setup_report *report);
+void setup_postfix_tls(struct setup_postfix *postfix, struct setup_report *report);
+void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *report);
+
+/* Services whose program is that, one after the other: NULL first, NULL at the end. */
+const struct postconf_service *setup_postfix_next(const struct setup_postfix *postfix,
+                                                  const struct postconf_service *after,
+                                                  const char *program);
+
+/*
+ * Whether a list of milters or tables names our socket; `item` (of that size, may be NULL) is then
+ * what it is, and address its parts. For a socketmap the map must be one of `maps`, if not NULL, a
+ * list that ends with NULL.
+ */
+bool setup_postfix_names_us(const struct setup_postfix *postfix,
+                            const struct postconf_service *service, const char *parameter,
+                            enum setup_kind kind, const char *const *maps,
+                            struct setup_address *address);
+
+/* Whether that service asks the filter. */
+bool setup_postfix_filtered(const struct setup_postfix *postfix,
+                            const struct postconf_service *service);
+
+/* The transports that all mail takes unless told otherwise. */
+bool setup_postfix_is_default(const struct postconf_service *service);
+
+/* Whether it can only be reached from this host. */
+bool setup_postfix_is_inner(const struct postconf_service *service);
+
+/* Where a service's value is set: `main.cf`, or the service. */
+const char *setup_postfix_place(const struct postconf_service *service, const char *parameter);
+
+/* The command that sets a parameter in that place, for remedies; returns out. */
+const char *setup_postfix_set(const struct postconf_service *service, const char *parameter,
+                              const char *value, char *out, size_t size);
+
+#endif

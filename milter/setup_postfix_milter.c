@@ -1,0 +1,213 @@
+/* How Postfix asks the filter, and how REQUIRETLS gets to it. Pure. See setup_postfix.h. */
+#include "setup_postfix.h"
+
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What makes a difference only once, if several services have it from main.cf. */
+struct once {
+    bool main_cf;
+};
+
+static bool again(struct once *once, const struct postconf_service *service, const char *parameter)
+{
+    if (strcmp(setup_postfix_place(service, parameter), "main.cf") != 0)
+        return false;
+    bool seen = once->main_cf;
+    once->main_cf = true;
+    return seen;
+}
+
+static bool is_action(const char *action, const char *word)
+{
+    return strcmp(action, word) == 0;
+}
+
+static void check_action(const struct setup_postfix *postfix,
+                         const struct postconf_service *service, const char *parameter,
+                         struct setup_report *report)
+{
+    static const char name[] = "milter-default-action";
+    struct setup_address address = {.default_action = ""};
+    const char *action = postconf_get(&postfix->conf, service, "milter_default_action");
+    const char *place = setup_postfix_place(service, "milter_default_action");
+    char set[200];
+
+    setup_postfix_names_us(postfix, service, parameter, SETUP_MILTER, NULL, &address);
+    if (address.default_action[0] != '\0') {
+        action = address.default_action;
+        place = setup_postfix_place(service, parameter);
+    }
+    setup_postfix_set(service, "milter_default_action", "tempfail", set, sizeof(set));
+    if (is_action(action, "tempfail") || is_action(action, "shutdown")) {
+        setup_add(report, SETUP_OK, name, "%s in %s, for %s: what the filter cannot see is put off",
+                  action, place, parameter);
+        return;
+    }
+    if (is_action(action, "accept"))
+        setup_add(
+            report, SETUP_ERROR, name,
+            "accept in %s: while the filter is down all mail passes unseen, REQUIRETLS or not",
+            place);
+    else
+        setup_add(report, SETUP_WARNING, name,
+                  "%s in %s: while the filter is down no mail is put off, it is lost to its sender "
+                  "or waits for you",
+                  action, place);
+    if (address.default_action[0] != '\0')
+        setup_remedy(report, "write default_action = tempfail in %s of %s", parameter, place);
+    else
+        setup_remedy(report, "%s", set);
+}
+
+static void check_terms(const struct setup_postfix *postfix, const struct postconf_service *service,
+                        struct setup_report *report)
+{
+    const char *protocol = postconf_get(&postfix->conf, service, "milter_protocol");
+    const char *timeout = postconf_get(&postfix->conf, service, "milter_command_timeout");
+    int seconds = postconf_seconds(timeout), wait_ms = postfix->config->milter.rcpt_wait_ms;
+    char set[200];
+
+    if (atoi(protocol) < 6) {
+        setup_add(report, SETUP_ERROR, "milter-protocol",
+                  "milter_protocol = %s in %s: the filter needs version 6", protocol,
+                  setup_postfix_place(service, "milter_protocol"));
+        setup_remedy(report, "%s",
+                     setup_postfix_set(service, "milter_protocol", "6", set, sizeof(set)));
+    }
+    if (seconds >= 0 && (int64_t)seconds * 1000 <= wait_ms) {
+        setup_add(report, SETUP_ERROR, "milter-timeout",
+                  "milter_command_timeout = %s in %s, but the filter may wait %d ms at RCPT "
+                  "(rcpt_wait)",
+                  timeout, setup_postfix_place(service, "milter_command_timeout"), wait_ms);
+        setup_remedy(report, "%s",
+                     setup_postfix_set(service, "milter_command_timeout", "30s", set, sizeof(set)));
+    }
+}
+
+static void check_proxy(const struct setup_postfix *postfix, const struct postconf_service *service,
+                        struct setup_report *report)
+{
+    const char *proxy = postconf_get(&postfix->conf, service, "smtpd_proxy_filter");
+
+    if (proxy[0] == '\0')
+        return;
+    setup_add(report, SETUP_ERROR, "proxy-filter",
+              "%s hands its mail to smtpd_proxy_filter = %s: there a milter sees no header and no "
+              "message",
+              service->id, proxy);
+    setup_remedy(report,
+                 "ask the filter where the proxy hands the mail back: smtpd_milters of that "
+                 "smtpd, and smtpd_milters empty here (postconf -P '%s/smtpd_milters=')",
+                 service->id);
+}
+
+/* Services without the filter, where it is in use at all. */
+static void check_unfiltered(const struct setup_postfix *postfix, struct setup_report *report)
+{
+    char names[512];
+    struct text list;
+    const struct postconf_service *service = NULL;
+
+    text_init(&list, names, sizeof(names));
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (setup_postfix_filtered(postfix, service) || setup_postfix_is_inner(service) ||
+            postconf_get(&postfix->conf, service, "smtpd_proxy_filter")[0] != '\0')
+            continue;
+        text_add(&list, list.len > 0 ? ", " : "");
+        text_add(&list, service->id);
+    }
+    if (list.len == 0)
+        return;
+    setup_add(report, SETUP_WARNING, "milter-service",
+              "mail that comes in by %s does not pass the filter", names);
+    setup_remedy(report, "set smtpd_milters for them too, unless this is meant");
+}
+
+static bool any_chroot(const struct setup_postfix *postfix)
+{
+    const struct postconf_service *service = NULL;
+
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (service->chroot)
+            return true;
+    }
+    return false;
+}
+
+void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *report)
+{
+    char ours[300];
+    size_t filtered = 0;
+    struct once action = {0}, terms = {0};
+    const struct setup_mta *mta = &postfix->mta;
+    const struct postconf_service *service = NULL;
+
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (!setup_postfix_filtered(postfix, service))
+            continue;
+        filtered++;
+        check_proxy(postfix, service, report);
+        if (!again(&action, service, "milter_default_action"))
+            check_action(postfix, service, "smtpd_milters", report);
+        if (!again(&terms, service, "milter_protocol"))
+            check_terms(postfix, service, report);
+    }
+    for (size_t i = 0; i < mta->use_count; i++) {
+        if (mta->uses[i].address.kind == SETUP_MILTER)
+            setup_check_use(mta, &mta->uses[i], report);
+    }
+    if (filtered > 0) {
+        check_unfiltered(postfix, report);
+        return;
+    }
+    setup_add(report, SETUP_ERROR, "milter-service", "no smtpd of Postfix asks the filter");
+    setup_remedy(report, "postconf -e 'smtpd_milters = %s'%s",
+                 setup_own_name(mta, SETUP_MILTER, ours, sizeof(ours)),
+                 setup_own_proviso(mta, SETUP_MILTER, any_chroot(postfix)));
+}
+
+static bool list_has(const char *list, const char *word)
+{
+    char item[256];
+
+    while (setup_list_next(&list, item, sizeof(item))) {
+        if (strcmp(item, word) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Postfix's own bounces, and mail that does not come by SMTP. */
+void setup_postfix_bounces(struct setup_postfix *postfix, struct setup_report *report)
+{
+    char ours[300];
+    const struct postconf *conf = &postfix->conf;
+    const struct postconf_service *cleanup = postconf_service(conf, "cleanup", "unix");
+    bool filtered =
+        setup_postfix_names_us(postfix, cleanup, "non_smtpd_milters", SETUP_MILTER, NULL, NULL);
+    bool by_postfix =
+        conf->version >= 311 && postconf_yes(postconf_get(conf, NULL, "requiretls_redact_dsn"));
+    const char *classes = postconf_get(conf, cleanup, "internal_mail_filter_classes");
+
+    if (!filtered) {
+        setup_add(report, by_postfix ? SETUP_WARNING : SETUP_ERROR, "non-smtpd-milters",
+                  "mail of this host's own programs does not pass the filter%s",
+                  by_postfix ? "" : ", nor do bounces, which then return REQUIRETLS mail in full");
+        setup_remedy(
+            report, "postconf -e 'non_smtpd_milters = %s'%s",
+            setup_own_name(&postfix->mta, SETUP_MILTER, ours, sizeof(ours)),
+            setup_own_proviso(&postfix->mta, SETUP_MILTER, cleanup != NULL && cleanup->chroot));
+        return;
+    }
+    check_action(postfix, cleanup, "non_smtpd_milters", report);
+    if (postfix->config->milter.redact_dsn == CONFIG_REDACT_NO || list_has(classes, "bounce"))
+        return;
+    setup_add(report, by_postfix ? SETUP_WARNING : SETUP_ERROR, "bounces",
+              "internal_mail_filter_classes has no `bounce`: the filter does not see bounces%s",
+              by_postfix ? "" : ", which then return REQUIRETLS mail in full");
+    setup_remedy(report, "postconf -e 'internal_mail_filter_classes = bounce'");
+}

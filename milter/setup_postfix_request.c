@@ -1,0 +1,143 @@
+/*
+ * How a request for REQUIRETLS reaches the filter: natively from Postfix 3.11 on, before that as a
+ * marker; and whether Postfix and the filter believe the same headers. Pure. See setup_postfix.h.
+ */
+#include "setup_postfix.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { FIRST_WITH_REQUIRETLS = 311 };
+
+#define MAIL_COMMAND "MAIL FROM:<sender@example.org> REQUIRETLS"
+
+static const char *header_words[] = {
+    [CONFIG_ACCEPT_ANY] = "any",
+    [CONFIG_ACCEPT_AUTHENTICATED] = "authenticated",
+    [CONFIG_ACCEPT_TRUSTED] = "trusted",
+    [CONFIG_ACCEPT_NO] = "no",
+};
+
+/* What smtpd_command_filter makes of the command: 1 changed, 0 not, or a negative errno. */
+static int rewrite(const struct setup_postfix *postfix, const struct postconf_service *service,
+                   char *out, size_t size)
+{
+    char table[512];
+    const char *cursor = postconf_get(&postfix->conf, service, "smtpd_command_filter");
+
+    while (setup_list_next(&cursor, table, sizeof(table))) {
+        int found = postfix->lookup(postfix->lookup_arg, table, MAIL_COMMAND, out, size);
+
+        if (found != 0)
+            return found;
+    }
+    return 0;
+}
+
+static void check_marker(const struct setup_postfix *postfix,
+                         const struct postconf_service *service, struct setup_report *report)
+{
+    static const char name[] = "marker";
+    const char *marker = postfix->config->milter.marker;
+    const char *filter = postconf_get(&postfix->conf, service, "smtpd_command_filter");
+    char command[512];
+    int found = rewrite(postfix, service, command, sizeof(command));
+
+    if (found < 0) {
+        setup_add(report, SETUP_UNKNOWN, name, "smtpd_command_filter = %s cannot be asked: %s",
+                  filter, command);
+        setup_remedy(report, "mend the table; smtpd needs it for every command");
+    } else if (found == 1 && strcasestr(command, marker) != NULL) {
+        setup_add(report, SETUP_OK, name, "%s: the parameter REQUIRETLS reaches the filter as %s",
+                  service->id, marker);
+    } else if (found == 1 && strcasestr(command, "REQUIRETLS") == NULL) {
+        setup_add(
+            report, SETUP_ERROR, name,
+            "%s: smtpd_command_filter makes `%s` of REQUIRETLS, but the filter's marker is %s: "
+            "the request is lost",
+            service->id, command, marker);
+        setup_remedy(report, "write the same in %s and in the key `marker` of [milter]", filter);
+    } else {
+        setup_add(report, SETUP_ERROR, name,
+                  "%s: this Postfix refuses the parameter REQUIRETLS (555) before the filter sees "
+                  "it: smtpd_command_filter %s",
+                  service->id, filter[0] != '\0' ? "does not rewrite it" : "is not set");
+        setup_remedy(report, "smtpd_command_filter = regexp:/etc/postfix/requiretls_command, with "
+                             "the sample of that name; or an empty `marker` in [milter], if only "
+                             "headers and rules are to ask for REQUIRETLS");
+    }
+}
+
+static void check_native(const struct setup_postfix *postfix,
+                         const struct postconf_service *service, struct setup_report *report)
+{
+    char command[512];
+    int found = rewrite(postfix, service, command, sizeof(command));
+
+    if (found != 1 || strcasestr(command, "REQUIRETLS") != NULL)
+        return;
+    setup_add(report, SETUP_ERROR, "marker",
+              "%s: smtpd_command_filter takes REQUIRETLS away (%s), which this Postfix understands "
+              "itself",
+              service->id, command);
+    setup_remedy(report, "take that line out of %s: it is for Postfix before 3.11",
+                 postconf_get(&postfix->conf, service, "smtpd_command_filter"));
+}
+
+static void check_header(const struct setup_postfix *postfix, struct setup_report *report)
+{
+    static const char name[] = "accept-header";
+    enum config_accept_header accept = postfix->config->milter.accept_header;
+    bool believes = postconf_yes(postconf_get(&postfix->conf, NULL, "requiretls_esmtp_header"));
+
+    if (believes && accept != CONFIG_ACCEPT_ANY) {
+        setup_add(report, SETUP_ERROR, name,
+                  "Postfix believes Require-TLS-ESMTP in anybody's header, the filter only some "
+                  "(accept_header = %s): Postfix would enforce what the filter has not looked at",
+                  header_words[accept]);
+        setup_remedy(report, "accept_header = any in [milter], or "
+                             "postconf -e 'requiretls_esmtp_header = no'");
+    } else if (believes) {
+        setup_add(report, SETUP_OK, name, "Postfix and the filter believe the same headers");
+    } else if (accept != CONFIG_ACCEPT_NO) {
+        setup_add(report, SETUP_WARNING, name,
+                  "requiretls_esmtp_header = no: what a header asks for is judged by the filter "
+                  "(accept_header = %s), but not enforced by Postfix itself",
+                  header_words[accept]);
+        setup_remedy(report, "accept_header = no in [milter], or a route for such mail");
+    }
+}
+
+void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *report)
+{
+    const struct postconf *conf = &postfix->conf;
+    bool native = conf->version >= FIRST_WITH_REQUIRETLS, checked_main = false;
+    const struct postconf_service *service = NULL;
+
+    setup_add(report, conf->version < 305 ? SETUP_ERROR : SETUP_OK, "mta", "Postfix %s%s",
+              postconf_get(conf, NULL, "mail_version"),
+              native ? ", which knows REQUIRETLS" : ", which does not know REQUIRETLS itself");
+    if (conf->version < 305)
+        setup_remedy(report, "Postfix 3.5 is the oldest that this was made for");
+    if (native && !postconf_yes(postconf_get(conf, NULL, "requiretls_enable"))) {
+        setup_add(
+            report, SETUP_ERROR, "requiretls-enable",
+            "requiretls_enable is not yes: Postfix neither announces nor enforces REQUIRETLS");
+        setup_remedy(report, "postconf -e 'requiretls_enable = yes'");
+    }
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        bool main_cf = strcmp(setup_postfix_place(service, "smtpd_command_filter"), "main.cf") == 0;
+
+        if (!setup_postfix_filtered(postfix, service) || setup_postfix_is_inner(service) ||
+            (main_cf && checked_main))
+            continue;
+        checked_main |= main_cf;
+        if (native)
+            check_native(postfix, service, report);
+        else if (postfix->config->milter.marker[0] != '\0')
+            check_marker(postfix, service, report);
+    }
+    if (native)
+        check_header(postfix, report);
+}

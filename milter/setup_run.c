@@ -1,0 +1,282 @@
+/* See setup_run.h. */
+#include "setup_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* postconf prints some 40 kB; a large table of transports is in master.cf, not here. */
+enum { OUTPUT_MAX = 4 * 1024 * 1024, ERROR_MAX = 16 * 1024 };
+
+extern char **environ;
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What came through a pipe so far. */
+struct stream {
+    int fd; /* -1: at its end */
+    char *text;
+    size_t len;
+    size_t max;
+};
+
+static int take(struct stream *stream)
+{
+    enum { PIECE = 16384 };
+    char *text = realloc(stream->text, stream->len + PIECE + 1);
+
+    if (text == NULL)
+        return -ENOMEM;
+    stream->text = text;
+    ssize_t got = read(stream->fd, text + stream->len, PIECE);
+    if (got < 0)
+        return errno == EINTR ? 0 : -errno;
+    stream->len += (size_t)got;
+    text[stream->len] = '\0';
+    if (got == 0) {
+        close(stream->fd);
+        stream->fd = -1;
+    }
+    return stream->len > stream->max ? -EMSGSIZE : 0;
+}
+
+/* Reads both streams to their ends. */
+static int take_all(struct stream streams[2], int64_t deadline_ms)
+{
+    while (streams[0].fd >= 0 || streams[1].fd >= 0) {
+        struct pollfd fds[2] = {{.fd = streams[0].fd, .events = POLLIN},
+                                {.fd = streams[1].fd, .events = POLLIN}};
+        int64_t left_ms = deadline_ms - now_ms();
+
+        if (left_ms <= 0)
+            return -ETIMEDOUT;
+        if (poll(fds, 2, (int)left_ms) < 0 && errno != EINTR)
+            return -errno;
+        for (int i = 0; i < 2; i++) {
+            int error = streams[i].fd >= 0 && fds[i].revents != 0 ? take(&streams[i]) : 0;
+
+            if (error != 0)
+                return error;
+        }
+    }
+    return 0;
+}
+
+/* In the child. The MTA's commands live in sbin, which not everybody has in PATH. */
+static void become_program(const char *const *argv, int out, int err)
+{
+    static const char *const places[] = {"/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin"};
+    char path[PATH_MAX];
+    int null = open("/dev/null", O_RDONLY);
+
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
+        dup2(err, STDERR_FILENO) < 0)
+        _exit(126);
+    /* execvp(3) wants an array that it could write to, and does not. */
+    char *const *words = (char *const *)(uintptr_t)argv;
+    execvp(argv[0], words);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && errno == ENOENT; i++) {
+        snprintf(path, sizeof(path), "%s/%s", places[i], argv[0]);
+        execv(path, words);
+    }
+    _exit(errno == ENOENT ? 127 : 126);
+}
+
+static int start(const char *const *argv, pid_t *pid, struct stream streams[2])
+{
+    int out[2], err[2];
+
+    if (pipe2(out, O_CLOEXEC) != 0)
+        return -errno;
+    if (pipe2(err, O_CLOEXEC) != 0) {
+        int error = -errno;
+        close(out[0]);
+        close(out[1]);
+        return error;
+    }
+    *pid = fork();
+    int error = -errno;
+    if (*pid == 0)
+        become_program(argv, out[1], err[1]);
+    close(out[1]);
+    close(err[1]);
+    streams[0] = (struct stream){.fd = out[0], .max = OUTPUT_MAX};
+    streams[1] = (struct stream){.fd = err[0], .max = ERROR_MAX};
+    return *pid < 0 ? error : 0;
+}
+
+static int end(pid_t pid, int error)
+{
+    int status = 0;
+
+    if (error != 0)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status;
+}
+
+static int judge(const char *program, int error, int wait_status, int *status, char *err,
+                 size_t err_size)
+{
+    if (error == 0 && !WIFEXITED(wait_status))
+        error = -EIO;
+    if (error == 0 && WEXITSTATUS(wait_status) == 127)
+        error = -ENOENT;
+    *status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    if (error != 0)
+        snprintf(err, err_size, "%s: %s", program,
+                 error == -EIO        ? "it was killed"
+                 : error == -EMSGSIZE ? "it prints more than can be meant"
+                                      : strerror(-error));
+    return error;
+}
+
+int setup_run(const char *const *argv, int timeout_ms, char **out, int *status, char *err,
+              size_t err_size)
+{
+    struct stream streams[2] = {{.fd = -1}, {.fd = -1}};
+    pid_t pid = -1;
+    int error = start(argv, &pid, streams), wait_status = 0;
+
+    *out = NULL;
+    err[0] = '\0';
+    if (error == 0) {
+        error = take_all(streams, now_ms() + timeout_ms);
+        wait_status = end(pid, error);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (streams[i].fd >= 0)
+            close(streams[i].fd);
+    }
+    if (streams[1].text != NULL)
+        snprintf(err, err_size, "%.*s", (int)strcspn(streams[1].text, "\n"), streams[1].text);
+    free(streams[1].text);
+    error = judge(argv[0], error, wait_status, status, err, err_size);
+    if (error == 0)
+        *out = streams[0].text;
+    else
+        free(streams[0].text);
+    return error;
+}
+
+int setup_who_find(const char *user, struct setup_who *out, char *err, size_t err_size)
+{
+    const struct passwd *entry;
+
+    *out = (struct setup_who){.group_count = sizeof(out->groups) / sizeof(out->groups[0])};
+    errno = 0;
+    entry = getpwnam(user);
+    if (entry == NULL) {
+        int error = errno != 0 ? errno : ENOENT;
+        snprintf(err, err_size, errno != 0 ? "user %s: %s" : "there is no user %s", user,
+                 strerror(error));
+        return -error;
+    }
+    out->uid = entry->pw_uid;
+    out->gid = entry->pw_gid;
+    snprintf(out->name, sizeof(out->name), "%s", user);
+    if (getgrouplist(user, entry->pw_gid, out->groups, &out->group_count) < 0)
+        out->group_count = sizeof(out->groups) / sizeof(out->groups[0]);
+    return 0;
+}
+
+/* In the child, as Postfix's programs do it. */
+static int become(const struct setup_who *who)
+{
+    if (geteuid() != 0)
+        return 0;
+    if (who->root != NULL && (chroot(who->root) != 0 || chdir("/") != 0))
+        return errno;
+    if (setgroups((size_t)who->group_count, who->groups) != 0 || setgid(who->gid) != 0 ||
+        setuid(who->uid) != 0)
+        return errno;
+    return 0;
+}
+
+static void child(const struct setup_who *who, void (*look)(const void *, void *), const void *arg,
+                  void *result, size_t result_size, int fd)
+{
+    /* Where the user may not go, only relative paths fail; that is for `look` to find out. */
+    const char *cwd = who->cwd != NULL ? who->cwd : "/";
+    int entered = who->root == NULL && chdir(cwd) != 0 ? errno : 0;
+    int error = become(who);
+
+    if (error == 0 && who->root != NULL && chdir(cwd) != 0)
+        error = errno;
+    if (error == 0)
+        error = entered;
+    if (error == 0)
+        look(arg, result);
+    if (write(fd, &error, sizeof(error)) != sizeof(error) ||
+        write(fd, result, result_size) != (ssize_t)result_size)
+        _exit(1);
+    _exit(0);
+}
+
+/* What the child writes is at most a page, and so comes in one piece or two. */
+static int receive(int fd, char *buf, size_t size, int64_t deadline_ms)
+{
+    size_t len = 0;
+
+    while (len < size) {
+        struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+        int64_t left_ms = deadline_ms - now_ms();
+
+        if (left_ms <= 0)
+            return -ETIMEDOUT;
+        if (poll(&pollfd, 1, (int)left_ms) <= 0)
+            continue;
+        ssize_t got = read(fd, buf + len, size - len);
+        if (got == 0)
+            return -EIO;
+        if (got > 0)
+            len += (size_t)got;
+        else if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
+int setup_as(const struct setup_who *who, void (*look)(const void *arg, void *result),
+             const void *arg, void *result, size_t result_size, int timeout_ms)
+{
+    int fds[2], error = 0;
+
+    if (geteuid() != 0 && (geteuid() != who->uid || who->root != NULL))
+        return -EPERM;
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return -errno;
+    pid_t pid = fork();
+    if (pid == 0)
+        child(who, look, arg, result, result_size, fds[1]);
+    close(fds[1]);
+    if (pid < 0) {
+        close(fds[0]);
+        return -EAGAIN;
+    }
+    int64_t deadline_ms = now_ms() + timeout_ms;
+    int received = receive(fds[0], (char *)&error, sizeof(error), deadline_ms);
+    if (received == 0)
+        received = receive(fds[0], result, result_size, deadline_ms);
+    close(fds[0]);
+    end(pid, received);
+    return received != 0 ? received : -error;
+}

@@ -1,0 +1,367 @@
+"""requiretls-query --check-setup: nothing to complain of in the snippets, and one thing in each of
+many ways to get them wrong.
+"""
+
+import contextlib
+import os
+import shlex
+import socketserver
+import threading
+
+import ca
+import checksetup
+import layout
+import snippets
+from scenario import check, expect, scenario
+
+BOTH = ("3.11", "3.7")
+
+
+def daemon(lab, mta):
+    return lab.milter(snippets.daemon_configuration(mta),
+                      listens=snippets.sockets(mta) / "milter.sock")
+
+
+def no_complaint(report, what):
+    expect((report.code, report.names("error", "warning", "unknown")), (0, set()),
+           f"{what}\n{report}")
+
+
+@scenario("check-setup: the snippets as they stand are in order", setting="snippets")
+def _(lab):
+    for mta in lab.mtas.values():
+        daemon(lab, mta)
+        no_complaint(checksetup.check(mta), mta.name)
+
+
+# How to break it: functions of the machine that are contexts, and give the configuration of the
+# filter if that is what they break.
+
+def main(**parameters):
+    """main.cf with other values; None takes a parameter out."""
+    @contextlib.contextmanager
+    def break_it(mta):
+        mta.configure(**parameters)
+        yield None
+    return break_it
+
+
+def service(*settings):
+    """master.cf with other parameters of a service: `smtp/unix/name=value`."""
+    @contextlib.contextmanager
+    def break_it(mta):
+        mta.run("postconf", "-P", *(s.replace("PUBLIC", f"{mta.address}:25") for s in settings))
+        yield None
+    return break_it
+
+
+def ours(old, new):
+    """The filter's configuration with one thing for another."""
+    @contextlib.contextmanager
+    def break_it(mta):
+        text = checksetup.configuration(mta)
+        check(old in text, f"no {old!r} in the filter's configuration")
+        yield text.replace(old, new)
+    return break_it
+
+
+def section(more, parameters=(), table=""):
+    """The filter's configuration with more sections, beside main.cf with more parameters."""
+    @contextlib.contextmanager
+    def break_it(mta):
+        file = mta.etc / "requiretls_extra"
+        file.write_text(table.replace("LOOPBACK", mta.loopback))
+        mta.configure(**dict(parameters))
+        try:
+            yield checksetup.configuration(mta, more=more)
+        finally:
+            file.unlink()
+    return break_it
+
+
+@contextlib.contextmanager
+def _owned(path, uid, gid, mode):
+    before = path.stat()
+    os.chown(path, uid, gid)
+    path.chmod(mode)
+    try:
+        yield None
+    finally:
+        os.chown(path, before.st_uid, before.st_gid)
+        path.chmod(before.st_mode & 0o7777)
+
+
+def owned(name, mode=0o660):
+    """A socket, or with "" their directory, that belongs to another group."""
+    return lambda mta: _owned(snippets.sockets(mta) / name, -1, 0, mode)
+
+
+@contextlib.contextmanager
+def outside(mta):
+    """A socket that Postfix would find if it were not in its chroot."""
+    mta.configure(smtpd_milters="unix:/run/requiretls-milter/milter.sock")
+    text = checksetup.configuration(mta)
+    yield text.replace("/var/spool/postfix/requiretls-milter/milter.sock",
+                       "/run/requiretls-milter/milter.sock")
+
+
+@contextlib.contextmanager
+def tlsrpt_postfix(mta):
+    mta.configure(smtp_tls_policy_maps=f"{SOCKETMAP}:postfix")
+    yield checksetup.configuration(mta).replace("[socketmap]", "[socketmap]\ntlsrpt = yes")
+
+
+@contextlib.contextmanager
+def without_resolv_conf(mta):
+    file = mta.spool / "etc/resolv.conf"
+    file.rename(file.with_suffix(".away"))
+    try:
+        yield None
+    finally:
+        file.with_suffix(".away").rename(file)
+
+
+@contextlib.contextmanager
+def unvalidated(mta):
+    """Postfix's chroot has another resolver than this host, which does not validate."""
+    file = mta.spool / "etc/resolv.conf"
+    text = file.read_text()
+    file.write_text(text.replace(layout.RESOLVER, layout.RESOLVER_NO_AD))
+    try:
+        yield None
+    finally:
+        file.write_text(text)
+
+
+MILTER = "unix:requiretls-milter/milter.sock"
+SOCKETMAP = "socketmap:unix:requiretls-milter/policy.sock"
+HEADER_ROUTE = "[route strict]\nmethod = header\ncan = {}\n"
+RECIPIENT_ROUTE = "[route strict]\nmethod = recipient\ncan = dane, sts\n"
+EXTRA = "regexp:/etc/postfix/requiretls_extra"
+FILTER = "/^X-REQUIRETLS-Route: strict$/ FILTER {}\n"  # LOOPBACK: see section()
+CHECKS = {"milter_header_checks": EXTRA}
+
+# name -> (how to break it, on which machines, what is found to be wrong, a part of the remedy)
+BREAKS = {
+    "default action accept": (main(milter_default_action="accept"), BOTH,
+                              {"milter-default-action"}, "tempfail"),
+    "no filter": (main(smtpd_milters="", non_smtpd_milters=MILTER), BOTH, {"milter-service"}, "smtpd_milters = unix:"),
+    "protocol 4": (main(milter_protocol="4"), BOTH, {"milter-protocol"}, "milter_protocol = 6"),
+    "a timeout that is too short": (main(milter_command_timeout="3s"), BOTH, {"milter-timeout"},
+                                    "milter_command_timeout = 30s"),
+    "socket outside of the chroot": (outside, BOTH, {"milter-socket"}, "below the queue directory"),
+    "socket of another group": (owned("milter.sock"), BOTH, {"milter-socket"}, "socket_group"),
+    "map's socket of another group": (owned("policy.sock"), BOTH, {"map-socket"}, "socket_group"),
+    "directory of another group": (owned("", 0o750), BOTH, {"milter-socket", "map-socket"},
+                                   "chgrp postfix"),
+    "no such map": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:nonsense"), BOTH,
+                    {"map-name"}, "names of the maps"),
+    "a map for something else": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:requiretls"), BOTH,
+                                 {"map-name"}, "QUERY"),
+    "no map": (main(smtp_tls_policy_maps=None), BOTH, {"map-policy"}, f"{SOCKETMAP}:QUERY"),
+    "TLSRPT attributes": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:QUERYwithTLSRPT"), ("3.7",),
+                          {"map-tlsrpt"}, "QUERY"),
+    "TLSRPT attributes of the map postfix": (tlsrpt_postfix, ("3.7",), {"map-tlsrpt"},
+                                             "tlsrpt = no"),
+    "no bounces": (main(internal_mail_filter_classes=None), ("3.7",), {"bounces"}, "bounce"),
+    "no filter without SMTP": (main(non_smtpd_milters=None), ("3.7",), {"non-smtpd-milters"},
+                               "non_smtpd_milters = unix:"),
+    "no DNSSEC": (main(smtp_dns_support_level=None), BOTH, {"dns-support-level"}, "dnssec"),
+    "no TLS": (main(smtp_tls_security_level="none"), BOTH, {"tls-security-level"}, "dane"),
+    "no CA": (main(smtp_tls_CAfile=None), BOTH, {"postfix-ca"}, "ca-certificates.crt"),
+    "a CA file that is not there": (main(smtp_tls_CAfile="/etc/ssl/nothing.crt"), BOTH,
+                                    {"postfix-ca"}, "ca-certificates.crt"),
+    "a CA file without certificates": (main(smtp_tls_CAfile="/etc/postfix/main.cf"), BOTH,
+                                       {"postfix-ca"}, "ca-certificates.crt"),
+    "no certificate": (main(smtpd_tls_chain_files=None), BOTH, {"smtpd-tls"}, "chain_files"),
+    "no STARTTLS": (service("PUBLIC/inet/smtpd_tls_security_level=none"), BOTH, {"smtpd-tls"},
+                    "smtpd_tls_security_level = may"),
+    "the filter's CA": (ours(str(ca.ca_file()), "/etc/ssl/nothing.crt"), BOTH, {"filter-ca"},
+                        "ca_file"),
+    "no marker": (main(smtpd_command_filter=None), ("3.7",), {"marker"}, "requiretls_command"),
+    "another marker": (ours("[milter]\n", "[milter]\nmarker = SIZE=0001\n"), ("3.7",), {"marker"},
+                       "marker"),
+    "a marker for who knows REQUIRETLS": (
+        section("", {"smtpd_command_filter": EXTRA},
+                "/^(MAIL FROM:<[^>]*>) REQUIRETLS$/ ${1} SIZE=00000000000000008689\n"),
+        ("3.11",), {"marker"}, "before 3.11"),
+    "headers that only Postfix believes": (
+        ours("accept_header = any", "accept_header = authenticated"), ("3.11",), {"accept-header"},
+        "requiretls_esmtp_header = no"),
+    "REQUIRETLS turned off": (main(requiretls_enable="no"), ("3.11",), {"requiretls-enable"},
+                              "requiretls_enable = yes"),
+    "levels that Postfix does not know": (
+        section("[rule partners]\nnexthop = partner.example\nlevel = opportunistic\n",
+                {"smtp_requiretls_policy": None}),
+        ("3.11",), {"requiretls-policy"}, f"{SOCKETMAP}:requiretls, enforce"),
+    "a proxy filter": (service("PUBLIC/inet/smtpd_proxy_filter=127.0.0.1:10025"), BOTH,
+                       {"proxy-filter"}, "hands the mail back"),
+    "FILTER beside content_filter": (
+        section(HEADER_ROUTE.format("dane, sts, web_pki"),
+                {**CHECKS, "content_filter": "scan:[127.0.0.1]:10025"}, FILTER.format("requiretls:")),
+        BOTH, {"content-filter"}, "behind the scanner"),
+    "a route that leads nowhere": (section(HEADER_ROUTE.format("dane")), BOTH, {"route-header"},
+                                   "FILTER requiretls:"),
+    "a route to no transport": (section(HEADER_ROUTE.format("dane"), CHECKS, FILTER.format("lost:")),
+                                BOTH, {"route-transport"}, "master.cf"),
+    "a route that cannot": (
+        section(HEADER_ROUTE.format("dane, web_pki"), CHECKS, FILTER.format("smtp:")), BOTH,
+        {"route-can"}, "enforce"),
+    "a route in circles": (
+        section(HEADER_ROUTE.format("dane"), CHECKS, FILTER.format("smtp:[LOOPBACK]:25")), BOTH,
+        {"route-reinjection"}, "smtpd_milters="),
+    "tags that Postfix does not know": (section(RECIPIENT_ROUTE), BOTH, {"route-tag"},
+                                        "transport_maps"),
+    "tags that are seen outside": (
+        section(RECIPIENT_ROUTE, {"transport_maps": EXTRA},
+                "/@(.*)\\.requiretls\\.invalid$/ requiretls:$1\n"),
+        BOTH, {"route-tag"}, "regexp table"),
+    "no AD": (ours("[cache]", f"[dns]\nresolvers = {layout.RESOLVER_NO_AD}\n[cache]"), BOTH,
+              {"resolver"}, "validates DNSSEC"),
+    "no AD for Postfix": (unvalidated, ("3.7",), {"mta-resolver"}, "validates"),
+    "no resolv.conf in the chroot": (without_resolv_conf, ("3.7",), {"mta-resolver"}, "restart"),
+    "no such user": (ours("user = nobody", "user = nobody-here"), BOTH, {"user"}, "useradd"),
+    "a store that cannot be written": (ours(f"{checksetup.STORE}/", "/etc/"), BOTH, {"store"},
+                                       "install -d"),
+}
+
+
+def mend(mta, report, names):
+    """Does what the remedy says, where it is a command of Postfix's."""
+    done = 0
+    for name in names:
+        for remedy in report.remedies(name):
+            if remedy.startswith("postconf "):
+                mta.run(*shlex.split(remedy))
+                done += 1
+    return done
+
+
+def broken(lab, mta, name):
+    break_it, _, names, remedy = BREAKS[name]
+    with checksetup.files(mta), break_it(mta) as text:
+        report = checksetup.check(mta, text)
+        what = f"{name}\n{report}"
+        expect((report.code, report.names("error", "unknown")), (1, names), what)
+        check(any(remedy in r for each in names for r in report.remedies(each)),
+              f"no remedy with {remedy!r}: {what}")
+        if mend(mta, report, names):
+            no_complaint(checksetup.check(mta, text), f"{name}, mended")
+
+
+def each(name, mta_name):
+    @scenario(f"check-setup {mta_name}: {name}", setting="snippets")
+    def _(lab):
+        daemon(lab, lab.mtas[mta_name])
+        broken(lab, lab.mtas[mta_name], name)
+
+
+for name, (_, mta_names, _, _) in BREAKS.items():
+    for mta_name in mta_names:
+        each(name, mta_name)
+
+
+def both(name):
+    def register(function):
+        for mta_name in BOTH:
+            scenario(f"check-setup {mta_name}: {name}", setting="snippets")(
+                lambda lab, mta_name=mta_name: function(lab, lab.mtas[mta_name]))
+        return function
+    return register
+
+
+@both("daemon down, or somebody else in its place")
+def _(lab, mta):
+    running = daemon(lab, mta)
+    path = snippets.sockets(mta) / "milter.sock"
+    running.stop()
+    try:
+        report = checksetup.check(mta)
+        expect((report.code, report.names("error", "unknown")), (1, {"milter-socket", "map-socket"}),
+               str(report))
+        check(all("systemctl start" in r for r in report.remedies("milter-socket")), str(report))
+        with socketserver.ThreadingUnixStreamServer(str(path), Greeter) as server:
+            path.chmod(0o777)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            report = checksetup.check(mta)
+            server.shutdown()
+        check(all("it is not requiretls-milter" in r for r in report.remedies("milter-socket")),
+              str(report))
+        path.unlink()
+    finally:
+        running.start()
+    no_complaint(checksetup.check(mta), "started again")
+    running.process.kill()
+    running.process.wait()
+    try:
+        report = checksetup.check(mta)
+        check("Connection refused" in str(report), str(report))
+        expect((report.code, report.names("error", "unknown")), (1, {"milter-socket", "map-socket"}),
+               str(report))
+    finally:
+        running.start()
+
+
+class Greeter(socketserver.BaseRequestHandler):
+    """Something that is no milter."""
+
+    def handle(self):
+        self.request.sendall(b"220 this is something else entirely\r\n")
+
+
+@scenario("check-setup 3.7: who is not root learns what cannot be known", setting="snippets")
+def _(lab):
+    mta = lab.mtas["3.7"]
+    daemon(lab, mta)
+    report = checksetup.check(mta, prefix=["setpriv", "--reuid", "nobody", "--clear-groups"])
+    expect((report.code, report.names("error"), report.names("unknown")),
+           (75, set(), {"milter-socket", "map-socket"}), str(report))
+    check("as root" in report.remedies("milter-socket")[0], str(report))
+
+
+# What is not wrong, but not as good as it could be: exit status 0, and a warning.
+WARNED = {
+    "default action quarantine": (main(milter_default_action="quarantine"), BOTH,
+                                  {"milter-default-action"}),
+    "no bounces": (main(internal_mail_filter_classes=None), ("3.11",), {"bounces"}),
+    "no filter without SMTP": (main(non_smtpd_milters=None), ("3.11",), {"non-smtpd-milters"}),
+    "another policy server": (main(smtp_tls_policy_maps="socketmap:unix:other/socket:QUERY"), BOTH,
+                              {"map-policy"}),
+    "an smtpd without the filter": (service("PUBLIC/inet/smtpd_milters="), BOTH, {"milter-service"}),
+    "everything by the map enforce": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:enforce"), BOTH,
+                                      {"map-enforce"}),
+    "a header that only the filter heeds": (main(requiretls_esmtp_header="no"), ("3.11",),
+                                            {"accept-header"}),
+    "policies in memory": (ours("[cache]\nstore = sqlite:", "[cache]\nstore = memory\n# "), BOTH,
+                           {"store"}),
+}
+
+
+@scenario("check-setup: what could be better is a warning, and no error", setting="snippets")
+def _(lab):
+    for name, (break_it, mta_names, names) in WARNED.items():
+        for mta in (lab.mtas[mta_name] for mta_name in mta_names):
+            daemon(lab, mta)
+            with checksetup.files(mta), break_it(mta) as text:
+                report = checksetup.check(mta, text)
+            expect((report.code, report.names("warning", "error", "unknown")), (0, names),
+                   f"{mta.name}, {name}\n{report}")
+
+
+@scenario("check-setup: usage, and text for people", setting="snippets")
+def _(lab):
+    mta = lab.mtas["3.7"]
+    daemon(lab, mta)
+    where = ["-c", str(layout.RUN / f"check-setup-{mta.name}.conf"), "--check-setup"]
+    checksetup.check(mta)  # writes the file
+    for words, code in ((["--mta", "exim"], 64), (["example.org"], 64), (["--explain"], 64),
+                        (["--mta", "postfix:/nowhere"], 75), (["-c", "/nowhere"], 78),
+                        (["--mta", "postfix:/etc/postfix"], 0), ([], 0)):
+        done = checksetup.run(mta, *where, *words)
+        expect(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
+    expect(done.stdout.splitlines()[-1], "0 errors, 0 warnings, 0 not known", done.stdout)
+    with checksetup.files(mta):
+        mta.configure(milter_default_action="accept")
+        text = checksetup.run(mta, *where).stdout
+    check("\nerror    milter-default-action: accept in main.cf" in "\n" + text, text)
+    check("\n         -> postconf -e 'milter_default_action = tempfail'\n" in text, text)

@@ -1,11 +1,13 @@
 /* How Postfix asks the filter, and how REQUIRETLS gets to it. Pure. See setup_postfix.h. */
 #include "setup_postfix.h"
 
+#include "config_rule.h"
 #include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* What makes a difference only once, if several services have it from main.cf. */
 struct once {
@@ -105,6 +107,31 @@ static void check_proxy(const struct setup_postfix *postfix, const struct postco
                  service->id);
 }
 
+/* Whether mail comes there only for a second time, by a route: a rule looks for its name. */
+static bool is_second(const struct setup_postfix *postfix, const struct postconf_service *service)
+{
+    const struct config *config = postfix->config;
+    const char *daemon = postconf_get(&postfix->conf, service, "milter_macro_daemon_name");
+
+    for (size_t i = 0; i < config->rule_count && setup_postfix_is_inner(service); i++) {
+        const struct config_patterns *names = &config->rules[i].daemon;
+
+        for (size_t k = 0; k < names->count; k++) {
+            if (strcasecmp(names->items[k].text, daemon) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Whether its mail goes through another smtpd yet, which may ask the filter. */
+static bool goes_elsewhere(const struct setup_postfix *postfix,
+                           const struct postconf_service *service)
+{
+    return postconf_get(&postfix->conf, service, "smtpd_proxy_filter")[0] != '\0' ||
+           postconf_get(&postfix->conf, service, "content_filter")[0] != '\0';
+}
+
 /* Services without the filter, where it is in use at all. */
 static void check_unfiltered(const struct setup_postfix *postfix, struct setup_report *report)
 {
@@ -115,7 +142,7 @@ static void check_unfiltered(const struct setup_postfix *postfix, struct setup_r
     text_init(&list, names, sizeof(names));
     while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
         if (setup_postfix_filtered(postfix, service) || setup_postfix_is_inner(service) ||
-            postconf_get(&postfix->conf, service, "smtpd_proxy_filter")[0] != '\0')
+            goes_elsewhere(postfix, service))
             continue;
         text_add(&list, list.len > 0 ? ", " : "");
         text_add(&list, service->id);
@@ -149,7 +176,7 @@ void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *re
     while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
         if (!setup_postfix_filtered(postfix, service))
             continue;
-        filtered++;
+        filtered += !is_second(postfix, service);
         check_proxy(postfix, service, report);
         if (!again(&action, service, "milter_default_action"))
             check_action(postfix, service, "smtpd_milters", report);

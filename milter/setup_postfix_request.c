@@ -4,6 +4,8 @@
  */
 #include "setup_postfix.h"
 
+#include "config_rule.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -100,7 +102,8 @@ static void check_header(const struct setup_postfix *postfix, struct setup_repor
                              "postconf -e 'requiretls_esmtp_header = no'");
     } else if (believes) {
         setup_add(report, SETUP_OK, name, "Postfix and the filter believe the same headers");
-    } else if (accept != CONFIG_ACCEPT_NO) {
+    } else if (accept != CONFIG_ACCEPT_NO &&
+               postfix->config->defaults->route->method == CONFIG_METHOD_NONE) {
         setup_add(report, SETUP_WARNING, name,
                   "requiretls_esmtp_header = no: what a header asks for is judged by the filter "
                   "(accept_header = %s), but not enforced by Postfix itself",

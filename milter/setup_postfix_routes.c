@@ -3,19 +3,12 @@
  * setup_postfix.h.
  */
 #include "setup_postfix.h"
-
-#include "policy/verdict.h"
+#include "setup_route.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-static const char *const enforce_map[] = {"enforce", NULL};
-static const char *const query_maps[] = {
-    "QUERY", "QUERYwithTLSRPT", "postfix", "opportunistic+starttls", "opportunistic", NULL};
-
-#define POLICY_MAPS "smtp_tls_policy_maps"
 
 /* Asks the tables of a parameter one after the other: as setup_lookup_fn. */
 static int look_up(const struct setup_postfix *postfix, const struct postconf_service *service,
@@ -31,66 +24,6 @@ static int look_up(const struct setup_postfix *postfix, const struct postconf_se
             return found;
     }
     return 0;
-}
-
-static bool asks(const struct setup_postfix *postfix, const struct postconf_service *service,
-                 const char *const *maps)
-{
-    return setup_postfix_names_us(postfix, service, POLICY_MAPS, SETUP_SOCKETMAP, maps, NULL);
-}
-
-static bool is_one_of(const char *word, const char *a, const char *b)
-{
-    return strcmp(word, a) == 0 || strcmp(word, b) == 0;
-}
-
-/* What a transport can enforce: VERDICT_CAN_... */
-static unsigned able(const struct setup_postfix *postfix, const struct postconf_service *service)
-{
-    const char *level = postconf_get(&postfix->conf, service, "smtp_tls_security_level");
-
-    if (asks(postfix, service, enforce_map))
-        return VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI;
-    unsigned can = asks(postfix, service, query_maps)
-                       ? VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_FALLBACK
-                       : 0;
-    if (postconf_get(&postfix->conf, service, POLICY_MAPS)[0] != '\0')
-        can |= VERDICT_CAN_STS; /* another program's policy, which is not ours to judge */
-    if (is_one_of(level, "dane", "dane-only"))
-        can |= VERDICT_CAN_DANE;
-    if (is_one_of(level, "secure", "verify"))
-        can |= VERDICT_CAN_WEB_PKI;
-    if (is_one_of(level, "may", "encrypt") || strcmp(level, "dane") == 0)
-        can |= VERDICT_CAN_FALLBACK;
-    return can;
-}
-
-static void check_can(const struct setup_postfix *postfix, const struct config_route *route,
-                      const struct postconf_service *transport, struct setup_report *report)
-{
-    static const struct {
-        unsigned bit;
-        const char *word;
-        const char *remedy;
-    } abilities[] = {
-        {VERDICT_CAN_DANE, "dane", "smtp_tls_security_level = dane, or the map enforce"},
-        {VERDICT_CAN_STS, "sts", "smtp_tls_policy_maps with the map QUERY or enforce"},
-        {VERDICT_CAN_WEB_PKI, "web_pki", "smtp_tls_policy_maps with the map enforce"},
-        {VERDICT_CAN_FALLBACK, "fallback", "a transport that sends without authentication, too"},
-    };
-    unsigned can = able(postfix, transport);
-
-    for (size_t i = 0; i < sizeof(abilities) / sizeof(abilities[0]); i++) {
-        if ((route->can & abilities[i].bit) == 0 || (can & abilities[i].bit) != 0)
-            continue;
-        setup_add(
-            report, SETUP_ERROR, "route-can",
-            "[route %s] can %s, but the transport %s cannot: what the filter accepts for that "
-            "is not enforced",
-            route->name, abilities[i].word, transport->id);
-        setup_remedy(report, "give that transport %s; or take `%s` out of `can`",
-                     abilities[i].remedy, abilities[i].word);
-    }
 }
 
 /* transport:next-hop in two. */
@@ -119,126 +52,63 @@ static const struct postconf_service *find_transport(const struct setup_postfix 
     return NULL;
 }
 
-/* FILTER replaces content_filter: mail by this route would skip the virus scanner. */
-static void check_content_filter(const struct setup_postfix *postfix,
-                                 const struct config_route *route, struct setup_report *report)
+/* Where the table leads with a route; NULL after saying that it leads nowhere. `result` holds what
+ * `nexthop` points into. */
+static const struct postconf_service *follow_header(const struct setup_postfix *postfix,
+                                                    const struct postconf_service *cleanup,
+                                                    const struct config_route *route, char *result,
+                                                    size_t size, const char **nexthop,
+                                                    struct setup_report *report)
 {
-    static const char *const programs[] = {"smtpd", "pickup"};
+    static const char name[] = "route-header", parameter[] = "milter_header_checks";
+    const char *transport, *header = postfix->config->milter.route_header;
+    char field[256];
 
-    for (size_t i = 0; i < 2; i++) {
-        const struct postconf_service *service = NULL;
-
-        while ((service = setup_postfix_next(postfix, service, programs[i])) != NULL) {
-            const char *filter = postconf_get(&postfix->conf, service, "content_filter");
-
-            if (filter[0] == '\0' || (i == 0 && !setup_postfix_filtered(postfix, service)))
-                continue;
-            setup_add(report, SETUP_ERROR, "content-filter",
-                      "%s has content_filter = %s, and [route %s] works by FILTER, which replaces "
-                      "it: mail on that route would not be scanned",
-                      service->id, filter, route->name);
-            setup_remedy(report, "ask the filter behind the scanner only, at the smtpd that takes "
-                                 "the mail back (content_filter empty there); or a route of method "
-                                 "recipient");
-            return;
-        }
+    snprintf(field, sizeof(field), "%s: %s", header, route->name);
+    int found = look_up(postfix, cleanup, parameter, field, result, size);
+    if (found < 0) {
+        setup_add(report, SETUP_UNKNOWN, name, "%s of %s cannot be asked: %s", parameter,
+                  cleanup->id, result);
+        setup_remedy(report, "mend the table; cleanup needs it for every message");
+        return NULL;
     }
-}
-
-/* Whether a next-hop is on this host, where a re-injection would lead. */
-static bool leads_back(const char *nexthop)
-{
-    return strncmp(nexthop, "[127.", 5) == 0 || strncmp(nexthop, "[::1]", 5) == 0 ||
-           strncmp(nexthop, "[localhost]", 11) == 0;
-}
-
-/* Whether a service of master.cf listens at [address]:port: its name is the port, or has both. */
-static bool listens_at(const struct postconf_service *service, const char *nexthop)
-{
-    static const struct {
-        const char *name;
-        const char *port;
-    } known[] = {{"smtp", "25"}, {"submission", "587"}, {"smtps", "465"}, {"submissions", "465"}};
-    char whole[300];
-    const char *port = strrchr(nexthop, ']'), *name = service->name;
-
-    port = port != NULL && port[1] == ':' ? port + 2 : "25";
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcmp(name, known[i].name) == 0)
-            name = known[i].port;
-    }
-    if (strcmp(name, port) == 0)
-        return true;
-    snprintf(whole, sizeof(whole), "%.*s:%s", (int)strcspn(nexthop + 1, "]"), nexthop + 1, port);
-    if (strcmp(name, whole) == 0)
-        return true;
-    snprintf(whole, sizeof(whole), "%.*s]:%s", (int)strcspn(nexthop, "]"), nexthop, port);
-    return strcmp(name, whole) == 0;
-}
-
-static const struct postconf_service *reinjection(const struct setup_postfix *postfix,
-                                                  const char *nexthop)
-{
-    const struct postconf_service *service = NULL;
-
-    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
-        if (listens_at(service, nexthop))
-            return service;
-    }
-    return NULL;
-}
-
-static void check_reinjection(const struct setup_postfix *postfix, const struct config_route *route,
-                              const char *nexthop, struct setup_report *report)
-{
-    static const char name[] = "route-reinjection";
-    const struct postconf_service *smtpd = reinjection(postfix, nexthop);
-
-    if (smtpd == NULL) {
-        setup_add(report, SETUP_ERROR, name, "[route %s] leads to %s, where no smtpd listens",
-                  route->name, nexthop);
-        setup_remedy(report, "add that smtpd to master.cf, as the snippets have it");
-    } else if (setup_postfix_filtered(postfix, smtpd)) {
+    if (found == 0 || strncasecmp(result, "FILTER ", 7) != 0) {
         setup_add(report, SETUP_ERROR, name,
-                  "[route %s] leads to %s, which asks the filter again: mail would go in circles",
-                  route->name, smtpd->id);
-        setup_remedy(report, "postconf -P '%s/smtpd_milters='", smtpd->id);
+                  "%s of %s makes %s%s of `%s`: [route %s] leads nowhere", parameter, cleanup->id,
+                  found == 0 ? "nothing" : "", found == 0 ? "" : result, field, route->name);
+        setup_remedy(report,
+                     "%s = regexp:/etc/postfix/requiretls_routes, with a line "
+                     "/^%s: %s$/ FILTER requiretls:",
+                     parameter, header, route->name);
+        return NULL;
     }
+    split(result + 7 + strspn(result + 7, " \t"), &transport, nexthop);
+    return find_transport(postfix, route, transport, report);
 }
 
 static void check_header_route(const struct setup_postfix *postfix,
                                const struct config_route *route, struct setup_report *report)
 {
-    static const char parameter[] = "milter_header_checks", name[] = "route-header";
-    char field[256], result[512];
-    const char *transport_name, *nexthop, *header = postfix->config->milter.route_header;
-    const struct postconf_service *cleanup = postconf_service(&postfix->conf, "cleanup", "unix");
+    const struct postconf_service *cleanup = NULL;
+    bool seen_main_cf = false;
 
-    snprintf(field, sizeof(field), "%s: %s", header, route->name);
-    int found = look_up(postfix, cleanup, parameter, field, result, sizeof(result));
-    if (found < 0) {
-        setup_add(report, SETUP_UNKNOWN, name, "milter_header_checks cannot be asked: %s", result);
-        setup_remedy(report, "mend the table; cleanup needs it for every message");
-        return;
+    while ((cleanup = setup_postfix_next(postfix, cleanup, "cleanup")) != NULL) {
+        char result[512];
+        const char *nexthop;
+        bool main_cf = strcmp(setup_postfix_place(cleanup, "milter_header_checks"), "main.cf") == 0;
+
+        if (main_cf && seen_main_cf)
+            continue;
+        seen_main_cf |= main_cf;
+        const struct postconf_service *transport =
+            follow_header(postfix, cleanup, route, result, sizeof(result), &nexthop, report);
+        if (transport == NULL)
+            continue;
+        if (config_route_reinjects(route))
+            setup_route_reinjection(postfix, route, transport, nexthop, report);
+        else
+            setup_route_transport(postfix, route, transport, report);
     }
-    if (found == 0 || strncasecmp(result, "FILTER ", 7) != 0) {
-        setup_add(report, SETUP_ERROR, name,
-                  "milter_header_checks makes %s%s of `%s`: [route %s] leads nowhere",
-                  found == 0 ? "nothing" : "", found == 0 ? "" : result, field, route->name);
-        setup_remedy(report,
-                     "milter_header_checks = regexp:/etc/postfix/requiretls_route, with a "
-                     "line /^%s: %s$/ FILTER requiretls:",
-                     header, route->name);
-        return;
-    }
-    split(result + 7 + strspn(result + 7, " \t"), &transport_name, &nexthop);
-    const struct postconf_service *transport =
-        find_transport(postfix, route, transport_name, report);
-    check_content_filter(postfix, route, report);
-    if (leads_back(nexthop))
-        check_reinjection(postfix, route, nexthop, report);
-    else if (transport != NULL)
-        check_can(postfix, route, transport, report);
 }
 
 /* As trivial-rewrite(8) asks: the address, its domain, the domain's parents with a dot in front. */
@@ -311,30 +181,20 @@ static void check_recipient_route(const struct setup_postfix *postfix,
     if (transport == NULL)
         return;
     check_generic(postfix, route, transport, tagged, plain, report);
-    check_can(postfix, route, transport, report);
-}
-
-/* The route that is used unless a rule says otherwise: Postfix's ordinary transports. */
-static void check_native(const struct setup_postfix *postfix, const struct config_route *route,
-                         struct setup_report *report)
-{
-    const struct postconf_service *smtp = postconf_service(&postfix->conf, "smtp", "unix");
-
-    /* What is missing in general was said already: this is about what the file asks for. */
-    if (smtp != NULL && (route->can & VERDICT_CAN_WEB_PKI) != 0)
-        check_can(postfix, route, smtp, report);
+    setup_route_transport(postfix, route, transport, report);
 }
 
 void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *report)
 {
     const struct config *config = postfix->config;
 
+    setup_route_content_filter(postfix, report);
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_route *route = &config->routes[i];
         size_t before = report->count;
 
         if (route->method == CONFIG_METHOD_NONE) {
-            check_native(postfix, route, report);
+            setup_route_native(postfix, route, report);
             continue;
         }
         if (route->method == CONFIG_METHOD_HEADER)

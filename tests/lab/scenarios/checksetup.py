@@ -70,12 +70,27 @@ def section(more, parameters=(), table=""):
     @contextlib.contextmanager
     def break_it(mta):
         file = mta.etc / "requiretls_extra"
-        file.write_text(table.replace("LOOPBACK", mta.loopback))
+        file.write_text(table)
         mta.configure(**dict(parameters))
         try:
             yield checksetup.configuration(mta, more=more)
         finally:
             file.unlink()
+    return break_it
+
+
+def routes(old, new):
+    """The table of routes with one thing for another."""
+    @contextlib.contextmanager
+    def break_it(mta):
+        file = mta.etc / "requiretls_routes"
+        text = file.read_text()
+        check(old in text, f"no {old!r} in {file}")
+        file.write_text(text.replace(old, new))
+        try:
+            yield None
+        finally:
+            file.write_text(text)
     return break_it
 
 
@@ -112,6 +127,13 @@ def tlsrpt_postfix(mta):
 
 
 @contextlib.contextmanager
+def native_alone(mta):
+    """Mail that requires TLS takes no route, and Postfix does not heed the header."""
+    mta.configure(requiretls_esmtp_header="no")
+    yield checksetup.configuration(mta).replace("\nroute = loop\n", "\nroute = native\n")
+
+
+@contextlib.contextmanager
 def without_resolv_conf(mta):
     file = mta.spool / "etc/resolv.conf"
     file.rename(file.with_suffix(".away"))
@@ -135,11 +157,8 @@ def unvalidated(mta):
 
 MILTER = "unix:requiretls-milter/milter.sock"
 SOCKETMAP = "socketmap:unix:requiretls-milter/policy.sock"
-HEADER_ROUTE = "[route strict]\nmethod = header\ncan = {}\n"
-RECIPIENT_ROUTE = "[route strict]\nmethod = recipient\ncan = dane, sts\n"
+RECIPIENT_ROUTE = "[route tagged]\nmethod = recipient\ncan = dane, sts\n"
 EXTRA = "regexp:/etc/postfix/requiretls_extra"
-FILTER = "/^X-REQUIRETLS-Route: strict$/ FILTER {}\n"  # LOOPBACK: see section()
-CHECKS = {"milter_header_checks": EXTRA}
 
 # name -> (how to break it, on which machines, what is found to be wrong, a part of the remedy)
 BREAKS = {
@@ -196,25 +215,29 @@ BREAKS = {
         ("3.11",), {"requiretls-policy"}, f"{SOCKETMAP}:requiretls, enforce"),
     "a proxy filter": (service("PUBLIC/inet/smtpd_proxy_filter=127.0.0.1:10025"), BOTH,
                        {"proxy-filter"}, "hands the mail back"),
-    "FILTER beside content_filter": (
-        section(HEADER_ROUTE.format("dane, sts, web_pki"),
-                {**CHECKS, "content_filter": "scan:[127.0.0.1]:10025"}, FILTER.format("requiretls:")),
-        BOTH, {"content-filter"}, "behind the scanner"),
-    "a route that leads nowhere": (section(HEADER_ROUTE.format("dane")), BOTH, {"route-header"},
-                                   "FILTER requiretls:"),
-    "a route to no transport": (section(HEADER_ROUTE.format("dane"), CHECKS, FILTER.format("lost:")),
-                                BOTH, {"route-transport"}, "master.cf"),
-    "a route that cannot": (
-        section(HEADER_ROUTE.format("dane, web_pki"), CHECKS, FILTER.format("smtp:")), BOTH,
-        {"route-can"}, "enforce"),
-    "a route in circles": (
-        section(HEADER_ROUTE.format("dane"), CHECKS, FILTER.format("smtp:[LOOPBACK]:25")), BOTH,
-        {"route-reinjection"}, "smtpd_milters="),
+    "FILTER beside content_filter": (main(content_filter="scan:[127.0.0.1]:10025"), BOTH,
+                                     {"content-filter"}, "behind the scanner"),
+    "routes that Postfix does not know": (main(milter_header_checks=None), BOTH, {"route-header"},
+                                          "FILTER requiretls:"),
+    "a route to no transport": (routes("FILTER requiretls:", "FILTER lost:"), BOTH,
+                                {"route-transport"}, "master.cf"),
+    "a route that cannot": (routes("strict$/           FILTER requiretls:",
+                                   "strict$/           FILTER smtp:"), BOTH, {"route-can"},
+                            "the map enforce"),
+    "a way out that demands too much": (
+        routes("FILTER requiretls-optional:", "FILTER requiretls:"), BOTH, {"route-can"},
+        "another transport"),
+    "a way back to nobody": (routes("[127.0.0.1]:86", "[127.0.0.1]:76"), BOTH,
+                             {"route-reinjection"}, "add that smtpd"),
+    "a way back that leads out": (routes("requiretls-loop:[127.0.0.1]:", "smtp:[192.0.2.99]:"), BOTH,
+                                  {"route-reinjection"}, "127.0.0.1"),
+    "the second time, without its rule": (ours("daemon = requiretls-loop\n", "daemon = other\n"),
+                                          BOTH, {"route-reinjection"}, "a [rule] with `daemon"),
     "tags that Postfix does not know": (section(RECIPIENT_ROUTE), BOTH, {"route-tag"},
                                         "transport_maps"),
     "tags that are seen outside": (
         section(RECIPIENT_ROUTE, {"transport_maps": EXTRA},
-                "/@(.*)\\.requiretls\\.invalid$/ requiretls:$1\n"),
+                "/@(.*)\\.tagged\\.requiretls\\.invalid$/ requiretls:$1\n"),
         BOTH, {"route-tag"}, "regexp table"),
     "no AD": (ours("[cache]", f"[dns]\nresolvers = {layout.RESOLVER_NO_AD}\n[cache]"), BOTH,
               {"resolver"}, "validates DNSSEC"),
@@ -330,8 +353,9 @@ WARNED = {
     "an smtpd without the filter": (service("PUBLIC/inet/smtpd_milters="), BOTH, {"milter-service"}),
     "everything by the map enforce": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:enforce"), BOTH,
                                       {"map-enforce"}),
-    "a header that only the filter heeds": (main(requiretls_esmtp_header="no"), ("3.11",),
-                                            {"accept-header"}),
+    "a header that only the filter heeds": (native_alone, ("3.11",), {"accept-header"}),
+    "recipients that come back together": (
+        main(**{"requiretls-loop_destination_recipient_limit": None}), BOTH, {"route-reinjection"}),
     "policies in memory": (ours("[cache]\nstore = sqlite:", "[cache]\nstore = memory\n# "), BOTH,
                            {"store"}),
 }

@@ -1,0 +1,167 @@
+/* See setup_route.h. */
+#include "setup_route.h"
+
+#include "config_rule.h"
+#include "policy/verdict.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const enforce_map[] = {"enforce", NULL};
+static const char *const query_maps[] = {
+    "QUERY", "QUERYwithTLSRPT", "postfix", "opportunistic+starttls", "opportunistic", NULL};
+
+#define POLICY_MAPS "smtp_tls_policy_maps"
+
+static bool asks(const struct setup_postfix *postfix, const struct postconf_service *service,
+                 const char *const *maps)
+{
+    return setup_postfix_names_us(postfix, service, POLICY_MAPS, SETUP_SOCKETMAP, maps, NULL);
+}
+
+static bool is_one_of(const char *word, const char *a, const char *b)
+{
+    return strcmp(word, a) == 0 || strcmp(word, b) == 0;
+}
+
+/* What a transport can enforce: VERDICT_CAN_... */
+static unsigned able(const struct setup_postfix *postfix, const struct postconf_service *service)
+{
+    const char *level = postconf_get(&postfix->conf, service, "smtp_tls_security_level");
+
+    if (asks(postfix, service, enforce_map))
+        return VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI;
+    unsigned can = asks(postfix, service, query_maps)
+                       ? VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_FALLBACK
+                       : 0;
+    if (postconf_get(&postfix->conf, service, POLICY_MAPS)[0] != '\0')
+        can |= VERDICT_CAN_STS; /* another program's policy, which is not ours to judge */
+    if (is_one_of(level, "dane", "dane-only"))
+        can |= VERDICT_CAN_DANE;
+    if (is_one_of(level, "secure", "verify"))
+        can |= VERDICT_CAN_WEB_PKI;
+    if (is_one_of(level, "may", "encrypt") || strcmp(level, "dane") == 0)
+        can |= VERDICT_CAN_FALLBACK;
+    return can;
+}
+
+static void check_can(const struct setup_postfix *postfix, const struct config_route *route,
+                      const struct postconf_service *transport, struct setup_report *report)
+{
+    static const struct {
+        unsigned bit;
+        const char *word;
+        const char *remedy;
+    } abilities[] = {
+        {VERDICT_CAN_DANE, "dane", "smtp_tls_security_level = dane, or the map enforce"},
+        {VERDICT_CAN_STS, "sts", "smtp_tls_policy_maps with the map QUERY or enforce"},
+        {VERDICT_CAN_WEB_PKI, "web_pki", "smtp_tls_policy_maps with the map enforce"},
+        {VERDICT_CAN_FALLBACK, "fallback",
+         "in [route] a `starttls` that leads to a transport without authentication"},
+    };
+    unsigned can = able(postfix, transport);
+
+    if (route->starttls != NULL)
+        can |= VERDICT_CAN_FALLBACK; /* by that route, which is looked at for itself */
+    for (size_t i = 0; i < sizeof(abilities) / sizeof(abilities[0]); i++) {
+        if ((route->can & abilities[i].bit) == 0 || (can & abilities[i].bit) != 0)
+            continue;
+        setup_add(
+            report, SETUP_ERROR, "route-can",
+            "[route %s] can %s, but the transport %s cannot: what the filter accepts for that "
+            "is not enforced",
+            route->name, abilities[i].word, transport->id);
+        setup_remedy(report, "give it %s; or leave `%s` out of `can` in [route %s]",
+                     abilities[i].remedy, abilities[i].word, route->name);
+    }
+}
+
+/* Whether the rules send mail on it that requires TLS, or with `optional` such as waives it. */
+static bool carries(const struct config *config, const struct config_route *route, bool optional)
+{
+    if ((optional ? config->defaults->optional_route : config->defaults->route) == route)
+        return true;
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+
+        if ((optional ? rule->optional_route : rule->route) == route)
+            return true;
+    }
+    return false;
+}
+
+static bool is_starttls(const struct config *config, const struct config_route *route)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        if (config->routes[i].starttls == route)
+            return true;
+    }
+    return false;
+}
+
+/* What goes at a lower level must not be held to a higher one. */
+static void check_lower(const struct setup_postfix *postfix, const struct config_route *route,
+                        const struct postconf_service *transport, const char *what,
+                        struct setup_report *report)
+{
+    if (!asks(postfix, transport, enforce_map))
+        return;
+    setup_add(report, SETUP_ERROR, "route-can",
+              "[route %s] is for mail %s, but the transport %s demands what the map enforce says",
+              route->name, what, transport->id);
+    setup_remedy(report, "lead it to another transport, as the snippets do");
+}
+
+void setup_route_transport(const struct setup_postfix *postfix, const struct config_route *route,
+                           const struct postconf_service *transport, struct setup_report *report)
+{
+    const struct config *config = postfix->config;
+
+    if (carries(config, route, false))
+        check_can(postfix, route, transport, report);
+    if (is_starttls(config, route))
+        check_lower(postfix, route, transport, "at opportunistic+starttls", report);
+    if (carries(config, route, true))
+        check_lower(postfix, route, transport, "with TLS-Required: No", report);
+}
+
+void setup_route_native(const struct setup_postfix *postfix, const struct config_route *route,
+                        struct setup_report *report)
+{
+    const struct postconf_service *smtp = postconf_service(&postfix->conf, "smtp", "unix");
+
+    /* What is missing in general is said elsewhere: this is about what the file asks for. */
+    if (smtp != NULL && (route->can & VERDICT_CAN_WEB_PKI) != 0 &&
+        carries(postfix->config, route, false))
+        check_can(postfix, route, smtp, report);
+}
+
+/* FILTER replaces content_filter: mail by a route would skip the virus scanner. */
+void setup_route_content_filter(const struct setup_postfix *postfix, struct setup_report *report)
+{
+    static const char *const programs[] = {"smtpd", "pickup"};
+    const struct config *config = postfix->config;
+    bool by_header = false;
+
+    for (size_t i = 0; i < config->route_count; i++)
+        by_header |= config->routes[i].method == CONFIG_METHOD_HEADER;
+    for (size_t i = 0; by_header && i < 2; i++) {
+        const struct postconf_service *service = NULL;
+
+        while ((service = setup_postfix_next(postfix, service, programs[i])) != NULL) {
+            const char *filter = postconf_get(&postfix->conf, service, "content_filter");
+
+            if (filter[0] == '\0' || (i == 0 && !setup_postfix_filtered(postfix, service)))
+                continue;
+            setup_add(report, SETUP_ERROR, "content-filter",
+                      "%s has content_filter = %s, and routes of method header work by FILTER, "
+                      "which replaces it: mail on a route would not be scanned",
+                      service->id, filter);
+            setup_remedy(report, "ask the filter behind the scanner only, at the smtpd that takes "
+                                 "the mail back (content_filter empty there); or routes of method "
+                                 "recipient");
+            return;
+        }
+    }
+}

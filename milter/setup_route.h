@@ -1,0 +1,26 @@
+/*
+ * Parts of the check of routes in Postfix: what the service that a route leads to can do. Pure.
+ * Each adds a finding if it is not what the route needs.
+ */
+#ifndef MILTER_SETUP_ROUTE_H
+#define MILTER_SETUP_ROUTE_H
+
+#include "setup_postfix.h"
+
+/* A transport that leads out of this host, against what the route is used for. */
+void setup_route_transport(const struct setup_postfix *postfix, const struct config_route *route,
+                           const struct postconf_service *transport, struct setup_report *report);
+
+/* A route of method none: Postfix's ordinary transports. */
+void setup_route_native(const struct setup_postfix *postfix, const struct config_route *route,
+                        struct setup_report *report);
+
+/* A route with `local = reinject`: another smtpd of this host. */
+void setup_route_reinjection(const struct setup_postfix *postfix, const struct config_route *route,
+                             const struct postconf_service *transport, const char *nexthop,
+                             struct setup_report *report);
+
+/* Routes of method header beside a content_filter. */
+void setup_route_content_filter(const struct setup_postfix *postfix, struct setup_report *report);
+
+#endif

@@ -1,0 +1,141 @@
+/* Routes that lead through another smtpd of this host. See setup_route.h. */
+#include "setup_route.h"
+
+#include "config_rule.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { FIRST_WITH_REQUIRETLS = 311 };
+
+static const char name[] = "route-reinjection";
+
+/* Whether a service of master.cf listens at [address]:port: its name is the port, or has both. */
+static bool listens_at(const struct postconf_service *service, const char *nexthop)
+{
+    static const struct {
+        const char *name;
+        const char *port;
+    } known[] = {{"smtp", "25"}, {"submission", "587"}, {"smtps", "465"}, {"submissions", "465"}};
+    char whole[300];
+    const char *port = strrchr(nexthop, ']'), *listens = service->name;
+
+    port = port != NULL && port[1] == ':' ? port + 2 : "25";
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(listens, known[i].name) == 0)
+            listens = known[i].port;
+    }
+    if (strcmp(listens, port) == 0)
+        return true;
+    snprintf(whole, sizeof(whole), "%.*s:%s", (int)strcspn(nexthop + 1, "]"), nexthop + 1, port);
+    if (strcmp(listens, whole) == 0)
+        return true;
+    snprintf(whole, sizeof(whole), "%.*s]:%s", (int)strcspn(nexthop, "]"), nexthop, port);
+    return strcmp(listens, whole) == 0;
+}
+
+/* Next-hops that are certain to be this host. */
+static bool is_this_host(const char *nexthop)
+{
+    return strncmp(nexthop, "[127.", 5) == 0 || strncmp(nexthop, "[::1]", 5) == 0 ||
+           strncmp(nexthop, "[localhost]", 11) == 0;
+}
+
+static bool has_daemon(const struct config_rule *rule, const char *daemon)
+{
+    for (size_t i = 0; i < rule->daemon.count; i++) {
+        if (!rule->daemon.items[i].negated && strcasecmp(rule->daemon.items[i].text, daemon) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a rule for that smtpd gives its mail a route that leads out. */
+static bool goes_on(const struct config *config, const char *daemon)
+{
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+
+        if (!has_daemon(rule, daemon))
+            continue;
+        if ((rule->route != NULL && !config_route_reinjects(rule->route)) ||
+            (rule->optional_route != NULL && !config_route_reinjects(rule->optional_route)))
+            return true;
+    }
+    return false;
+}
+
+static void check_second(const struct setup_postfix *postfix, const struct config_route *route,
+                         const struct postconf_service *smtpd, struct setup_report *report)
+{
+    const char *daemon = postconf_get(&postfix->conf, smtpd, "milter_macro_daemon_name");
+
+    /* Postfix 3.11 knows a marked message by itself once it comes back. */
+    if (goes_on(postfix->config, daemon) ||
+        (postfix->conf.version >= FIRST_WITH_REQUIRETLS && !setup_postfix_filtered(postfix, smtpd)))
+        return;
+    if (setup_postfix_filtered(postfix, smtpd)) {
+        setup_add(report, SETUP_ERROR, name,
+                  "[route %s] leads to %s, but no rule with `daemon = %s` gives it a route from "
+                  "there: it would leave as any other mail",
+                  route->name, smtpd->id, daemon);
+        setup_remedy(report,
+                     "a [rule] with `daemon = %s` and a `route` of its own, first in the "
+                     "file; and milter_macro_daemon_name of %s of the same name",
+                     daemon, smtpd->id);
+    } else {
+        setup_add(
+            report, SETUP_ERROR, name,
+            "[route %s] leads to %s, which does not ask the filter: from there it would leave "
+            "as any other mail",
+            route->name, smtpd->id);
+        setup_remedy(report, "set smtpd_milters of that service, as the snippets do");
+    }
+}
+
+/* Several recipients together cannot take several routes. */
+static void check_recipients(const struct setup_postfix *postfix, const struct config_route *route,
+                             const struct postconf_service *transport, struct setup_report *report)
+{
+    char parameter[200];
+
+    snprintf(parameter, sizeof(parameter), "%s_destination_recipient_limit", transport->name);
+    const char *limit = postconf_get(&postfix->conf, NULL, parameter);
+    if (strcmp(limit, "1") == 0)
+        return;
+    setup_add(
+        report, SETUP_WARNING, name,
+        "recipients come back together by [route %s] (%s is not 1): where they need different "
+        "routes the message is refused",
+        route->name, parameter);
+    setup_remedy(report, "postconf -e '%s = 1'", parameter);
+}
+
+void setup_route_reinjection(const struct setup_postfix *postfix, const struct config_route *route,
+                             const struct postconf_service *transport, const char *nexthop,
+                             struct setup_report *report)
+{
+    const struct postconf_service *smtpd = NULL;
+
+    if (!is_this_host(nexthop)) {
+        setup_add(report, SETUP_ERROR, name,
+                  "[route %s] has `local = reinject`, but leads to %s:%s and not to this host",
+                  route->name, transport->name, nexthop);
+        setup_remedy(report, "lead it to an smtpd on 127.0.0.1; or `local = refuse` in [route %s]",
+                     route->name);
+        return;
+    }
+    while ((smtpd = setup_postfix_next(postfix, smtpd, "smtpd")) != NULL) {
+        if (listens_at(smtpd, nexthop))
+            break;
+    }
+    if (smtpd == NULL) {
+        setup_add(report, SETUP_ERROR, name, "[route %s] leads to %s, where no smtpd listens",
+                  route->name, nexthop);
+        setup_remedy(report, "add that smtpd to master.cf, as the snippets have it");
+        return;
+    }
+    check_second(postfix, route, smtpd, report);
+    check_recipients(postfix, route, transport, report);
+}

@@ -79,12 +79,12 @@ def ends(sent, count=None, timeout_s=60):
 
 
 def how(delivery):
-    """Transport, status and what was known of the server (3.11: `tls=`), in a word or two each."""
+    """Transport, status and what is known of the server: 3.11's `tls=`, or what older Postfix says of
+    the certificate where it sent the message (elsewhere versions differ in the word)."""
     service = delivery.service.removeprefix("postfix/").removesuffix("/smtp")
-    words = [service, delivery.status]
-    if delivery.status != "sent":
-        words.append(delivery.dsn)
-    return " ".join([*words, delivery.tls or delivery.server]).strip()
+    if delivery.status == "sent":
+        return f"{service} sent {delivery.tls or delivery.server}".strip()
+    return f"{service} {delivery.status} {delivery.dsn} {delivery.tls}".strip()
 
 
 def become(sent, wanted, timeout_s=60):

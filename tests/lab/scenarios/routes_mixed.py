@@ -20,7 +20,7 @@ MIXED = {
     "bob@relay.test": "requiretls sent Verified",
     "bob@smarthost-port.test": "requiretls sent Verified",
     "bob@plain2.test": "smtp sent Trusted",
-    "bob@dane-wrong.test": "requiretls bounced 5.7.10 Untrusted",
+    "bob@dane-wrong.test": "requiretls bounced 5.7.10",
 }
 ALIASES = {
     "local@alias.test": {"carol@local.test": "virtual sent"},

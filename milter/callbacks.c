@@ -67,6 +67,21 @@ static sfsistat refuse_lines(SMFICTX *ctx, const struct message_refusal *refusal
     return first->code >= 500 ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
+/* The answer to a command after which the message goes on or not. */
+static sfsistat answer(SMFICTX *ctx, enum message_step step, const struct reply *reply)
+{
+    switch (step) {
+    case MESSAGE_CONTINUE:
+        return SMFIS_CONTINUE;
+    case MESSAGE_REFUSE:
+        return refuse(ctx, reply);
+    case MESSAGE_DONE:
+    case MESSAGE_FAIL:
+    default:
+        return temporary(ctx);
+    }
+}
+
 static void ask_for_macros(SMFICTX *ctx)
 {
     for (int stage = SMFIM_FIRST; stage <= SMFIM_LAST; stage++) {
@@ -130,6 +145,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **args)
 {
     struct session *session = smfi_getpriv(ctx);
     struct message_mail mail = {0};
+    enum message_step step;
     struct reply reply;
 
     if (session == NULL || session->failed)
@@ -140,16 +156,8 @@ static sfsistat on_mail(SMFICTX *ctx, char **args)
     mail.login = macro(ctx, "{auth_authen}");
     mail.tls = macro(ctx, "{tls_version}") != NULL;
     mail.queue_id = macro(ctx, "i");
-    switch (message_begin(the_runtime, &session->client, &mail, &reply, &session->message)) {
-    case MESSAGE_CONTINUE:
-        return SMFIS_CONTINUE;
-    case MESSAGE_REFUSE:
-        return refuse(ctx, &reply);
-    case MESSAGE_DONE:
-    case MESSAGE_FAIL:
-    default:
-        return temporary(ctx);
-    }
+    step = message_begin(the_runtime, &session->client, &mail, &reply, &session->message);
+    return answer(ctx, step, &reply);
 }
 
 static sfsistat on_rcpt(SMFICTX *ctx, char **args)
@@ -166,16 +174,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **args)
         .mailer = macro(ctx, "{rcpt_mailer}"),
         .queue_id = macro(ctx, "i"),
     };
-    switch (message_rcpt(session->message, &recipient, &reply)) {
-    case MESSAGE_CONTINUE:
-        return SMFIS_CONTINUE;
-    case MESSAGE_REFUSE:
-        return refuse(ctx, &reply);
-    case MESSAGE_DONE:
-    case MESSAGE_FAIL:
-    default:
-        return temporary(ctx);
-    }
+    return answer(ctx, message_rcpt(session->message, &recipient, &reply), &reply);
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)

@@ -5,7 +5,7 @@
  * RFC 8689 section 4.2.1 (5.7.10, and a null reverse-path is never held to the request), section
  * 4.2.2 (TLS-Required: No); RFC 7505 (5.1.10); RFC 3463.
  */
-#include "decide.h"
+#include "decide_internal.h"
 
 #include "tls_policy.h"
 
@@ -32,11 +32,6 @@ struct decide_asked decide_request(const struct request_mail *mail,
         asked.asker = DECIDE_ASKED_BY_RULE;
     }
     return asked;
-}
-
-static bool is_skip(const char *policy)
-{
-    return policy != NULL && tls_policy_kind(policy) == TLS_POLICY_SKIP;
 }
 
 /* Levels below enforce ask for nothing that must be found out first. */
@@ -140,7 +135,7 @@ static void derive_policy(const struct decide_input *in, struct verdict *verdict
     *verdict = (struct verdict){.value = VERDICT_SATISFIED, .basis = VERDICT_BASIS_LEVEL};
     snprintf(word, sizeof(word), "%.*s", (int)strcspn(policy, " \t"), policy);
     out->findings = "policy";
-    if (is_skip(policy))
+    if (decide_is_exempt(in->settings))
         return;
     if (tls_policy_kind(policy) == TLS_POLICY_AUTHENTICATES) {
         snprintf(out->expect, sizeof(out->expect), "%s/requiretls", word);
@@ -152,59 +147,6 @@ static void derive_policy(const struct decide_input *in, struct verdict *verdict
                  "this host's own policy for %s (%s) does not authenticate its servers",
                  in->nexthop != NULL ? in->nexthop->text : "it", word);
     }
-}
-
-static size_t hosts_in(const struct findings *f, uint32_t mask)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < f->host_count && i < FINDINGS_MAX_HOSTS; i++)
-        count += mask >> i & 1;
-    return count;
-}
-
-/* What the policy map answers where DANE is the basis: `dane` lets the MTA use hosts without TLSA
- * too, unless an MTA-STS policy in force forbids to go there unauthenticated. */
-static const char *dane_level(const struct findings *f, const struct verdict *verdict)
-{
-    bool all = f == NULL || hosts_in(f, verdict->hosts) == f->host_count;
-    bool sts = f != NULL && f->sts.state == FINDINGS_STS_POLICY &&
-               f->sts.mode == FINDINGS_STS_MODE_ENFORCE;
-
-    return all || sts ? "dane-only" : "dane";
-}
-
-/* The TLS level that the MTA will use where the findings are as the verdict says, as it names it in
- * the delivery status; then what becomes of REQUIRETLS. */
-static void expect(const struct decide_input *in, const struct verdict *verdict,
-                   struct decision *out)
-{
-    const char *tls = "may", *requiretls = "requiretls:nocertmatch";
-
-    if (out->expect[0] != '\0' || verdict->value != VERDICT_SATISFIED)
-        return;
-    switch (verdict->basis) {
-    case VERDICT_BASIS_DANE:
-        tls = dane_level(in->findings, verdict);
-        requiretls = "requiretls";
-        break;
-    case VERDICT_BASIS_STS:
-    case VERDICT_BASIS_WEB_PKI:
-        tls = "secure";
-        requiretls = "requiretls";
-        break;
-    case VERDICT_BASIS_LEVEL:
-        if (out->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS)
-            tls = "encrypt";
-        if (out->level == VERDICT_LEVEL_DISABLE || is_skip(in->settings->tls_policy))
-            requiretls = NULL;
-        break;
-    case VERDICT_BASIS_NONE:
-    default:
-        return;
-    }
-    snprintf(out->expect, sizeof(out->expect), "%s%s%s", tls, requiretls != NULL ? "/" : "",
-             requiretls != NULL ? requiretls : "");
 }
 
 /* Whether the message may go on at the lower level that `fallback` names. */
@@ -327,56 +269,6 @@ static void no_nexthop(const struct decide_input *in, struct decision *out)
         out->status = "5.1.2";
 }
 
-/* A verdict may be settled before all has been looked up: the summary is not there yet then, and
- * what the verdict rests on says it instead. */
-static const char *summary_of(const struct verdict *verdict)
-{
-    switch (verdict->basis) {
-    case VERDICT_BASIS_DANE:
-        return findings_summary_name(FINDINGS_SUMMARY_DANE);
-    case VERDICT_BASIS_STS:
-        return findings_summary_name(FINDINGS_SUMMARY_STS_ENFORCE);
-    case VERDICT_BASIS_WEB_PKI:
-        return findings_summary_name(FINDINGS_SUMMARY_PKI);
-    case VERDICT_BASIS_NONE:
-    case VERDICT_BASIS_LEVEL:
-    default:
-        break;
-    }
-    if (verdict->value == VERDICT_UNDECIDED)
-        return findings_summary_name(FINDINGS_SUMMARY_FAILED);
-    if (verdict->value != VERDICT_UNSATISFIED)
-        return "-";
-    switch (verdict->reason) {
-    case VERDICT_REASON_STS_NOT_ENFORCE:
-        return findings_summary_name(FINDINGS_SUMMARY_STS_TESTING);
-    case VERDICT_REASON_DANE_UNUSABLE:
-        return findings_summary_name(FINDINGS_SUMMARY_DANE_UNUSABLE);
-    case VERDICT_REASON_DANE_INSECURE_MX:
-        return findings_summary_name(FINDINGS_SUMMARY_DANE_INSECURE_MX);
-    case VERDICT_REASON_ROUTE_NO_WEB_PKI:
-    case VERDICT_REASON_WEB_PKI_OFF:
-        return findings_summary_name(FINDINGS_SUMMARY_DNSSEC_PKI);
-    case VERDICT_REASON_ROUTE_NO_DANE:
-        return findings_summary_name(FINDINGS_SUMMARY_DANE);
-    case VERDICT_REASON_ROUTE_NO_STS:
-    case VERDICT_REASON_STS_NO_MATCH:
-        return findings_summary_name(FINDINGS_SUMMARY_STS_ENFORCE);
-    case VERDICT_REASON_NONE:
-    case VERDICT_REASON_NOTHING_PUBLISHED:
-    case VERDICT_REASON_LITERAL:
-    case VERDICT_REASON_NULL_MX:
-    case VERDICT_REASON_NO_DOMAIN:
-    case VERDICT_REASON_NO_HOST:
-    case VERDICT_REASON_LOOPS:
-    case VERDICT_REASON_DNS_FAILED:
-    case VERDICT_REASON_STS_FAILED:
-    case VERDICT_REASON_SECURITY_UNKNOWN:
-    default:
-        return findings_summary_name(FINDINGS_SUMMARY_NONE);
-    }
-}
-
 void decide_require(const struct decide_input *in, struct decision *out)
 {
     struct verdict verdict;
@@ -401,7 +293,7 @@ void decide_require(const struct decide_input *in, struct decision *out)
     out->verdict = verdict.value;
     out->reason_code = verdict.reason;
     if (in->findings != NULL && !findings_complete(in->findings))
-        out->findings = summary_of(&verdict);
+        out->findings = decide_summary(&verdict);
     switch (verdict.value) {
     case VERDICT_SATISFIED:
         out->action = DECIDE_ACCEPT;
@@ -423,7 +315,7 @@ void decide_require(const struct decide_input *in, struct decision *out)
         defer(in, out);
         break;
     }
-    expect(in, &verdict, out);
+    decide_expect(in, &verdict, out);
 }
 
 void decide_optional(const struct decide_input *in, struct decision *out)
@@ -470,26 +362,4 @@ bool decide_is_refusal(const struct decision *decision)
     default:
         return true;
     }
-}
-
-const char *decide_action_name(enum decide_action action)
-{
-    static const char *const names[] = {
-        [DECIDE_ACCEPT] = "accept",     [DECIDE_REJECT] = "reject",
-        [DECIDE_TEMPFAIL] = "tempfail", [DECIDE_QUARANTINE] = "quarantine",
-        [DECIDE_LOG] = "log",
-    };
-
-    return (size_t)action < sizeof(names) / sizeof(names[0]) ? names[action] : "tempfail";
-}
-
-const char *decide_request_name(enum decide_request request)
-{
-    static const char *const names[] = {
-        [DECIDE_REQUEST_NONE] = "none",
-        [DECIDE_REQUEST_OPTIONAL] = "optional",
-        [DECIDE_REQUEST_REQUIRE] = "require",
-    };
-
-    return (size_t)request < sizeof(names) / sizeof(names[0]) ? names[request] : "unknown";
 }

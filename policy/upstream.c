@@ -1,5 +1,6 @@
 /*
- * One resolver behind c-ares. What c-ares does and does not do for us:
+ * One resolver behind c-ares, which upstream_ares.c sets up. What c-ares does and does not do for
+ * us:
  *
  * - It keeps the sockets, retries nothing (one try) and matches answers by address, ID and
  *   question. ARES_FLAG_NOCHECKRESP makes it hand over every rcode.
@@ -10,31 +11,22 @@
  *   connection breaks, c-ares fails every query of its channel, those sent by UDP included.
  * - It cannot cancel one query. A cancelled one stays with its channel, without an owner, until
  *   c-ares is done with it or nothing else is left in the channel.
- * - Later versions cache answers unless told not to, and wait less than they are told to when
- *   answers have been quick so far. More tries make up for that; they are also used, at once, when
- *   an answer is malformed or the port closed.
  *
  * Callbacks are deferred to an event of our own, so that none runs inside c-ares.
  */
-#define CARES_NO_DEPRECATED /* the calls that every version from 1.18 on has */
 #include "upstream.h"
 
-#include <ares.h>
-#include <arpa/inet.h>
+#include "upstream_ares.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <net/if.h>
 #include <openssl/rand.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 enum {
-    UDP_LEN = 1232,     /* as dns_query.c announces it */
     QUERY_LEN = 512,    /* a query has at most 286 octets */
     CHANNEL_ASKS = 100, /* their answers also fit a default socket buffer when all come at once */
     CHANNELS_MAX = 64,  /* of one upstream; bounds sockets. Above it channels serve longer. */
@@ -136,139 +128,6 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
     event_add(&watch->event, NULL);
 }
 
-#if ARES_VERSION < 0x012200
-
-/* c-ares before 1.34 forgets the scope of a link-local address: connect such sockets ourselves. */
-
-static ares_socket_t scoped_socket(int family, int type, int protocol, void *arg)
-{
-    (void)arg;
-    return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-}
-
-static int scoped_close(ares_socket_t fd, void *arg)
-{
-    (void)arg;
-    return close(fd);
-}
-
-static int scoped_connect(ares_socket_t fd, const struct sockaddr *addr, ares_socklen_t len,
-                          void *arg)
-{
-    const struct channel *channel = arg;
-
-    (void)addr;
-    (void)len;
-    return connect(fd, &channel->upstream->addr.sa, sizeof(channel->upstream->addr.in6));
-}
-
-static ares_ssize_t scoped_recv(ares_socket_t fd, void *data, size_t len, int flags,
-                                struct sockaddr *from, ares_socklen_t *from_len, void *arg)
-{
-    (void)arg;
-    return recvfrom(fd, data, len, flags, from, from_len);
-}
-
-static ares_ssize_t scoped_send(ares_socket_t fd, const struct iovec *pieces, int count, void *arg)
-{
-    (void)arg;
-    return writev(fd, pieces, count);
-}
-
-static int set_server(struct channel *channel)
-{
-    static const struct ares_socket_functions scoped = {
-        .asocket = scoped_socket,
-        .aclose = scoped_close,
-        .aconnect = scoped_connect,
-        .arecvfrom = scoped_recv,
-        .asendv = scoped_send,
-    };
-    const struct resolver_addr *addr = &channel->upstream->addr;
-    struct ares_addr_port_node node = {.family = addr->sa.sa_family};
-
-    if (addr->sa.sa_family == AF_INET) {
-        node.addr.addr4 = addr->in.sin_addr;
-        node.udp_port = node.tcp_port = ntohs(addr->in.sin_port);
-    } else {
-        memcpy(&node.addr.addr6, &addr->in6.sin6_addr, sizeof(node.addr.addr6));
-        node.udp_port = node.tcp_port = ntohs(addr->in6.sin6_port);
-        if (addr->in6.sin6_scope_id != 0)
-            ares_set_socket_functions(channel->ares, &scoped, channel);
-    }
-    return ares_set_servers_ports(channel->ares, &node);
-}
-
-#else
-
-static int set_server(struct channel *channel)
-{
-    const struct resolver_addr *addr = &channel->upstream->addr;
-    char host[INET6_ADDRSTRLEN], name[IF_NAMESIZE];
-    char text[sizeof(host) + sizeof(name) + 16];
-
-    if (addr->sa.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &addr->in.sin_addr, host, sizeof(host));
-        snprintf(text, sizeof(text), "%s:%u", host, ntohs(addr->in.sin_port));
-    } else {
-        bool scoped =
-            addr->in6.sin6_scope_id != 0 && if_indextoname(addr->in6.sin6_scope_id, name) != NULL;
-
-        inet_ntop(AF_INET6, &addr->in6.sin6_addr, host, sizeof(host));
-        snprintf(text, sizeof(text), "[%s]:%u%s%s", host, ntohs(addr->in6.sin6_port),
-                 scoped ? "%" : "", scoped ? name : "");
-    }
-    return ares_set_servers_csv(channel->ares, text);
-}
-
-#endif
-
-/* Every option that c-ares would otherwise look for in the system's files is given. */
-static int channel_init(struct channel *channel)
-{
-    static char lookups[] = "b";
-    struct in_addr nobody = {.s_addr = htonl(INADDR_LOOPBACK)}; /* until set_server */
-    struct ares_options options = {
-        .flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH |
-                 ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | (channel->tcp ? ARES_FLAG_USEVC : 0),
-        .timeout = channel->upstream->patience_ms,
-        .tries = 1,
-        .ndots = 1,
-        .ednspsz = UDP_LEN,
-        .servers = &nobody,
-        .nservers = 1,
-        .lookups = lookups,
-        .sock_state_cb = on_socket_state,
-        .sock_state_cb_data = channel,
-    };
-    int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
-               ARES_OPT_SERVERS | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SORTLIST |
-               ARES_OPT_SOCK_STATE_CB | ARES_OPT_EDNSPSZ | ARES_OPT_NOROTATE;
-
-#if ARES_VERSION >= 0x011f00
-    /* An answer "checked afresh" must not come from a cache of c-ares's own. */
-    mask |= ARES_OPT_QUERY_CACHE;
-    options.qcache_max_ttl = 0;
-#endif
-#if ARES_VERSION >= 0x012000
-    /* By how quick the server was so far a try may last a quarter of a second only, then twice
-     * that and so on: as many as outlive our patience. */
-    mask |= ARES_OPT_MAXTIMEOUTMS;
-    options.maxtimeout = options.timeout;
-    for (int all_ms = 250; all_ms < options.timeout; all_ms += all_ms + 250)
-        options.tries++;
-#endif
-    int status = ares_init_options(&channel->ares, &options, mask);
-
-    if (status != ARES_SUCCESS)
-        return -ENOMEM;
-    if (set_server(channel) != ARES_SUCCESS) {
-        ares_destroy(channel->ares);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
 static struct channel *channel_new(struct upstream *upstream, bool tcp)
 {
     struct channel *channel = calloc(1, sizeof(*channel));
@@ -278,7 +137,12 @@ static struct channel *channel_new(struct upstream *upstream, bool tcp)
     channel->upstream = upstream;
     channel->tcp = tcp;
     LIST_INIT(&channel->watches);
-    if (channel_init(channel) < 0) {
+    if (upstream_ares_new(&(struct upstream_ares_terms){.addr = &upstream->addr,
+                                                        .patience_ms = upstream->patience_ms,
+                                                        .tcp = tcp,
+                                                        .on_socket_state = on_socket_state,
+                                                        .arg = channel},
+                          &channel->ares) != 0) {
         free(channel);
         return NULL;
     }

@@ -56,6 +56,14 @@ def _(lab, mta, _):
                "mx.plain.test" if "plain" in to else "mx.dane.test", f"the server of {to}")
 
 
+@routes("of a list of next-hops the one that can be sure")
+def _(lab, mta, _):
+    with mta.configured(transport_maps="inline:{ {list.test = smtp:plain.test, dane.test} }"):
+        sent = require(lab, mta, "bob@list.test")
+        become(sent, {"bob@list.test": VERIFIED})
+        expect(sent.arrived().server, "mx.dane.test", "the server")
+
+
 @routes("a relay host is kept by all: strict, optional, and without SMTP")
 def _(lab, mta, _):
     with mta.configured(relayhost="[mx.dane.test]:25"):

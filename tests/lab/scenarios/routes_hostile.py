@@ -106,3 +106,16 @@ def _(lab, mta, _):
 def _(lab, mta, _):
     sent = require(lab, mta, "bob@plain.test", sender="")
     become(sent, {"bob@plain.test": "smtp sent Trusted"})
+
+
+@routes("a route that requiretls_routes does not know: the message waits", more="""
+[route elsewhere]
+method = header
+local = refuse
+""", change=lambda text: text.replace("route = loop\n", "route = elsewhere\n", 1))
+def _(lab, mta, _):
+    sent = require(lab, mta, "bob@dane.test")
+    found, = sent.deliveries().values()
+    expect((found.status, found.dsn), ("deferred", "4.3.5"), found.text)
+    check("no line for the route elsewhere in requiretls_routes" in found.text, found.text)
+    mta.run("postsuper", "-d", sent.queue_id)

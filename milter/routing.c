@@ -13,7 +13,7 @@
 
 /*
  * A copy that requires TLS needs its route at the levels that demand something of the delivery, and
- * a second smtpd of this host, which marks it as such, at any but disable.
+ * a second smtpd of this host where the milter sees it again, at any but disable.
  * What is only to be logged must not bounce there; what could not be found out is held to its
  * request at delivery all the same.
  */
@@ -28,8 +28,8 @@ static bool needs_route(const struct recipient *r)
     if (d->verdict == VERDICT_NOT_APPLICABLE && config_route_reinjects(d->route))
         return true; /* what it becomes, and at which level, is seen the second time */
     switch (d->level) {
-    case VERDICT_LEVEL_OPPORTUNISTIC: /* nothing is demanded, but the MTA is to pass it on */
-        return config_route_reinjects(d->route);
+    case VERDICT_LEVEL_OPPORTUNISTIC: /* nothing is demanded, but Postfix is to pass it on */
+        return config_route_reinjects(d->route) && d->route->method == CONFIG_METHOD_HEADER;
     case VERDICT_LEVEL_DISABLE:
         return false;
     case VERDICT_LEVEL_ENFORCE:

@@ -6,6 +6,7 @@ The machines have the snippets of etc/ as they stand. The level is a rule for ev
 the end of requiretls-milter.conf; between two levels the daemon reads its file anew.
 """
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -14,7 +15,6 @@ import layout
 import procs
 import smtpclient
 import snippets
-from maillog import Log
 
 LEVELS = ("enforce", "opportunistic+starttls", "opportunistic", "disable")
 SETTING = "snippets, strangers may relay"
@@ -28,6 +28,7 @@ class Destination:
     domain: str
     user: str = "bob"
     authentic: bool = False  # its server can be authenticated, and is the one it should be
+    web_pki: bool = False  # it can be by the Web PKI, for those who know nothing of DANE
     announces: bool = True  # its server announces REQUIRETLS
 
     @property
@@ -45,7 +46,7 @@ def _each(kind, **proven):
 
 DESTINATIONS = (
     *_each("dane", authentic=True),
-    Destination("dane, wrong certificate", "dane-wrong.test"),
+    Destination("dane, wrong certificate", "dane-wrong.test", web_pki=True),
     *_each("sts", authentic=True),
     Destination("sts, wrong certificate", "sts-badcert.test"),
     *_each("signed", authentic=True),
@@ -144,11 +145,15 @@ class Cell:
         return None if reply.ok else (command, reply)
 
 
-def send(lab, cell):
+def slot(request):
+    """The milter that is asked: that of the snippets, or none."""
+    return "own" if request.filtered else None
+
+
+def send(cell, port):
     """As an ordinary client would, as far as the server lets it."""
-    mta, request = cell.mta, cell.request
-    client = smtpclient.Client(mta.address, 587 if request.login else 25,
-                               layout.client("own" if request.filtered else None, request.net))
+    request = cell.request
+    client = smtpclient.Client(cell.mta.address, port, layout.client(slot(request), request.net))
     cell.transcript = client.transcript
     steps = (
         ("MAIL", lambda: client.mail(request.sender, *request.parameters, "RET=FULL",
@@ -165,24 +170,29 @@ def send(lab, cell):
             if cell.refused:
                 break
         else:
-            cell.queue_id = cell.replies[-1][1].text.rsplit(" ", 1)[1]
+            cell.queue_id = queued_as(cell.replies[-1][1].text)
         client.quit()
 
 
-class Tail(Log):
-    """Of a log what came since this was made; read once for all who ask between two refresh()es."""
+def queued_as(text):
+    """The queue id in the reply to a whole message, None if there is none."""
+    found = re.search(r"queued as (\w+)|\b(\w{14}) Message accepted for delivery", text)
+    return found and (found[1] or found[2])
 
-    def __init__(self, path):
-        super().__init__(path)
-        self.start, self.text = path.stat().st_size, []
 
-    def refresh(self):
-        with open(self.path, "rb") as file:
-            file.seek(self.start)
-            self.text = file.read().decode(errors="replace").splitlines()
+def tail(mta):
+    """Of a machine's log what comes from now on, read once for all who ask between two refresh()es."""
+    class Tail(type(mta.log)):
+        start, text = mta.maillog.stat().st_size, []
 
-    def lines(self, queue_id=None):
-        return [line for line in self.text if not queue_id or f" {queue_id}: " in line]
+        def refresh(self):
+            with open(self.path, "rb") as file:
+                file.seek(self.start)
+                self.text = file.read().decode(errors="replace").splitlines()
+
+        def lines(self, queue_id=None):
+            return [line for line in self.text if not queue_id or f" {queue_id}: " in line]
+    return Tail(mta.maillog)
 
 
 def follow(log, cell):
@@ -193,14 +203,15 @@ def follow(log, cell):
         if not found:
             return False
         cell.last, queue_id = found[0], None
-        if cell.last.relay.startswith("127.0.0.1") and "queued as " in cell.last.text:
-            queue_id = cell.last.text.rsplit(" ", 1)[1]
+        if "[127.0.0.1]" in cell.last.relay:  # for the second time
+            queue_id = queued_as(cell.last.text)
     return cell.last.status == "deferred" or log.finished(cell.last.queue_id)
 
 
-def quiet(mta):
+def quiet(mta, cells):
     """Nothing is under way there: what is left has been deferred."""
-    return all(queue == "deferred" for queue in mta.queued().values())
+    later = {c.last.queue_id for c in cells if c.last and c.last.status == "deferred"}
+    return all(queue == "deferred" or name in later for name, queue in mta.queued().items())
 
 
 def settle(cells, mta, log):
@@ -209,7 +220,7 @@ def settle(cells, mta, log):
         log.refresh()
         return all(follow(log, cell) for cell in cells if cell.queue_id)
     procs.wait_for(done, f"{mta.name}'s first attempts", SETTLE_S)
-    procs.wait_for(lambda: quiet(mta), f"{mta.name}'s queue to be quiet", SETTLE_S)
+    procs.wait_for(lambda: quiet(mta, cells), f"{mta.name}'s queue to be quiet", SETTLE_S)
 
 
 def collect(cells, got, mta, decisions):
@@ -242,16 +253,17 @@ def set_level(running, mta, level):
 def run(lab, mta, request, levels=LEVELS):
     """A Cell for each destination and level."""
     running, found = daemon(lab, mta), []
+    port = mta.port(slot(request), 587 if request.login else 25)
     for level in levels:
         set_level(running, mta, level)
-        got, log = arrivals.Arrivals(), Tail(mta.maillog)
+        got, log = arrivals.Arrivals(), tail(mta)
         cells = [Cell(mta, request, level, to, lab.token()) for to in DESTINATIONS]
         for cell in cells:
             cell.sent = message(cell.token, request.headers)
         with ThreadPoolExecutor(SENDERS) as pool:
-            list(pool.map(lambda cell: send(lab, cell), cells))
+            list(pool.map(lambda cell: send(cell, port), cells))
         settle(cells, mta, log)
         collect(cells, got, mta, running.decisions())
-        mta.run("postsuper", "-d", "ALL")
+        mta.empty_queue()
         found += cells
     return found

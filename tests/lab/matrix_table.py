@@ -27,7 +27,9 @@ stand; every message asks for RET=FULL. `tests/lab/lab matrix` writes this file 
 
 level        e enforce, s opportunistic+starttls, o opportunistic, d disable
 destination  dane, sts (mode enforce), signed (its MX records, without TLSA; for the Web PKI) and
-             plain (nothing), and what is wrong with the server; local: a mailbox of the machine
+             plain (nothing), and what is wrong with the server; local: a mailbox of the machine.
+             The wrong certificate of dane is one of the Web PKI that its TLSA records do not name:
+             good enough for sendmail 8.17, which knows nothing of DANE
 told         what the client read: `accepted`, or the reply and to which command
 left         Postfix 3.11: its own word (smtp_log_tls_feature_status); else the transport and what
              is logged of the server's certificate, `no TLS` for plaintext. What was not sent is
@@ -53,7 +55,7 @@ def left(cell):
     words = [] if last.status == "sent" else [last.status, last.dsn]
     if last.tls:
         words.append(last.tls)
-    elif transport == "virtual":
+    elif transport in ("virtual", "local"):
         words.append("local")
     else:
         words += [transport, last.server or ("no TLS" if last.status == "sent" else "")]

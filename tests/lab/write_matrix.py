@@ -16,7 +16,7 @@ def main(mtas):
     blocks = {}
     for machine in mtas:
         for request in matrix.REQUESTS.values():
-            cells = matrix.run(lab, lab.mtas[machine], request)
+            cells = matrix.run(lab, lab.machines[machine], request)
             blocks[machine, request.name] = matrix_table.block(cells)
             lab.end()
             lab.begin()

@@ -22,7 +22,7 @@ def differences(key, cells):
 def _one(machine, request):
     @scenario(f"matrix {machine}: {request.title}", LIMIT_S, setting=matrix.SETTING)
     def _(lab):
-        mta = lab.mtas[machine]
+        mta = lab.machines[machine]
         cells = matrix.run(lab, mta, request)
         wrong = matrix_rules.broken(cells)
         if request.name == "none":

@@ -87,6 +87,14 @@ static void check_native(const struct setup_postfix *postfix,
                  postconf_get(&postfix->conf, service, "smtpd_command_filter"));
 }
 
+/* Mail that requires TLS takes no route unless a rule says so. */
+static bool leaves_as_it_came(const struct config *config)
+{
+    const struct config_route *route = config->defaults->route;
+
+    return route == NULL || route->method == CONFIG_METHOD_NONE;
+}
+
 static void check_header(const struct setup_postfix *postfix, struct setup_report *report)
 {
     static const char name[] = "accept-header";
@@ -102,8 +110,7 @@ static void check_header(const struct setup_postfix *postfix, struct setup_repor
                              "postconf -e 'requiretls_esmtp_header = no'");
     } else if (believes) {
         setup_add(report, SETUP_OK, name, "Postfix and the filter believe the same headers");
-    } else if (accept != CONFIG_ACCEPT_NO &&
-               postfix->config->defaults->route->method == CONFIG_METHOD_NONE) {
+    } else if (accept != CONFIG_ACCEPT_NO && leaves_as_it_came(postfix->config)) {
         setup_add(report, SETUP_WARNING, name,
                   "requiretls_esmtp_header = no: what a header asks for is judged by the filter "
                   "(accept_header = %s), but not enforced by Postfix itself",

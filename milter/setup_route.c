@@ -80,7 +80,12 @@ static void check_can(const struct setup_postfix *postfix, const struct config_r
 /* Whether the rules send mail on it that requires TLS, or with `optional` such as waives it. */
 static bool carries(const struct config *config, const struct config_route *route, bool optional)
 {
-    if ((optional ? config->defaults->optional_route : config->defaults->route) == route)
+    const struct config_route *by_default =
+        optional ? config->defaults->optional_route : config->defaults->route;
+
+    if (by_default == NULL)
+        by_default = &config->routes[0]; /* native */
+    if (by_default == route)
         return true;
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];

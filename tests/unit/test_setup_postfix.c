@@ -1,0 +1,454 @@
+/*
+ * The checks of a Postfix: configurations as postconf prints them in, findings out. What the probes
+ * and tables say is made up here; the lab has the real ones.
+ */
+#include "setup_postfix.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MILTER "unix:requiretls-milter/milter.sock"
+#define MAPS "socketmap:unix:requiretls-milter/policy.sock:"
+
+/* What every configuration of the filter has; [milter] may go on with the lines of a case. */
+static const char filter_conf[] =
+    "[socketmap]\nlisten = unix:/var/spool/postfix/requiretls-milter/policy.sock\n%s"
+    "[milter]\nsocket = unix:/var/spool/postfix/requiretls-milter/milter.sock\n%s%s";
+
+/* What is the same in all versions. */
+static const char parameters[] = "compatibility_level = 3.6\n"
+                                 "mail_owner = postfix\n"
+                                 "queue_directory = /var/spool/postfix\n"
+                                 "smtpd_milters = " MILTER "\n"
+                                 "non_smtpd_milters = " MILTER "\n"
+                                 "internal_mail_filter_classes = bounce\n"
+                                 "milter_default_action = tempfail\n"
+                                 "milter_protocol = 6\n"
+                                 "milter_command_timeout = 30s\n"
+                                 "smtp_dns_support_level = dnssec\n"
+                                 "smtp_tls_security_level = dane\n"
+                                 "smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt\n"
+                                 "smtp_tls_policy_maps = " MAPS "QUERY\n"
+                                 "smtpd_tls_security_level = may\n"
+                                 "smtpd_tls_chain_files = /etc/ssl/mail.pem\n"
+                                 "smtpd_command_filter = regexp:/etc/postfix/requiretls_command\n";
+
+static const char parameters311[] = "smtpd_command_filter =\n"
+                                    "requiretls_enable = yes\n"
+                                    "requiretls_esmtp_header = no\n"
+                                    "requiretls_redact_dsn = yes\n"
+                                    "smtp_requiretls_policy = " MAPS "requiretls, enforce\n";
+
+#define SERVICE(id, name, type, chroot, limit, command)                                            \
+    id "/service = " name "\n" id "/type = " type "\n" id "/private = -\n" id                      \
+       "/unprivileged = -\n" id "/chroot = " chroot "\n" id "/wakeup = -\n" id                     \
+       "/process_limit = " limit "\n" id "/command = " command "\n"
+
+static const char services[] = SERVICE("smtp/inet", "smtp", "inet", "y", "-", "smtpd")
+    SERVICE("submission/inet", "submission", "inet", "y", "-",
+            "smtpd -o x=y") SERVICE("pickup/unix", "pickup", "unix", "y", "1", "pickup")
+        SERVICE("cleanup/unix", "cleanup", "unix", "y", "0", "cleanup")
+            SERVICE("rewrite/unix", "rewrite", "unix", "y", "-", "trivial-rewrite")
+                SERVICE("proxymap/unix", "proxymap", "unix", "-", "-", "proxymap")
+                    SERVICE("smtp/unix", "smtp", "unix", "y", "-", "smtp")
+                        SERVICE("relay/unix", "relay", "unix", "y", "-", "smtp")
+                            SERVICE("strict/unix", "strict", "unix", "y", "-", "smtp")
+                                SERVICE("10025/inet", "127.0.0.1:10025", "inet", "n", "-", "smtpd");
+
+static const char own[] = "strict/unix/smtp_tls_policy_maps = " MAPS "enforce\n"
+                          "10025/inet/smtpd_milters =\n"
+                          "10025/inet/smtpd_command_filter =\n";
+
+/* Tables: name, key, result. */
+static const char *const tables[][3] = {
+    {"regexp:/etc/postfix/requiretls_command", "MAIL FROM:<sender@example.org> REQUIRETLS",
+     "MAIL FROM:<sender@example.org> SIZE=00000000000000008689"},
+    {"regexp:/marker", "MAIL FROM:<sender@example.org> REQUIRETLS",
+     "MAIL FROM:<sender@example.org> SIZE=1"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: strict", "FILTER strict:"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: lost", "FILTER lost:"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: loop", "FILTER smtp:[127.0.0.1]:10025"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: away", "FILTER smtp:[192.0.2.1]:10025"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: nobody", "FILTER smtp:[127.0.0.1]:10026"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: hold", "HOLD"},
+    {"regexp:/transport", "user@example.org.requiretls.invalid", "strict:example.org"},
+    {"regexp:/empty", "user@example.org.requiretls.invalid", "strict:"},
+    {"hash:/transport", ".requiretls.invalid", "strict:[gateway.example.org]"},
+    {"regexp:/generic", "user@example.org.requiretls.invalid", "user@example.org"},
+};
+
+static int lookup(void *arg, const char *table, const char *key, char *out, size_t size)
+{
+    (void)arg;
+    if (strcmp(table, "regexp:/broken") == 0) {
+        snprintf(out, size, "no such file");
+        return -EIO;
+    }
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        if (strcmp(tables[i][0], table) == 0 && strcmp(tables[i][1], key) == 0) {
+            snprintf(out, size, "%s", tables[i][2]);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int certificates(void *arg, const char *path)
+{
+    (void)arg;
+    if (strcmp(path, "/etc/ssl/certs/ca-certificates.crt") == 0 ||
+        strcmp(path, "/var/spool/postfix/etc/ssl/certs") == 0)
+        return 140;
+    if (strcmp(path, "/etc/ssl/mail.pem") == 0)
+        return 2;
+    return strcmp(path, "/etc/ssl/key.pem") == 0 ? 0 : -ENOENT;
+}
+
+/* All sockets answer, but for those of the paths that the case names. */
+static void probe(struct setup_postfix *postfix, const char *dead)
+{
+    for (size_t i = 0; i < postfix->mta.use_count; i++) {
+        struct setup_use *use = &postfix->mta.uses[i];
+
+        use->probed = true;
+        use->probe.stage = SETUP_STAGE_DONE;
+        use->probe.ours = strstr(use->address.path, "requiretls-milter") != NULL;
+        snprintf(use->probe.where, sizeof(use->probe.where), "%s", use->address.path);
+        strcpy(use->probe.reply, "NOTFOUND ");
+        if (dead != NULL && strstr(use->address.path, dead) != NULL)
+            use->probe = (struct setup_probe){.stage = SETUP_STAGE_PATH, .error = ENOENT};
+    }
+}
+
+struct fixture {
+    struct setup_postfix postfix;
+    struct config *config;
+    struct setup_report report;
+};
+
+static void on_error(void *arg, const char *message)
+{
+    (void)arg;
+    print_error("%s\n", message);
+}
+
+static struct config *load(const char *more)
+{
+    char path[] = "/tmp/test_setup.XXXXXX", text[4000];
+    struct config *config;
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    bool milter = more != NULL && strncmp(more, "[milter]\n", 9) == 0;
+    bool socketmap = more != NULL && more[0] != '[';
+
+    snprintf(text, sizeof(text), filter_conf, socketmap ? more : "", milter ? more + 9 : "",
+             more == NULL || milter || socketmap ? "" : more);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    assert_int_equal(config_load(path, "mail.example.org", on_error, NULL, NULL, &config), 0);
+    unlink(path);
+    return config;
+}
+
+/* Lines of the case go first: the first value of a name counts. */
+static void begin(struct fixture *f, const char *version, const char *changed,
+                  const char *changed_own, const char *conf)
+{
+    char text[8000], own_text[4000];
+    bool native = strncmp(version, "3.11", 4) == 0;
+
+    *f = (struct fixture){.config = load(conf)};
+    f->postfix =
+        (struct setup_postfix){.config = f->config, .lookup = lookup, .certificates = certificates};
+    snprintf(text, sizeof(text), "mail_version = %s\n%s%s%s", version,
+             changed != NULL ? changed : "", native ? parameters311 : "", parameters);
+    assert_int_equal(postconf_read_parameters(&f->postfix.conf, text), 0);
+    assert_int_equal(postconf_read_fields(&f->postfix.conf, services), 0);
+    snprintf(own_text, sizeof(own_text), "%s%s", changed_own != NULL ? changed_own : "", own);
+    assert_int_equal(postconf_read_own(&f->postfix.conf, own_text), 0);
+    assert_int_equal(setup_postfix_derive(&f->postfix), 0);
+}
+
+static void end(struct fixture *f)
+{
+    setup_report_fini(&f->report);
+    setup_postfix_fini(&f->postfix);
+    config_unref(f->config);
+}
+
+/* `state name`, one after the other, of all that is not in order; each name once. */
+static void list(const struct setup_report *report, char *out, size_t size)
+{
+    static const char *const states[] = {"ok", "warning", "error", "unknown"};
+    char item[100];
+
+    out[0] = '\0';
+    for (size_t i = 0; i < report->count; i++) {
+        const struct setup_finding *finding = &report->items[i];
+
+        snprintf(item, sizeof(item), "%s %s;", states[finding->state], finding->name);
+        if (finding->state == SETUP_OK || strstr(out, item) != NULL)
+            continue;
+        assert_non_null(finding->remedy);
+        strncat(out, item, size - strlen(out) - 1);
+    }
+}
+
+static const struct {
+    const char *name;
+    const char *version;
+    const char *changed; /* lines of main.cf */
+    const char *own;     /* lines of services */
+    const char *conf;    /* of the filter */
+    const char *dead;    /* a socket that is not there */
+    const char *wanted;
+} cases[] = {
+#define OLD "3.7.11"
+#define NEW "3.11.7"
+    {"in order, 3.7", OLD, NULL, NULL, NULL, NULL, ""},
+    {"in order, 3.11", NEW, NULL, NULL, "[milter]\naccept_header = no\n", NULL, ""},
+    {"older than this was made for", "3.4.0", NULL, NULL, NULL, NULL, "error mta;"},
+
+    {"no filter", OLD, "smtpd_milters =\n", NULL, NULL, NULL, "error milter-service;"},
+    {"somebody else's filter", OLD, "smtpd_milters = inet:localhost:11332\n", NULL, NULL, NULL,
+     "error milter-service;"},
+    {"among others, in braces", OLD,
+     "smtpd_milters = inet:localhost:11332, { " MILTER ", connect_timeout=3s }\n", NULL, NULL, NULL,
+     ""},
+    {"in braces, accept", OLD, "smtpd_milters = {" MILTER ", default_action = accept}\n", NULL,
+     NULL, NULL, "error milter-default-action;"},
+    {"accept, but for us", OLD,
+     "milter_default_action = accept\nnon_smtpd_milters = {" MILTER ",default_action=tempfail}\n"
+     "smtpd_milters = { " MILTER ", default_action=tempfail }\n",
+     NULL, NULL, NULL, ""},
+    {"accept in one service", OLD, NULL, "submission/inet/milter_default_action = accept\n", NULL,
+     NULL, "error milter-default-action;"},
+    {"shutdown", NEW, "milter_default_action = shutdown\n", NULL, "[milter]\naccept_header = no\n",
+     NULL, ""},
+    {"reject", OLD, "milter_default_action = reject\n", NULL, NULL, NULL,
+     "warning milter-default-action;"},
+    {"one service without", OLD, NULL, "submission/inet/smtpd_milters =\n", NULL, NULL,
+     "warning milter-service;"},
+    {"outside of the chroot", OLD,
+     "smtpd_milters = unix:/var/spool/postfix/requiretls-milter/milter.sock\n", NULL, NULL, NULL,
+     "error milter-socket;"},
+    {"a path that is one in the chroot", OLD,
+     "smtpd_milters = unix:/requiretls-milter/milter.sock\n", NULL, NULL, NULL, ""},
+    {"not there", OLD, NULL, NULL, NULL, "milter.sock", "error milter-socket;"},
+    {"protocol 2", OLD, "milter_protocol = 2\n", NULL, NULL, NULL, "error milter-protocol;"},
+    {"timeout as long as rcpt_wait", OLD, "milter_command_timeout = 5s\n", NULL, NULL, NULL,
+     "error milter-timeout;"},
+    {"timeout in minutes", OLD, "milter_command_timeout = 1m\n", NULL, NULL, NULL, ""},
+
+    {"behind a proxy filter", OLD, NULL, "smtp/inet/smtpd_proxy_filter = 127.0.0.1:10024\n", NULL,
+     NULL, "error proxy-filter;"},
+    {"on the other side of a proxy filter", OLD, NULL,
+     "smtp/inet/smtpd_proxy_filter = 127.0.0.1:10024\nsmtp/inet/smtpd_milters =\n"
+     "submission/inet/smtpd_proxy_filter = 127.0.0.1:10024\nsubmission/inet/smtpd_milters =\n"
+     "10025/inet/smtpd_milters = " MILTER "\n",
+     NULL, NULL, ""},
+    {"on the other side of a content filter", OLD, "content_filter = scan:[127.0.0.1]:10024\n",
+     "smtp/inet/smtpd_milters =\nsubmission/inet/smtpd_milters =\n"
+     "10025/inet/smtpd_milters = " MILTER "\n10025/inet/content_filter =\n",
+     NULL, NULL, ""},
+    {"a content filter, no route", OLD, "content_filter = scan:[127.0.0.1]:10024\n", NULL, NULL,
+     NULL, ""},
+    {"a content filter and FILTER", OLD,
+     "content_filter = scan:[127.0.0.1]:10024\nmilter_header_checks = regexp:/routes\n", NULL,
+     "[route strict]\nmethod = header\n", NULL, "error content-filter;"},
+    {"a content filter in a service without us", OLD, "milter_header_checks = regexp:/routes\n",
+     "10025/inet/content_filter = scan:[127.0.0.1]:10024\n", "[route strict]\nmethod = header\n",
+     NULL, ""},
+
+    {"bounces unseen, 3.7", OLD, "internal_mail_filter_classes = notify\n", NULL, NULL, NULL,
+     "error bounces;"},
+    {"bounces unseen, 3.11", NEW, "internal_mail_filter_classes =\n", NULL,
+     "[milter]\naccept_header = no\n", NULL, "warning bounces;"},
+    {"bounces unseen, 3.11 without its own", NEW,
+     "internal_mail_filter_classes =\nrequiretls_redact_dsn = no\n", NULL,
+     "[milter]\naccept_header = no\n", NULL, "error bounces;"},
+    {"bounces not wanted", OLD, "internal_mail_filter_classes =\n", NULL,
+     "[milter]\nredact_dsn = no\n", NULL, ""},
+
+    {"no command filter", OLD, "smtpd_command_filter =\n", NULL, NULL, NULL, "error marker;"},
+    {"no command filter, none wanted", OLD, "smtpd_command_filter =\n", NULL,
+     "[milter]\nmarker =\n", NULL, ""},
+    {"another marker", OLD, "smtpd_command_filter = regexp:/marker\n", NULL, NULL, NULL,
+     "error marker;"},
+    {"a broken command filter", OLD, "smtpd_command_filter = regexp:/broken\n", NULL, NULL, NULL,
+     "unknown marker;"},
+    {"a command filter of 3.7 on 3.11", NEW,
+     "smtpd_command_filter = regexp:/etc/postfix/requiretls_command\n", NULL,
+     "[milter]\naccept_header = no\n", NULL, "error marker;"},
+
+    {"header: Postfix alone", NEW, "requiretls_esmtp_header = yes\n", NULL, NULL, NULL,
+     "error accept-header;"},
+    {"header: both", NEW, "requiretls_esmtp_header = yes\n", NULL,
+     "[milter]\naccept_header = any\n", NULL, ""},
+    {"header: the filter alone", NEW, NULL, NULL, NULL, NULL, "warning accept-header;"},
+    {"REQUIRETLS off", NEW, "requiretls_enable = no\n", NULL, "[milter]\naccept_header = no\n",
+     NULL, "error requiretls-enable;"},
+
+    {"TLSRPT attributes, 3.7", OLD, "smtp_tls_policy_maps = " MAPS "QUERYwithTLSRPT\n", NULL, NULL,
+     NULL, "error map-tlsrpt;"},
+    {"TLSRPT attributes, 3.9", "3.9.1", "smtp_tls_policy_maps = " MAPS "querywithtlsrpt\n", NULL,
+     NULL, NULL, "error map-tlsrpt;"},
+    {"TLSRPT attributes, 3.10", "3.10.0", "smtp_tls_policy_maps = " MAPS "QUERYwithTLSRPT\n", NULL,
+     NULL, NULL, ""},
+    {"map postfix, 3.7", OLD, "smtp_tls_policy_maps = " MAPS "postfix\n", NULL, NULL, NULL, ""},
+    {"map postfix with attributes, 3.7", OLD, "smtp_tls_policy_maps = " MAPS "postfix\n", NULL,
+     "tlsrpt = yes\n", NULL, "error map-tlsrpt;"},
+    {"no map", OLD, "smtp_tls_policy_maps =\n", NULL, NULL, NULL, "error map-policy;"},
+    {"no map, no MTA-STS", OLD, "smtp_tls_policy_maps =\n", NULL, "[mta_sts]\nenable = no\n", NULL,
+     ""},
+    {"others' map", OLD, "smtp_tls_policy_maps = socketmap:inet:localhost:8461:postfix\n", NULL,
+     NULL, NULL, "warning map-policy;"},
+    {"ours after others' map", OLD,
+     "smtp_tls_policy_maps = texthash:/etc/postfix/tls, " MAPS "QUERY\n", NULL, NULL, NULL, ""},
+    {"through proxymap", OLD, "smtp_tls_policy_maps = proxy:" MAPS "QUERY\n", NULL, NULL, NULL, ""},
+    {"map enforce for all", OLD, "smtp_tls_policy_maps = " MAPS "enforce\n", NULL, NULL, NULL,
+     "warning map-enforce;"},
+    {"map of levels for policies", OLD, "smtp_tls_policy_maps = " MAPS "requiretls\n", NULL, NULL,
+     NULL, "error map-name;warning map-policy;"},
+    {"map not there", OLD, NULL, NULL, NULL, "policy.sock", "error map-socket;"},
+    {"levels by next-hop, Postfix does not ask", NEW, "smtp_requiretls_policy = enforce\n", NULL,
+     "[milter]\naccept_header = no\n[rule x]\nnexthop = example.org\nlevel = disable\n", NULL,
+     "error requiretls-policy;"},
+    {"levels by more than the next-hop", NEW, "smtp_requiretls_policy = enforce\n", NULL,
+     "[milter]\naccept_header = no\n"
+     "[rule x]\nnexthop = example.org\nsender = example.net\nlevel = disable\n",
+     NULL, ""},
+    {"TLS off", OLD, "smtp_tls_security_level = none\n", NULL, NULL, NULL,
+     "error tls-security-level;"},
+    {"TLS may", OLD, "smtp_tls_security_level = may\n", NULL, NULL, NULL, ""},
+    {"no DNSSEC", OLD, "smtp_dns_support_level =\n", NULL, NULL, NULL, "error dns-support-level;"},
+    {"no DNSSEC in a service of ours", OLD, NULL, "strict/unix/smtp_dns_support_level = enabled\n",
+     NULL, NULL, "error dns-support-level;"},
+    {"no CA", OLD, "smtp_tls_CAfile =\n", NULL, NULL, NULL, "error postfix-ca;"},
+    {"the system's CA", OLD, "smtp_tls_CAfile =\ntls_append_default_CA = yes\n", NULL, NULL, NULL,
+     ""},
+    {"CA in the chroot", OLD, "smtp_tls_CAfile =\nsmtp_tls_CApath = /etc/ssl/certs\n", NULL, NULL,
+     NULL, ""},
+    {"CA outside of the chroot", OLD, "smtp_tls_CAfile =\nsmtp_tls_CApath = /etc/ssl/other\n", NULL,
+     NULL, NULL, "error postfix-ca;"},
+    {"smtpd without TLS", OLD, "smtpd_tls_security_level =\n", NULL, NULL, NULL,
+     "error smtpd-tls;"},
+    {"smtpd with TLS as it was", OLD, "smtpd_tls_security_level =\nsmtpd_use_tls = yes\n", NULL,
+     NULL, NULL, ""},
+    {"smtpd's key before its certificate", OLD,
+     "smtpd_tls_chain_files = /etc/ssl/key.pem, /etc/ssl/mail.pem\n", NULL, NULL, NULL, ""},
+    {"smtpd's certificate missing", OLD, "smtpd_tls_chain_files = /etc/ssl/lost.pem\n", NULL, NULL,
+     NULL, "error smtpd-tls;"},
+    {"smtpd without certificate", OLD, "smtpd_tls_chain_files =\nsmtpd_tls_cert_file = none\n",
+     NULL, NULL, NULL, "error smtpd-tls;"},
+
+    {"route: header", OLD, "milter_header_checks = regexp:/routes\n", NULL,
+     "[route strict]\nmethod = header\n[default]\nroute = strict\n", NULL, ""},
+    {"route: not in the table", OLD, NULL, NULL, "[route strict]\nmethod = header\n", NULL,
+     "error route-header;"},
+    {"route: something else in the table", OLD, "milter_header_checks = regexp:/routes\n", NULL,
+     "[route hold]\nmethod = header\n", NULL, "error route-header;"},
+    {"route: a broken table", OLD, "milter_header_checks = regexp:/broken\n", NULL,
+     "[route strict]\nmethod = header\n", NULL, "unknown route-header;"},
+    {"route: not for the second cleanup", OLD, "milter_header_checks = regexp:/routes\n",
+     "cleanup/unix/milter_header_checks =\n", "[route strict]\nmethod = header\n", NULL,
+     "error route-header;"},
+    {"route: a transport that is not there", OLD, "milter_header_checks = regexp:/routes\n", NULL,
+     "[route lost]\nmethod = header\n", NULL, "error route-transport;"},
+    {"route: cannot the Web PKI", OLD, "milter_header_checks = regexp:/routes\n",
+     "strict/unix/smtp_tls_policy_maps = " MAPS "QUERY\n",
+     "[route strict]\nmethod = header\n[default]\nroute = strict\n", NULL, "error route-can;"},
+    {"route: cannot DANE", OLD, "milter_header_checks = regexp:/routes\n",
+     "strict/unix/smtp_tls_policy_maps =\nstrict/unix/smtp_tls_security_level = secure\n",
+     "[route strict]\nmethod = header\ncan = dane, web_pki\n[default]\nroute = strict\n", NULL,
+     "error route-can;"},
+    {"route: cannot fall back", OLD, "milter_header_checks = regexp:/routes\n", NULL,
+     "[route strict]\nmethod = header\ncan = dane, fallback\n[default]\nroute = strict\n", NULL,
+     "error route-can;"},
+    {"route: not used for what it cannot", OLD, "milter_header_checks = regexp:/routes\n",
+     "strict/unix/smtp_tls_policy_maps =\n", "[route strict]\nmethod = header\n", NULL, ""},
+    {"route: TLS-Required: No held to much", OLD, "milter_header_checks = regexp:/routes\n", NULL,
+     "[route strict]\nmethod = header\n[default]\noptional_route = strict\n", NULL,
+     "error route-can;"},
+    {"route: native cannot the Web PKI", OLD, NULL, NULL,
+     "[route plain]\nmethod = none\ncan = web_pki\n[default]\nroute = plain\n", NULL,
+     "error route-can;"},
+    {"loop: the second does not ask", OLD,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n", NULL,
+     "[route loop]\nmethod = header\nlocal = reinject\n", NULL, "error route-reinjection;"},
+    {"loop: the second does not ask, 3.11", NEW,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n", NULL,
+     "[route loop]\nmethod = header\nlocal = reinject\n[default]\nroute = loop\n", NULL, ""},
+    {"loop: the second has no rule", OLD,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
+     "10025/inet/smtpd_milters = " MILTER "\n", "[route loop]\nmethod = header\nlocal = reinject\n",
+     NULL, "error route-reinjection;"},
+    {"loop: the second has a rule", OLD,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
+     "10025/inet/smtpd_milters = " MILTER "\n10025/inet/milter_macro_daemon_name = second\n",
+     "[route loop]\nmethod = header\nlocal = reinject\n[route strict]\nmethod = header\n"
+     "[rule second]\ndaemon = second\nroute = strict\n",
+     NULL, ""},
+    {"loop: recipients together", NEW, "milter_header_checks = regexp:/routes\n", NULL,
+     "[route loop]\nmethod = header\nlocal = reinject\n[default]\nroute = loop\n", NULL,
+     "warning route-reinjection;"},
+    {"loop: elsewhere", OLD, "milter_header_checks = regexp:/routes\n", NULL,
+     "[route away]\nmethod = header\nlocal = reinject\n", NULL, "error route-reinjection;"},
+    {"loop: nobody there", OLD, "milter_header_checks = regexp:/routes\n", NULL,
+     "[route nobody]\nmethod = header\nlocal = reinject\n", NULL, "error route-reinjection;"},
+#define RECIPIENT "[route strict]\nmethod = recipient\ncan = dane, sts\n[default]\nroute = strict\n"
+    {"tag: all there", OLD,
+     "transport_maps = regexp:/transport\nsmtp_generic_maps = regexp:/generic\n", NULL, RECIPIENT,
+     NULL, ""},
+    {"tag: by domain, to a smart host", OLD,
+     "transport_maps = hash:/transport\nsmtp_generic_maps = regexp:/generic\n", NULL, RECIPIENT,
+     NULL, ""},
+    {"tag: no transport", OLD, "smtp_generic_maps = regexp:/generic\n", NULL, RECIPIENT, NULL,
+     "error route-tag;"},
+    {"tag: the next-hop has it", OLD,
+     "transport_maps = regexp:/empty\nsmtp_generic_maps = regexp:/generic\n", NULL, RECIPIENT, NULL,
+     "error route-tag;"},
+    {"tag: not taken off", OLD, "transport_maps = regexp:/transport\n", NULL, RECIPIENT, NULL,
+     "error route-tag;"},
+    {"tag: a broken table", OLD, "transport_maps = regexp:/broken\n", NULL, RECIPIENT, NULL,
+     "unknown route-tag;"},
+};
+
+static void each_case(void **state)
+{
+    unsigned failed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fixture f;
+        char seen[500];
+
+        begin(&f, cases[i].version, cases[i].changed, cases[i].own, cases[i].conf);
+        probe(&f.postfix, cases[i].dead);
+        setup_postfix_check(&f.postfix, &f.report);
+        list(&f.report, seen, sizeof(seen));
+        if (strcmp(seen, cases[i].wanted) != 0) {
+            print_error("%s: wanted `%s`, saw `%s`\n", cases[i].name, cases[i].wanted, seen);
+            failed++;
+        }
+        end(&f);
+    }
+    assert_int_equal(failed, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -17,6 +17,12 @@ level = opportunistic+starttls
 [rule own]
 nexthop = plain-badcert.test
 level = opportunistic
+[rule lenient]
+sender = lenient@sender.test
+level = opportunistic+starttls
+[rule audit]
+sender = audit@sender.test
+fallback = encrypt
 """
 HEADER = ("Require-TLS-ESMTP: yes",)
 

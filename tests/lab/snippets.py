@@ -62,21 +62,73 @@ def merged(base, *added):
 
 def moving(section):
     """The lines of main.cf that etc/MOVING shows in a section of that title."""
-    text = etc("MOVING").read_text()
-    part = re.search(rf"^{re.escape(section)}\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", text, re.M | re.S)
-    if not part:
-        raise procs.LabError(f"etc/MOVING has no section {section}")
-    lines = [line.strip() for line in part[1].splitlines()
+    lines = [line.strip() for line in section_of("MOVING", section).splitlines()
              if re.match(r"    smtp_\S+ = ", line)]
     if not lines:
         raise procs.LabError(f"{section} of etc/MOVING shows no line of main.cf")
     return "\n".join(lines) + "\n"
 
 
-def _chrooted(master):
-    """master.cf with the SMTP clients in a chroot."""
-    return re.sub(r"^((?:smtp|relay|requiretls)\s+unix\s+\S+\s+\S+\s+)n(\s.*\ssmtp)$", r"\1y\2",
-                  master, flags=re.M)
+def section_of(file, title):
+    """The text below a title of a file in etc/, up to the next title."""
+    part = re.search(rf"^{re.escape(title)}\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)",
+                     etc(file).read_text(), re.M | re.S)
+    if not part:
+        raise procs.LabError(f"etc/{file} has no section {title}")
+    return part[1]
+
+
+def placement(title, file):
+    """What a section of etc/PLACEMENT shows for main.cf, master.cf or requiretls-milter.conf."""
+    part = re.search(rf"^In {re.escape(file)}\b[^:]*:\n\n((?: {{4}}.*\n|\n)+)",
+                     section_of("PLACEMENT", title), re.M)
+    return re.sub("^    ", "", part[1], flags=re.M) if part else ""
+
+
+def scanner_port(instance, port):
+    """The two machines share their loopback interface."""
+    return port if instance.modern else port + 10
+
+
+def _ports(instance, text):
+    return re.sub(r"\b(1002[45])\b", lambda m: str(scanner_port(instance, int(m[1]))), text)
+
+
+def _placed(title, change=lambda added: added):
+    """The snippets with what a section of etc/PLACEMENT says; change: of its part of master.cf."""
+    def make(instance, main, master):
+        main, master = _with_snippet()(instance, main, master)
+        main = merged(main, _ports(instance, placement(title, "main.cf")))
+        added = _ports(instance, placement(title, "master.cf"))
+        own = re.match(r"smtp\s+inet .*\n((?:\s+-o .*\n)+)", added)
+        if own:  # the service smtp of an ordinary master.cf; the lab's go by addresses
+            added = added[own.end():]
+            master = re.sub(r"^(\S+:(?:25|587)\s+inet\s.*\n)", lambda m: m[1] + own[1],
+                            master, flags=re.M)
+        return main, master + change(added)
+    return make
+
+
+def merged_ini(text, added):
+    """requiretls-milter.conf with sections and keys of another put in or in the place of its own."""
+    sections = {}
+    for part in (text, added):
+        title = None
+        for line in part.splitlines():
+            if line.startswith("["):
+                title = line
+            key = line.partition("=")[0].strip() if re.match(r"\w+ *=", line) else line
+            if line.strip() and not line.startswith("#"):
+                sections.setdefault(title, {})[key] = line
+    return "\n\n".join("\n".join(lines.values()) for lines in sections.values()) + "\n"
+
+
+def _chroot(programs, value):
+    """Sets the chroot column of master.cf for the services that run these programs."""
+    def change(master):
+        return re.sub(rf"^(\S+\s+(?:unix|inet)\s+\S+\s+\S+\s+)[yn-](\s.*\s(?:{programs})\n)",
+                      rf"\g<1>{value}\2", master, flags=re.M)
+    return change
 
 
 def _no_second_filter(master):
@@ -122,9 +174,16 @@ def _moved(section, without=(), **others):
 # name -> what makes main.cf and master.cf of the lab's own
 SETTINGS = {
     "snippets": _with_snippet(),
-    "snippets, chrooted": _with_snippet(change=_chrooted),
+    "snippets, chrooted": _with_snippet(change=_chroot("smtpd|cleanup|smtp", "y")),
+    "snippets, not chrooted": _with_snippet(change=_chroot("smtpd|cleanup|smtp", "n")),
     "snippets, no second filter": _with_snippet(change=_no_second_filter),
     "snippets, strangers may relay": _with_snippet(STRANGERS),
+    "behind a content filter": _placed("Behind a content filter"),
+    "behind a content filter, its own cleanup": _placed("Behind a content filter", lambda added:
+        added + "    -o cleanup_service_name=requiretls-cleanup\n"),
+    "behind a proxy filter": _placed("Behind a proxy filter"),
+    "behind a proxy filter, the filter before it alone": _placed("Behind a proxy filter",
+                                                                 _no_second_filter),
     "opportunistic+starttls": _with_snippet(_one_map("opportunistic+starttls")),
     "from postfix-tlspol": _moved("From postfix-tlspol"),
     "from postfix-mta-sts-resolver": _moved("From postfix-mta-sts-resolver"),

@@ -75,7 +75,7 @@ MIXED = {
     "bob@sts.test": STS,
     "bob@relay.test": DANE,
     "bob@dane-wrong.test": NO_MATCH.format("dane-only"),
-    "bob@plain2.test": "smtp sent may/requiretls:nocertmatch",
+    "bob@plain2.test": "requiretls-encrypt sent encrypt/requiretls:nocertmatch",
 }
 ALIASES = {
     "local@alias.test": {"carol@local.test": "virtual sent"},
@@ -141,16 +141,30 @@ def _(lab, mta, _):
         expect(copies(lab, mta, sent, to), 1, f"copies for {to}")
 
 
-@routes311("levels below enforce are Postfix's own business", more=RULES)
+ENCRYPT = "requiretls-encrypt sent encrypt/requiretls:nocertmatch"
+PLAINTEXT = "requiretls-encrypt bounced 5.7.30 !encrypt/!requiretls:nostarttls"
+
+
+@routes311("levels below enforce, whichever rule sets them", more=RULES)
 def _(lab, mta, running):
+    wanted = {"bob@plain2.test": ENCRYPT, "bob@plain-no-starttls.test": PLAINTEXT,
+              "bob@plain-badcert.test": "smtp sent may/requiretls:nocertmatch"}
     for by in ({"sender": DEPARTMENT}, {"parameters": ASK}):
-        sent = post(lab, mta, ["bob@plain2.test", "bob@plain-no-starttls.test",
-                               "bob@plain-badcert.test"], **by)
-        become(sent, {"bob@plain2.test": "smtp sent may/requiretls:nocertmatch",
-                      "bob@plain-no-starttls.test":
-                          "smtp bounced 5.7.30 may?/!requiretls:nostarttls",
-                      "bob@plain-badcert.test": "smtp sent may/requiretls:nocertmatch"})
+        become(post(lab, mta, list(wanted), **by), wanted)
+    sent = post(lab, mta, ["bob@plain.test", "bob@dane.test", "bob@plain-no-starttls.test"],
+                sender="lenient@sender.test", parameters=ASK)
+    become(sent, {"bob@plain.test": ENCRYPT, "bob@plain-no-starttls.test": PLAINTEXT,
+                  "bob@dane.test": "requiretls-encrypt sent dane-only/requiretls"})
     expect("route=strict" in running.log(), False, "on the strict transport")
+
+
+@routes311("fallback = encrypt: over TLS where nothing can be sure, with a warning", more=RULES)
+def _(lab, mta, running):
+    sent = post(lab, mta, ["bob@plain.test", "bob@dane.test", "bob@plain-no-starttls.test"],
+                sender="audit@sender.test", parameters=ASK)
+    become(sent, {"bob@plain.test": ENCRYPT, "bob@dane.test": DANE,
+                  "bob@plain-no-starttls.test": PLAINTEXT})
+    expect(running.decisions()["bob@plain.test"]["fallback"], "opportunistic+starttls", "fallback")
 
 
 @routes311("TLS-Required: No, by header and by rule: any server will do", more=RULES)

@@ -88,6 +88,8 @@ def up(state, mtas, script, for_this_process, say=print):
     for_this_process: it ends when this process does.
     """
     chroot.ensure(say)
+    if "3.10" in mtas:
+        chroot.ensure(say, chroot.POSTFIX310, suite="trixie")
     if "sendmail" in mtas:
         chroot.ensure(say, chroot.SENDMAIL, chroot.SENDMAIL_PACKAGES, chroot.own_release())
     read_fd, write_fd = os.pipe()

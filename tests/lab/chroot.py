@@ -1,5 +1,5 @@
 """Small Debians, made by debootstrap and kept for reuse: a testing with its Postfix (3.11 or newer)
-for the lab, one of this machine's own release with sendmail, whose packages and Postfix's exclude
+for the lab, a Debian 13 with 3.10 for those who ask for that, one of this machine's own release with sendmail, whose packages and Postfix's exclude
 each other, and others for whoever asks (tests/testing/run).
 
 The mirror is the one that this machine's apt uses. Nothing in the lab's chroot is written by the
@@ -16,6 +16,7 @@ import layout
 import procs
 
 POSTFIX = "postfix-testing"
+POSTFIX310 = "postfix-trixie"
 SENDMAIL = "sendmail"
 SENDMAIL_PACKAGES = ("sendmail-bin", "sendmail-cf", "sensible-mda", "sasl2-bin",
                      "libsasl2-modules", "ca-certificates")

@@ -102,11 +102,12 @@ def _hosts():
     subprocess.run(["hostname", HOST_NAME], check=True, timeout=10)
 
 
-def _groups():
-    """One more group: `postfix311`, which is what the chroot knows as postfix."""
+def _groups(roots):
+    """More groups: `postfix311` for what the chroot knows as postfix, and the like."""
     ours = layout.RUN / "group"
-    ours.write_text(Path("/etc/group").read_text()
-                    + f"postfix311:x:{chroot.uid_of('postfix')[1]}:\n")
+    more = "".join(f"postfix{number}:x:{chroot.uid_of('postfix', name)[1]}:\n"
+                   for number, name in roots.items())
+    ours.write_text(Path("/etc/group").read_text() + more)
     _bind(ours, "/etc/group")
 
 
@@ -120,9 +121,27 @@ def _machine(root, state):
         _bind(state / part, root / place)
 
 
+def _roots(mtas):
+    """The chroots with a Postfix: number of the version -> name."""
+    return {"311": chroot.POSTFIX, **({"310": chroot.POSTFIX310} if "3.10" in mtas else {})}
+
+
+def _chroot(root, name, state):
+    """A Debian of its own, as a machine under test."""
+    root.mkdir(exist_ok=True)
+    _bind(chroot.directory(name), root)
+    _bind("/proc", root / "proc")
+    _bind("/dev", root / "dev")
+    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", root / "run")
+    (root / "run" / "lab").mkdir()
+    _bind(layout.RUN, root / "run" / "lab")
+    _bind(layout.RUN / "resolv.conf", root / "etc" / "resolv.conf")
+    _machine(root, state)
+
+
 def trust(certificates, mtas):
     """For all programs of the lab, these are the system's certification authorities."""
-    roots = [Path("/"), layout.RUN / "root311"]
+    roots = [Path("/"), *(layout.RUN / f"root{number}" for number in _roots(mtas))]
     if "sendmail" in mtas:
         roots.append(sendmail.ROOT)
     for root in roots:
@@ -137,18 +156,10 @@ def furnish(state, mtas):
     mount("-t", "proc", "proc", "/proc")
     _resolv_conf()
     _hosts()
-    _groups()
+    _groups(_roots(mtas))
     _machine(Path("/"), layout.RUN / "mta37")
-    root = layout.RUN / "root311"
-    root.mkdir(exist_ok=True)
-    _bind(chroot.directory(), root)
-    _bind("/proc", root / "proc")
-    _bind("/dev", root / "dev")
-    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", root / "run")
-    (root / "run" / "lab").mkdir()
-    _bind(layout.RUN, root / "run" / "lab")
-    _bind(layout.RUN / "resolv.conf", root / "etc" / "resolv.conf")
-    _machine(root, layout.RUN / "mta311")
+    for number, name in _roots(mtas).items():
+        _chroot(layout.RUN / f"root{number}", name, layout.RUN / f"mta{number}")
     if "sendmail" in mtas:
         sendmail.furnish(_bind, mount)
     _network()

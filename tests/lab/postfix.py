@@ -25,16 +25,18 @@ import snippets
 from maillog import Log
 
 ROOT311 = layout.RUN / "root311"
+ROOTS = {None: Path("/"), chroot.POSTFIX: ROOT311, chroot.POSTFIX310: layout.RUN / "root310"}
 
 
 class Instance:
     """One Postfix: where it is, how its commands are run."""
 
     def __init__(self, name, modern, address=None, address6=None, loopback=None, host=None,
-                 config=None):
+                 config=None, debian=None):
         self.name = name
-        self.modern = modern  # 3.11 or newer, in the chroot
-        self.root = ROOT311 if modern else Path("/")
+        self.modern = modern  # 3.11 or newer
+        self.debian = chroot.POSTFIX if modern else debian  # its chroot, None: it has none
+        self.root = ROOTS[self.debian]
         self.where = layout.RUN / name
         self.config = config or Path("/etc/postfix")
         self.own_directories = config is None
@@ -55,7 +57,7 @@ class Instance:
         program, *rest = map(str, words)
         if not self.own_directories:
             rest = ["-c", str(self.config), *rest]
-        prefix = ["chroot", str(self.root)] if self.modern else []
+        prefix = ["chroot", str(self.root)] if self.debian else []
         return [*prefix, program, *rest]
 
     def run(self, *words, **options):
@@ -141,9 +143,14 @@ class Instance:
     def spool(self):
         return self.where / "spool"
 
+    @property
+    def group(self):
+        """What this machine calls the group `postfix` of that Postfix, see namespace.py."""
+        return f"postfix{self.name.removeprefix('mta')}" if self.debian else "postfix"
+
     def owner(self, user):
-        if self.modern:
-            return chroot.uid_of(user)
+        if self.debian:
+            return chroot.uid_of(user, self.debian)
         entry = pwd.getpwnam(user)
         return entry.pw_uid, entry.pw_gid
 
@@ -159,10 +166,13 @@ MTA311 = Instance("mta311", True, *layout.MTA_ADDRESSES["3.11"], layout.MTA_LOOP
                   "mta311.lab.test")
 MTA37 = Instance("mta37", False, *layout.MTA_ADDRESSES["3.7"], layout.MTA_LOOPBACK["3.7"],
                  "mta37.lab.test")
+MTA310 = Instance("mta310", False, *layout.MTA_ADDRESSES["3.10"], layout.MTA_LOOPBACK["3.10"],
+                  "mta310.lab.test", debian=chroot.POSTFIX310)
 RX311 = Instance("rx311", True, config=layout.RUN / "rx311/etc")
 RX37 = Instance("rx37", False, config=layout.RUN / "rx37/etc")
 
-MTAS = {"3.11": MTA311, "3.7": MTA37}
+# 3.10 only where it is asked for, and then not beside 3.7: they share ports of 127.0.0.1.
+MTAS = {"3.11": MTA311, "3.7": MTA37, "3.10": MTA310}
 
 
 def _master_cf(instance, services):
@@ -214,6 +224,14 @@ def make_host_certificates():
         ca.make(host.cert_name, [host.name, *host.mx.extra_names], host.mx.cert)
 
 
+def _fill_spool(instance):
+    """What services that run chrooted read below the queue directory; as Debian's start script."""
+    etc = instance.spool / "etc"
+    etc.mkdir()
+    for name in ("resolv.conf", "services", "hosts", "nsswitch.conf", "host.conf"):
+        shutil.copy(instance.root / "etc" / name, etc)
+
+
 def _start_mta(instance):
     _prepare(instance)
     mail = instance.where / "mail"
@@ -234,9 +252,11 @@ def _start_mta(instance):
     _master_cf(instance, procs.render("master-mta.cf", address=instance.address,
                                       address6=instance.address6,
                                       loopback=instance.loopback))
-    if not instance.modern:
+    if not instance.debian:
         # What Debian's own start script does for the services that it runs chrooted.
         procs.run("/usr/lib/postfix/configure-instance.sh", "-")
+    elif not instance.modern:
+        _fill_spool(instance)
     instance.run("postfix", "start")
 
 

@@ -13,7 +13,7 @@ import re
 import layout
 import procs
 
-DIRECTORIES = {"mta311": "postfix-3.11", "mta37": "postfix-older"}
+DIRECTORIES = {"mta311": "postfix-3.11", "mta310": "postfix-older", "mta37": "postfix-older"}
 SOCKETS = "requiretls-milter"  # below the queue directory
 TLSRPT_SOCKET = "lab-tlsrpt"  # likewise; see tlsrpt.py
 
@@ -221,6 +221,6 @@ def daemon_configuration(instance, more=""):
     """The snippet's requiretls-milter.conf for this machine, with more lines at its end."""
     text = etc(DIRECTORIES[instance.name], "requiretls-milter.conf").read_text()
     text = text.replace("/var/spool/postfix", str(instance.spool))
-    if instance.modern:  # whose group `postfix` has a number of its own
-        text = text.replace("socket_group = postfix", "socket_group = postfix311")
+    if instance.debian:  # whose group `postfix` has a number of its own
+        text = text.replace("socket_group = postfix", f"socket_group = {instance.group}")
     return text + more

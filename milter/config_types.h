@@ -1,0 +1,50 @@
+/*
+ * How the values of keys are read, each type by a function as config_keys.h describes it: text in,
+ * the field of the configuration out. Between the table of keys and config_value.c, which knows no
+ * keys.
+ */
+#ifndef CONFIG_TYPES_H
+#define CONFIG_TYPES_H
+
+#include "config_keys.h"
+
+#define TYPE(name)                                                                                 \
+    const char *name(struct pool *pool, const struct config_key *key, const char *value,           \
+                     void *field)
+
+TYPE(config_type_bool);
+TYPE(config_type_duration);
+TYPE(config_type_size);
+TYPE(config_type_count);
+TYPE(config_type_count_int);
+TYPE(config_type_count_size);
+TYPE(config_type_mode);
+TYPE(config_type_word);
+TYPE(config_type_text);
+TYPE(config_type_user);
+TYPE(config_type_marker);
+TYPE(config_type_path);
+TYPE(config_type_domain);
+TYPE(config_type_field_name);
+TYPE(config_type_milter_socket);
+TYPE(config_type_address);
+TYPE(config_type_trust_ad);
+TYPE(config_type_store);
+TYPE(config_type_facility);
+TYPE(config_type_log_level);
+TYPE(config_type_level);
+TYPE(config_type_tls_policy);
+TYPE(config_type_undecided);
+TYPE(config_type_request);
+TYPE(config_type_tristate);
+
+/* Items of lists: *field is the array, already grown by one. */
+TYPE(config_item_text);
+TYPE(config_item_resolver);
+TYPE(config_item_net);
+TYPE(config_item_pattern);
+TYPE(config_item_can);
+
+#undef TYPE
+
+#endif

@@ -271,6 +271,15 @@ static bool replace_body(void *arg, const char *data, size_t len)
     return smfi_replacebody(arg, (unsigned char *)(uintptr_t)data, (int)len) == MI_SUCCESS;
 }
 
+/* {v} is `Postfix 3.7.11` of Postfix, `8.17.1.9/...` of sendmail, which takes new parameters of the
+ * sender for all there are; Postfix takes no others than RET and ENVID. */
+static bool is_sendmail(SMFICTX *ctx)
+{
+    const char *version = macro(ctx, "v");
+
+    return version != NULL && version[0] >= '0' && version[0] <= '9';
+}
+
 static sfsistat on_eom(SMFICTX *ctx)
 {
     struct session *session = smfi_getpriv(ctx);
@@ -282,6 +291,7 @@ static sfsistat on_eom(SMFICTX *ctx)
     struct message_ops ops = {
         .can_quarantine = session->terms.can_quarantine,
         .can_change_from = session->terms.can_change_from,
+        .forgets_parameters = is_sendmail(ctx),
         .can_replace_body = session->terms.can_replace_body,
         .can_change_recipients = session->terms.can_change_recipients,
         .progress = progress,

@@ -35,6 +35,7 @@ struct message_mail {
 struct message_ops {
     bool can_quarantine;
     bool can_change_from;
+    bool forgets_parameters; /* the sender's new parameters replace BODY and SMTPUTF8 too */
     bool can_replace_body;
     bool can_change_recipients;
     bool (*progress)(void *arg); /* false: the MTA is gone */

@@ -31,7 +31,8 @@ static bool adds_header(const struct modify_plan *plan, const struct config *con
     }
 }
 
-/* New parameters replace the client's RET and ENVID both, so ENVID is repeated. */
+/* New parameters replace the client's RET and ENVID both, so ENVID is repeated; and with sendmail
+ * all others. */
 static bool ask_for_headers_only(const struct modify_plan *plan, const struct message_ops *ops)
 {
     char params[300];
@@ -39,8 +40,10 @@ static bool ask_for_headers_only(const struct modify_plan *plan, const struct me
     if (!plan->require || plan->null_sender || plan->ret == REQUEST_RET_HDRS ||
         plan->sender == NULL || !ops->can_change_from)
         return true;
-    snprintf(params, sizeof(params), "RET=HDRS%s%s", plan->envid != NULL ? " ENVID=" : "",
-             plan->envid != NULL ? plan->envid : "");
+    snprintf(params, sizeof(params), "RET=HDRS%s%s%s%s", plan->envid != NULL ? " ENVID=" : "",
+             plan->envid != NULL ? plan->envid : "",
+             plan->eight_bit && ops->forgets_parameters ? " BODY=8BITMIME" : "",
+             plan->smtputf8 && ops->forgets_parameters ? " SMTPUTF8" : "");
     return ops->change_from(ops->arg, plan->sender, params);
 }
 

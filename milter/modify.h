@@ -13,6 +13,7 @@ struct modify_plan {
     const char *sender; /* of MAIL, as the MTA gave it; NULL: empty */
     const char *envid;  /* NULL: none */
     enum request_ret ret;
+    bool eight_bit, smtputf8; /* as the client said */
     bool null_sender;
     bool has_require_header; /* Require-TLS-ESMTP: yes is there already */
     unsigned route_headers;  /* forged routing header fields, to be removed */

@@ -52,7 +52,7 @@ const char *negotiate_macros(int stage)
 {
     switch (stage) {
     case SMFIM_CONNECT:
-        return "{daemon_name}";
+        return "v {daemon_name}";
     case SMFIM_ENVFROM:
         return "i {auth_authen} {tls_version} {daemon_name}";
     case SMFIM_ENVRCPT:

@@ -58,6 +58,10 @@ void request_read_mail(const char *const *params, const char *marker, struct req
                 out->ret = REQUEST_RET_FULL;
         } else if ((value = value_of(*params, "ENVID")) != NULL) {
             out->envid = is_repeatable(value, ENVID_MAX) ? value : NULL;
+        } else if ((value = value_of(*params, "BODY")) != NULL) {
+            out->eight_bit = strcasecmp(value, "8BITMIME") == 0;
+        } else if (strcasecmp(*params, "SMTPUTF8") == 0) {
+            out->smtputf8 = true;
         }
     }
 }

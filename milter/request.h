@@ -19,6 +19,8 @@ struct request_mail {
     enum request_ret ret;
     const char *envid; /* ENVID's value, borrowed from the parameters; NULL if absent or not fit
                           to be repeated */
+    bool eight_bit;    /* BODY=8BITMIME (RFC 6152) */
+    bool smtputf8;     /* SMTPUTF8 (RFC 6531) */
 };
 
 /*

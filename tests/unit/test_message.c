@@ -430,6 +430,14 @@ static const struct message_case {
      "mail <> = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\neoh = ok\neom = "
      "done"},
     /* --- changes --- */
+    {"BODY and SMTPUTF8 are repeated for sendmail, which would forget them", "", DANE, NULL, NULL,
+     "mail <a@b.example> BODY=8BITMIME SMTPUTF8 ENVID=x REQUIRETLS tls = ok\n"
+     "rcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom sendmail = done + chgfrom <a@b.example> RET=HDRS ENVID=x BODY=8BITMIME SMTPUTF8\n"
+     "mail <a@b.example> BODY=8BITMIME SMTPUTF8 REQUIRETLS tls = ok\n"
+     "rcpt <b@dane.example> = ok\neoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS\n"
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom sendmail = done + chgfrom <a@b.example> RET=HDRS"},
     {"RET=FULL is disregarded, ENVID kept", "", DANE, NULL, NULL,
      "mail <a@b.example> RET=FULL ENVID=x+3D1 REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\n"
      "eoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS ENVID=x+3D1"},
@@ -940,6 +948,8 @@ static void do_eom(struct scene *s, char **words, size_t count)
             ops.can_quarantine = false;
         else if (strcmp(words[i], "no-chgfrom") == 0)
             ops.can_change_from = false;
+        else if (strcmp(words[i], "sendmail") == 0)
+            ops.forgets_parameters = true;
         else if (strcmp(words[i], "no-chgbody") == 0)
             ops.can_replace_body = false;
         else if (strcmp(words[i], "no-rcpt") == 0)

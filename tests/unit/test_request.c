@@ -84,6 +84,29 @@ static void run_mail_case(void **state)
         assert_string_equal(got.envid, c->envid);
 }
 
+static void test_bodies(void **state)
+{
+    static const struct {
+        const char *params[3];
+        bool eight_bit, smtputf8;
+    } rows[] = {
+        {{NULL}, false, false},
+        {{"Body=8bitMIME"}, true, false},
+        {{"BODY=7BIT"}, false, false},
+        {{"BODY"}, false, false},
+        {{"smtputf8", "BODY=8BITMIME"}, true, true},
+        {{"SMTPUTF8=1"}, false, false},
+    };
+    struct request_mail got;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        request_read_mail(rows[i].params, NULL, &got);
+        assert_int_equal(got.eight_bit, rows[i].eight_bit);
+        assert_int_equal(got.smtputf8, rows[i].smtputf8);
+    }
+}
+
 static void test_long_envid(void **state)
 {
     char param[6 + 300 + 1] = "ENVID=";
@@ -167,9 +190,10 @@ int main(void)
         MAIL = sizeof mail_cases / sizeof mail_cases[0],
         HEADER = sizeof header_cases / sizeof header_cases[0],
     };
-    struct CMUnitTest tests[2 + MAIL + HEADER] = {cmocka_unit_test(test_long_envid),
+    struct CMUnitTest tests[3 + MAIL + HEADER] = {cmocka_unit_test(test_long_envid),
+                                                  cmocka_unit_test(test_bodies),
                                                   cmocka_unit_test(test_header_is_known)};
-    struct CMUnitTest *next = tests + 2;
+    struct CMUnitTest *next = tests + 3;
 
     for (size_t i = 0; i < MAIL; i++)
         *next++ = (struct CMUnitTest){.name = mail_cases[i].name,

@@ -1,7 +1,7 @@
 """What the sender asks about notices and the body goes along to the next host, and notices name the
 addresses that the sender used."""
 
-from routed import bounce_of, become, post, require, routes
+from routed import NO, bounce_of, become, post, require, routes
 from scenario import check, expect
 
 ASKED = ("ENVID=QQ314159", "RET=FULL", "BODY=8BITMIME")
@@ -113,6 +113,17 @@ def _(lab, mta, _):
                  "Final-Recipient: rfc822; bob@dane-wrong.test", "Status: 5.7.10", "X-Note: eight"):
         check(line in text, f"the bounce has no {line}: {text}")
     check("A secret line" not in text and "X-REQUIRETLS" not in text, text)
+
+
+@routes("a bounce of mail with TLS-Required: No goes back by that way")
+def _(lab, mta, running):
+    # DANE of its sender's domain fails: without that way the bounce would stay.
+    sent = post(lab, mta, "nobody@dane.test", sender="alice@dane-wrong.test", headers=NO)
+    become(sent, {"nobody@dane.test": "requiretls-optional bounced 5.1.1"})
+    bounce, = (a for a in lab.arrivals.wait(sent.token, "alice@dane-wrong.test") if not a.sender)
+    expect(bounce.header("TLS-Required"), ["No"], "the bounce's header")
+    check(b"A secret line" in bounce.body, "the bounce has no body")
+    expect(running.decisions()["alice@dane-wrong.test"]["route"], "optional", "its last route")
 
 
 @routes("a message of the greatest size that Postfix takes is not too big when it comes again")

@@ -46,10 +46,10 @@ static const struct {
     {"opportunistic+starttls", ANSWER_OPPORTUNISTIC_STARTTLS},
     {"opportunistic", ANSWER_OPPORTUNISTIC},
     {"requiretls", ANSWER_REQUIRETLS},
+    /* sendmail takes no other names of maps than letters, digits and underscores. */
+    {"enforce_pki", ANSWER_ENFORCE_PKI},
     {"access", ANSWER_ACCESS},
-    {"access-enforce", ANSWER_ACCESS_ENFORCE},
-    /* The name sendmail's FEATURE(`sts') gives its map. */
-    {"sts", ANSWER_QUERY},
+    {"sts", ANSWER_STS}, /* the name that FEATURE(`sts') gives its map */
 };
 
 int answer_map_parse(const char *name, size_t len, enum answer_map *out)
@@ -284,12 +284,11 @@ static bool hosts_pending(const struct findings *f, const struct verdict_terms *
 }
 
 static enum answer_kind derive_enforce(const struct findings *f, const struct verdict_terms *terms,
-                                       struct text *out, enum verdict_basis *basis)
+                                       struct text *out)
 {
     char reason[REASON_MAX];
     struct verdict verdict;
     verdict_derive(f, terms, &verdict);
-    *basis = verdict.basis;
     switch (verdict.value) {
     case VERDICT_PENDING:
         return pending(out);
@@ -299,7 +298,6 @@ static enum answer_kind derive_enforce(const struct findings *f, const struct ve
         break;
     case VERDICT_UNSATISFIED:
     case VERDICT_NOT_APPLICABLE: /* no such domain: the MTA will find no server either */
-        *basis = VERDICT_BASIS_NONE;
         return ok(out, ANSWER_UNSATISFIED);
     case VERDICT_UNDECIDED:
     default:
@@ -313,7 +311,6 @@ static enum answer_kind derive_enforce(const struct findings *f, const struct ve
         text_cut(out, 0);
         if (answer_text_match_hosts(out, f, verdict.hosts))
             return ANSWER_OK;
-        *basis = VERDICT_BASIS_NONE;
         return ok(out, ANSWER_UNSATISFIED);
     case VERDICT_BASIS_NONE:
     case VERDICT_BASIS_LEVEL:
@@ -335,15 +332,16 @@ static enum answer_kind derive_access(const struct findings *f, const struct ans
     return strcmp(out->buf, "dane-only") == 0 ? ok(out, "TEMP+ENCR:128") : nothing(out);
 }
 
-static enum answer_kind derive_access_enforce(const struct findings *f,
-                                              const struct answer_terms *terms, struct text *out)
+/* The names of a policy, without the attributes that only Postfix knows. FEATURE(`sts') fails
+ * without a server name. */
+static enum answer_kind only_match(const char *policy, struct text *out)
 {
-    enum verdict_basis basis;
-    enum answer_kind kind = derive_enforce(f, &terms->enforce, out, &basis);
-    if (kind != ANSWER_OK)
-        return kind;
-    return ok(out, basis == VERDICT_BASIS_NONE ? "PERM+VERIFY:128+CN:requiretls-unsatisfied.invalid"
-                                               : "PERM+VERIFY:128");
+    const char *match = strstr(policy, " match=");
+    if (!match)
+        return ok(out, ANSWER_UNSATISFIED);
+    text_cut(out, 0);
+    text_addf(out, "secure%.*s servername=hostname", (int)(1 + strcspn(match + 1, " \t,")), match);
+    return out->full ? temp(out, "answer too long", NULL) : ANSWER_OK;
 }
 
 /* A tls_policy of a rule, in place of findings. */
@@ -360,14 +358,15 @@ static enum answer_kind answer_override(const char *policy, enum answer_map map,
     case ANSWER_ENFORCE:
     case ANSWER_OPPORTUNISTIC_STARTTLS:
         return ok(out, skip ? "may" : policy);
+    case ANSWER_ENFORCE_PKI:
+        /* What cannot be checked of a Postfix policy without DANE must not pass. */
+        if (skip)
+            return ok(out, "may");
+        return secure ? only_match(policy, out) : ok(out, ANSWER_UNSATISFIED);
+    case ANSWER_STS:
+        return secure && strstr(policy, " match=") ? only_match(policy, out) : nothing(out);
     case ANSWER_ACCESS:
-    case ANSWER_ACCESS_ENFORCE:
-        /* What sendmail cannot check of a Postfix policy must not pass for `enforce`. */
-        if (skip || (!secure && map == ANSWER_ACCESS))
-            return nothing(out);
-        return ok(out, map == ANSWER_ACCESS ? "TEMP+VERIFY:128"
-                       : secure             ? "PERM+VERIFY:128"
-                                            : "PERM+VERIFY:128+CN:requiretls-unsatisfied.invalid");
+        return skip || !secure ? nothing(out) : ok(out, "TEMP+VERIFY:128");
     case ANSWER_REQUIRETLS:
     case ANSWER_MAPS:
     default:
@@ -383,7 +382,7 @@ bool answer_needs_findings(enum answer_map map, const struct answer_terms *terms
 enum answer_kind answer_derive(const struct findings *findings, const struct answer_terms *terms,
                                enum answer_map map, char *out, size_t out_size)
 {
-    enum verdict_basis basis;
+    struct verdict_terms without_dane;
     enum answer_kind kind;
     struct text text;
     text_init(&text, out, out_size);
@@ -396,6 +395,7 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
     switch (map) {
     case ANSWER_QUERY:
     case ANSWER_OPPORTUNISTIC:
+    case ANSWER_STS:
         return derive_query(findings, terms, false, &text);
     case ANSWER_QUERY_TLSRPT:
         return derive_query(findings, terms, true, &text);
@@ -405,11 +405,13 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
         kind = derive_query(findings, terms, false, &text);
         return kind == ANSWER_NOTFOUND ? ok(&text, "encrypt") : kind;
     case ANSWER_ENFORCE:
-        return derive_enforce(findings, &terms->enforce, &text, &basis);
+        return derive_enforce(findings, &terms->enforce, &text);
+    case ANSWER_ENFORCE_PKI:
+        without_dane = terms->enforce;
+        without_dane.can &= ~(unsigned)VERDICT_CAN_DANE;
+        return derive_enforce(findings, &without_dane, &text);
     case ANSWER_ACCESS:
         return derive_access(findings, terms, &text);
-    case ANSWER_ACCESS_ENFORCE:
-        return derive_access_enforce(findings, terms, &text);
     case ANSWER_REQUIRETLS:
     case ANSWER_MAPS:
     default:
@@ -421,7 +423,7 @@ enum answer_kind answer_no_nexthop(enum answer_map map, char *out, size_t out_si
 {
     struct text text;
     text_init(&text, out, out_size);
-    if (map == ANSWER_ENFORCE)
+    if (map == ANSWER_ENFORCE || map == ANSWER_ENFORCE_PKI)
         return ok(&text, ANSWER_UNSATISFIED);
     return nothing(&text);
 }

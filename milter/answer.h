@@ -25,9 +25,10 @@ enum answer_map {
     ANSWER_ENFORCE,      /* what a transport for REQUIRETLS mail must demand */
     ANSWER_OPPORTUNISTIC_STARTTLS,
     ANSWER_OPPORTUNISTIC,
-    ANSWER_REQUIRETLS,     /* the level, for smtp_requiretls_policy; needs no findings */
-    ANSWER_ACCESS,         /* QUERY as a requirement for sendmail's tls_rcpt */
-    ANSWER_ACCESS_ENFORCE, /* ENFORCE as such a requirement, for tagged recipients */
+    ANSWER_REQUIRETLS,  /* the level, for smtp_requiretls_policy; needs no findings */
+    ANSWER_ENFORCE_PKI, /* the same for who cannot verify DANE, as sendmail before 8.18 */
+    ANSWER_STS,         /* QUERY for sendmail's FEATURE(`sts') */
+    ANSWER_ACCESS,      /* QUERY as a requirement for sendmail's tls_rcpt */
     ANSWER_MAPS
 };
 
@@ -62,8 +63,8 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
                                enum answer_map map, char *out, size_t out_size);
 
 /*
- * The answer to a key that is no next-hop at all: NOTFOUND, but for ANSWER_ENFORCE, which must not
- * let anything through.
+ * The answer to a key that is no next-hop at all: NOTFOUND, but for ANSWER_ENFORCE and
+ * ANSWER_ENFORCE_PKI, which must not let anything through.
  */
 enum answer_kind answer_no_nexthop(enum answer_map map, char *out, size_t out_size);
 

@@ -96,7 +96,7 @@ bool config_domain_is_own(const struct config *config, const char *domain)
 
 bool config_route_reinjects(const struct config_route *route)
 {
-    return route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_REINJECT;
+    return route->method != CONFIG_METHOD_NONE && route->local == CONFIG_LOCAL_REINJECT;
 }
 
 const struct config_route *config_route_find(const struct config *config, const char *name)

@@ -133,7 +133,7 @@ bool config_is_trusted(const struct config *config, const struct sockaddr *addre
 /* Whether a domain, in A-label form, is mydomain, one of my_mx_names, localhost, or below one. */
 bool config_domain_is_own(const struct config *config, const char *domain);
 
-/* Whether the route leads through another smtpd of this host. */
+/* Whether the route leads through another listener of this host. */
 bool config_route_reinjects(const struct config_route *route);
 
 /* NULL if there is none of that name. */

@@ -84,7 +84,7 @@ static bool take_request(struct mapconn *c, size_t *at)
     switch (
         netstring_read(c->in + *at, c->in_len - *at, SOCKETMAP_REQUEST_MAX, &data, &len, &used)) {
     case NETSTRING_OK:
-        socketmap_request_parse(data, len, c->server->config->milter.tag, &request);
+        socketmap_request_parse(data, len, &request);
         *at += used;
         mapanswer_request(c, &request);
         return true;

@@ -90,7 +90,7 @@ static void by_recipients(const struct route_recipient *recipients, size_t count
             /* The route says not to mark anyone. */
             if (r->must)
                 out->way = ROUTE_REFUSE;
-        } else if (route_tag(r) == NULL && r->must) {
+        } else if (route_tag(r) == NULL && r->must && !r->local) {
             out->way = ROUTE_REFUSE;
         } else if (route_tag(r) != NULL && out->way == ROUTE_NOTHING) {
             out->way = ROUTE_RECIPIENTS;

@@ -1,23 +1,13 @@
 /*
  * Socketmap requests as Postfix (socketmap_table(5)) and sendmail (socket map) send them: a map
  * name, one blank, a key. Keys of Postfix are next-hops and, for plain domains, their parents with
- * a dot before them; keys of sendmail are domains (FEATURE(`sts')) or tagged addresses (access_db).
+ * a dot before them; keys of sendmail are domains (FEATURE(`sts')), next-hops that may end with a
+ * dot (etc/sendmail) or addresses behind a word (access_db).
  */
 #include "socketmap_request.h"
 
 #include <string.h>
 #include <strings.h>
-
-/* Whether the domain ends with .<tag>; cuts it off if so. */
-static bool cut_tag(char *domain, const char *tag)
-{
-    size_t len = strlen(domain), tag_len = tag ? strlen(tag) : 0;
-    if (tag_len == 0 || len <= tag_len + 1 || domain[len - tag_len - 1] != '.' ||
-        strcasecmp(domain + len - tag_len, tag) != 0)
-        return false;
-    domain[len - tag_len - 1] = '\0';
-    return true;
-}
 
 /*
  * sendmail asks the access map for many things; only the requirement for a recipient, by its whole
@@ -34,7 +24,7 @@ static char *access_domain(char *key)
     return at && at > key + prefix_len && at[1] ? at + 1 : NULL;
 }
 
-static void parse_key(char *key, bool sendmail, const char *tag, struct socketmap_request *out)
+static void parse_key(char *key, struct socketmap_request *out)
 {
     if (out->map == ANSWER_ACCESS) {
         key = access_domain(key);
@@ -47,8 +37,6 @@ static void parse_key(char *key, bool sendmail, const char *tag, struct socketma
         out->command = SOCKETMAP_NOTHING;
         return;
     }
-    if (sendmail && cut_tag(key, tag))
-        out->map = out->map == ANSWER_ACCESS ? ANSWER_ACCESS_ENFORCE : ANSWER_ENFORCE;
     if (nexthop_parse(key, &out->nexthop) < 0)
         out->command = SOCKETMAP_NO_KEY;
 }
@@ -68,8 +56,7 @@ static enum socketmap_command command_of(const char *name, size_t len, enum answ
     return SOCKETMAP_UNKNOWN;
 }
 
-void socketmap_request_parse(const char *data, size_t len, const char *tag,
-                             struct socketmap_request *out)
+void socketmap_request_parse(const char *data, size_t len, struct socketmap_request *out)
 {
     char key[SOCKETMAP_REQUEST_MAX + 1];
     const char *blank = memchr(data, ' ', len);
@@ -79,9 +66,6 @@ void socketmap_request_parse(const char *data, size_t len, const char *tag,
     out->command = command_of(data, name_len, &out->map);
     if (out->command == SOCKETMAP_UNKNOWN || out->command == SOCKETMAP_DUMP)
         return;
-    bool sendmail =
-        out->command == SOCKETMAP_ANSWER &&
-        (out->map == ANSWER_ACCESS || (name_len == 3 && strncasecmp(data, "sts", 3) == 0));
     if (key_len > SOCKETMAP_REQUEST_MAX || memchr(data, '\0', len)) {
         out->command = SOCKETMAP_NO_KEY;
         return;
@@ -89,5 +73,5 @@ void socketmap_request_parse(const char *data, size_t len, const char *tag,
     if (key_len > 0)
         memcpy(key, blank + 1, key_len);
     key[key_len] = '\0';
-    parse_key(key, sendmail, tag, out);
+    parse_key(key, out);
 }

@@ -29,11 +29,7 @@ struct socketmap_request {
     struct nexthop nexthop; /* with SOCKETMAP_ANSWER, SOCKETMAP_JSON, SOCKETMAP_PURGE */
 };
 
-/*
- * Parses the octets of a request. `tag` is the domain that marks REQUIRETLS recipients
- * (example.org.<tag>): sendmail asks the maps sts and access with it; NULL or "" for none.
- */
-void socketmap_request_parse(const char *data, size_t len, const char *tag,
-                             struct socketmap_request *out);
+/* Parses the octets of a request. */
+void socketmap_request_parse(const char *data, size_t len, struct socketmap_request *out);
 
 #endif

@@ -212,6 +212,13 @@ static bool try_sts(const struct view *v, struct verdict *out)
     return true;
 }
 
+/* RFC 8689 section 2 takes a trust chain for DANE as long as the host was found securely: who
+ * cannot verify DANE may go by that, and who can must go by DANE (RFC 7672 section 2.2). */
+static bool is_for_web_pki(const struct view *v, size_t i)
+{
+    return v->standing[i] == HOST_PLAIN || (v->standing[i] == HOST_DANE && !dane_can(v));
+}
+
 /* (c) to (e); a policy still in flight could forbid the host. */
 static bool try_web_pki(const struct view *v, struct verdict *out)
 {
@@ -220,7 +227,7 @@ static bool try_web_pki(const struct view *v, struct verdict *out)
     if (!web_pki_usable(v) || v->sts == STS_PENDING)
         return false;
     for (size_t i = 0; i < v->f->host_count; i++) {
-        if (v->standing[i] == HOST_PLAIN && (!v->binds || matches(v, i)))
+        if (is_for_web_pki(v, i) && (!v->binds || matches(v, i)))
             hosts |= UINT32_C(1) << i;
     }
     if (hosts == 0)
@@ -261,6 +268,7 @@ static bool any_could_satisfy(const struct view *v, enum standing standing)
 static bool must_wait(const struct view *v)
 {
     unsigned reachable = v->count[HOST_PLAIN] + v->count[HOST_DANE];
+    unsigned dane_only = dane_can(v) ? v->count[HOST_DANE] : 0;
 
     if (any_could_satisfy(v, HOST_PENDING))
         return true;
@@ -269,7 +277,7 @@ static bool must_wait(const struct view *v)
     /* A failed host leaves a doubt, unless the policy says that it would not have mattered. */
     if (v->count[HOST_FAILED] > 0 && !could_have_dane(v))
         reachable++;
-    return (sts_can(v) && reachable > 0) || (web_pki_usable(v) && reachable > v->count[HOST_DANE]);
+    return (sts_can(v) && reachable > 0) || (web_pki_usable(v) && reachable > dane_only);
 }
 
 /* Not satisfied, and waiting does not help; a later try may. */

@@ -20,7 +20,7 @@ static void check_request(const char *data, size_t len)
 {
     struct socketmap_request request;
     char text[4096];
-    socketmap_request_parse(data, len, "requiretls.invalid", &request);
+    socketmap_request_parse(data, len, &request);
     promise((unsigned)request.command < SOCKETMAP_COMMANDS);
     promise((unsigned)request.map < ANSWER_MAPS);
     switch (request.command) {

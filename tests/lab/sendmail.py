@@ -19,9 +19,11 @@ import ca
 import chroot
 import layout
 import procs
+import snippets
 from sendmaillog import SendmailLog
 
 ROOT = layout.RUN / "rootsm"
+SOCKETS = Path("/run/requiretls-milter")  # those of the snippets, in and out of the chroot
 NAME = "mtasm"
 MAIN = "main"  # the daemon of port 25
 SLOT_PORT, SLOT_LOGIN_PORT = 20000, 30000  # + slot
@@ -155,7 +157,7 @@ DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr={self.address}, Port=587, M=Ea')dnl
 """)
         submit = (ROOT / "etc/mail/submit.mc").read_text()
         (self.etc / "submit.mc").write_text(submit.replace("127.0.0.1", self.loopback))
-        (self.etc / "submit.cf").write_text(self.run("m4", "/etc/mail/submit.mc"))
+        self._make_cf("submit")
         self._start(MAIN)
         procs.wait_for(lambda: procs.connects(self.address, 25), "sendmail")
 
@@ -175,20 +177,20 @@ DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr={self.address}, Port=587, M=Ea')dnl
 
     def _configure(self, name, daemons, milter=None):
         """Writes NAME.cf. milter: instead of the setting's own; "" for none."""
-        snippet, rules = SETTINGS[self.setting()](self)
-        if milter == "":
-            snippet += "undefine(`confINPUT_MAIL_FILTERS')dnl\n"
-        elif milter and "`requiretls'" in snippet:
-            snippet = re.sub(r"(INPUT_MAIL_FILTER\(`requiretls', `S=)[^,]*", rf"\g<1>{milter}", snippet)
-        elif milter:
-            snippet += f"INPUT_MAIL_FILTER(`requiretls', `S={milter}, F=T, " \
-                       "T=C:30s;S:10s;R:60s;E:5m')dnl\n"
+        text = SETTINGS[self.setting()]()
+        if milter is not None:  # a daemon for a slot: nothing of what the main daemon listens for
+            text = re.sub(r"^(?:DAEMON_OPTIONS|INPUT_MAIL_FILTER)\(.*\n", "", text, flags=re.M)
+        if milter:
+            text += f"INPUT_MAIL_FILTER(`requiretls', `S={milter}, F=T, T=S:10s;R:60s')dnl\n"
+        (self.etc / f"{name}.m4").write_text(text)
+        snippet = f"include(`/etc/mail/{name}.m4')dnl"
         (self.etc / f"{name}.mc").write_text(procs.render(
             "sendmail.mc", name=name, host=self.host, where=self.where, address=self.address,
-            address6=self.address6, daemons=daemons.strip(), snippet=snippet.strip(),
-            rules=rules.strip()))
-        text = self.run("m4", f"/etc/mail/{name}.mc")
-        (self.etc / f"{name}.cf").write_text(text)
+            address6=self.address6, daemons=daemons.strip(), snippet=snippet))
+        self._make_cf(name)
+
+    def _make_cf(self, name):
+        self.run("sh", "-c", f"m4 /etc/mail/{name}.mc > /etc/mail/{name}.cf")
 
     def write_tables(self):
         """Those of templates/ that Postfix reads, in sendmail's words."""
@@ -217,12 +219,17 @@ def _mailertable():
     return "\n".join(lines) + "\n"
 
 
-def _plain(_):
-    return "", ""
+def _plain():
+    return ""
 
 
-# name -> what gives the lines of a setting: those of the snippet, and those behind MAILER()
-SETTINGS = {"": _plain}
+def _snippet():
+    """etc/sendmail, as it stands."""
+    return snippets.etc("sendmail", "requiretls.m4").read_text()
+
+
+# name -> what gives a setting's part of sendmail.mc
+SETTINGS = {"": _plain, "snippets": _snippet}
 
 SENDMAIL = Machine()
 
@@ -234,8 +241,11 @@ def furnish(bind, mount):
     bind("/proc", ROOT / "proc")
     _devices(mount, bind)
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", ROOT / "run")
-    (ROOT / "run/lab").mkdir()
-    bind(layout.RUN, ROOT / "run/lab")
+    SOCKETS.mkdir(mode=0o755)
+    os.chown(SOCKETS, pwd.getpwnam("nobody").pw_uid, 0)
+    for path in (layout.RUN, SOCKETS):
+        (ROOT / path.relative_to("/")).mkdir()
+        bind(path, ROOT / path.relative_to("/"))
     for name in ("resolv.conf", "hosts"):
         bind(layout.RUN / name, ROOT / "etc" / name)
     machine = SENDMAIL
@@ -273,7 +283,7 @@ def start():
         (tls / f"lab.{kind}").chmod(0o600)
         os.chown(tls / f"lab.{kind}", 0, 0)
     (machine.etc / "relay-domains").write_text(
-        "192.0.2\nrelay.test\nbackup.test\nbackup-plain.test\n")
+        "127.0.0\n192.0.2\nrelay.test\nbackup.test\nbackup-plain.test\n")
     (machine.etc / "local-host-names").write_text(f"localhost\n{machine.host}\n")
     (machine.where / "sasl/Sendmail.conf").write_text(
         f"pwcheck_method: saslauthd\nsaslauthd_path: {layout.SASLAUTHD}/mux\nmech_list: PLAIN\n")

@@ -283,16 +283,23 @@ static void test_override(void **state)
         {"text", "encrypt", ANSWER_ENFORCE, "OK encrypt"},
         {"text", "encrypt", ANSWER_OPPORTUNISTIC_STARTTLS, "OK encrypt"},
         {"text", "verify", ANSWER_ACCESS, "OK TEMP+VERIFY:128"},
-        {"text", "verify", ANSWER_ACCESS_ENFORCE, "OK PERM+VERIFY:128"},
+        {"text", "verify protocols=TLSv1.3 match=a.example:.b.example ciphers=high",
+         ANSWER_ENFORCE_PKI, "OK secure match=a.example:.b.example servername=hostname"},
+        {"text", "secure match=a.example", ANSWER_STS,
+         "OK secure match=a.example servername=hostname"},
+        {"what sendmail cannot check", "fingerprint match=3d:95", ANSWER_STS, "NOTFOUND"},
+        {"skip", "skip", ANSWER_STS, "NOTFOUND"},
+        {"which names, nobody says", "secure", ANSWER_ENFORCE_PKI, "OK " ANSWER_UNSATISFIED},
         {"what sendmail cannot check", "fingerprint match=3d:95", ANSWER_ACCESS, "NOTFOUND"},
-        {"what sendmail cannot check", "fingerprint match=3d:95", ANSWER_ACCESS_ENFORCE,
-         "OK PERM+VERIFY:128+CN:requiretls-unsatisfied.invalid"},
+        {"what sendmail cannot check", "fingerprint match=3d:95", ANSWER_ENFORCE_PKI,
+         "OK " ANSWER_UNSATISFIED},
         {"skip", "skip", ANSWER_QUERY, "NOTFOUND"},
         {"skip", "skip", ANSWER_POSTFIX, "NOTFOUND"},
         {"skip", "skip", ANSWER_ENFORCE, "OK may"},
         {"skip", "skip", ANSWER_OPPORTUNISTIC_STARTTLS, "OK may"},
         {"skip", "skip", ANSWER_OPPORTUNISTIC, "NOTFOUND"},
-        {"skip", "skip", ANSWER_ACCESS_ENFORCE, "NOTFOUND"},
+        {"skip", "skip", ANSWER_ACCESS, "NOTFOUND"},
+        {"skip", "skip", ANSWER_ENFORCE_PKI, "OK may"},
     };
     (void)state;
     struct answer_terms terms = usual_terms();
@@ -316,7 +323,7 @@ static void test_levels(void **state)
     check("level beside a tls_policy", NULL, &terms, ANSWER_REQUIRETLS, "OK disable");
 }
 
-static void test_access(void **state)
+static void test_sendmail(void **state)
 {
     (void)state;
     static const struct {
@@ -325,13 +332,13 @@ static void test_access(void **state)
         const char *access;
         const char *enforce;
     } rows[] = {
-        {"DANE", "host=mx1.example.org,tlsa=usable", "OK TEMP+ENCR:128", "OK PERM+VERIFY:128"},
+        {"DANE", "host=mx1.example.org,tlsa=usable", "OK TEMP+ENCR:128",
+         "OK secure match=mx1.example.org servername=hostname"},
         {"DANE on some hosts", "host=mx1.example.org,tlsa=usable host=mx2.example.org", "NOTFOUND",
-         "OK PERM+VERIFY:128"},
+         "OK secure match=mx1.example.org:mx2.example.org servername=hostname"},
         {"STS", "mx=insecure host=mx1.example.org,a=i,match sts=enforce pat=mx1.example.org",
-         "OK TEMP+VERIFY:128", "OK PERM+VERIFY:128"},
-        {"nothing", "mx=insecure host=mx1.example.org,a=i", "NOTFOUND",
-         "OK PERM+VERIFY:128+CN:requiretls-unsatisfied.invalid"},
+         "OK TEMP+VERIFY:128", "OK secure match=mx1.example.org servername=hostname"},
+        {"nothing", "mx=insecure host=mx1.example.org,a=i", "NOTFOUND", "OK " ANSWER_UNSATISFIED},
         {"MX failed", "mx=failed", "TEMP MX lookup failed: SERVFAIL", "TEMP *"},
     };
     static struct findings_text text;
@@ -339,7 +346,7 @@ static void test_access(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         findings_from_text(rows[i].findings, &text);
         check(rows[i].name, &text.findings, &terms, ANSWER_ACCESS, rows[i].access);
-        check(rows[i].name, &text.findings, &terms, ANSWER_ACCESS_ENFORCE, rows[i].enforce);
+        check(rows[i].name, &text.findings, &terms, ANSWER_ENFORCE_PKI, rows[i].enforce);
     }
 }
 
@@ -510,8 +517,9 @@ static void test_map_names(void **state)
         {"opportunistic+starttls", 0, ANSWER_OPPORTUNISTIC_STARTTLS},
         {"opportunistic", 0, ANSWER_OPPORTUNISTIC},
         {"requiretls", 0, ANSWER_REQUIRETLS},
-        {"sts", 0, ANSWER_QUERY},
+        {"sts", 0, ANSWER_STS},
         {"access", 0, ANSWER_ACCESS},
+        {"enforce_pki", 0, ANSWER_ENFORCE_PKI},
         {"QUER", -22, 0},
         {"QUERYX", -22, 0},
         {"", -22, 0},
@@ -538,7 +546,7 @@ int main(void)
         cmocka_unit_test(test_enforce_terms),
         cmocka_unit_test(test_override),
         cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_access),
+        cmocka_unit_test(test_sendmail),
         cmocka_unit_test(test_tlsrpt),
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_impossible),

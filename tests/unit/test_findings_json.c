@@ -63,8 +63,9 @@ static void test_whole(void **state)
              "\"answers\":{\"QUERY\":\"dane-only\",\"QUERYwithTLSRPT\":\"dane-only\","
              "\"postfix\":\"dane-only\",\"enforce\":\"dane-only\","
              "\"opportunistic+starttls\":\"dane-only\",\"opportunistic\":\"dane-only\","
-             "\"requiretls\":\"enforce\",\"access\":\"TEMP+ENCR:128\","
-             "\"access-enforce\":\"PERM+VERIFY:128\"},\"age\":10,\"ttl\":290}");
+             "\"requiretls\":\"enforce\",\"enforce_pki\":"
+             "\"secure match=mx1.example.org servername=hostname\","
+             "\"sts\":\"dane-only\",\"access\":\"TEMP+ENCR:128\"},\"age\":10,\"ttl\":290}");
     json_fini(&json);
 }
 

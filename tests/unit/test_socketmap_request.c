@@ -9,8 +9,6 @@
 #include <cmocka.h>
 #include <string.h>
 
-#define TAG "requiretls.invalid"
-
 static const struct {
     const char *request;
     enum socketmap_command command;
@@ -38,11 +36,12 @@ static const struct {
      "xn--mller-kva.example"},
     {"postfix example.org", SOCKETMAP_ANSWER, ANSWER_POSTFIX, "example.org"},
     /* sendmail */
-    {"sts example.org", SOCKETMAP_ANSWER, ANSWER_QUERY, "example.org"},
-    {"sts example.org." TAG, SOCKETMAP_ANSWER, ANSWER_ENFORCE, "example.org"},
+    {"sts example.org", SOCKETMAP_ANSWER, ANSWER_STS, "example.org"},
     {"access TLS_Rcpt:bob@example.org", SOCKETMAP_ANSWER, ANSWER_ACCESS, "example.org"},
-    {"access TLS_Rcpt:bob@example.org." TAG, SOCKETMAP_ANSWER, ANSWER_ACCESS_ENFORCE,
-     "example.org"},
+    {"enforce_pki example.org.", SOCKETMAP_ANSWER, ANSWER_ENFORCE_PKI, "example.org"},
+    {"enforce_pki [relay.example.org]", SOCKETMAP_ANSWER, ANSWER_ENFORCE_PKI,
+     "[relay.example.org]"},
+    {"enforce_pki ", SOCKETMAP_NO_KEY, ANSWER_ENFORCE_PKI, NULL},
     {"access tls_rcpt:\"a@b\"@example.org", SOCKETMAP_ANSWER, ANSWER_ACCESS, "example.org"},
     {"access TLS_Rcpt:bob@", SOCKETMAP_NOTHING, ANSWER_ACCESS, NULL},
     {"access TLS_Rcpt:example.org", SOCKETMAP_NOTHING, ANSWER_ACCESS, NULL},
@@ -50,8 +49,6 @@ static const struct {
     {"access TLS_Rcpt:", SOCKETMAP_NOTHING, ANSWER_ACCESS, NULL},
     {"access Connect:192.0.2.1", SOCKETMAP_NOTHING, ANSWER_ACCESS, NULL},
     {"access From:bob@example.org", SOCKETMAP_NOTHING, ANSWER_ACCESS, NULL},
-    /* The tag means something to sendmail's maps only. */
-    {"QUERY example.org." TAG, SOCKETMAP_ANSWER, ANSWER_QUERY, "example.org." TAG},
     /* The administrator */
     {"JSON example.org", SOCKETMAP_JSON, ANSWER_QUERY, "example.org"},
     {"PURGE example.org", SOCKETMAP_PURGE, ANSWER_QUERY, "example.org"},
@@ -80,7 +77,7 @@ static void test_cases(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct socketmap_request out;
-        socketmap_request_parse(cases[i].request, strlen(cases[i].request), TAG, &out);
+        socketmap_request_parse(cases[i].request, strlen(cases[i].request), &out);
         if (out.command != cases[i].command)
             fail_msg("%s: command %d, not %d", cases[i].request, out.command, cases[i].command);
         if (out.map != cases[i].map)
@@ -94,7 +91,7 @@ static void test_octets(void **state)
 {
     (void)state;
     struct socketmap_request out;
-    socketmap_request_parse("enforce example.org\0.evil", 25, TAG, &out);
+    socketmap_request_parse("enforce example.org\0.evil", 25, &out);
     assert_int_equal(out.command, SOCKETMAP_NO_KEY);
     assert_int_equal(out.map, ANSWER_ENFORCE);
 
@@ -102,14 +99,9 @@ static void test_octets(void **state)
     memset(longest, 'a', sizeof(longest));
     memcpy(longest, "enforce ", 8);
     for (size_t len = 0; len <= sizeof(longest); len++) {
-        socketmap_request_parse(longest, len, TAG, &out);
+        socketmap_request_parse(longest, len, &out);
         assert_true(len > 8 + 63 ? out.command == SOCKETMAP_NO_KEY : true);
     }
-    /* Without a tag nothing is tagged. */
-    socketmap_request_parse("sts example.org." TAG, strlen("sts example.org." TAG), "", &out);
-    assert_int_equal(out.map, ANSWER_QUERY);
-    socketmap_request_parse("sts example.org." TAG, strlen("sts example.org." TAG), NULL, &out);
-    assert_int_equal(out.map, ANSWER_QUERY);
 }
 
 int main(void)

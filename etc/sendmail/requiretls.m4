@@ -1,0 +1,122 @@
+divert(-1)
+#
+# requiretls-milter for sendmail 8.17 and later; see README for what to put where.
+#
+divert(0)dnl
+dnl
+dnl The filter. With F=T mail is put off while it is down or fails; without F it would all pass.
+INPUT_MAIL_FILTER(`requiretls',
+	`S=unix:/run/requiretls-milter/milter.sock, F=T, T=C:30s;S:10s;R:60s;E:5m')dnl
+dnl
+dnl MTA-STS for all mail. The name of a socket map goes with each question: this one is `sts'.
+FEATURE(`sts', `socket -d10 -T<TMPF> unix:/run/requiretls-milter/policy.sock')dnl
+dnl
+dnl Mail that needs a way of its own comes in here a second time. By one more flag sendmail knows
+dnl it as long as it is in the queue, whatever aliases make of its recipients: Q, TLS to servers that
+dnl prove who they are; Y, TLS; N, TLS-Required: No. Only this host gets in; no filter is asked.
+DAEMON_OPTIONS(`Name=requiretls-strict, Family=inet, Addr=127.0.0.1, Port=8695, M=AESQ, InputMailFilters=')dnl
+DAEMON_OPTIONS(`Name=requiretls-encrypt, Family=inet, Addr=127.0.0.1, Port=8696, M=AESY, InputMailFilters=')dnl
+DAEMON_OPTIONS(`Name=requiretls-optional, Family=inet, Addr=127.0.0.1, Port=8697, M=AESN, InputMailFilters=')dnl
+
+LOCAL_CONFIG
+O SetCertAltnames=true
+C{RequireTLS_verified}OK TRUSTED
+Krtlsmacro macro
+# What mail that requires TLS demands of its next-hop's servers.
+Kenforce_pki socket -d10 -T<TMPF> unix:/run/requiretls-milter/policy.sock
+# The names in the answer, secure match=a:b:c, with a colon behind the last.
+Krtlsmatch regex -a: -s2 (match=)(.*)
+
+MAILER_DEFINITIONS
+# From the queue to the listeners above, without the tag.
+Mrtlsstrict,	P=[IPC], F=mDFMuXak8, R=RequireTLS_untag, E=\r\n, L=2040,
+		T=DNS/RFC822/SMTP,
+		A=TCP [127.0.0.1] 8695
+Mrtlsencrypt,	P=[IPC], F=mDFMuXak8, R=RequireTLS_untag, E=\r\n, L=2040,
+		T=DNS/RFC822/SMTP,
+		A=TCP [127.0.0.1] 8696
+Mrtlsoptional,	P=[IPC], F=mDFMuXak8, R=RequireTLS_untag, E=\r\n, L=2040,
+		T=DNS/RFC822/SMTP,
+		A=TCP [127.0.0.1] 8697
+
+LOCAL_RULE_0
+# Recipients that the filter has tagged. The host is a name by which the rules below know this way.
+R$* < @ $+ . encrypt . requiretls . invalid . >	$#rtlsencrypt $@ requiretls.invalid $: $1 < @ $2 . encrypt . requiretls . invalid . >
+R$* < @ $+ . encrypt . requiretls . invalid >	$#rtlsencrypt $@ requiretls.invalid $: $1 < @ $2 . encrypt . requiretls . invalid . >
+R$* < @ $+ . optional . requiretls . invalid . >	$#rtlsoptional $@ requiretls.invalid $: $1 < @ $2 . optional . requiretls . invalid . >
+R$* < @ $+ . optional . requiretls . invalid >	$#rtlsoptional $@ requiretls.invalid $: $1 < @ $2 . optional . requiretls . invalid . >
+R$* < @ $+ . requiretls . invalid . >	$#rtlsstrict $@ requiretls.invalid $: $1 < @ $2 . requiretls . invalid . >
+R$* < @ $+ . requiretls . invalid >	$#rtlsstrict $@ requiretls.invalid $: $1 < @ $2 . requiretls . invalid . >
+
+LOCAL_RULESETS
+SRequireTLS_untag
+R$* < @ $+ . > $*		$1 < @ $2 > $3
+R$* < @ $+ . encrypt . requiretls . invalid >	$@ $1 < @ $2 >
+R$* < @ $+ . optional . requiretls . invalid >	$@ $1 < @ $2 >
+R$* < @ $+ . requiretls . invalid >	$@ $1 < @ $2 >
+
+# What the message in hand asks for. The way to the listeners above is within this host. Bounces are
+# never held to what their message required (RFC 8689 section 4.2.1).
+SRequireTLS_asked
+R$*				$: $&h $| $&f $| $&{daemon_flags}
+Rrequiretls . invalid $| $*	$@ anything
+R$* $| $* $| $* NN $*		$@ anything
+R$* $| $* @ $* $| $* QQ $*	$@ strict
+R$* $| $* @ $* $| $* YY $*	$@ encrypt
+R$*				$@ nothing
+
+# Whether a recipient's mail may go to the server that we are connected to: $#OK or an error. The
+# next-hop is the host that the connection is for, wherever a mailertable or a smart host sends mail;
+# for recipients of other domains that come along because they have the same MX hosts, that domain.
+SRequireTLS_strict
+R$*				$: $>canonify $1
+R$*				$: $1 $| $>parse $1
+R$* $| $# $- $- $&h $*		$: < $&h >
+R$* < @ $+ > $* $| $*		$: < $2 >
+R< $+ . >			$: < $1 >
+R$* $| $*			$#error $@ 5.7.10 $: "550 REQUIRETLS: the recipient has no next-hop"
+R< $+ >				$: $(rtlsmacro {RequireTLS_hop} $@ $1 $) < $(enforce_pki $1 $: none $) >
+R< $* < TMPF > >		$#error $@ 4.4.3 $: "451 REQUIRETLS: what is published for " $&{RequireTLS_hop} " cannot be looked up now"
+R< may $* >			$#OK
+R< $* servername=hostname >	$: < $1 >
+R< $* >				$: < : $(rtlsmatch $1 $: : $) >
+# One of the servers that count, by its own name, or one below a name that begins with a dot?
+R< $* >				$: $(rtlsmacro {RequireTLS_name} $@ $&{server_name} $) < $1 >
+R< $* : $&{RequireTLS_name} : $* >	$: named
+R< $* >				$: < $1 > $| $&{server_name}
+R< $* > $| $- . $*		$: $(rtlsmacro {RequireTLS_name} $@ . $3 $) < $1 >
+R< $* : $&{RequireTLS_name} : $* >	$: named
+R< $* >				$#error $@ 5.7.10 $: "550 REQUIRETLS: " $&{server_name} " is no server by which " $&{RequireTLS_hop} " can be verified"
+# With a trust chain, and a certificate of that name?
+Rnamed				$: < $&{verify} > $&{server_name}
+R< $={RequireTLS_verified} > $={cert_altnames}	$#OK
+R< $={RequireTLS_verified} > $- . $+	$: < $1 > * . $3
+R< $={RequireTLS_verified} > $={cert_altnames}	$#OK
+R< $={RequireTLS_verified} > $*		$#error $@ 5.7.10 $: "550 REQUIRETLS: the certificate of " $&{server_name} " has another name"
+R< NONE > $*			$#error $@ 5.7.10 $: "550 REQUIRETLS: " $&{server_name} " does not offer TLS"
+R$*				$#error $@ 5.7.10 $: "550 REQUIRETLS: the certificate of " $&{server_name} " cannot be verified: " $&{verify}
+
+# Whether there is TLS at all; the rules of sendmail's own come after this.
+SRequireTLS_encrypted
+R$*				$: $&{cipher_bits}
+R$+				$@ OK
+R$*				$#error $@ 5.7.10 $: "550 REQUIRETLS: " $&{server_name} " does not offer TLS"
+
+SRequireTLS
+R$*				$: $1 $| $>RequireTLS_asked
+R$* $| anything			$#OK
+R $| strict			$@ OK
+R$* $| strict			$@ $>RequireTLS_strict $1
+R$* $| encrypt			$@ $>RequireTLS_encrypted
+R$*				$@ OK
+
+# When the connection stands, for the first recipient: another server can still be tried. Then for
+# each of them.
+define(`_LOCAL_TLS_SERVER_')dnl
+SLocal_tls_server
+R$*				$@ $>RequireTLS $&{rcpt_addr}
+define(`_LOCAL_TLS_RCPT_')dnl
+SLocal_tls_rcpt
+R$*				$@ $>RequireTLS $1
+
+divert(0)dnl

@@ -1,0 +1,121 @@
+"""The routes of etc/sendmail from end to end: who goes where, what the parameters of the envelope
+become, what a bounce holds, and that nobody sees a tag."""
+
+import arrivals
+import smrouted
+from scenario import check, expect
+from smrouted import NO, bounce_of, check_untagged, ends, how, routed, submit
+
+
+@routed("local and remote recipients, aliases and a smart host: each once, each by its own way")
+def _(lab, mta, _):
+    to = ["bob@dane.test", "carol@local.test", "team@alias.test", "forward@mtasm.lab.test",
+          "x@smarthost.test", "bob@sts-badcert.test"]
+    sent = submit(lab, mta, to)
+    expect(len(sent.accepted), len(to), "accepted")
+    # `team` is Bob at dane.test again and Carol at plain.test, `forward` Bob at plain.test: copies
+    # that the filter never saw are held to the same.
+    found = ends(sent, 6)
+    expect({to: how(d) for to, d in found.items()}, {
+        "bob@dane.test": "sent OK", "carol@local.test": "sent", "x@smarthost.test": "sent OK",
+        "carol@plain.test": "bounced 5.7.10 OK", "bob@plain.test": "bounced 5.7.10 OK",
+        "bob@sts-badcert.test": "bounced 5.7.10 OK"}, "deliveries")
+    bounce = bounce_of(sent, found["carol@plain.test"])
+    for name in ("carol@plain.test", "bob@plain.test", "bob@sts-badcert.test", "5.7.10"):
+        check(name.encode() in bounce.bytes(), f"{name} is not in the bounce")
+    mails = [m for m in arrivals.mailbox(mta, "carol") if sent.token.encode() in m]
+    expect(len(mails), 1, "in carol's mailbox")
+    check(smrouted.TAG not in mails[0], mails[0].decode())
+    copies = [a for a in lab.arrivals.of(sent.token) if a.sender]
+    expect(sorted(r for a in copies for r in a.recipients), ["bob@dane.test", "x@smarthost.test"],
+           "who got it")
+    check_untagged(sent, [bounce])
+
+
+@routed("NOTIFY, ORCPT and ENVID are kept, RET=FULL is not")
+def _(lab, mta, _):
+    sent = submit(lab, mta, "bob@dane.test", parameters=("RET=FULL", "ENVID=one+2Btwo"),
+                  rcpt_parameters=("NOTIFY=FAILURE,DELAY", "ORCPT=rfc822;orig+2B1@example.org"))
+    arrival = sent.arrived("bob@dane.test")
+    expect(set(arrival.parameters) - {p for p in arrival.parameters if p.startswith("SIZE=")},
+           {"RET=HDRS", "ENVID=one+2Btwo"}, "MAIL")
+    expect(set(arrival.rcpt[0][1:]), {"NOTIFY=FAILURE,DELAY", "ORCPT=rfc822;orig+2B1@example.org"},
+           "RCPT")
+    check_untagged(sent)
+    sent = submit(lab, mta, ["bob@sts-badcert.test", "bob@dane.test"],
+                  rcpt_parameters=("NOTIFY=NEVER",))
+    expect(how(ends(sent, 2)["bob@sts-badcert.test"]), "bounced 5.7.10 OK", "delivery")
+    sent.arrived("bob@dane.test")
+    expect([a for a in lab.arrivals.of(sent.token) if not a.sender], [], "bounces")
+
+
+@routed("a bounce goes to a sender without TLS, with the header only, though RET=FULL was asked for")
+def _(lab, mta, _):
+    sent = submit(lab, mta, "bob@sts-badcert.test", sender="alice@plain-no-starttls.test",
+                  parameters=("RET=FULL",))
+    bounce = bounce_of(sent, ends(sent)["bob@sts-badcert.test"], "alice@plain-no-starttls.test")
+    text = bounce.bytes().decode()
+    expect(bounce.tls, "", "TLS")
+    check(f"A secret line, {sent.token.split('@')[0]}." not in text, text)
+    for part in ("text/rfc822-headers", "Status: 5.7.10", "Subject: a test",
+                 "Final-Recipient: RFC822; bob@sts-badcert.test"):
+        check(part in text, f"no {part} in {text}")
+    check_untagged(sent, [bounce])
+
+
+@routed("TLS-Required: No goes where nothing can be verified, and is not held to MTA-STS")
+def _(lab, mta, _):
+    names = ("sts-badcert", "sts-no-starttls", "plain", "dane-wrong", "sts-nomatch")
+    sent = [submit(lab, mta, f"bob@{name}.test", NO) for name in names]
+    for name, each in zip(names, sent):
+        expect(ends(each)[f"bob@{name}.test"].status, "sent", name)
+        arrival = each.arrived()
+        expect(arrival.header("TLS-Required"), ["No"], name)
+        check_untagged(each)
+
+
+@routed("opportunistic+starttls: TLS to whoever it is, never without", more="""
+[rule partners]
+nexthop = plain.test, plain-badcert.test, plain-no-starttls.test
+level = opportunistic+starttls
+""")
+def _(lab, mta, _):
+    names = ("plain", "plain-badcert", "plain-no-starttls")
+    sent = [submit(lab, mta, f"bob@{name}.test") for name in names]
+    expect([smrouted.outcome(s) for s in sent], ["sent OK", "sent FAIL", "bounced 5.7.10"],
+           "what became of them")
+    for each in sent[:2]:
+        expect(each.arrived().tls, "TLSv1.3", "TLS")
+    expect(sent[2].arrivals_elsewhere(), [], "without TLS")
+
+
+@routed("a rule asks for it; strangers' headers and tagged addresses do nothing", more="""
+[rule legal]
+sender = legal@sender.test
+request = require
+""")
+def _(lab, mta, _):
+    reply = lab.send(mta, "bob@plain.test", slot="own", sender="legal@sender.test").replies
+    expect(reply["bob@plain.test"], (550, "5.7.10"), "RCPT by the rule")
+    sent = lab.send(mta, "bob@dane.test", slot="own", sender="legal@sender.test")
+    expect(how(ends(sent)["bob@dane.test"]), "sent OK", "by the rule")
+    sent = lab.send(mta, "bob@plain.test", slot="own", headers=smrouted.ASK)
+    expect(sent.deliveries()["bob@plain.test"].service, "esmtp", "a stranger's header")
+    reply = lab.send(mta, "bob@plain.test.requiretls.invalid", slot="own").replies
+    expect(reply["bob@plain.test.requiretls.invalid"], (550, "5.1.2"), "a tag from outside")
+
+
+@routed("two domains with the same MX host in one message are judged each for itself", more="""
+[rule keep]
+recipient = insecure-mx.test
+mixed = keep
+""")
+def _(lab, mta, _):
+    sent = submit(lab, mta, ["bob@dane.test", "bob@insecure-mx.test", "bob@hosted-dane.test"])
+    found = ends(sent, 3)
+    expect({to: how(d) for to, d in found.items()},
+           {"bob@dane.test": "sent OK", "bob@hosted-dane.test": "sent OK",
+            # By the time of RCPT sendmail makes a status of its own.
+            "bob@insecure-mx.test": "bounced 5.5.2 OK"}, "deliveries")
+    bounce = bounce_of(sent, found["bob@insecure-mx.test"])
+    check(b"5.7.10 <bob@insecure-mx.test>... REQUIRETLS: " in bounce.bytes(), "the bounce")

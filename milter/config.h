@@ -49,9 +49,9 @@ struct config_route {
     unsigned can; /* VERDICT_CAN_... */
     enum config_local local;
     char *tag; /* of marked recipients: [milter] tag, or a name below it */
-    char *starttls_name;
-    const struct config_route
-        *starttls; /* instead, at level opportunistic+starttls; NULL: itself */
+    char *starttls_name, *opportunistic_name;
+    /* Instead, at the levels opportunistic+starttls and opportunistic; NULL: itself, and none. */
+    const struct config_route *starttls, *opportunistic;
 };
 
 struct config_milter {

@@ -88,18 +88,25 @@ static void resolve_routes(struct check *c, struct config_rule *rule)
     }
 }
 
-static void resolve_starttls(struct check *c)
+/* The route that another names for a level; NULL if it names none. */
+static const struct config_route *named_by(struct check *c, const struct config_route *route,
+                                           const char *key, const char *name)
+{
+    const struct config_route *named = name != NULL ? config_route_find(c->config, name) : NULL;
+
+    if (name != NULL && named == NULL)
+        report_at(c, CONFIG_REPORT_ERROR, 0, "[route %.100s] %s: there is no [route %.100s]",
+                  route->name, key, name);
+    return named;
+}
+
+static void resolve_levels(struct check *c)
 {
     for (size_t i = 0; i < c->config->route_count; i++) {
         struct config_route *route = &c->config->routes[i];
 
-        if (route->starttls_name == NULL)
-            continue;
-        route->starttls = config_route_find(c->config, route->starttls_name);
-        if (route->starttls == NULL)
-            report_at(c, CONFIG_REPORT_ERROR, 0,
-                      "[route %.100s] starttls: there is no [route %.100s]", route->name,
-                      route->starttls_name);
+        route->starttls = named_by(c, route, "starttls", route->starttls_name);
+        route->opportunistic = named_by(c, route, "opportunistic", route->opportunistic_name);
     }
 }
 
@@ -372,7 +379,7 @@ int config_check(struct config *config, struct pool *pool, struct config_report 
     resolve_routes(&c, config->defaults);
     for (size_t i = 0; i < config->rule_count; i++)
         resolve_routes(&c, &config->rules[i]);
-    resolve_starttls(&c);
+    resolve_levels(&c);
     if (!default_tags(config, pool))
         return -ENOMEM;
     check_rule(&c, config->defaults);

@@ -29,7 +29,8 @@ static bool needs_route(const struct recipient *r)
         return true; /* what it becomes, and at which level, is seen the second time */
     switch (d->level) {
     case VERDICT_LEVEL_OPPORTUNISTIC: /* nothing is demanded, but Postfix is to pass it on */
-        return config_route_reinjects(d->route) && d->route->method == CONFIG_METHOD_HEADER;
+        return (config_route_reinjects(d->route) && d->route->method == CONFIG_METHOD_HEADER) ||
+               d->route->opportunistic != NULL;
     case VERDICT_LEVEL_DISABLE:
         return false;
     case VERDICT_LEVEL_ENFORCE:
@@ -39,22 +40,29 @@ static bool needs_route(const struct recipient *r)
     }
 }
 
-/* Whether encryption is all that the copy's level asks for. */
-static bool is_starttls(const struct recipient *r)
+/* The route may name others for the lower levels. */
+static const struct config_route *at_level(const struct config_route *route,
+                                           const struct recipient *r)
 {
     const struct decision *d = &r->outcome->decision;
 
-    return r->asked.request == DECIDE_REQUEST_REQUIRE && d->verdict != VERDICT_NOT_APPLICABLE &&
-           d->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS;
+    if (r->asked.request != DECIDE_REQUEST_REQUIRE || d->verdict == VERDICT_NOT_APPLICABLE)
+        return route;
+    if (d->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS && route->starttls != NULL)
+        return route->starttls;
+    if (d->level == VERDICT_LEVEL_OPPORTUNISTIC && route->opportunistic != NULL)
+        return route->opportunistic;
+    return route;
 }
 
 const struct config_route *routing_of(const struct recipient *r, bool again)
 {
     const struct config_route *route = r->outcome != NULL ? r->outcome->decision.route : NULL;
 
-    if (route != NULL && route->starttls != NULL && is_starttls(r))
-        route = route->starttls;
-    if (route == NULL || route->method == CONFIG_METHOD_NONE)
+    if (route == NULL)
+        return NULL;
+    route = at_level(route, r);
+    if (route->method == CONFIG_METHOD_NONE)
         return route;
     if (r->marked || !needs_route(r))
         return NULL;

@@ -23,6 +23,12 @@ level = opportunistic+starttls
 [rule audit]
 sender = audit@sender.test
 fallback = encrypt
+[rule easy]
+sender = easy@sender.test
+level = opportunistic
+[rule audit-may]
+sender = audit-may@sender.test
+fallback = may
 """
 HEADER = ("Require-TLS-ESMTP: yes",)
 

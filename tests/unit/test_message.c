@@ -564,6 +564,16 @@ static const struct message_case {
      DANE, NULL, NULL,
      ASK "rcpt <b@none.example> = ok\neoh = ok\neom = done" VIA(
          "encrypt") "\n" ASK "rcpt <b@dane.example> = ok\neoh = ok\neom = done" VIA("strict")},
+    {"by header, at level opportunistic its own way, or none",
+     "[default]\nroute = strict\n[route strict]\nmethod = header\nopportunistic = may\n[route "
+     "may]\nmethod = header\n[rule x]\nnexthop = none.example\nlevel = opportunistic\n"
+     "[rule y]\nsender = y@b.example\nroute = may\n",
+     DANE, NULL, NULL,
+     ASK "rcpt <b@none.example> = ok\neoh = ok\neom = done" VIA(
+         "may") "\n"
+                "mail <y@b.example> REQUIRETLS RET=HDRS tls = ok\nrcpt <b@none.example> = ok\neoh "
+                "= ok\n"
+                "eom = done"},
     {"by header, another at home: a marked recipient", HEADER, DANE, NULL, NULL,
      ASK "rcpt <b@dane.example> NOTIFY=FAILURE ORCPT=rfc822;x@y.example = ok\n"
          "rcpt <me@here.example> mailer=local host=here.example = ok\neoh = ok\neom = done" MARK(

@@ -142,19 +142,23 @@ def _(lab, mta, _):
 
 
 ENCRYPT = "requiretls-encrypt sent encrypt/requiretls:nocertmatch"
+MAY = "requiretls-may sent may/requiretls:nocertmatch"
 PLAINTEXT = "requiretls-encrypt bounced 5.7.30 !encrypt/!requiretls:nostarttls"
 
 
 @routes311("levels below enforce, whichever rule sets them", more=RULES)
 def _(lab, mta, running):
     wanted = {"bob@plain2.test": ENCRYPT, "bob@plain-no-starttls.test": PLAINTEXT,
-              "bob@plain-badcert.test": "smtp sent may/requiretls:nocertmatch"}
+              "bob@plain-badcert.test": MAY}
     for by in ({"sender": DEPARTMENT}, {"parameters": ASK}):
         become(post(lab, mta, list(wanted), **by), wanted)
     sent = post(lab, mta, ["bob@plain.test", "bob@dane.test", "bob@plain-no-starttls.test"],
                 sender="lenient@sender.test", parameters=ASK)
     become(sent, {"bob@plain.test": ENCRYPT, "bob@plain-no-starttls.test": PLAINTEXT,
                   "bob@dane.test": "requiretls-encrypt sent dane-only/requiretls"})
+    sent = post(lab, mta, ["bob@plain.test", "bob@plain-no-starttls.test"],
+                sender="easy@sender.test", parameters=ASK)
+    become(sent, {"bob@plain.test": MAY, "bob@plain-no-starttls.test": PLAINTEXT})
     expect("route=strict" in running.log(), False, "on the strict transport")
 
 
@@ -165,6 +169,9 @@ def _(lab, mta, running):
     become(sent, {"bob@plain.test": ENCRYPT, "bob@dane.test": DANE,
                   "bob@plain-no-starttls.test": PLAINTEXT})
     expect(running.decisions()["bob@plain.test"]["fallback"], "opportunistic+starttls", "fallback")
+    sent = post(lab, mta, ["bob@signed-badcert.test", "bob@plain.test"],
+                sender="audit-may@sender.test", parameters=ASK)
+    become(sent, {"bob@signed-badcert.test": NO_MATCH.format("secure"), "bob@plain.test": MAY})
 
 
 @routes311("TLS-Required: No, by header and by rule: any server will do", more=RULES)

@@ -153,7 +153,7 @@ const struct config_key config_keys[] = {
     {CONFIG_SECTION_ROUTE, "tag", config_type_domain, .offset = offsetof(struct config_route, tag)},
     {CONFIG_SECTION_ROUTE, "starttls", config_type_text,
      .offset = offsetof(struct config_route, starttls_name)},
-    {CONFIG_SECTION_ROUTE, "opportunistic", parse_text,
+    {CONFIG_SECTION_ROUTE, "opportunistic", config_type_text,
      .offset = offsetof(struct config_route, opportunistic_name)},
 
     MATCHER("client", client, CONFIG_MATCH_CLIENT, RULES_FACT_CLIENT),

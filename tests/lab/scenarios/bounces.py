@@ -70,6 +70,20 @@ def _(lab, mta, running):
     expect(bounce.header("TLS-Required"), [], "TLS-Required of the bounce")
 
 
+@each("REQUIRETLS, internationalized")
+def _(lab, mta, running):
+    sent = lab.send(mta, TO, parameters=("SMTPUTF8", "BODY=8BITMIME", *FULL), sender="\u00e5@sender.test",
+                    message=lab.message(token := lab.token(), ASKED, "gr\u00fc\u00dfe"))
+    expect(sent.deliveries()[TO].status, "bounced", "delivery")
+    bounce = next(a for a in lab.arrivals.wait(token, "\u00e5@sender.test") if a.sender == "")
+    check("SMTPUTF8" in bounce.parameters, str(bounce.mail))
+    check(SECRET not in bounce.bytes(), "the bounce holds the body")
+    check("gr\u00fc\u00dfe".encode() in bounce.body, "the bounce does not hold the header")
+    expect(well_formed(bounce), ["text/plain", "message/global-delivery-status",
+                                 "message/global-headers"], "its parts")
+    expect(redacted(running), not mta.modern, "it was the milter that did it")
+
+
 @each("TLS-Required: No, RET=FULL")
 def _(lab, mta, running):
     _, bounce = bounced(lab, mta, headers=("TLS-Required: No",), parameters=FULL)

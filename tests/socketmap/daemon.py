@@ -27,7 +27,7 @@ trust_ad = yes
 timeout = {dns_timeout}
 tries = 2
 [log]
-level = debug
+level = {level}
 {more}
 """
 
@@ -88,14 +88,15 @@ class Client:
 class Daemon:
     inet = ("127.0.0.1", 8461)
 
-    def __init__(self, build, place, more="", max_connections=1200, dns_timeout="2s"):
+    def __init__(self, build, place, more="", max_connections=1200, dns_timeout="2s",
+                 level="debug"):
         self.binary = build
         self.place = Path(place)
         self.map_path = self.place / "map"
         self.config = self.place / "conf"
         self.config.write_text(CONFIGURATION.format(place=place, more=more,
                                                     max_connections=max_connections,
-                                                    dns_timeout=dns_timeout))
+                                                    dns_timeout=dns_timeout, level=level))
         self.log_path = self.place / "log"
         self.process = subprocess.Popen(
             [Path(build) / "milter/requiretls-milter", "-f", "-c", self.config],

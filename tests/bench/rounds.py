@@ -6,7 +6,7 @@ import resource
 import statistics
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 INSIDE = "RTLS_BENCH_INSIDE"
 
@@ -43,10 +43,9 @@ def head(what, unit):
 
 def cpu_s(pid):
     """Seconds of processor time that a process and the load generators so far have used."""
-    used = sum(int((task / "schedstat").read_text().split()[0]) / 1e9
-               for task in Path(f"/proc/{pid}/task").iterdir())
+    clock = (~pid << 3) | 2  # as clock_getcpuclockid(3) makes it; threads that have ended count too
     ours = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used + ours.ru_utime + ours.ru_stime
+    return time.clock_gettime(clock) + ours.ru_utime + ours.ru_stime
 
 
 def _round(pid, load, seconds):

@@ -122,15 +122,17 @@ static void continue_dump(struct mapconn *c)
     }
 }
 
+/* What is there is told once: where more may be there than was read, the event is added anew, and
+ * tells again. */
 static void set_reading(struct mapconn *c, bool reading)
 {
-    if (c->reading == reading)
-        return;
-    if (reading)
-        c->failed = event_add(&c->readable, NULL) < 0 || c->failed;
-    else
-        event_del(&c->readable);
-    c->reading = reading;
+    if (c->reading && (!reading || c->more))
+        c->reading = event_del(&c->readable) < 0;
+    if (reading && !c->reading) {
+        c->reading = event_add(&c->readable, NULL) == 0;
+        c->failed = c->failed || !c->reading;
+    }
+    c->more = false;
 }
 
 void mapconn_proceed(struct mapconn *c)
@@ -158,9 +160,12 @@ void mapconn_flush(struct mapconn *c)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct mapconn *c = arg;
-    (void)what;
-    ssize_t got = recv(fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    size_t room = sizeof(c->in) - c->in_len;
+    ssize_t got;
+    do
+        got = recv(fd, c->in + c->in_len, room, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == EAGAIN)
         return;
     if (got <= 0) {
         mapconn_free(c);
@@ -169,6 +174,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     if (c->in_len == 0)
         c->since_ms = mapconn_now_ms();
     c->in_len += (size_t)got;
+    c->more = (size_t)got == room || (what & EV_CLOSED);
     mapconn_proceed(c);
 }
 
@@ -204,8 +210,9 @@ int mapconn_new(struct socketmap *server, int fd, bool is_unix, bool is_loopback
     c->is_unix = is_unix;
     c->is_loopback = is_loopback;
     c->opened_ms = c->since_ms = mapconn_now_ms();
-    event_assign(&c->readable, server->base, fd, EV_READ | EV_PERSIST, on_readable, c);
-    event_assign(&c->writable, server->base, fd, EV_WRITE, on_writable, c);
+    event_assign(&c->readable, server->base, fd, EV_READ | EV_PERSIST | server->edge, on_readable,
+                 c);
+    event_assign(&c->writable, server->base, fd, EV_WRITE | (server->edge & EV_ET), on_writable, c);
     set_reading(c, true);
     if (c->failed) {
         free(c);

@@ -41,6 +41,7 @@ struct mapconn {
     bool is_unix;
     bool is_loopback; /* or unix */
     bool reading;     /* the readable event is pending */
+    bool more;        /* of the input, or its end, may be there and will not be told of */
     bool failed;      /* an I/O error: nothing more can be sent */
     bool closing;     /* what it sent was no request: to be closed after the replies so far */
     struct event readable;
@@ -66,6 +67,7 @@ struct socketmap {
     struct maplookup *lookup;
     struct event **listeners;
     size_t listener_count;
+    short edge;           /* flags of events that tell once of what is there, 0: they cannot */
     int sweep_fd;         /* ticks */
     struct event *sweep;  /* of mapconn_sweep, for each connection */
     struct event *resume; /* accepts again after descriptors ran out */

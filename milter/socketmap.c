@@ -154,6 +154,14 @@ static int set_up_sweep(struct socketmap *server)
     return server->sweep && event_add(server->sweep, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+/* Level-triggered, every answer costs another look at its socket. The end of the input must be told
+ * of apart, as it may come together with the last of it. */
+static short edge_flags(const struct event_base *base)
+{
+    const int needed = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
+    return (event_base_get_features(base) & needed) == needed ? EV_ET | EV_CLOSED : 0;
+}
+
 static int set_up(struct socketmap *server, const struct listen_set *sets, size_t set_count)
 {
     int error = set_up_sweep(server);
@@ -180,6 +188,7 @@ int socketmap_new(struct event_base *base, struct config *config, struct engine 
     if (!server)
         return -ENOMEM;
     server->base = base;
+    server->edge = edge_flags(base);
     server->sweep_fd = -1;
     server->config = config_ref(config);
     server->engine = engine;

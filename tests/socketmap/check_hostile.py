@@ -255,6 +255,29 @@ def pipelined():
 
 
 @scenario
+def half_closed():
+    """Requests and at once the end of input: every answer, then the end, and no waiting for it"""
+    names = name_server()
+    names.dane("soon.test", delay=0.3, ttl=1)
+    with running() as server:
+        serves(server)
+        begin = time.monotonic()
+        for address in (server.map_path, server.inet):
+            for count in range(0, 300, 3):  # around the size of a buffer, and several of them
+                with server.client(address) as client:
+                    rest = b"15:QUERY da" if count % 2 else b""
+                    client.send(daemon.netstring(GOOD[0]) * count + rest)
+                    client.socket.shutdown(socket.SHUT_WR)
+                    equal([client.reply() for _ in range(count + 1)], [GOOD[1]] * count + [None])
+            with server.client(address) as client:
+                client.send(daemon.netstring("QUERY soon.test") + daemon.netstring(GOOD[0]))
+                client.socket.shutdown(socket.SHUT_WR)
+                equal([client.reply() for _ in range(3)], ["OK dane-only", GOOD[1], None])
+        check(time.monotonic() - begin < 60, "one of them waited for a time-out")
+        wait_for(lambda: server.metric("requiretls_socketmap_connections") == 0, "all gone", 5)
+
+
+@scenario
 def reload_under_load():
     """Reloads under load: every request is answered"""
     with running() as server:

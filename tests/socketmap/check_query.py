@@ -50,7 +50,7 @@ def order():
     slow = [f"o{i}.order.test" for i in range(300)]
     for i, name in enumerate(slow):
         names.dane(name, delay=0.2 + 0.4 * (i % 3))
-    with running() as server:
+    with running(dns_timeout="10s") as server:
         begin = time.monotonic()
         seen = objects(query(server, "--json", *slow))
         took = time.monotonic() - begin

@@ -76,8 +76,8 @@ class Instance:
         self.run("postsuper", "-d", "ALL")
 
     def apply(self, setting):
-        """Gives it that setting, see snippets.py."""
-        snippets.apply(self, setting)
+        """Gives it that setting, see snippets.py; the lab's own where it is one of sendmail's."""
+        snippets.apply(self, setting if setting in snippets.SETTINGS else None)
 
     def sendmail(self, message, *words):
         """Submits a message as a local program does, without SMTP: sendmail(1) with these words."""
@@ -117,6 +117,10 @@ class Instance:
         finally:
             main.write_text(before)
             self.reload()
+
+    def flush(self):
+        """Tries everything that is queued once more."""
+        self.run("postqueue", "-f")
 
     def queued(self):
         """queue id -> the name of the queue it is in: active, deferred, hold."""

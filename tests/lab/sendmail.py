@@ -85,9 +85,9 @@ class Machine:
     def log(self):
         return SendmailLog(self.maillog)
 
-    def flush(self, *words):
-        """Tries everything that is queued once more, whatever its last attempt was."""
-        self.run("/usr/sbin/sendmail", f"-C/etc/mail/{MAIN}.cf", "-OMinQueueAge=0", "-q", *words)
+    def flush(self):
+        """Tries everything that is queued once more; its status tells of the deliveries."""
+        self.run("sh", "-c", f"/usr/sbin/sendmail -C/etc/mail/{MAIN}.cf -OMinQueueAge=0 -qf; :")
 
     def queued(self):
         """queue id -> active or deferred, of what has not left the queue."""
@@ -228,8 +228,13 @@ def _snippet():
     return snippets.etc("sendmail", "requiretls.m4").read_text()
 
 
+def _queued():
+    """The same; nothing is delivered before flush()."""
+    return _snippet() + "define(`confDELIVERY_MODE', `queueonly')dnl\n"
+
+
 # name -> what gives a setting's part of sendmail.mc
-SETTINGS = {"": _plain, "snippets": _snippet}
+SETTINGS = {"": _plain, "snippets": _snippet, "snippets, queued": _queued}
 
 SENDMAIL = Machine()
 

@@ -11,6 +11,7 @@ from scenario import check, scenario
 ASK = ("Require-TLS-ESMTP: yes",)
 NO = ("TLS-Required: No",)
 TAG = b"requiretls.invalid"
+MILTER = sendmail.SOCKETS / "milter.sock"
 
 
 def routed(name, more="", setting="snippets", **options):
@@ -34,7 +35,7 @@ def configuration(more=""):
 
 def daemon(lab, more="", fresh=False):
     """The daemon of the snippets at their sockets, in the place of whichever is there."""
-    return lab.milter(configuration(more), fresh, listens=sendmail.SOCKETS / "milter.sock")
+    return lab.milter(configuration(more), fresh, listens=MILTER)
 
 
 def submit(lab, mta, to, headers=ASK, **how):

@@ -8,11 +8,9 @@ import os
 import pwd
 import stat
 
-import layout
+import killed
 import milter
 import procs
-import smtpclient
-from held import HeldResolver
 from scenario import check, expect, scenario
 
 BOTH = ("3.11", "3.7")
@@ -107,145 +105,16 @@ def _(lab, mta):
     expect((mta.queued(), lab.arrivals.all()), ({}, []), "queue and arrivals")
 
 
-# Killed in the middle of a message: at which point, and what the client has said by then.
+# Killed in the middle of a message, see killed.py.
 
-HELD = f"""
-[milter]
-accept_header = any
-rcpt_wait = 9s
-[mta_sts]
-enable = no
-[dns]
-resolvers = {layout.RESOLVER_HELD}
-timeout = 60s
-"""
-
-
-class Killed:
-    """A client whose milter is killed on the way."""
-
-    def __init__(self, lab, mta, running, resolver):
-        self.lab, self.mta, self.running, self.resolver = lab, mta, running, resolver
-        self.client = lab.client(mta, running.slot)
-        self.token = lab.token()
-
-    def kill(self):
-        self.running.process.kill()
-        self.running.process.wait()
-        self.running.process = None  # it need not end well
-
-    def hello(self):
-        self.client.ehlo()
-        self.client.starttls()
-
-    def mail(self):
-        return self.client.mail("alice@sender.test", "REQUIRETLS")
-
-    def rcpt(self, to="bob@plain.test"):
-        return self.client.rcpt(to)
-
-    def start_rcpt(self, to):
-        self.client.send(f"RCPT TO:<{to}>")
-        self.resolver.wait_asked(to.split("@")[1])
-
-    def start_data(self):
-        expect(self.client.command("DATA"), (354,), "DATA")
-
-    def finish(self):
-        """The rest of the message, as far as the server lets it; the last reply."""
-        return self.client.body(self.lab.message(self.token))
-
-
-def before_mail(k):
-    k.hello()
-    k.kill()
-    return k.mail()
-
-
-def between_mail_and_rcpt(k):
-    k.hello()
-    k.mail()
-    k.kill()
-    return k.rcpt()
-
-
-def while_rcpt_waits(k):
-    k.hello()
-    k.mail()
-    k.start_rcpt("bob@plain.test")
-    k.kill()
-    return k.client.read()
-
-
-def after_rcpt(k):
-    k.hello()
-    k.mail()
-    expect(k.rcpt("bob@dane-ta.test"), (250,), "RCPT")
-    k.kill()
-    reply = k.client.command("DATA")
-    return k.finish() if reply.code == 354 else reply
-
-
-def within_the_header(k):
-    k.hello()
-    k.mail()
-    expect(k.rcpt("bob@dane-ta.test"), (250,), "RCPT")
-    k.start_data()
-    k.client.send("Subject: half a")
-    k.kill()
-    return k.finish()
-
-
-def while_the_end_waits(k):
-    k.hello()
-    expect(k.client.mail("alice@sender.test"), (250,), "MAIL")
-    expect(k.rcpt(), (250,), "RCPT")
-    k.start_data()
-    message = k.lab.message(k.token, ["Require-TLS-ESMTP: yes"]).replace("\n", "\r\n")
-    k.client.socket.sendall(message.encode())
-    k.resolver.wait_asked("plain.test")
-    k.kill()
-    return k.client.read()
-
-
-def between_messages(k):
-    k.hello()
-    k.mail()
-    expect(k.rcpt("bob@dane-ta.test"), (250,), "RCPT")
-    expect(k.client.data(k.lab.message(k.lab.token())), (250,), "data")
-    k.kill()
-    return k.mail()
-
-
-def _killed(function, arrived=0):
+def _killed(function):
     words = function.__name__.replace("_", " ")
 
     def run(lab, mta):
-        with HeldResolver("plain.test") as resolver:
-            running = lab.milter(HELD, fresh=True)
-            killed = Killed(lab, mta, running, resolver)
-            try:
-                reply = function(killed)
-                expect(reply.code // 100, 4, f"the last reply, {reply}")
-            except (smtpclient.Closed, OSError):
-                pass  # then it was never accepted either
-            with contextlib.suppress(smtpclient.Closed, OSError):
-                killed.client.quit()
-            procs.wait_for(lambda: not mta.queued(), "the queue to be empty")
-            expect(len(lab.arrivals.all()), arrived, "messages arrived")
-            # The next client is not better off while it is away, and is served when it is back.
-            expect(lab.send(mta, "bob@plain.test", slot=running.slot).replies["mail"].code, 451,
-                   "MAIL while it is away")
-            resolver.release()
-            running.start()
-            sent = lab.send(mta, ["bob@dane-ta.test", "bob@plain.test"], slot=running.slot,
-                            parameters=["REQUIRETLS"])
-            expect(sent.replies["bob@plain.test"], (550, "5.7.10"), "RCPT when it is back")
-            expect(sent.deliveries()["bob@dane-ta.test"].status, "sent", "delivery")
+        config = "[milter]\naccept_header = any\nrcpt_wait = 9s\n" + killed.HELD
+        killed.try_step(lab, mta, function, lambda: lab.milter(config, fresh=True))
     each(f"killed {words}: put off, not lost, not accepted")(run)
 
 
-for each_function in (before_mail, between_mail_and_rcpt, while_rcpt_waits, after_rcpt,
-                      within_the_header, while_the_end_waits):
+for each_function in killed.STEPS:
     _killed(each_function)
-_killed(between_messages, arrived=1)

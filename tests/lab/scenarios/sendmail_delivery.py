@@ -104,7 +104,7 @@ def _(lab):
     mta = lab.machines["sendmail"]
     # The filter runs, but its maps are elsewhere.
     elsewhere = smrouted.configuration().replace("policy.sock", "elsewhere.sock")
-    lab.milter(elsewhere, listens=smrouted.sendmail.SOCKETS / "milter.sock")
+    lab.milter(elsewhere, listens=smrouted.MILTER)
     to = ["bob@dane.test", "bob@sts.test", "bob@signed.test"]
     strict, ordinary = smrouted.submit(lab, mta, to), smrouted.submit(lab, mta, to, ())
     found = smrouted.ends(strict, 3)

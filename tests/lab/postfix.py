@@ -115,7 +115,7 @@ class Instance:
         try:
             yield self
         finally:
-            main.write_text(before)
+            procs.replace(main, before)
             self.reload()
 
     def flush(self):

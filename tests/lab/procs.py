@@ -90,6 +90,13 @@ def remember(services):
     (layout.RUN / "services.json").write_text(json.dumps(services, indent=1) + "\n")
 
 
+def replace(path, text):
+    """Writes a file that others may be reading: they see all of the old one or all of the new."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
 def render(template, **values):
     """A file of templates/ with each @NAME@ replaced; one that is left over is an error."""
     text = (layout.SOURCE / "templates" / template).read_text()

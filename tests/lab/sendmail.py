@@ -201,6 +201,15 @@ DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr={self.address}, Port=587, M=Ea')dnl
             self.run("sh", "-c", f"makemap hash /etc/mail/{name} < /etc/mail/{name}")
 
 
+# Hosts that are tried in turn, in the form that only sendmail has.
+LISTS = """
+list.test	esmtp:plain.test:dane.test
+list-hosts.test	esmtp:[mx.plain.test]:[mx.dane.test]
+list-bad.test	esmtp:plain.test:plain2.test
+list-failing.test	esmtp:plain.test:mx-servfail.test
+"""
+
+
 def _mailertable():
     """transport_maps for sendmail: `smtp:` and `relay:` are its esmtp and relay."""
     text = (layout.RUN / "transport").read_text()
@@ -216,7 +225,7 @@ def _mailertable():
         elif host.endswith(":25"):
             host = host[:-3]
         lines.append(f"{domain}\t{mailer}:{host}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + LISTS
 
 
 def _plain():

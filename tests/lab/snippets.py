@@ -206,8 +206,8 @@ def apply(instance, setting):
     main, master = (kept / "main.cf").read_text(), (kept / "master.cf").read_text()
     if setting:
         main, master = SETTINGS[setting](instance, main, master)
-    (instance.etc / "main.cf").write_text(main)
-    (instance.etc / "master.cf").write_text(master)
+    procs.replace(instance.etc / "main.cf", main)
+    procs.replace(instance.etc / "master.cf", master)
     instance.reload()
     note.write_text(setting or "")
 

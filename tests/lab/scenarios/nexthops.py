@@ -58,6 +58,20 @@ def run(lab, version):
             check(re.fullmatch(r"(dane-only|secure)/requiretls", delivery.tls), f"{hops}: {delivery}")
 
 
+@scenario("next-hops: sendmail's lists are read as well, and each is tried in turn")
+def _(lab):
+    mta = lab.machines["sendmail"]
+    slot = lab.milter("[rule all]\nsender = alice@sender.test\nrequest = require\n").slot
+    wanted = {"bob@list.test": (250,), "bob@list-hosts.test": (250,),
+              "bob@list-bad.test": (550, "5.7.10", "plain.test publishes neither", "none of 2"),
+              "bob@list-failing.test": (451, "4.4.3", "mx-servfail.test", "one of 2")}
+    for recipient, reply in wanted.items():
+        expect(lab.ask(mta, recipient, slot, parameters=()), reply, recipient)
+    sent = lab.send(mta, ["bob@list.test", "bob@list-hosts.test"])
+    expect({d.status for d in sent.deliveries().values()}, {"sent"}, "deliveries")
+    expect(sent.arrived("bob@list.test").server, "mx.plain.test", "the first of the list")
+
+
 @scenario("next-hops 3.11: each of a list is tried in turn, under its own policy")
 def _(lab):
     run(lab, "3.11")

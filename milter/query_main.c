@@ -22,7 +22,8 @@ static const char usage[] =
     "usage: requiretls-query [-c FILE] [--json] [--socket ADDR]\n"
     "           [--explain] [--from ADDRESS] [--require | --optional] [--header 'NAME: VALUE']...\n"
     "           DOMAIN | ADDRESS | [HOST] | [HOST]:PORT ...\n"
-    "       requiretls-query [-c FILE] [--json] --check-setup [--mta postfix[:DIR]]\n";
+    "       requiretls-query [-c FILE] [--json] --check-setup\n"
+    "           [--mta postfix[:DIR] | --mta sendmail[:FILE]]\n";
 
 static void on_config_message(void *arg, const char *message)
 {
@@ -206,7 +207,8 @@ static int check_setup(const struct config *config, const struct query_options *
 {
     struct setup_report report = {0};
     if (setup_examine(config, options->mta, &report) < 0) {
-        fprintf(stderr, "requiretls-query: --mta takes postfix[:DIR]: %s\n", options->mta);
+        fprintf(stderr, "requiretls-query: --mta takes postfix[:DIR] or sendmail[:FILE]: %s\n",
+                options->mta);
         return QUERY_EXIT_USAGE;
     }
     int code = setup_exit_code(&report);

@@ -16,7 +16,7 @@ struct query_options {
     bool json;
     bool explain;
     bool check_setup;
-    const char *mta; /* with check_setup: `postfix[:DIR]`; NULL: find out */
+    const char *mta; /* with check_setup: `postfix[:DIR]`, `sendmail[:FILE]`; NULL: find out */
     bool version;
     bool help;
     const char *socket; /* the daemon's, NULL: look up for ourselves */

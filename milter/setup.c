@@ -2,11 +2,15 @@
 #include "setup.h"
 
 #include "setup_postfix.h"
+#include "setup_sendmail.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static const char sendmail_cf[] = "/etc/mail/sendmail.cf";
 
 /* As many as Postfix's process limits allow its smtpd and cleanup processes to make at once. */
 static size_t connections_of(const struct setup_postfix *postfix)
@@ -82,6 +86,37 @@ static void examine_postfix(const struct config *config, const char *dir,
     setup_postfix_fini(&postfix);
 }
 
+/* Children of sendmail's daemon, each with one connection; 0: as many as come. */
+static size_t children_of(const struct setup_sendmail *sendmail)
+{
+    int limit = atoi(cf_option(&sendmail->cf, "MaxDaemonChildren"));
+
+    return limit > 0 ? (size_t)limit : 0;
+}
+
+static void examine_sendmail(const struct config *config, const char *file,
+                             struct setup_report *report)
+{
+    struct setup_sendmail sendmail = {.config = config, .file = file};
+    char err[400];
+
+    if (setup_sendmail_read(&sendmail, err, sizeof(err)) != 0) {
+        setup_add(report, SETUP_UNKNOWN, "mta", "sendmail's configuration cannot be read: %s", err);
+        setup_remedy(report, "run this check as root, on the MTA's host");
+        setup_sendmail_fini(&sendmail);
+        return;
+    }
+    if (setup_sendmail_probe(&sendmail, err, sizeof(err)) != 0) {
+        setup_add(report, SETUP_UNKNOWN, "mta", "the sockets cannot be tried: %s", err);
+        setup_remedy(report, "see RunAsUser in %s", file);
+    }
+    setup_sendmail_check(&sendmail, report);
+    setup_check_host(config, report);
+    setup_check_limits(config, listener_of(&sendmail.mta), children_of(&sendmail), report);
+    setup_check_resolver(config, report);
+    setup_sendmail_fini(&sendmail);
+}
+
 /* What --mta says: the rest after `word` and a colon, NULL if it names another. */
 static bool is_mta(const char *mta, const char *word, const char **rest)
 {
@@ -93,15 +128,29 @@ static bool is_mta(const char *mta, const char *word, const char **rest)
     return true;
 }
 
+/* Which of the two is installed; Postfix has a program of its own that sendmail has not. */
+static const char *find_mta(void)
+{
+    static const char *const postconf[] = {"/usr/sbin/postconf", "/usr/local/sbin/postconf"};
+
+    for (size_t i = 0; i < sizeof(postconf) / sizeof(postconf[0]); i++) {
+        if (access(postconf[i], X_OK) == 0)
+            return "postfix";
+    }
+    return access(sendmail_cf, F_OK) == 0 ? "sendmail" : "postfix";
+}
+
 int setup_examine(const struct config *config, const char *mta, struct setup_report *report)
 {
     const char *where;
 
     if (mta == NULL)
-        mta = "postfix";
-    if (is_mta(mta, "postfix", &where)) {
+        mta = find_mta();
+    if (is_mta(mta, "postfix", &where))
         examine_postfix(config, where, report);
-        return 0;
-    }
-    return -EINVAL;
+    else if (is_mta(mta, "sendmail", &where))
+        examine_sendmail(config, where != NULL ? where : sendmail_cf, report);
+    else
+        return -EINVAL;
+    return 0;
 }

@@ -9,7 +9,7 @@
 #include "setup_report.h"
 
 /*
- * Examines; `mta` is the value of --mta, `postfix[:DIR]`, NULL: what is here.
+ * Examines; `mta` is the value of --mta, `postfix[:DIR]` or `sendmail[:FILE]`, NULL: what is here.
  * Returns 0 with findings in the report (begun with all zeros), or -EINVAL for an `mta` that is
  * none. Call before any thread exists: it forks.
  */

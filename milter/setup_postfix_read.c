@@ -28,7 +28,7 @@ static int command(const struct setup_postfix *postfix, const char *program,
     }
     while (*words != NULL && count + 1 < sizeof(argv) / sizeof(argv[0]))
         argv[count++] = *words++;
-    return setup_run(argv, COMMAND_MS, out, status, err, err_size);
+    return setup_run(argv, NULL, COMMAND_MS, out, status, err, err_size);
 }
 
 static int read_one(struct setup_postfix *postfix, const char *option,

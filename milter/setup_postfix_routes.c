@@ -83,7 +83,16 @@ static const struct postconf_service *follow_header(const struct setup_postfix *
         return NULL;
     }
     split(result + 7 + strspn(result + 7, " \t"), &transport, nexthop);
-    return find_transport(postfix, route, transport, report);
+    const struct postconf_service *service = find_transport(postfix, route, transport, report);
+    if (service == NULL || strcmp(service->program, "error") != 0)
+        return service;
+    setup_add(report, SETUP_ERROR, name, "[route %s] has no line of its own in %s: %s (%s)",
+              route->name, parameter,
+              strcmp(transport, "retry") == 0 ? "its messages wait" : "its messages bounce",
+              *nexthop);
+    setup_remedy(report, "a line /^%s: %s$/ FILTER requiretls: before the one that catches all",
+                 header, route->name);
+    return NULL;
 }
 
 static void check_header_route(const struct setup_postfix *postfix,

@@ -56,7 +56,7 @@ static void check_ca_file(const struct setup_postfix *postfix,
                           const struct postconf_service *service, const char *parameter,
                           const char *path, struct setup_report *report)
 {
-    static const char name[] = "postfix-ca";
+    static const char name[] = "mta-ca";
     int count = postfix->certificates(postfix->certificates_arg, path);
 
     if (count > 0) {
@@ -88,7 +88,7 @@ static void check_ca(const struct setup_postfix *postfix, const struct postconf_
         snprintf(inside, sizeof(inside), "%s%s", service->chroot ? postfix->mta.queue : "", path);
         check_ca_file(postfix, service, path_parameter, inside, report);
     } else if (!postconf_yes(postconf_get(&postfix->conf, service, "tls_append_default_CA"))) {
-        setup_add(report, SETUP_ERROR, "postfix-ca",
+        setup_add(report, SETUP_ERROR, "mta-ca",
                   "%s is empty in %s: no certificate of an MTA-STS or Web PKI host can be verified",
                   file_parameter, setup_postfix_place(service, file_parameter));
         setup_remedy(report, "postconf -e 'smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt'");

@@ -80,14 +80,12 @@ static int take_all(struct stream streams[2], int64_t deadline_ms)
 }
 
 /* In the child. The MTA's commands live in sbin, which not everybody has in PATH. */
-static void become_program(const char *const *argv, int out, int err)
+static void become_program(const char *const *argv, int in, int out, int err)
 {
     static const char *const places[] = {"/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin"};
     char path[PATH_MAX];
-    int null = open("/dev/null", O_RDONLY);
 
-    if (dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
-        dup2(err, STDERR_FILENO) < 0)
+    if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
         _exit(126);
     /* execvp(3) wants an array that it could write to, and does not. */
     char *const *words = (char *const *)(uintptr_t)argv;
@@ -99,27 +97,48 @@ static void become_program(const char *const *argv, int out, int err)
     _exit(errno == ENOENT ? 127 : 126);
 }
 
-static int start(const char *const *argv, pid_t *pid, struct stream streams[2])
+/* A descriptor to read the input from. A pipe takes some lines at once. */
+static int open_input(const char *input)
 {
-    int out[2], err[2];
+    int fds[2];
 
-    if (pipe2(out, O_CLOEXEC) != 0)
-        return -errno;
-    if (pipe2(err, O_CLOEXEC) != 0) {
-        int error = -errno;
-        close(out[0]);
-        close(out[1]);
+    if (input == NULL)
+        return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -1;
+    ssize_t written = write(fds[1], input, strlen(input));
+    close(fds[1]);
+    if (written == (ssize_t)strlen(input) && fcntl(fds[0], F_SETFL, 0) == 0)
+        return fds[0];
+    close(fds[0]);
+    return -1;
+}
+
+static void close_all(int fds[5])
+{
+    for (int i = 0; i < 5; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+}
+
+static int start(const char *const *argv, const char *input, pid_t *pid, struct stream streams[2])
+{
+    int fds[5] = {-1, -1, -1, -1, -1}; /* out, out, err, err, in */
+
+    if (pipe2(fds, O_CLOEXEC) != 0 || pipe2(fds + 2, O_CLOEXEC) != 0 ||
+        (fds[4] = open_input(input)) < 0 || (*pid = fork()) < 0) {
+        int error = errno != 0 ? -errno : -EIO;
+        close_all(fds);
         return error;
     }
-    *pid = fork();
-    int error = -errno;
     if (*pid == 0)
-        become_program(argv, out[1], err[1]);
-    close(out[1]);
-    close(err[1]);
-    streams[0] = (struct stream){.fd = out[0], .max = OUTPUT_MAX};
-    streams[1] = (struct stream){.fd = err[0], .max = ERROR_MAX};
-    return *pid < 0 ? error : 0;
+        become_program(argv, fds[4], fds[1], fds[3]);
+    streams[0] = (struct stream){.fd = fds[0], .max = OUTPUT_MAX};
+    streams[1] = (struct stream){.fd = fds[2], .max = ERROR_MAX};
+    fds[0] = fds[2] = -1;
+    close_all(fds);
+    return 0;
 }
 
 static int end(pid_t pid, int error)
@@ -149,12 +168,12 @@ static int judge(const char *program, int error, int wait_status, int *status, c
     return error;
 }
 
-int setup_run(const char *const *argv, int timeout_ms, char **out, int *status, char *err,
-              size_t err_size)
+int setup_run(const char *const *argv, const char *input, int timeout_ms, char **out, int *status,
+              char *err, size_t err_size)
 {
     struct stream streams[2] = {{.fd = -1}, {.fd = -1}};
     pid_t pid = -1;
-    int error = start(argv, &pid, streams), wait_status = 0;
+    int error = start(argv, input, &pid, streams), wait_status = 0;
 
     *out = NULL;
     err[0] = '\0';

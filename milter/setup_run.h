@@ -10,14 +10,14 @@
 #include <sys/types.h>
 
 /*
- * Runs argv[0], found by PATH and in the directories of system programs, without a shell; nothing
- * on its standard input. Returns 0 with its whole output in `out` (terminated, to be freed), its
- * exit status, and the first line that it wrote to the standard error in err, "" if none; or a
- * negative errno with a sentence in err: -ENOENT no such program, -ETIMEDOUT, -EMSGSIZE for more
- * output than can be meant, -EIO if it was killed.
+ * Runs argv[0], found by PATH and in the directories of system programs, without a shell; `input`,
+ * at most some lines, on its standard input, NULL for nothing. Returns 0 with its whole output in
+ * `out` (terminated, to be freed), its exit status, and the first line that it wrote to the
+ * standard error in err, "" if none; or a negative errno with a sentence in err: -ENOENT no such
+ * program, -ETIMEDOUT, -EMSGSIZE for more output than can be meant, -EIO if it was killed.
  */
-int setup_run(const char *const *argv, int timeout_ms, char **out, int *status, char *err,
-              size_t err_size);
+int setup_run(const char *const *argv, const char *input, int timeout_ms, char **out, int *status,
+              char *err, size_t err_size);
 
 /* Who looks, and from where. */
 struct setup_who {

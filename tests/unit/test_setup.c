@@ -208,6 +208,7 @@ static void test_report(void **state)
 static void test_run(void **state)
 {
     const char *const fine[] = {"sh", "-c", "echo out; echo err >&2; echo more >&2; exit 3", NULL};
+    const char *const cat[] = {"cat", NULL};
     const char *const none[] = {"no-such-program-here", NULL};
     const char *const slow[] = {"sleep", "600", NULL};
     const char *const much[] = {"sh", "-c", "yes", NULL};
@@ -217,19 +218,22 @@ static void test_run(void **state)
     int status;
 
     (void)state;
-    assert_int_equal(setup_run(fine, 10000, &out, &status, err, sizeof(err)), 0);
+    assert_int_equal(setup_run(fine, NULL, 10000, &out, &status, err, sizeof(err)), 0);
     assert_int_equal(status, 3);
     assert_string_equal(out, "out\n");
     assert_string_equal(err, "err");
     free(out);
-    assert_int_equal(setup_run(literal, 10000, &out, &status, err, sizeof(err)), 0);
+    assert_int_equal(setup_run(literal, NULL, 10000, &out, &status, err, sizeof(err)), 0);
     assert_string_equal(out, "$HOME; `id`\n");
     free(out);
-    assert_int_equal(setup_run(none, 10000, &out, &status, err, sizeof(err)), -ENOENT);
+    assert_int_equal(setup_run(cat, "a\nb\n", 10000, &out, &status, err, sizeof(err)), 0);
+    assert_string_equal(out, "a\nb\n");
+    free(out);
+    assert_int_equal(setup_run(none, NULL, 10000, &out, &status, err, sizeof(err)), -ENOENT);
     assert_null(out);
-    assert_int_equal(setup_run(slow, 50, &out, &status, err, sizeof(err)), -ETIMEDOUT);
-    assert_int_equal(setup_run(much, 60000, &out, &status, err, sizeof(err)), -EMSGSIZE);
-    assert_int_equal(setup_run(killed, 10000, &out, &status, err, sizeof(err)), -EIO);
+    assert_int_equal(setup_run(slow, NULL, 50, &out, &status, err, sizeof(err)), -ETIMEDOUT);
+    assert_int_equal(setup_run(much, NULL, 60000, &out, &status, err, sizeof(err)), -EMSGSIZE);
+    assert_int_equal(setup_run(killed, NULL, 10000, &out, &status, err, sizeof(err)), -EIO);
     assert_null(out);
 }
 

@@ -1,0 +1,139 @@
+/* Everything that the checks of a sendmail look at, fetched. See setup_sendmail.h. */
+#include "setup_sendmail.h"
+
+#include "setup_run.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { COMMAND_MS = 30000, FILE_MAX = 4 * 1024 * 1024 };
+
+static int read_file(const char *path, char **out)
+{
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+
+    if (file == NULL)
+        return -errno;
+    text = malloc(FILE_MAX + 1);
+    size_t len = text != NULL ? fread(text, 1, FILE_MAX, file) : 0;
+    int error = text == NULL ? -ENOMEM : ferror(file) ? -EIO : len == FILE_MAX ? -EFBIG : 0;
+    fclose(file);
+    if (error != 0) {
+        free(text);
+        return error;
+    }
+    text[len] = '\0';
+    *out = text;
+    return 0;
+}
+
+/* As setup_test_fn. */
+static int test(void *arg, const char *lines, char **out, char *err, size_t err_size)
+{
+    const struct setup_sendmail *s = arg;
+    char file[PATH_MAX + 2];
+    const char *const argv[] = {"sendmail", file, "-d0.4", "-bt", NULL};
+    int status;
+
+    snprintf(file, sizeof(file), "-C%s", s->file);
+    int error = setup_run(argv, lines, COMMAND_MS, out, &status, err, err_size);
+    if (error != 0 || (status == 0 && *out != NULL))
+        return error;
+    free(*out);
+    return -EIO;
+}
+
+/* `Version 8.17.1.9`, and from `Compiled with:` on to the blank line. */
+static void read_version(struct setup_sendmail *s, const char *text)
+{
+    const char *version = strstr(text, "Version "), *compiled = strstr(text, "Compiled with:");
+
+    if (version != NULL)
+        snprintf(s->version, sizeof(s->version), "%.*s", (int)strcspn(version + 8, " \r\n"),
+                 version + 8);
+    if (compiled != NULL) {
+        const char *end = strstr(compiled, "\n\n");
+
+        snprintf(s->compiled, sizeof(s->compiled), "%.*s",
+                 (int)(end != NULL ? end - compiled : (ptrdiff_t)strlen(compiled)), compiled);
+    }
+}
+
+/* Whether somebody else could put a socket of his own there. */
+static bool is_open(const char *path)
+{
+    char part[PATH_MAX];
+    struct stat st;
+
+    if (path[0] != '/')
+        return false;
+    snprintf(part, sizeof(part), "%s", path);
+    while (strcmp(part, "/") != 0) {
+        char *parent = dirname(part);
+
+        if (parent != part)
+            memmove(part, parent, strlen(parent) + 1);
+        if (stat(part, &st) == 0 && (st.st_mode & S_IWOTH) != 0)
+            return true;
+    }
+    return false;
+}
+
+int setup_sendmail_read(struct setup_sendmail *s, char *err, size_t err_size)
+{
+    char *text;
+    int error = read_file(s->file, &text);
+
+    if (error != 0) {
+        snprintf(err, err_size, "%s: %s", s->file, strerror(-error));
+        return error;
+    }
+    error = cf_read(&s->cf, text);
+    free(text);
+    if (error == 0)
+        error = setup_sendmail_derive(s);
+    if (error != 0) {
+        snprintf(err, err_size, "out of memory");
+        return error;
+    }
+    s->test = test;
+    s->test_arg = s;
+    s->certificates = setup_ca_count;
+    error = test(s, "", &text, err, err_size);
+    if (error != 0)
+        return error;
+    read_version(s, text);
+    free(text);
+    if (s->version[0] != '\0')
+        return 0;
+    snprintf(err, err_size, "the program sendmail is not that of sendmail");
+    return -ENOENT;
+}
+
+void setup_sendmail_fini(struct setup_sendmail *s)
+{
+    cf_fini(&s->cf);
+}
+
+int setup_sendmail_probe(struct setup_sendmail *s, char *err, size_t err_size)
+{
+    struct setup_who who;
+    int error = setup_who_find(s->user, &who, err, err_size);
+
+    if (error != 0)
+        return error;
+    setup_mta_probe(&s->mta, &who);
+    for (size_t i = 0; i < s->mta.use_count; i++) {
+        const struct setup_use *use = &s->mta.uses[i];
+
+        if (setup_use_match(&s->mta, use) == SETUP_OURS)
+            s->open_directory |= is_open(use->address.path);
+    }
+    return 0;
+}

@@ -1,0 +1,168 @@
+/*
+ * Whether sendmail carries out the configuration's routes: what its own test mode makes of a marked
+ * recipient. Pure. See setup_sendmail.h.
+ */
+#include "setup_sendmail.h"
+
+#include "policy/verdict.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The mailer in the last `returns: $# mailer $@ ...` of the text, into out. */
+static bool find_mailer(const char *text, char *out, size_t size)
+{
+    static const char mark[] = "returns: $# ";
+    const char *found = NULL;
+
+    for (const char *at = text; (at = strstr(at, mark)) != NULL; at++)
+        found = at + strlen(mark);
+    if (found == NULL)
+        return false;
+    snprintf(out, size, "%.*s", (int)strcspn(found, " \t\r\n"), found);
+    return out[0] != '\0';
+}
+
+/* The address in the last `Rcode = 0, addr = user@example.org`. */
+static bool find_address(const char *text, char *out, size_t size)
+{
+    static const char mark[] = "Rcode = 0, addr = ";
+    const char *found = NULL;
+
+    for (const char *at = text; (at = strstr(at, mark)) != NULL; at++)
+        found = at + strlen(mark);
+    if (found == NULL)
+        return false;
+    snprintf(out, size, "%.*s", (int)strcspn(found, " \t\r\n"), found);
+    return true;
+}
+
+/* Whether a mailer that leads to a port of this host finds a daemon there. */
+static bool is_received(const struct setup_sendmail *s, const struct cf_line *mailer, char *port,
+                        size_t size)
+{
+    static const char own[] = "TCP [127.0.0.1] ";
+    char arguments[200], listens[20];
+    const struct cf_line *daemon = NULL;
+
+    port[0] = '\0';
+    if (!cf_field(mailer->text, "A", arguments, sizeof(arguments)) ||
+        strncmp(arguments, own, strlen(own)) != 0)
+        return true; /* it leads elsewhere */
+    snprintf(port, size, "%s", arguments + strlen(own));
+    while ((daemon = cf_next(&s->cf, daemon, 'O', "DaemonPortOptions")) != NULL) {
+        if (cf_field(daemon->text, "Port", listens, sizeof(listens)) && strcmp(listens, port) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What must stand at the delivery: rules that look at the server's certificate. */
+static bool has_rules(const struct setup_sendmail *s, const char *ruleset)
+{
+    const struct cf_line *line = NULL;
+
+    while ((line = cf_next(&s->cf, line, 'S', ruleset)) != NULL) {
+        if (line->rules > 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_mailer(const struct setup_sendmail *s, const struct config_route *route,
+                         const char *name, const char *tagged, const char *plain,
+                         struct setup_report *report)
+{
+    const struct cf_line *mailer = cf_next(&s->cf, NULL, 'M', name);
+    char lines[600], address[300] = "", port[200], err[300], *text;
+
+    if (mailer == NULL) {
+        setup_add(report, SETUP_ERROR, "route-transport",
+                  "[route %s] leads to the mailer %s, which does not exist", route->name, name);
+        setup_remedy(report, "take the rules and mailers of the snippet requiretls.m4");
+        return;
+    }
+    snprintf(lines, sizeof(lines), "/tryflags er\n/try %s %s\n", name, tagged);
+    if (s->test(s->test_arg, lines, &text, err, sizeof(err)) != 0) {
+        setup_add(report, SETUP_UNKNOWN, "route-tag", "sendmail -bt: %s", err);
+        setup_remedy(report, "run this check as root, on the MTA's host");
+        return;
+    }
+    if (!find_address(text, address, sizeof(address)) || strcmp(address, plain) != 0) {
+        setup_add(report, SETUP_ERROR, "route-tag",
+                  "the mailer %s makes %s of %s: the tag of [route %s] would be seen outside", name,
+                  address[0] != '\0' ? address : "nothing", tagged, route->name);
+        setup_remedy(report, "a ruleset in R= of the mailer that takes the tag off, as in the "
+                             "snippet requiretls.m4");
+    }
+    free(text);
+    if (!is_received(s, mailer, port, sizeof(port))) {
+        setup_add(
+            report, SETUP_ERROR, "route-reinjection",
+            "[route %s]: the mailer %s leads to port %s of this host, where no daemon listens",
+            route->name, name, port);
+        setup_remedy(report, "a DAEMON_OPTIONS for it, as in the snippet requiretls.m4");
+    }
+}
+
+static void check_route(const struct setup_sendmail *s, const struct config_route *route,
+                        struct setup_report *report)
+{
+    static const char plain[] = "user@example.org";
+    char tagged[400], lines[450], mailer[100], err[300], *text;
+
+    if (route->method == CONFIG_METHOD_HEADER) {
+        setup_add(report, SETUP_ERROR, "route-header",
+                  "[route %s] has the method header, which sendmail cannot carry out", route->name);
+        setup_remedy(report, "method = recipient, with the snippet for sendmail");
+        return;
+    }
+    snprintf(tagged, sizeof(tagged), "%s.%s", plain, route->tag);
+    snprintf(lines, sizeof(lines), "3,0 %s\n", tagged);
+    if (s->test(s->test_arg, lines, &text, err, sizeof(err)) != 0) {
+        setup_add(report, SETUP_UNKNOWN, "route-tag", "sendmail -bt: %s", err);
+        setup_remedy(report, "run this check as root, on the MTA's host");
+        return;
+    }
+    bool found = find_mailer(text, mailer, sizeof(mailer));
+    free(text);
+    if (!found || strcmp(mailer, "esmtp") == 0 || strcmp(mailer, "error") == 0 ||
+        strcmp(mailer, "relay") == 0) {
+        setup_add(report, SETUP_ERROR, "route-tag",
+                  "sendmail sends %s to %s%s: it does not know the tag of [route %s]", tagged,
+                  found ? "the mailer " : "nobody", found ? mailer : "", route->name);
+        setup_remedy(report,
+                     "the rules of the snippet requiretls.m4; or, if [route %s] has another "
+                     "tag than they, the same in both",
+                     route->name);
+        return;
+    }
+    check_mailer(s, route, mailer, tagged, plain, report);
+}
+
+void setup_sendmail_routes(struct setup_sendmail *s, struct setup_report *report)
+{
+    const struct config *config = s->config;
+    bool by_recipient = false;
+
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        size_t before = report->count;
+
+        if (route->method == CONFIG_METHOD_NONE)
+            continue;
+        by_recipient |= route->method == CONFIG_METHOD_RECIPIENT;
+        check_route(s, route, report);
+        if (report->count == before)
+            setup_add(report, SETUP_OK, "route", "[route %s] leads to where it can be enforced",
+                      route->name);
+    }
+    if (by_recipient && !has_rules(s, "Local_tls_rcpt")) {
+        setup_add(
+            report, SETUP_ERROR, "route-can",
+            "there are no rules in Local_tls_rcpt: sendmail demands nothing of the servers it "
+            "sends to");
+        setup_remedy(report, "the rules of the snippet requiretls.m4");
+    }
+}

@@ -1,0 +1,324 @@
+/*
+ * The checks of a sendmail: sendmail.cf in, findings out. What the probes and the address test mode
+ * say is made up here; the lab has the real ones.
+ */
+#include "setup_sendmail.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char usual[] =
+    "# a comment\n"
+    "O QueueDirectory=/var/spool/mqueue\n"
+    "O DaemonPortOptions=Name=MTA, Family=inet, Port=25\n"
+    "O InputMailFilters=requiretls\n"
+    "O CACertFile=/etc/ssl/ca.crt\n"
+    "O ServerCertFile=/etc/mail/tls/server.crt\n"
+    "O ServerKeyFile=/etc/mail/tls/server.key\n"
+    "Kmacro macro\n"
+    "Ksts socket -d10 -T<TMPF> unix:/run/requiretls-milter/policy.sock\n"
+    "Mesmtp,\t\tP=[IPC], F=mDFMuXa,\n\t\tA=TCP $h\n"
+    "Xrequiretls, S=unix:/run/requiretls-milter/milter.sock, F=T, T=C:30s;S:10s;R:60s;E:5m\n";
+
+static const char routes[] = "O DaemonPortOptions=Name=second, Addr=127.0.0.1, Port=8695, "
+                             "InputMailFilters=\n"
+                             "Mstrict,\t\tP=[IPC], R=untag,\n\t\tA=TCP [127.0.0.1] 8695\n"
+                             "SLocal_tls_rcpt\nR$*\t$@ $>Require $1\n";
+
+struct answers {
+    const char *parse; /* of 3,0 */
+    const char *try;   /* of /try */
+};
+
+static int test_mode(void *arg, const char *lines, char **out, char *err, size_t err_size)
+{
+    const struct answers *answers = arg;
+    const char *answer = lines[0] == '/' ? answers->
+    try : answers
+        ->parse;
+
+    if (answer == NULL) {
+        snprintf(err, err_size, "no such file");
+        return -EIO;
+    }
+    *out = strdup(answer);
+    return 0;
+}
+
+static int certificates(const char *path)
+{
+    return strncmp(path, "/etc/ssl/ca", 11) == 0 || strncmp(path, "/etc/mail/tls", 13) == 0
+               ? 3
+               : -ENOENT;
+}
+
+static void on_error(void *arg, const char *message)
+{
+    (void)arg;
+    print_error("%s\n", message);
+}
+
+static struct config *load(const char *text)
+{
+    char path[] = "/tmp/test_setup.XXXXXX";
+    struct config *config;
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    assert_int_equal(config_load(path, "mail.example.org", on_error, NULL, NULL, &config), 0);
+    unlink(path);
+    return config;
+}
+
+static void list(const struct setup_report *report, char *out, size_t size)
+{
+    static const char *const states[] = {"ok", "warning", "error", "unknown"};
+    char item[100];
+
+    out[0] = '\0';
+    for (size_t i = 0; i < report->count; i++) {
+        const struct setup_finding *finding = &report->items[i];
+
+        snprintf(item, sizeof(item), "%s %s;", states[finding->state], finding->name);
+        if (finding->state == SETUP_OK || strstr(out, item) != NULL)
+            continue;
+        assert_non_null(finding->remedy);
+        strncat(out, item, size - strlen(out) - 1);
+    }
+}
+
+#define PARSED(mailer)                                                                             \
+    "Parse0  returns: user < @ example . org >\n"                                                  \
+    "parse   returns: $# " mailer                                                                  \
+    " $@ host $: user < @ example . org . requiretls . invalid . >\n"
+#define TRIED(address) "final returns: user @ example . org\nRcode = 0, addr = " address "\n> "
+#define ROUTE "[route strict]\nmethod = recipient\n[default]\nroute = strict\n"
+
+static const struct {
+    const char *name;
+    const char *remove; /* what a line of the usual begins with */
+    const char *add;    /* lines */
+    const char *conf;   /* of the filter */
+    struct answers answers;
+    const char *wanted;
+} cases[] = {
+    {"in order", NULL, "", "", {0}, ""},
+    {"no filter", "Xrequiretls", "", "", {0}, "error milter-service;"},
+    {"somebody else's filter",
+     "Xrequiretls",
+     "Xrequiretls, S=inet:8891@localhost, F=T\n",
+     "",
+     {0},
+     "error milter-service;"},
+    {"a filter that nobody asks",
+     "O InputMailFilters",
+     "O InputMailFilters=other, requiretls2\n",
+     "",
+     {0},
+     "error milter-service;"},
+    {"among others", "O InputMailFilters", "O InputMailFilters=other, requiretls\n", "", {0}, ""},
+    {"a daemon without",
+     NULL,
+     "O DaemonPortOptions=Name=MSA, Port=587, InputMailFilters=other\n",
+     "",
+     {0},
+     "warning milter-service;"},
+    {"an inner daemon without",
+     NULL,
+     "O DaemonPortOptions=Name=in, Addr=127.0.0.1, Port=10025, InputMailFilters=\n",
+     "",
+     {0},
+     ""},
+    {"no F",
+     "Xrequiretls",
+     "Xrequiretls, S=/run/requiretls-milter/milter.sock, T=R:60s\n",
+     "",
+     {0},
+     "error milter-default-action;"},
+    {"F=R",
+     "Xrequiretls",
+     "Xrequiretls, S=local:/run/requiretls-milter/milter.sock, F=R\n",
+     "",
+     {0},
+     "warning milter-default-action;"},
+    {"a short R",
+     "Xrequiretls",
+     "Xrequiretls, S=local:/run/requiretls-milter/milter.sock, F=T, T=S:10s;R:4s;E:5m\n",
+     "",
+     {0},
+     "error milter-timeout;"},
+    {"a short E",
+     "Xrequiretls",
+     "Xrequiretls, S=local:/run/requiretls-milter/milter.sock, F=T, T=E:1m\n",
+     "",
+     {0},
+     "error milter-timeout;"},
+    {"the default R is longer than rcpt_wait",
+     "Xrequiretls",
+     "Xrequiretls, S=local:/run/requiretls-milter/milter.sock, F=T\n",
+     "",
+     {0},
+     ""},
+    {"the default R is not",
+     "Xrequiretls",
+     "Xrequiretls, S=local:/run/requiretls-milter/milter.sock, F=T\n",
+     "[milter]\nrcpt_wait = 15s\n",
+     {0},
+     "error milter-timeout;"},
+    {"no map", "Ksts", "", "", {0}, "error map-policy;"},
+    {"no map, no MTA-STS", "Ksts", "", "[mta_sts]\nenable = no\n", {0}, ""},
+    {"another map",
+     "Ksts",
+     "Ksts socket -d10 -T<TMPF> inet:8461@localhost\n",
+     "",
+     {0},
+     "error map-policy;"},
+    {"no certificate", "O ServerCertFile", "", "", {0}, "error smtpd-tls;"},
+    {"a certificate that is not there",
+     "O ServerCertFile",
+     "O ServerCertFile=/nowhere\n",
+     "",
+     {0},
+     "error smtpd-tls;"},
+    {"no key", "O ServerKeyFile", "", "", {0}, "error smtpd-tls;"},
+    {"no CA", "O CACertFile", "", "", {0}, "error mta-ca;"},
+    {"the last option holds", NULL, "O cacertfile=/nowhere\n", "", {0}, "error mta-ca;"},
+    {"a route by header",
+     NULL,
+     "",
+     "[route strict]\nmethod = header\n",
+     {0},
+     "error route-header;"},
+    {"a route", NULL, routes, ROUTE, {PARSED("strict"), TRIED("user@example.org")}, ""},
+    {"a tag that is not known",
+     NULL,
+     routes,
+     ROUTE,
+     {PARSED("esmtp"), TRIED("user@example.org")},
+     "error route-tag;"},
+    {"a tag that nobody takes",
+     NULL,
+     routes,
+     ROUTE,
+     {"nothing", TRIED("user@example.org")},
+     "error route-tag;"},
+    {"a mailer that is not there",
+     NULL,
+     routes,
+     ROUTE,
+     {PARSED("lost"), TRIED("user@example.org")},
+     "error route-transport;"},
+    {"a tag that is not taken off",
+     NULL,
+     routes,
+     ROUTE,
+     {PARSED("strict"), TRIED("user@example.org.requiretls.invalid")},
+     "error route-tag;"},
+    {"no address test", NULL, routes, ROUTE, {NULL, NULL}, "unknown route-tag;"},
+    {"a daemon that is not there",
+     NULL,
+     "Mstrict, P=[IPC], R=untag, A=TCP [127.0.0.1] 8695\nSLocal_tls_rcpt\nR$* $@ x\n",
+     ROUTE,
+     {PARSED("strict"), TRIED("user@example.org")},
+     "error route-reinjection;"},
+    {"nothing is demanded",
+     NULL,
+     "Mstrict, P=[IPC], R=untag, A=TCP $h\nSLocal_tls_rcpt\nSother\n",
+     ROUTE,
+     {PARSED("strict"), TRIED("user@example.org")},
+     "error route-can;"},
+};
+
+/* The usual lines but those that begin so, and more. */
+static void compose(const char *remove, const char *add, char *out)
+{
+    out[0] = '\0';
+    for (const char *line = usual; *line != '\0';) {
+        size_t len = strcspn(line, "\n") + 1;
+
+        if (remove == NULL || strncmp(line, remove, strlen(remove)) != 0)
+            strncat(out, line, len);
+        line += len;
+    }
+    strcat(out, add);
+}
+
+static void each_case(void **state)
+{
+    unsigned failed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[4000], seen[500];
+        struct setup_report report = {0};
+        struct answers answers = cases[i].answers;
+        struct config *config = load(cases[i].conf);
+        struct setup_sendmail s = {.config = config,
+                                   .file = "sendmail.cf",
+                                   .test = test_mode,
+                                   .test_arg = &answers,
+                                   .certificates = certificates};
+
+        compose(cases[i].remove, cases[i].add, text);
+        assert_int_equal(cf_read(&s.cf, text), 0);
+        assert_int_equal(setup_sendmail_derive(&s), 0);
+        assert_string_equal(s.mta.user, "root");
+        for (size_t k = 0; k < s.mta.use_count; k++) {
+            s.mta.uses[k].probed = true;
+            s.mta.uses[k].probe.stage = SETUP_STAGE_DONE;
+            s.mta.uses[k].probe.ours =
+                strstr(s.mta.uses[k].address.path, "requiretls-milter") != NULL;
+        }
+        setup_sendmail_check(&s, &report);
+        list(&report, seen, sizeof(seen));
+        if (strcmp(seen, cases[i].wanted) != 0) {
+            print_error("%s: wanted `%s`, saw `%s`\n", cases[i].name, cases[i].wanted, seen);
+            failed++;
+        }
+        setup_report_fini(&report);
+        setup_sendmail_fini(&s);
+        config_unref(config);
+    }
+    assert_int_equal(failed, 0);
+}
+
+static void test_fields(void **state)
+{
+    static const char text[] = "S=unix:/x, F = ignored, F=T ,T=C:30s;S:10s";
+    char out[20];
+
+    (void)state;
+    assert_true(cf_field(text, "S", out, sizeof(out)));
+    assert_string_equal(out, "unix:/x");
+    assert_true(cf_field(text, "F", out, sizeof(out)));
+    assert_string_equal(out, "T");
+    assert_true(cf_field(text, "T", out, sizeof(out)));
+    assert_string_equal(out, "C:30s;S:10s");
+    assert_false(cf_field(text, "E", out, sizeof(out)));
+    assert_string_equal(out, "");
+    assert_true(cf_field("Name=MTA, Addr=127.0.0.1", "Addr", out, sizeof(out)));
+    assert_string_equal(out, "127.0.0.1");
+    assert_true(cf_field("N=MTA, P=25", "Port", out, sizeof(out)));
+    assert_string_equal(out, "25");
+    assert_true(cf_list_has("a, b;c", "b"));
+    assert_true(cf_list_has("a, b;c", "c"));
+    assert_false(cf_list_has("ab", "a"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case), cmocka_unit_test(test_fields)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -62,8 +62,8 @@ static void check_can(const struct setup_postfix *postfix, const struct config_r
     };
     unsigned can = able(postfix, transport);
 
-    if (route->starttls != NULL)
-        can |= VERDICT_CAN_FALLBACK; /* by that route, which is looked at for itself */
+    if (route->starttls != NULL || route->opportunistic != NULL)
+        can |= VERDICT_CAN_FALLBACK; /* by those routes, which are looked at for themselves */
     for (size_t i = 0; i < sizeof(abilities) / sizeof(abilities[0]); i++) {
         if ((route->can & abilities[i].bit) == 0 || (can & abilities[i].bit) != 0)
             continue;
@@ -96,10 +96,11 @@ static bool carries(const struct config *config, const struct config_route *rout
     return false;
 }
 
-static bool is_starttls(const struct config *config, const struct config_route *route)
+/* Whether another route gives it the mail of a level below enforce. */
+static bool is_lower(const struct config *config, const struct config_route *route)
 {
     for (size_t i = 0; i < config->route_count; i++) {
-        if (config->routes[i].starttls == route)
+        if (config->routes[i].starttls == route || config->routes[i].opportunistic == route)
             return true;
     }
     return false;
@@ -125,8 +126,8 @@ void setup_route_transport(const struct setup_postfix *postfix, const struct con
 
     if (carries(config, route, false))
         check_can(postfix, route, transport, report);
-    if (is_starttls(config, route))
-        check_lower(postfix, route, transport, "at opportunistic+starttls", report);
+    if (is_lower(config, route))
+        check_lower(postfix, route, transport, "at a level below enforce", report);
     if (carries(config, route, true))
         check_lower(postfix, route, transport, "with TLS-Required: No", report);
 }

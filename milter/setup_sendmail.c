@@ -222,8 +222,8 @@ static void check_maps(const struct setup_sendmail *s, struct setup_report *repo
                                                        : "unix:/run/requiretls-milter/policy.sock");
 }
 
-static void check_file(const struct setup_sendmail *s, const char *option, const char *name,
-                       const char *lost, struct setup_report *report)
+static void check_file(const struct setup_sendmail *s, enum setup_state state, const char *option,
+                       const char *name, const char *lost, struct setup_report *report)
 {
     const char *path = cf_option(&s->cf, option);
     int count = path[0] != '\0' ? s->certificates(path) : -ENOENT;
@@ -232,8 +232,8 @@ static void check_file(const struct setup_sendmail *s, const char *option, const
         setup_add(report, SETUP_OK, name, "%s: %d certificates in %s", option, count, path);
         return;
     }
-    setup_add(report, SETUP_ERROR, name, "%s%s%s: %s", option,
-              path[0] != '\0' ? " = " : " is not set", path, lost);
+    setup_add(report, state, name, "%s%s%s: %s", option, path[0] != '\0' ? " = " : " is not set",
+              path, lost);
     setup_remedy(report, "set it in sendmail.mc (conf%s) to a file with a certificate",
                  strcmp(option, "CACertFile") == 0 ? "CACERT" : "SERVER_CERT");
 }
@@ -247,12 +247,14 @@ static void check_tls(const struct setup_sendmail *s, struct setup_report *repor
         setup_remedy(report, "install one that was built with it");
         return;
     }
-    check_file(s, "ServerCertFile", "smtpd-tls", "nobody can send with TLS here", report);
+    /* A request comes by header or rule here, with or without TLS. */
+    check_file(s, SETUP_WARNING, "ServerCertFile", "smtpd-tls", "nobody can send with TLS here",
+               report);
     if (key[0] == '\0') {
-        setup_add(report, SETUP_ERROR, "smtpd-tls", "ServerKeyFile is not set");
+        setup_add(report, SETUP_WARNING, "smtpd-tls", "ServerKeyFile is not set");
         setup_remedy(report, "set confSERVER_KEY in sendmail.mc");
     }
-    check_file(s, "CACertFile", "mta-ca",
+    check_file(s, SETUP_ERROR, "CACertFile", "mta-ca",
                "no certificate of an MTA-STS or Web PKI host can be verified", report);
 }
 

@@ -353,8 +353,8 @@ WARNED = {
     "another policy server": (main(smtp_tls_policy_maps="socketmap:unix:other/socket:QUERY"), BOTH,
                               {"map-policy"}),
     "an smtpd without the filter": (service("PUBLIC/inet/smtpd_milters="), BOTH, {"milter-service"}),
-    "everything by the map enforce": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:enforce"), BOTH,
-                                      {"map-enforce"}),
+    "relayed mail by the map enforce": (
+        service(f"relay/unix/smtp_tls_policy_maps={SOCKETMAP}:enforce"), BOTH, {"map-enforce"}),
     "a header that only the filter heeds": (native_alone, ("3.11",), {"accept-header"}),
     "recipients that come back together": (
         main(**{"requiretls-loop_destination_recipient_limit": None}), BOTH, {"route-reinjection"}),

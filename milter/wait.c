@@ -268,19 +268,21 @@ static struct lookup *lookup_new(struct wait_ticket *ticket, const struct nextho
     SLIST_INSERT_HEAD(&ticket->lookups, lookup, link);
     return lookup;
 }
-/* One whose request is over. */
-static void lookup_remove(struct lookup *lookup)
-{
-    SLIST_REMOVE(&lookup->ticket->lookups, lookup, lookup, link);
-    findings_unref(lookup->findings);
-    free(lookup);
-}
-
 static void count_open(struct wait_ticket *ticket, size_t change)
 {
     pthread_mutex_lock(&ticket->lock);
     ticket->open += change;
     pthread_mutex_unlock(&ticket->lock);
+}
+
+/* One whose request is over, or was never made. */
+static void lookup_remove(struct lookup *lookup)
+{
+    if (!lookup->done)
+        count_open(lookup->ticket, (size_t)-1);
+    SLIST_REMOVE(&lookup->ticket->lookups, lookup, lookup, link);
+    findings_unref(lookup->findings);
+    free(lookup);
 }
 
 int wait_start(struct engine *engine, const struct nexthop *nexthop,
@@ -302,7 +304,6 @@ int wait_start(struct engine *engine, const struct nexthop *nexthop,
         engine_cancel(engine, old->request);
         lookup_remove(old);
     } else if (rc != 0 && lookup != NULL) {
-        count_open(t, (size_t)-1);
         lookup_remove(lookup);
     }
     if (rc != 0 && *ticket == NULL)

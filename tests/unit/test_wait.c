@@ -199,6 +199,7 @@ static void a_lookup_can_begin_anew(void **state)
     fake_engine_release(s.engine, "example.org");
     assert_int_equal(wait_long(&s, ticket), WAIT_DONE);
     assert_true(has_ended(ticket, "example.org"));
+    assert_int_equal(wait_at_eom(&s, ticket), WAIT_DONE); /* all have ended */
     ask_also(&s, &ticket, "example.org");
     assert_int_equal(wait_long(&s, ticket), WAIT_DONE);
     assert_true(has_ended(ticket, "example.org"));

@@ -24,6 +24,10 @@ def main(script, measure, usage):
     if INSIDE not in os.environ:
         os.environ[INSIDE] = "1"
         os.execvp("unshare", ["unshare", "-n", sys.executable, script, *words])
+    try:  # what else this machine does waits, for a fraction of a second each time
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except OSError as error:
+        print(f"at ordinary priority, so the machine should be idle: {error}")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     seconds, count, least = (float(w) for w in (words[1:] + ["0.2", "40", "0"][len(words) - 1:]))
     short = 0
@@ -61,8 +65,8 @@ def compare(title, programs, seconds, rounds):
 
     Prints the medians of each, and two ratios of the second to the first: of rates, and of what an
     answer costs in processor time, load generator included. Each is the median of the rounds', with
-    its quarters. On a machine with nothing else to do they agree; where others take turns with us
-    the second holds. Now one is first, now the other. Returns the second ratio.
+    its quarters. Where nobody else takes turns with us they agree; else the second holds. Now one
+    is first, now the other. Returns the second ratio.
     """
     seen = {name: [] for name in programs}
     for number in range(rounds):

@@ -172,8 +172,24 @@ def _moved(section, without=(), **others):
 
 
 # name -> what makes main.cf and master.cf of the lab's own
+def _for_customers(master):
+    """One more service for messages that come back, as etc/postfix-older/README has it."""
+    service = re.search(r"^127\.0\.0\.1:8689 .*\n(?:    -o .*\n)+", master, re.M)
+    if not service:
+        return master
+    return master + service[0].replace("8689", "8693").replace(
+        "daemon_name=requiretls-loop", "daemon_name=requiretls-loop-customers")
+
+
+CUSTOMERS = """
+milter_header_checks =
+    regexp:{ {/^X-REQUIRETLS-Route: loop-customers$$/ FILTER requiretls-loop:[127.0.0.1]:8693} }
+    regexp:/etc/postfix/requiretls_routes
+"""
+
 SETTINGS = {
     "snippets": _with_snippet(),
+    "snippets, a service for customers": _with_snippet(CUSTOMERS, _for_customers),
     "snippets, chrooted": _with_snippet(change=_chroot("smtpd|cleanup|smtp", "y")),
     "snippets, not chrooted": _with_snippet(change=_chroot("smtpd|cleanup|smtp", "n")),
     "snippets, no second filter": _with_snippet(change=_no_second_filter),

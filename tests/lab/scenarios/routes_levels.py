@@ -1,7 +1,11 @@
 """Levels below enforce, and what is done when a next-hop cannot be sure, on the routes of Postfix
 3.7."""
 
+import itertools
+
+import layout
 import procs
+import snippets
 from routed import NO, become, bounce_of, post, require, routes
 from scenario import check, expect
 
@@ -102,3 +106,24 @@ def _(lab, mta, _):
                           "bob@dane.test": "requiretls sent Verified"})
     bounce = bounce_of(sent, found["bob@plain.test"], "alice@sender.test")
     check(b"A secret line" not in bounce.body, "the bounce holds the body")
+
+
+def for_customers(text):
+    """The rules and the route that etc/postfix-older/README shows, for this lab's customers."""
+    lines = snippets.etc("postfix-older", "README").read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if line.strip() == "[rule customers]")
+    shown = itertools.takewhile(lambda line: not line or line.startswith("        "), lines[first:])
+    return text + "\n".join(line.strip() for line in shown).replace("192.0.2.0/24",
+                                                                    layout.CUSTOMERS) + "\n"
+
+
+@routes("a level for certain clients, by a service of its own", change=for_customers,
+        setting="snippets, a service for customers")
+def _(lab, mta, running):
+    wanted = {"bob@plain.test": "requiretls-encrypt sent Trusted",
+              "bob@dane.test": "requiretls-encrypt sent Verified", "bob@local.test": "virtual sent"}
+    become(require(lab, mta, list(wanted)), wanted)
+    check("looks at the client" in running.whole_log(), "nothing is said of the client's rule")
+    sent = require(lab, mta, ["bob@backup.test", "bob@backup-plain.test"], net=layout.STRANGER)
+    expect(sent.replies["bob@backup-plain.test"], (550, "5.7.10"), "RCPT of a stranger")
+    become(sent, {"bob@backup.test": "requiretls sent Verified"})

@@ -275,6 +275,21 @@ static enum answer_kind derive_query(const struct findings *f, const struct answ
     }
 }
 
+/* With `dane` Postfix sends without TLS to a host that has no TLSA records, and, as long as
+ * smtp_tls_dane_insecure_mx_policy is `may`, to all that unsigned MX records name. */
+static enum answer_kind derive_starttls(const struct findings *f, const struct answer_terms *terms,
+                                        struct text *out)
+{
+    enum answer_kind kind = derive_query(f, terms, false, out);
+    if (kind == ANSWER_NOTFOUND)
+        return ok(out, "encrypt");
+    if (kind != ANSWER_OK || strcmp(out->buf, "dane") != 0)
+        return kind;
+    struct tally tally = count_hosts(f, reachable_hosts(f, &terms->enforce));
+    bool authenticates = f->mx != FINDINGS_MX_INSECURE && tally.of[HOST_USABLE] > 0;
+    return ok(out, authenticates ? "dane-only" : "encrypt");
+}
+
 /* A host still in flight may yet make another answer of it (DANE, more names), and the MTA asks for
  * every host anew: a message must not meet both answers. A yes does not wait for that. */
 static bool hosts_pending(const struct findings *f, const struct verdict_terms *terms)
@@ -383,7 +398,6 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
                                enum answer_map map, char *out, size_t out_size)
 {
     struct verdict_terms without_dane;
-    enum answer_kind kind;
     struct text text;
     text_init(&text, out, out_size);
     if (map == ANSWER_REQUIRETLS)
@@ -402,8 +416,7 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
     case ANSWER_POSTFIX:
         return derive_query(findings, terms, terms->tlsrpt, &text);
     case ANSWER_OPPORTUNISTIC_STARTTLS:
-        kind = derive_query(findings, terms, false, &text);
-        return kind == ANSWER_NOTFOUND ? ok(&text, "encrypt") : kind;
+        return derive_starttls(findings, terms, &text);
     case ANSWER_ENFORCE:
         return derive_enforce(findings, &terms->enforce, &text);
     case ANSWER_ENFORCE_PKI:
@@ -423,7 +436,22 @@ enum answer_kind answer_no_nexthop(enum answer_map map, char *out, size_t out_si
 {
     struct text text;
     text_init(&text, out, out_size);
-    if (map == ANSWER_ENFORCE || map == ANSWER_ENFORCE_PKI)
+    switch (map) {
+    case ANSWER_ENFORCE:
+    case ANSWER_ENFORCE_PKI:
         return ok(&text, ANSWER_UNSATISFIED);
-    return nothing(&text);
+    case ANSWER_OPPORTUNISTIC_STARTTLS:
+        return ok(&text, "encrypt");
+    case ANSWER_REQUIRETLS:
+        return ok(&text, verdict_level_name(VERDICT_LEVEL_ENFORCE));
+    case ANSWER_QUERY:
+    case ANSWER_QUERY_TLSRPT:
+    case ANSWER_POSTFIX:
+    case ANSWER_OPPORTUNISTIC:
+    case ANSWER_STS:
+    case ANSWER_ACCESS:
+    case ANSWER_MAPS:
+    default:
+        return nothing(&text);
+    }
 }

@@ -63,8 +63,8 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
                                enum answer_map map, char *out, size_t out_size);
 
 /*
- * The answer to a key that is no next-hop at all: NOTFOUND, but for ANSWER_ENFORCE and
- * ANSWER_ENFORCE_PKI, which must not let anything through.
+ * The answer to a key that is no next-hop at all: NOTFOUND, but for the maps that must not let
+ * anything through, or demand something of every next-hop.
  */
 enum answer_kind answer_no_nexthop(enum answer_map map, char *out, size_t out_size);
 

@@ -139,8 +139,12 @@ static void dump(struct mapconn *c, const struct socketmap_request *request)
 {
     if (!c->is_loopback)
         reply(c, request, METRICS_PERM, "DUMP is for unix sockets and this host only");
+    else if (c->server->dump_count >= MAPCONN_DUMPS_MAX)
+        reply(c, request, METRICS_TEMP, "too many DUMPs at once, try again");
     else if (mapdump_new(c->server->engine, &c->dump) < 0)
         reply(c, request, METRICS_TEMP, "out of memory");
+    else
+        c->server->dump_count++;
 }
 
 void mapanswer_request(struct mapconn *c, const struct socketmap_request *request)

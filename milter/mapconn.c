@@ -112,13 +112,20 @@ static bool take_input(struct mapconn *c)
     return at > 0;
 }
 
+static void end_dump(struct mapconn *c)
+{
+    if (!c->dump)
+        return;
+    mapdump_free(c->dump);
+    c->dump = NULL;
+    c->server->dump_count--;
+}
+
 static void continue_dump(struct mapconn *c)
 {
     while (c->dump && !c->failed && c->server->batch.len < MAPCONN_BATCH_MAX) {
-        if (!mapdump_next(c, c->dump)) {
-            mapdump_free(c->dump);
-            c->dump = NULL;
-        }
+        if (!mapdump_next(c, c->dump))
+            end_dump(c);
     }
 }
 
@@ -138,14 +145,16 @@ static void set_reading(struct mapconn *c, bool reading)
 void mapconn_proceed(struct mapconn *c)
 {
     bool took = true;
-    while ((took || c->dump) && !must_wait(c)) {
+    while (took && !must_wait(c) && !c->dump) {
         took = take_input(c);
         if (took)
             c->since_ms = mapconn_now_ms();
-        continue_dump(c);
         send_batch(c);
     }
     set_reading(c, !must_wait(c) && !c->dump);
+    /* One batch of a dump for each turn of the loop: others have theirs in between. */
+    if (c->dump && !must_wait(c))
+        c->failed = event_add(&c->writable, NULL) < 0;
     if (c->failed || (c->closing && c->out.len == 0))
         mapconn_free(c);
 }
@@ -178,14 +187,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     mapconn_proceed(c);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+/* Sends what is left over. Returns whether that was all; else the connection waits, or is gone. */
+static bool send_rest(struct mapconn *c)
 {
-    struct mapconn *c = arg;
-    (void)what;
-    ssize_t sent = send(fd, c->out.buf + c->out_at, c->out.len - c->out_at, MSG_NOSIGNAL);
+    ssize_t sent = send(c->fd, c->out.buf + c->out_at, c->out.len - c->out_at, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         mapconn_free(c);
-        return;
+        return false;
     }
     if (sent > 0) {
         c->out_at += (size_t)sent;
@@ -194,9 +202,24 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     if (c->out_at < c->out.len) {
         if (event_add(&c->writable, NULL) < 0)
             mapconn_free(c);
-        return;
+        return false;
     }
     octets_fini(&c->out);
+    return true;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct mapconn *c = arg;
+    (void)fd;
+    (void)what;
+    if (c->out.len > 0 && !send_rest(c))
+        return;
+    if (c->dump) {
+        c->since_ms = mapconn_now_ms();
+        continue_dump(c);
+        send_batch(c);
+    }
     mapconn_proceed(c);
 }
 
@@ -227,7 +250,7 @@ void mapconn_free(struct mapconn *c)
 {
     if (c->question)
         maplookup_abandon(c);
-    mapdump_free(c->dump);
+    end_dump(c);
     event_del(&c->readable);
     event_del(&c->writable);
     TAILQ_REMOVE(&c->server->connections, c, link);

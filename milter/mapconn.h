@@ -27,6 +27,8 @@ enum {
     MAPCONN_EVICT_MS = 1000,
     /* Replies to pipelined requests are sent together, but not more than this. */
     MAPCONN_BATCH_MAX = 65536,
+    /* Each DUMP holds references to all that is cached: more at once are refused. */
+    MAPCONN_DUMPS_MAX = 8,
     MAPCONN_INPUT_MAX = SOCKETMAP_REQUEST_MAX + NETSTRING_HEAD_MAX + 1,
 };
 
@@ -73,6 +75,7 @@ struct socketmap {
     struct event *resume; /* accepts again after descriptors ran out */
     struct mapconn_list connections;
     size_t connection_count;
+    size_t dump_count;       /* of them, with a DUMP half sent */
     struct octets batch;     /* replies of the connection at work, not sent yet */
     char answer[ANSWER_MAX]; /* the answer at work */
 };

@@ -34,7 +34,8 @@ static void parse_key(char *key, struct socketmap_request *out)
         }
     }
     if (key[0] == '.') {
-        out->command = SOCKETMAP_NOTHING;
+        /* Nobody asks enforce_pki for parents: there it is no next-hop. */
+        out->command = out->map == ANSWER_ENFORCE_PKI ? SOCKETMAP_NO_KEY : SOCKETMAP_NOTHING;
         return;
     }
     if (nexthop_parse(key, &out->nexthop) < 0)

@@ -36,8 +36,10 @@ static void check_request(const char *data, size_t len)
         break;
     }
     case SOCKETMAP_NO_KEY:
-        promise(answer_no_nexthop(request.map, text, sizeof(text)) ==
-                (request.map == ANSWER_ENFORCE ? ANSWER_OK : ANSWER_NOTFOUND));
+        /* What demands something of a next-hop demands it of such a key too. */
+        promise((answer_no_nexthop(request.map, text, sizeof(text)) == ANSWER_OK) ==
+                (request.map == ANSWER_ENFORCE || request.map == ANSWER_ENFORCE_PKI ||
+                 request.map == ANSWER_OPPORTUNISTIC_STARTTLS || request.map == ANSWER_REQUIRETLS));
         break;
     case SOCKETMAP_DUMP:
     case SOCKETMAP_NOTHING:

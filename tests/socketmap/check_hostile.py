@@ -184,9 +184,13 @@ def dump_never_read():
         deaf = [server.client() for _ in range(50)]
         for client in deaf:
             client.send(daemon.netstring("DUMP"))
-        time.sleep(1)
+        refused = 'requiretls_socketmap_requests_total{map="DUMP",result="temp"}'
+        wait_for(lambda: server.metric(refused) == 42, "all but eight to be refused")
         serves(server)
         grown_less(server, before, 40000)
+        for client in deaf:
+            client.close()
+        wait_for(lambda: server.metric("requiretls_socketmap_connections") == 0, "all closed")
         replies = []
         with server.client(server.inet) as client:
             reply = client.ask("DUMP")

@@ -239,9 +239,52 @@ static void test_query_and_enforce(void **state)
         check(cases[i].name, &text.findings, &terms, ANSWER_OPPORTUNISTIC, cases[i].query);
         check(cases[i].name, &text.findings, &terms, ANSWER_POSTFIX, cases[i].query);
         check(cases[i].name, &text.findings, &terms, ANSWER_ENFORCE, cases[i].enforce);
-        const char *starttls =
-            strcmp(cases[i].query, "NOTFOUND") == 0 ? "OK encrypt" : cases[i].query;
+        /* `dane` lets mail go without TLS where there are no TLSA records. */
+        const char *starttls = strcmp(cases[i].query, "NOTFOUND") == 0  ? "OK encrypt"
+                               : strcmp(cases[i].query, "OK dane") == 0 ? "OK *"
+                                                                        : cases[i].query;
         check(cases[i].name, &text.findings, &terms, ANSWER_OPPORTUNISTIC_STARTTLS, starttls);
+    }
+}
+
+/* Never an answer with which Postfix would do without TLS. */
+static void test_starttls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *findings;
+        const char *expected;
+    } rows[] = {
+        {"DANE on some hosts: those", "host=mx1.example.org,10,tlsa=usable host=mx2.example.org,20",
+         "OK dane-only"},
+        {"DANE on some hosts, TLSA of another fails",
+         "host=mx1.example.org,10,tlsa=usable host=mx2.example.org,20,tlsa=failed", "OK dane-only"},
+        {"TLSA unusable", "host=mx1.example.org,tlsa=unusable", "OK encrypt"},
+        {"unusable on one, none on the other",
+         "host=mx1.example.org,10,tlsa=unusable host=mx2.example.org,20", "OK encrypt"},
+        {"TLSA under unsigned MX records", "mx=insecure host=mx1.example.net,tlsa=usable",
+         "OK encrypt"},
+        {"TLSA of one host fails, another has none",
+         "host=mx1.example.org,10,tlsa=failed host=mx2.example.org,20", "OK encrypt"},
+        {"none is known to be signed", "unknown mx=insecure host=mx1.example.org,a=i",
+         "OK encrypt"},
+        {"literal", "nexthop=[192.0.2.1] mx=not-asked sts=off", "OK encrypt"},
+    };
+    static struct findings_text text;
+    struct answer_terms terms = usual_terms();
+    char answer[100];
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        findings_from_text(rows[i].findings, &text);
+        check(rows[i].name, &text.findings, &terms, ANSWER_OPPORTUNISTIC_STARTTLS,
+              rows[i].expected);
+    }
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        findings_from_text(cases[i].findings, &text);
+        enum answer_kind kind = answer_derive(&text.findings, &terms, ANSWER_OPPORTUNISTIC_STARTTLS,
+                                              answer, sizeof(answer));
+        if (kind == ANSWER_NOTFOUND || (kind == ANSWER_OK && strcmp(answer, "dane") == 0))
+            fail_msg("%s: does not demand TLS", cases[i].name);
     }
 }
 
@@ -533,16 +576,39 @@ static void test_map_names(void **state)
     }
     for (unsigned map = 0; map < ANSWER_MAPS; map++)
         assert_string_not_equal(answer_map_name(map), "unknown");
-    char answer[100];
-    assert_int_equal(answer_no_nexthop(ANSWER_QUERY, answer, sizeof(answer)), ANSWER_NOTFOUND);
-    assert_int_equal(answer_no_nexthop(ANSWER_ENFORCE, answer, sizeof(answer)), ANSWER_OK);
-    assert_string_equal(answer, UNSATISFIED);
+}
+
+static void test_no_nexthop(void **state)
+{
+    (void)state;
+    static const struct {
+        enum answer_map map;
+        const char *expected;
+    } rows[] = {
+        {ANSWER_QUERY, "NOTFOUND"},
+        {ANSWER_QUERY_TLSRPT, "NOTFOUND"},
+        {ANSWER_POSTFIX, "NOTFOUND"},
+        {ANSWER_OPPORTUNISTIC, "NOTFOUND"},
+        {ANSWER_ACCESS, "NOTFOUND"},
+        {ANSWER_ENFORCE, "OK " UNSATISFIED},
+        {ANSWER_ENFORCE_PKI, "OK " UNSATISFIED},
+        {ANSWER_STS, "NOTFOUND"},
+        {ANSWER_OPPORTUNISTIC_STARTTLS, "OK encrypt"},
+        {ANSWER_REQUIRETLS, "OK enforce"},
+    };
+    assert_int_equal(COUNT(rows), ANSWER_MAPS);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char answer[100], line[120];
+        enum answer_kind kind = answer_no_nexthop(rows[i].map, answer, sizeof(answer));
+        assert_string_equal(render(kind, answer, line, sizeof(line)), rows[i].expected);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_query_and_enforce),
+        cmocka_unit_test(test_starttls),
         cmocka_unit_test(test_enforce_terms),
         cmocka_unit_test(test_override),
         cmocka_unit_test(test_levels),
@@ -552,6 +618,7 @@ int main(void)
         cmocka_unit_test(test_impossible),
         cmocka_unit_test(test_reason_is_printable),
         cmocka_unit_test(test_map_names),
+        cmocka_unit_test(test_no_nexthop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,7 @@ static const struct {
      "[relay.example.org]"},
     {"enforce_pki ", SOCKETMAP_NO_KEY, ANSWER_ENFORCE_PKI, NULL},
     {"access tls_rcpt:\"a@b\"@example.org", SOCKETMAP_ANSWER, ANSWER_ACCESS, "example.org"},
+    {"enforce_pki .example.org", SOCKETMAP_NO_KEY, ANSWER_ENFORCE_PKI, NULL},
     {"access TLS_Rcpt:bob@", SOCKETMAP_NOTHING, ANSWER_ACCESS, NULL},
     {"access TLS_Rcpt:example.org", SOCKETMAP_NOTHING, ANSWER_ACCESS, NULL},
     {"access TLS_Rcpt:@example.org", SOCKETMAP_NOTHING, ANSWER_ACCESS, NULL},

@@ -11,7 +11,7 @@ from scenario import check, expect
 
 PARTNERS = """
 [rule encrypt]
-nexthop = plain.test, plain-badcert.test, plain-no-starttls.test
+nexthop = plain.test, plain-badcert.test, plain-no-starttls.test, dane-mixed.test, insecure-mx.test
 level = opportunistic+starttls
 
 [rule free]
@@ -29,6 +29,8 @@ def _(lab, mta, running):
     wanted = {"bob@plain.test": "requiretls-encrypt sent Trusted",
               "bob@plain-badcert.test": "requiretls-encrypt sent Untrusted",
               "bob@plain-no-starttls.test": "requiretls-encrypt bounced 5.7.10",
+              "bob@dane-mixed.test": "requiretls-encrypt sent Verified",
+              "bob@insecure-mx.test": "requiretls-encrypt sent Trusted",
               "bob@dane.test": "requiretls sent Verified",
               "bob@plain2.test": "smtp sent Trusted"}
     become(require(lab, mta, list(wanted)), wanted)

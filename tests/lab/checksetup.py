@@ -1,7 +1,7 @@
 """`requiretls-query --check-setup` run where a machine under test lives.
 
-Postfix 3.11 is in a chroot with another C library: the tool goes there with the libraries that it
-was built with, and runs Postfix's own commands as it finds them there.
+Those in a chroot may have another C library there: the tool goes in with the libraries that it was
+built with, and runs the MTA's own commands as it finds them there.
 """
 
 import contextlib
@@ -16,7 +16,6 @@ import layout
 import milter
 import procs
 import snippets
-from postfix import ROOT311
 
 LIMIT_S = 60
 HOST = "/run/host"  # in the chroot: this machine's own programs and libraries
@@ -48,10 +47,10 @@ def tool():
     return milter.program().with_name("requiretls-query")
 
 
-def _mount_into_chroot():
+def _mount_into(root):
     """This machine's /usr and the build directory, once a lab."""
     for source, target in (("/usr", "usr"), (tool().parent, "build")):
-        place = ROOT311 / HOST.lstrip("/") / target
+        place = root / HOST.lstrip("/") / target
         if not place.is_mount():
             place.mkdir(parents=True, exist_ok=True)
             subprocess.run(["mount", "--bind", source, place], check=True, timeout=60)
@@ -69,15 +68,16 @@ def _through_loader():
 
 
 def command(mta):
-    if not mta.modern:
+    if mta.root == Path("/"):
         return [str(tool())]
-    _mount_into_chroot()
+    _mount_into(mta.root)
     return ["chroot", str(mta.root), *_through_loader()]
 
 
 def configuration(mta, change=lambda text: text, more=""):
     """The snippet's requiretls-milter.conf as it stands, with what the lab adds to every one."""
-    text = snippets.etc(snippets.DIRECTORIES[mta.name], "requiretls-milter.conf").read_text()
+    directory = snippets.DIRECTORIES.get(mta.name, "sendmail")
+    text = snippets.etc(directory, "requiretls-milter.conf").read_text()
     if not STORE.exists():
         STORE.mkdir()
         STORE.chmod(0o750)
@@ -100,11 +100,11 @@ def run(mta, *words, prefix=()):
                           capture_output=True, text=True, check=False, timeout=LIMIT_S)
 
 
-def check(mta, text=None, prefix=()):
+def check(mta, text=None, words=(), prefix=()):
     """Checks the set-up with that configuration, by default the snippet's."""
     file = layout.RUN / f"check-setup-{mta.name}.conf"
     file.write_text(configuration(mta) if text is None else text)
-    return Report(run(mta, "-c", str(file), "--check-setup", "--json", prefix=prefix))
+    return Report(run(mta, "-c", str(file), "--check-setup", "--json", *words, prefix=prefix))
 
 
 @contextlib.contextmanager

@@ -57,6 +57,8 @@ bool setup_postfix_is_inner(const struct postconf_service *service)
 {
     const char *name = service->name;
 
+    if (strcmp(service->type, "pass") == 0)
+        return false; /* behind postscreen(8) */
     return strcmp(service->type, "inet") != 0 || strncmp(name, "127.", 4) == 0 ||
            strncmp(name, "localhost:", 10) == 0 || strncmp(name, "[::1]:", 6) == 0 ||
            strncmp(name, "::1:", 4) == 0;

@@ -4,11 +4,11 @@ Those in a chroot may have another C library there: the tool goes in with the li
 built with, and runs the MTA's own commands as it finds them there.
 """
 
-import contextlib
 import json
 import os
 import pwd
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -86,16 +86,50 @@ def configuration(mta, change=lambda text: text, more=""):
     return milter.configuration(change(text) + more, 0)
 
 
-def _cool(mta):
-    """Postfix's programs wait for seconds before they read a file that has just been written."""
-    for file in mta.etc.iterdir():
-        if file.is_file():
-            os.utime(file, (1, 1))
+class Copy:
+    """A machine with a copy of its /etc/postfix, to be broken: Postfix itself goes on with its own."""
+
+    def __init__(self, mta):
+        self.mta = mta
+        self.etc = mta.where / "check-setup"
+        shutil.rmtree(self.etc, ignore_errors=True)
+        shutil.copytree(mta.etc, self.etc)
+        for name in ("main.cf", "master.cf"):
+            file = self.etc / name
+            file.write_text(self._here(file.read_text()))
+
+    def __getattr__(self, name):
+        return getattr(self.mta, name)
+
+    def _here(self, text):
+        return text.replace("/etc/postfix/", f"{self.etc}/")
+
+    def postconf(self, *words):
+        """postconf(1) of this copy."""
+        self.cool()
+        self.mta.run("postconf", "-c", self.etc, *map(self._here, words))
+
+    def configure(self, **parameters):
+        """Changes main.cf; None takes a parameter out."""
+        gone = [name for name, value in parameters.items() if value is None]
+        if gone:
+            self.postconf("-X", *gone)
+        changed = [f"{name} = {v}" for name, v in parameters.items() if v is not None]
+        if changed:
+            self.postconf("-e", *changed)
+
+    def cool(self):
+        """Postfix's programs wait for seconds before they read a file that has just been written."""
+        for file in self.etc.iterdir():
+            if file.is_file():
+                os.utime(file, (1, 1))
 
 
 def run(mta, *words, prefix=()):
-    """The tool with these words."""
-    _cool(mta)
+    """The tool with these words; of a copy, with that one's configuration."""
+    if isinstance(mta, Copy):
+        mta.cool()
+        words = [*words, "--mta", f"postfix:{mta.etc}"]
     return subprocess.run([*prefix, *command(mta), *words], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, check=False, timeout=LIMIT_S)
 
@@ -105,15 +139,3 @@ def check(mta, text=None, words=(), prefix=()):
     file = layout.RUN / f"check-setup-{mta.name}.conf"
     file.write_text(configuration(mta) if text is None else text)
     return Report(run(mta, "-c", str(file), "--check-setup", "--json", *words, prefix=prefix))
-
-
-@contextlib.contextmanager
-def files(mta):
-    """main.cf and master.cf may be changed; Postfix is not told, and finds them as they were."""
-    kept = {name: (mta.etc / name).read_text() for name in ("main.cf", "master.cf")}
-    try:
-        yield
-    finally:
-        for name, text in kept.items():
-            (mta.etc / name).write_text(text)
-        _cool(mta)

@@ -64,6 +64,8 @@ static const char services[] = SERVICE("smtp/inet", "smtp", "inet", "y", "-", "s
                             SERVICE("strict/unix", "strict", "unix", "y", "-", "smtp")
                                 SERVICE("10025/inet", "127.0.0.1:10025", "inet", "n", "-", "smtpd");
 
+static const char postscreen[] = SERVICE("smtpd/pass", "smtpd", "pass", "y", "-", "smtpd");
+
 static const char own[] = "strict/unix/smtp_tls_policy_maps = " MAPS "enforce\n"
                           "10025/inet/smtpd_milters =\n"
                           "10025/inet/smtpd_command_filter =\n";
@@ -174,6 +176,8 @@ static void begin(struct fixture *f, const char *version, const char *changed,
              changed != NULL ? changed : "", native ? parameters311 : "", parameters);
     assert_int_equal(postconf_read_parameters(&f->postfix.conf, text), 0);
     assert_int_equal(postconf_read_fields(&f->postfix.conf, services), 0);
+    if (changed_own != NULL && strstr(changed_own, "smtpd/pass/") != NULL)
+        assert_int_equal(postconf_read_fields(&f->postfix.conf, postscreen), 0);
     snprintf(own_text, sizeof(own_text), "%s%s", changed_own != NULL ? changed_own : "", own);
     assert_int_equal(postconf_read_own(&f->postfix.conf, own_text), 0);
     assert_int_equal(setup_postfix_derive(&f->postfix), 0);
@@ -208,7 +212,7 @@ static const struct {
     const char *name;
     const char *version;
     const char *changed; /* lines of main.cf */
-    const char *own;     /* lines of services */
+    const char *own;     /* lines of services; with one of smtpd/pass there is a postscreen */
     const char *conf;    /* of the filter */
     const char *dead;    /* a socket that is not there */
     const char *wanted;
@@ -239,6 +243,10 @@ static const struct {
      "warning milter-default-action;"},
     {"one service without", OLD, NULL, "submission/inet/smtpd_milters =\n", NULL, NULL,
      "warning milter-service;"},
+    {"one behind postscreen without", OLD, NULL, "smtpd/pass/smtpd_milters =\n", NULL, NULL,
+     "warning milter-service;"},
+    {"one behind postscreen without TLS", OLD, NULL, "smtpd/pass/smtpd_tls_security_level = none\n",
+     NULL, NULL, "error smtpd-tls;"},
     {"outside of the chroot", OLD,
      "smtpd_milters = unix:/var/spool/postfix/requiretls-milter/milter.sock\n", NULL, NULL, NULL,
      "error milter-socket;"},

@@ -50,7 +50,7 @@ def service(*settings):
     """master.cf with other parameters of a service: `smtp/unix/name=value`."""
     @contextlib.contextmanager
     def break_it(mta):
-        mta.run("postconf", "-P", *(s.replace("PUBLIC", f"{mta.address}:25") for s in settings))
+        mta.postconf("-P", *(s.replace("PUBLIC", f"{mta.address}:25") for s in settings))
         yield None
     return break_it
 
@@ -69,13 +69,9 @@ def section(more, parameters=(), table=""):
     """The filter's configuration with more sections, beside main.cf with more parameters."""
     @contextlib.contextmanager
     def break_it(mta):
-        file = mta.etc / "requiretls_extra"
-        file.write_text(table)
+        (mta.etc / "requiretls_extra").write_text(table)
         mta.configure(**dict(parameters))
-        try:
-            yield checksetup.configuration(mta, more=more)
-        finally:
-            file.unlink()
+        yield checksetup.configuration(mta, more=more)
     return break_it
 
 
@@ -87,10 +83,7 @@ def routes(old, new):
         text = file.read_text()
         check(old in text, f"no {old!r} in {file}")
         file.write_text(text.replace(old, new))
-        try:
-            yield None
-        finally:
-            file.write_text(text)
+        yield None
     return break_it
 
 
@@ -257,14 +250,15 @@ def mend(mta, report, names):
     for name in names:
         for remedy in report.remedies(name):
             if remedy.startswith("postconf "):
-                mta.run(*shlex.split(remedy))
+                mta.postconf(*shlex.split(remedy)[1:])
                 done += 1
     return done
 
 
 def broken(lab, mta, name):
     break_it, _, names, remedy = BREAKS[name]
-    with checksetup.files(mta), break_it(mta) as text:
+    mta = checksetup.Copy(mta)
+    with break_it(mta) as text:
         report = checksetup.check(mta, text)
         what = f"{name}\n{report}"
         expect((report.code, report.names("error", "unknown")), (1, names), what)
@@ -368,8 +362,9 @@ def _(lab):
     for name, (break_it, mta_names, names) in WARNED.items():
         for mta in (lab.mtas[mta_name] for mta_name in mta_names):
             daemon(lab, mta)
-            with checksetup.files(mta), break_it(mta) as text:
-                report = checksetup.check(mta, text)
+            copy = checksetup.Copy(mta)
+            with break_it(copy) as text:
+                report = checksetup.check(copy, text)
             expect((report.code, report.names("warning", "error", "unknown")), (0, names),
                    f"{mta.name}, {name}\n{report}")
 
@@ -386,8 +381,8 @@ def _(lab):
         done = checksetup.run(mta, *where, *words)
         expect(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
     expect(done.stdout.splitlines()[-1], "0 errors, 0 warnings, 0 not known", done.stdout)
-    with checksetup.files(mta):
-        mta.configure(milter_default_action="accept")
-        text = checksetup.run(mta, *where).stdout
+    copy = checksetup.Copy(mta)
+    copy.configure(milter_default_action="accept")
+    text = checksetup.run(copy, *where).stdout
     check("\nerror    milter-default-action: accept in main.cf" in "\n" + text, text)
     check("\n         -> postconf -e 'milter_default_action = tempfail'\n" in text, text)

@@ -163,6 +163,7 @@ void message_free(struct message *m)
     if (m == NULL)
         return;
     runtime = m->runtime;
+    message_count_refused(m);
     for (size_t i = 0; i < m->recipient_count; i++)
         recipient_fini(&m->recipients[i]);
     free(m->recipients);

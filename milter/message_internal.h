@@ -37,6 +37,8 @@ struct message {
     size_t recipient_count;
     size_t recipient_cap;
     int64_t rcpt_waited_ms; /* of rcpt_wait, by all recipients together */
+    bool rejected;          /* some recipient was, at RCPT */
+    bool put_off;           /* likewise, for now */
 
     struct bounce *bounce; /* ours; NULL: not a bounce, or none that may be redacted */
 };
@@ -61,6 +63,9 @@ enum message_step message_fail(int priority, const char *queue_id, const char *w
 
 void message_log_refused_mail(const struct message *message, const struct reply *reply,
                               const char *queue_id);
+
+/* Counts a message that ends without any recipient, if that is our doing. */
+void message_count_refused(const struct message *message);
 
 /* One recipient's line, with the action that was taken in the end; `reason`, if not NULL, stands in
  * for that of the decision. Needs an outcome. */

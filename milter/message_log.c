@@ -74,6 +74,13 @@ void message_count(const struct message *m, enum metrics_action action)
     metrics_message(runtime_metrics(m->runtime), request, action);
 }
 
+void message_count_refused(const struct message *m)
+{
+    if (m->recipient_count == 0 && (m->rejected || m->put_off))
+        metrics_message(runtime_metrics(m->runtime), METRICS_REQUEST_REQUIRE,
+                        m->rejected ? METRICS_REJECT : METRICS_TEMPFAIL);
+}
+
 void message_log_recipient(const struct message *m, const struct recipient *r, const char *queue_id,
                            enum decide_action action, const char *reason)
 {

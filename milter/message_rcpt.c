@@ -125,6 +125,8 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
     if (r->settled && recipient_is_refused(r) && !message_is_without_smtp(m)) {
         decide_reply(&r->outcome->decision, r->shown, r->asked.asker, reply);
         message_log_settled(m, r, queue_id);
+        m->rejected |= reply->code >= 500;
+        m->put_off |= reply->code < 500;
         recipient_fini(r);
         return MESSAGE_REFUSE;
     }

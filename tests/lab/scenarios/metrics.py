@@ -46,6 +46,8 @@ on_unsatisfied = quarantine
 nexthop = plain2.test
 level = opportunistic+starttls
 """
+# REQUIRETLS messages, as mail() sends them; those refused at RCPT are messages too.
+COUNTED = {"accept": 2, "reject": 3, "tempfail": 2, "quarantine": 1}
 REQUIRE = ("Require-TLS-ESMTP: yes",)
 # Looked up by the map QUERY: between them every summary, and every result of a policy fetch.
 DOMAINS = ("dane.test", "dane-mixed.test", "insecure-mx.test", "dane-unusable.test", "sts.test",
@@ -131,6 +133,9 @@ def mail(lab, mta, running):
     send("bob@plain2.test", parameters=("REQUIRETLS",))
     send("bob@plain.test", 550, parameters=("REQUIRETLS",))
     send("bob@plain.test", 550, headers=REQUIRE)
+    lab.send(mta, ["bob@plain.test", "bob@mx-servfail.test"], slot=running.slot,
+             parameters=("REQUIRETLS",))
+    send("bob@mx-servfail.test", 451, parameters=("REQUIRETLS",))
     send("bob@mx-servfail.test", 451, headers=REQUIRE)
     send("bob@plain.test", sender="held@sender.test", parameters=("REQUIRETLS",))
 
@@ -217,7 +222,11 @@ def _(lab):
         prometheus.wait_for_scrapes()
         end = time.time()
 
-        said = prometheus.promtool("check", "metrics", text=raw())
+        numbers = raw()
+        for action, count in COUNTED.items():
+            line = f'requiretls_messages_total{{request="require",action="{action}"}} {count}'
+            check(line in numbers.splitlines(), f"not counted: {line}")
+        said = prometheus.promtool("check", "metrics", text=numbers)
         expect(said, "", "promtool")
         instances = prometheus.api("label/instance/values", **{"match[]": "requiretls_build_info"})
         expect(instances, [f"127.0.0.1:{layout.METRICS_PORT}"], "the variable `instance`")

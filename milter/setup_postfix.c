@@ -213,6 +213,7 @@ bool setup_postfix_filtered(const struct setup_postfix *postfix,
 void setup_postfix_check(struct setup_postfix *postfix, struct setup_report *report)
 {
     setup_postfix_milter(postfix, report);
+    setup_postfix_scanners(postfix, report);
     setup_postfix_request(postfix, report);
     setup_postfix_bounces(postfix, report);
     setup_postfix_maps(postfix, report);

@@ -47,6 +47,7 @@ int setup_postfix_probe(struct setup_postfix *postfix, char *err, size_t err_siz
 void setup_postfix_check(struct setup_postfix *postfix, struct setup_report *report);
 
 void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *report);
+void setup_postfix_scanners(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_bounces(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_maps(struct setup_postfix *postfix, struct setup_report *report);

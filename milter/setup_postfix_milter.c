@@ -90,23 +90,6 @@ static void check_terms(const struct setup_postfix *postfix, const struct postco
     }
 }
 
-static void check_proxy(const struct setup_postfix *postfix, const struct postconf_service *service,
-                        struct setup_report *report)
-{
-    const char *proxy = postconf_get(&postfix->conf, service, "smtpd_proxy_filter");
-
-    if (proxy[0] == '\0')
-        return;
-    setup_add(report, SETUP_ERROR, "proxy-filter",
-              "%s hands its mail to smtpd_proxy_filter = %s: there a milter sees no header and no "
-              "message",
-              service->id, proxy);
-    setup_remedy(report,
-                 "ask the filter where the proxy hands the mail back: smtpd_milters of that "
-                 "smtpd, and smtpd_milters empty here (postconf -P '%s/smtpd_milters=')",
-                 service->id);
-}
-
 /* Whether mail comes there only for a second time, by a route: a rule looks for its name. */
 static bool is_second(const struct setup_postfix *postfix, const struct postconf_service *service)
 {
@@ -177,7 +160,6 @@ void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *re
         if (!setup_postfix_filtered(postfix, service))
             continue;
         filtered += !is_second(postfix, service);
-        check_proxy(postfix, service, report);
         if (!again(&action, service, "milter_default_action"))
             check_action(postfix, service, "smtpd_milters", report);
         if (!again(&terms, service, "milter_protocol"))

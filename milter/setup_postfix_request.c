@@ -87,12 +87,13 @@ static void check_native(const struct setup_postfix *postfix,
                  postconf_get(&postfix->conf, service, "smtpd_command_filter"));
 }
 
-/* Mail that requires TLS takes no route unless a rule says so. */
-static bool leaves_as_it_came(const struct config *config)
+/* Mail that requires TLS takes no route unless a rule says so; nor will it behind a scanner. */
+static bool leaves_as_it_came(const struct setup_postfix *postfix)
 {
-    const struct config_route *route = config->defaults->route;
+    const struct config_route *route = postfix->config->defaults->route;
 
-    return route == NULL || route->method == CONFIG_METHOD_NONE;
+    return (route == NULL || route->method == CONFIG_METHOD_NONE) &&
+           postconf_get(&postfix->conf, NULL, "content_filter")[0] == '\0';
 }
 
 static void check_header(const struct setup_postfix *postfix, struct setup_report *report)
@@ -110,7 +111,7 @@ static void check_header(const struct setup_postfix *postfix, struct setup_repor
                              "postconf -e 'requiretls_esmtp_header = no'");
     } else if (believes) {
         setup_add(report, SETUP_OK, name, "Postfix and the filter believe the same headers");
-    } else if (accept != CONFIG_ACCEPT_NO && leaves_as_it_came(postfix->config)) {
+    } else if (accept != CONFIG_ACCEPT_NO && leaves_as_it_came(postfix)) {
         setup_add(report, SETUP_WARNING, name,
                   "requiretls_esmtp_header = no: what a header asks for is judged by the filter "
                   "(accept_header = %s), but not enforced by Postfix itself",

@@ -197,7 +197,6 @@ void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *re
 {
     const struct config *config = postfix->config;
 
-    setup_route_content_filter(postfix, report);
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_route *route = &config->routes[i];
         size_t before = report->count;

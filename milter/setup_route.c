@@ -132,42 +132,21 @@ void setup_route_transport(const struct setup_postfix *postfix, const struct con
         check_lower(postfix, route, transport, "with TLS-Required: No", report);
 }
 
+/* Mail that a scanner gives back gets its route then. */
+static bool is_scanned(const struct setup_postfix *postfix)
+{
+    return postconf_get(&postfix->conf, NULL, "content_filter")[0] != '\0';
+}
+
 void setup_route_native(const struct setup_postfix *postfix, const struct config_route *route,
                         struct setup_report *report)
 {
     const struct postconf_service *smtp = postconf_service(&postfix->conf, "smtp", "unix");
 
+    if (is_scanned(postfix))
+        return;
     /* What is missing in general is said elsewhere: this is about what the file asks for. */
     if (smtp != NULL && (route->can & VERDICT_CAN_WEB_PKI) != 0 &&
         carries(postfix->config, route, false))
         check_can(postfix, route, smtp, report);
-}
-
-/* FILTER replaces content_filter: mail by a route would skip the virus scanner. */
-void setup_route_content_filter(const struct setup_postfix *postfix, struct setup_report *report)
-{
-    static const char *const programs[] = {"smtpd", "pickup"};
-    const struct config *config = postfix->config;
-    bool by_header = false;
-
-    for (size_t i = 0; i < config->route_count; i++)
-        by_header |= config->routes[i].method == CONFIG_METHOD_HEADER;
-    for (size_t i = 0; by_header && i < 2; i++) {
-        const struct postconf_service *service = NULL;
-
-        while ((service = setup_postfix_next(postfix, service, programs[i])) != NULL) {
-            const char *filter = postconf_get(&postfix->conf, service, "content_filter");
-
-            if (filter[0] == '\0' || (i == 0 && !setup_postfix_filtered(postfix, service)))
-                continue;
-            setup_add(report, SETUP_ERROR, "content-filter",
-                      "%s has content_filter = %s, and routes of method header work by FILTER, "
-                      "which replaces it: mail on a route would not be scanned",
-                      service->id, filter);
-            setup_remedy(report, "ask the filter behind the scanner only, at the smtpd that takes "
-                                 "the mail back (content_filter empty there); or routes of method "
-                                 "recipient");
-            return;
-        }
-    }
 }

@@ -20,7 +20,7 @@ void setup_route_reinjection(const struct setup_postfix *postfix, const struct c
                              const struct postconf_service *transport, const char *nexthop,
                              struct setup_report *report);
 
-/* Routes of method header beside a content_filter. */
-void setup_route_content_filter(const struct setup_postfix *postfix, struct setup_report *report);
+/* Whether a rule for the smtpd of that {daemon_name} gives its mail a route that leads out. */
+bool setup_route_goes_on(const struct config *config, const char *daemon);
 
 #endif

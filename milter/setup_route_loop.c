@@ -51,8 +51,7 @@ static bool has_daemon(const struct config_rule *rule, const char *daemon)
     return false;
 }
 
-/* Whether a rule for that smtpd gives its mail a route that leads out. */
-static bool goes_on(const struct config *config, const char *daemon)
+bool setup_route_goes_on(const struct config *config, const char *daemon)
 {
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
@@ -72,7 +71,7 @@ static void check_second(const struct setup_postfix *postfix, const struct confi
     const char *daemon = postconf_get(&postfix->conf, smtpd, "milter_macro_daemon_name");
 
     /* Postfix 3.11 knows a marked message by itself once it comes back. */
-    if (goes_on(postfix->config, daemon) ||
+    if (setup_route_goes_on(postfix->config, daemon) ||
         (postfix->conf.version >= FIRST_WITH_REQUIRETLS && !setup_postfix_filtered(postfix, smtpd)))
         return;
     if (setup_postfix_filtered(postfix, smtpd)) {

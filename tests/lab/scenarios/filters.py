@@ -3,6 +3,7 @@
 import re
 
 import arrivals
+import checksetup
 import layout
 import procs
 import snippets
@@ -141,7 +142,27 @@ def same_for_both(title):
         wrong_in_the_end)
 
 
+def in_order(title, setting, change=None, wanted=frozenset()):
+    """The set-up check has nothing to say to it, or what does not work."""
+    def placed(text):
+        return snippets.merged_ini(text, snippets.placement(title, "requiretls-milter.conf"))
+
+    @scenario(f"check-setup: {setting}{' and more' if change else ''}", setting=setting)
+    def _(lab):
+        for mta in lab.mtas.values():
+            daemon(lab, mta, "", placed)
+            with checksetup.files(mta):
+                if change:
+                    mta.configure(**change)
+                report = checksetup.check(mta, checksetup.configuration(mta, placed))
+            names = report.names("error", "warning", "unknown")
+            expect(names, wanted if mta.modern else set(), f"{mta.name}\n{report}")
+
+
 same_for_both(FILTER)
+in_order(FILTER, "behind a content filter")
+in_order(FILTER, "behind a content filter", {"requiretls_esmtp_header": "no"}, {"scanner-header"})
+in_order(FILTER, "behind a content filter, its own cleanup", {"requiretls_esmtp_header": "no"})
 
 
 @beside(FILTER, "what the scanner refuses bounces, without the body")
@@ -216,6 +237,7 @@ def _(lab, mta, _, scanner):
 # --- a proxy --------------------------------------------------------------------------------------
 
 same_for_both(PROXY)
+in_order(PROXY, "behind a proxy filter")
 
 
 @beside(PROXY, "what the scanner refuses the client is told")

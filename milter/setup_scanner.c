@@ -1,0 +1,210 @@
+/*
+ * Scanners that mail goes through by SMTP: content_filter, which FILTER replaces, so that mail on a
+ * route would not be scanned; and smtpd_proxy_filter, before which a milter sees no message. Pure.
+ * See setup_postfix.h.
+ */
+#include "config_rule.h"
+#include "setup_route.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { FIRST_WITH_REQUIRETLS = 311 };
+
+static const char *parameter_of(const struct setup_postfix *postfix,
+                                const struct postconf_service *service, const char *parameter)
+{
+    return postconf_get(&postfix->conf, service, parameter);
+}
+
+/* Whether a rule may match mail of that service: one for other {daemon_name}s does not. */
+static bool may_match(const struct config_rule *rule, const char *daemon)
+{
+    bool only_others = false;
+
+    for (size_t i = 0; i < rule->daemon.count; i++) {
+        bool same = strcasecmp(rule->daemon.items[i].text, daemon) == 0;
+
+        if (rule->daemon.items[i].negated == same)
+            only_others = true;
+        else
+            return true;
+    }
+    return !only_others;
+}
+
+static bool filters(const struct config_route *route)
+{
+    return route != NULL && route->method == CONFIG_METHOD_HEADER;
+}
+
+/* Whether mail of a service with that {daemon_name} may take a route that works by FILTER. */
+static bool takes_header_route(const struct config *config, const char *daemon)
+{
+    if (filters(config->defaults->route) || filters(config->defaults->optional_route))
+        return true;
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+
+        if ((filters(rule->route) || filters(rule->optional_route)) && may_match(rule, daemon))
+            return true;
+    }
+    return false;
+}
+
+static void check_content_filter(const struct setup_postfix *postfix,
+                                 const struct postconf_service *service, const char *daemon,
+                                 struct setup_report *report)
+{
+    const char *filter = parameter_of(postfix, service, "content_filter");
+
+    if (filter[0] == '\0' || !takes_header_route(postfix->config, daemon))
+        return;
+    setup_add(report, SETUP_ERROR, "content-filter",
+              "%s has content_filter = %s, and routes of method header work by FILTER, which "
+              "replaces it: mail on a route would not be scanned",
+              service->id, filter);
+    setup_remedy(report, "routes behind the scanner only, by a [rule] with the `daemon` of the "
+                         "smtpd that takes the mail back, as PLACEMENT shows; or routes of method "
+                         "recipient");
+}
+
+/* Port 25 of this host itself is for its programs. */
+static bool is_smtp_port(const struct postconf_service *service)
+{
+    const char *port = strrchr(service->name, ':');
+
+    port = port != NULL ? port + 1 : service->name;
+    return strcmp(port, "25") == 0 || strcmp(port, "smtp") == 0;
+}
+
+/* The smtpd to which a route leads that comes back: from there mail goes out by another. */
+static bool is_second(const struct config *config, const char *daemon)
+{
+    bool reinjects = false;
+
+    for (size_t i = 0; i < config->route_count; i++)
+        reinjects |= config_route_reinjects(&config->routes[i]);
+    return reinjects && setup_route_goes_on(config, daemon);
+}
+
+/* An smtpd for this host alone that asks the filter, and to which no route leads: where a scanner
+ * hands its mail back, as far as can be known. */
+static bool is_behind(const struct setup_postfix *postfix, const struct postconf_service *service)
+{
+    return setup_postfix_is_inner(service) && !is_smtp_port(service) &&
+           setup_postfix_filtered(postfix, service) &&
+           strstr(parameter_of(postfix, service, "receive_override_options"), "no_milters") ==
+               NULL &&
+           parameter_of(postfix, service, "smtpd_proxy_filter")[0] == '\0' &&
+           parameter_of(postfix, service, "content_filter")[0] == '\0' &&
+           !is_second(postfix->config, parameter_of(postfix, service, "milter_macro_daemon_name"));
+}
+
+static const struct postconf_service *behind(const struct setup_postfix *postfix)
+{
+    const struct postconf_service *service = NULL;
+
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (is_behind(postfix, service))
+            return service;
+    }
+    return NULL;
+}
+
+static void check_proxy(const struct setup_postfix *postfix, const struct postconf_service *service,
+                        struct setup_report *report)
+{
+    const char *proxy = parameter_of(postfix, service, "smtpd_proxy_filter");
+
+    if (proxy[0] == '\0' || behind(postfix) != NULL)
+        return;
+    setup_add(report, SETUP_ERROR, "proxy-filter",
+              "%s hands its mail to smtpd_proxy_filter = %s: there a milter sees no header and no "
+              "message",
+              service->id, proxy);
+    setup_remedy(report, "ask the filter where the proxy hands the mail back: smtpd_milters of "
+                         "that smtpd, as PLACEMENT shows");
+}
+
+static bool any_header_route(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        if (filters(&config->routes[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Routes that wait for mail to come back from the scanner. */
+static void check_routes_behind(const struct setup_postfix *postfix, struct setup_report *report)
+{
+    if (postfix->conf.version >= FIRST_WITH_REQUIRETLS || !any_header_route(postfix->config) ||
+        behind(postfix) != NULL)
+        return;
+    setup_add(report, SETUP_ERROR, "content-filter",
+              "no smtpd that takes mail back from the scanner asks the filter: mail that requires "
+              "TLS is put on no route");
+    setup_remedy(report, "smtpd_milters of that smtpd, as PLACEMENT shows");
+}
+
+/* What smtpd took with REQUIRETLS comes back with the header alone. */
+static void check_way_back(const struct setup_postfix *postfix, struct setup_report *report)
+{
+    const struct postconf_service *service = behind(postfix), *cleanup;
+
+    if (postfix->conf.version < FIRST_WITH_REQUIRETLS || service == NULL)
+        return;
+    cleanup = postconf_service(&postfix->conf,
+                               parameter_of(postfix, service, "cleanup_service_name"), "unix");
+    if (postconf_yes(parameter_of(postfix, cleanup, "requiretls_esmtp_header")))
+        return;
+    setup_add(report, SETUP_ERROR, "scanner-header",
+              "requiretls_esmtp_header = no holds for %s too: mail with REQUIRETLS comes back from "
+              "the scanner with Require-TLS-ESMTP in the header alone, and would require nothing",
+              service->id);
+    setup_remedy(report,
+                 "postconf -P '%s/cleanup_service_name=requiretls-cleanup', and that service as "
+                 "the snippet has it",
+                 service->id);
+}
+
+struct in_use {
+    bool content_filter, proxy;
+};
+
+/* For all smtpds that ask the filter. */
+static struct in_use check_services(const struct setup_postfix *postfix,
+                                    struct setup_report *report)
+{
+    const struct postconf_service *service = NULL;
+    size_t before = report->count;
+    struct in_use in_use = {false, false};
+
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (!setup_postfix_filtered(postfix, service))
+            continue;
+        in_use.content_filter |= parameter_of(postfix, service, "content_filter")[0] != '\0';
+        in_use.proxy |= parameter_of(postfix, service, "smtpd_proxy_filter")[0] != '\0';
+        check_proxy(postfix, service, report);
+        if (report->count == before)
+            check_content_filter(postfix, service,
+                                 parameter_of(postfix, service, "milter_macro_daemon_name"),
+                                 report);
+    }
+    service = setup_postfix_next(postfix, NULL, "pickup");
+    if (service != NULL && report->count == before)
+        check_content_filter(postfix, service, "", report);
+    return in_use;
+}
+
+void setup_postfix_scanners(struct setup_postfix *postfix, struct setup_report *report)
+{
+    size_t before = report->count;
+    struct in_use in_use = check_services(postfix, report);
+
+    if (in_use.content_filter && report->count == before)
+        check_routes_behind(postfix, report);
+    if (in_use.content_filter || in_use.proxy)
+        check_way_back(postfix, report);
+}

@@ -133,6 +133,34 @@ def _(lab, mta, running):
     expect(running.log().count("to=<bob@dane.test>"), 2, "times the filter was asked")
 
 
+def with_less(text):
+    """As the README of the snippet has it under that title."""
+    text = text.replace("[default]\nroute = loop\noptional_route = loop-optional\n",
+                        "[default]\nroute = native\noptional_route = native\n")
+    rules = RULES.replace("request = require\n", "request = require\nroute = loop\n")
+    return text + rules.replace("request = optional\n",
+                                "request = optional\noptional_route = loop-optional\n")
+
+
+@routes311("with less: a second time for rules only", change=with_less)
+def _(lab, mta, running):
+    native = post(lab, mta, ["bob@dane.test", "bob@local.test", "bob@plain2.test"], parameters=ASK)
+    become(native, {"bob@dane.test": "smtp sent dane-only/requiretls", "bob@local.test":
+                    "virtual sent", "bob@plain2.test": "smtp sent may/requiretls:nocertmatch"})
+    left_with_requiretls(lab, native, "bob@dane.test")
+    expect(lab.ask(mta, "bob@signed.test", "own"), (550, "5.7.10"), "RCPT: the Web PKI alone")
+    no = post(lab, mta, "bob@dane-wrong.test", headers=("TLS-Required: No",))
+    become(no, {"bob@dane-wrong.test": "smtp sent may"})
+    expect("route=loop" in running.log(), False, "sent round")
+    by_rule = post(lab, mta, ["bob@dane.test", "bob@signed.test", "bob@local.test"],
+                   sender=DEPARTMENT)
+    become(by_rule, {"bob@dane.test": DANE, "bob@signed.test": STS, "bob@local.test":
+                     "virtual sent"})
+    left_with_requiretls(lab, by_rule, "bob@dane.test")
+    price = post(lab, mta, "bob@dane-wrong.test", sender="anyprice@sender.test")
+    become(price, {"bob@dane-wrong.test": "requiretls-optional sent may"})
+
+
 @routes311("bounces never go round", more=RULES)
 def _(lab, mta, running):
     sent = post(lab, mta, ["bob@dane.test", "bob@local.test"], sender="", parameters=ASK)

@@ -11,6 +11,11 @@ dnl
 dnl MTA-STS for all mail. The name of a socket map goes with each question: this one is `sts'.
 FEATURE(`sts', `socket -d10 -T<TMPF> unix:/run/requiretls-milter/policy.sock')dnl
 dnl
+dnl No connection is kept for the next message: sendmail would look for the server's name in the
+dnl certificate of whichever server it has seen last, for MTA-STS as well as for mail that requires
+dnl TLS, and put off or bounce what it should send.
+define(`confMCI_CACHE_SIZE', `0')dnl
+dnl
 dnl Mail that needs a way of its own comes in here a second time. By one more flag sendmail knows
 dnl it as long as it is in the queue, whatever aliases make of its recipients: Q, TLS to servers that
 dnl prove who they are; Y, TLS; N, TLS-Required: No. Only this host gets in; no filter is asked.
@@ -29,14 +34,14 @@ Krtlsmatch regex -a: -s2 (match=)(.*)
 
 MAILER_DEFINITIONS
 # From the queue to the listeners above, without the tag.
-Mrtlsstrict,	P=[IPC], F=mDFMuXak8, R=RequireTLS_untag, E=\r\n, L=2040,
-		T=DNS/RFC822/SMTP,
+Mrtlsstrict,	P=[IPC], F=mDFMuXak8, S=EnvFromSMTP/HdrFromSMTP, R=RequireTLS_untag,
+		E=\r\n, L=2040, T=DNS/RFC822/SMTP,
 		A=TCP [127.0.0.1] 8695
-Mrtlsencrypt,	P=[IPC], F=mDFMuXak8, R=RequireTLS_untag, E=\r\n, L=2040,
-		T=DNS/RFC822/SMTP,
+Mrtlsencrypt,	P=[IPC], F=mDFMuXak8, S=EnvFromSMTP/HdrFromSMTP, R=RequireTLS_untag,
+		E=\r\n, L=2040, T=DNS/RFC822/SMTP,
 		A=TCP [127.0.0.1] 8696
-Mrtlsoptional,	P=[IPC], F=mDFMuXak8, R=RequireTLS_untag, E=\r\n, L=2040,
-		T=DNS/RFC822/SMTP,
+Mrtlsoptional,	P=[IPC], F=mDFMuXak8, S=EnvFromSMTP/HdrFromSMTP, R=RequireTLS_untag,
+		E=\r\n, L=2040, T=DNS/RFC822/SMTP,
 		A=TCP [127.0.0.1] 8697
 
 LOCAL_RULE_0
@@ -61,8 +66,10 @@ SRequireTLS_asked
 R$*				$: $&h $| $&f $| $&{daemon_flags}
 Rrequiretls . invalid $| $*	$@ anything
 R$* $| $* $| $* NN $*		$@ anything
-R$* $| $* @ $* $| $* QQ $*	$@ strict
-R$* $| $* @ $* $| $* YY $*	$@ encrypt
+R$* $| `MAILER-DAEMON' $| $*	$@ nothing
+R$* $| < > $| $*		$@ nothing
+R$* $| $* $| $* QQ $*		$@ strict
+R$* $| $* $| $* YY $*		$@ encrypt
 R$*				$@ nothing
 
 # Whether a recipient's mail may go to the server that we are connected to: $#OK or an error. The

@@ -242,8 +242,22 @@ def _queued():
     return _snippet() + "define(`confDELIVERY_MODE', `queueonly')dnl\n"
 
 
+def _smart_host():
+    """The same without FEATURE(`sts'), as its README tells, for all mail to one host."""
+    lines = [line for line in _snippet().splitlines() if not line.startswith("FEATURE(`sts'")]
+    return "\n".join(lines) + "\ndefine(`SMART_HOST', `esmtp:[mx.signed.test]')dnl\n"
+
+
+def _access_map():
+    """What requiretls-maps(5) shows of the access map, and the filter."""
+    page = snippets.etc("man", "requiretls-maps.5").read_text()
+    line = re.search(r"^FEATURE\(`access_db'.*\n", page, re.M)[0]
+    return line + f"INPUT_MAIL_FILTER(`requiretls', `S=unix:{SOCKETS}/milter.sock, F=T')dnl\n"
+
+
 # name -> what gives a setting's part of sendmail.mc
-SETTINGS = {"": _plain, "snippets": _snippet, "snippets, queued": _queued}
+SETTINGS = {"": _plain, "snippets": _snippet, "snippets, queued": _queued,
+            "snippets, smart host": _smart_host, "access map": _access_map}
 
 SENDMAIL = Machine()
 

@@ -634,6 +634,14 @@ static const struct message_case {
              "again") "\n" ASK
                       "rcpt <b@dane.example> = ok\nheader Received by_y_id_4bXyZ;_date\neoh = ok\n"
                       "eom = done + addheader Require-TLS-ESMTP yes" VIA("again")},
+    {"by recipient, with what stays at home: it may be an alias",
+     "[default]\nroute = strict\n[route strict]\nmethod = recipient\nlocal = reinject\n", DANE,
+     NULL, NULL,
+     ASK "rcpt <b@dane.example> = ok\nrcpt <me@here.example> mailer=local = ok\n"
+         "rcpt <root> mailer=local = ok\neoh = ok\neom = done + addrcpt "
+         "<b@dane.example.requiretls.invalid> ORCPT=rfc822;b@dane.example + delrcpt "
+         "<b@dane.example> + addrcpt <me@here.example.requiretls.invalid> "
+         "ORCPT=rfc822;me@here.example + delrcpt <me@here.example>"},
     {"by recipient", TAG, DANE ";" STS, NULL, NULL,
      ASK "rcpt <b@dane.example> = ok\nrcpt <b+x@sts.example> NOTIFY=NEVER = ok\neoh = ok\neom = "
          "done" MARK(

@@ -2,6 +2,7 @@
 become, what a bounce holds, and that nobody sees a tag."""
 
 import arrivals
+import procs
 import smrouted
 from scenario import check, expect
 from smrouted import NO, bounce_of, check_untagged, ends, how, routed, submit
@@ -119,3 +120,69 @@ def _(lab, mta, _):
             "bob@insecure-mx.test": "bounced 5.5.2 OK"}, "deliveries")
     bounce = bounce_of(sent, found["bob@insecure-mx.test"])
     check(b"5.7.10 <bob@insecure-mx.test>... REQUIRETLS: " in bounce.bytes(), "the bounce")
+
+
+@routed("addresses and bodies arrive as they were")
+def _(lab, mta, _):
+    to = ["bob+x@dane.test", '"a b"@dane.test', "Bob.B=c@dane.test", "b_o-b#'@sts.test"]
+    body = lab.message(lab.token()).replace("A secret line", "Gr\u00fc\u00dfe")
+    body = body.replace("\n", "\r\n").encode()
+    sent = submit(lab, mta, to, message=body, parameters=("BODY=8BITMIME",))
+    expect({how(d) for d in ends(sent, 4).values()}, {"sent OK"}, "deliveries")
+    found = procs.wait_for(lambda: [a for a in lab.arrivals.all() if a.sender] if sum(
+        len(a.recipients) for a in lab.arrivals.all()) == len(to) else None, "all to arrive")
+    expect(sorted(r for a in found for r in a.recipients), sorted(to), "recipients")
+    for arrival in found:
+        check("BODY=8BITMIME" in arrival.parameters, str(arrival))
+        expect(arrival.body, body.split(b"\r\n\r\n", 1)[1], "the body")
+        check(smrouted.TAG not in arrival.bytes(), arrival.bytes().decode())
+
+
+@routed("a queue run judges each message by the server it goes to, not by one it has seen before",
+        setting="snippets, queued")
+def _(lab, mta, _):
+    to = ["bob@dane.test", "bob@sts.test"]
+    sent = [submit(lab, mta, to, headers) for headers in ((), smrouted.ASK, smrouted.ASK)]
+    mta.flush()  # to the listener
+    mta.flush()  # and out
+    for each in sent:
+        expect({how(d) for d in ends(each, 2).values()}, {"sent OK"}, "deliveries")
+
+
+@routed("a report of success, and mail from <>, which no route takes")
+def _(lab, mta, _):
+    sent = submit(lab, mta, "carol@local.test", rcpt_parameters=("NOTIFY=SUCCESS",))
+    expect(how(ends(sent)["carol@local.test"]), "sent", "delivery")
+    report = lab.arrivals.wait(sent.token, "alice@sender.test")[0]
+    check(b"Action: delivered" in report.bytes(), report.bytes().decode())
+    check_untagged(sent, [report])
+    sent = submit(lab, mta, "bob@plain.test", sender="")
+    expect(sent.deliveries()["bob@plain.test"].service, "esmtp", "where mail from <> goes")
+
+
+@routed("a smart host for all, without FEATURE(`sts')", setting="snippets, smart host")
+def _(lab, mta, _):
+    # The server is mx.signed.test, whoever the recipient is; it proves what it must for mail that
+    # requires TLS.
+    for to in ("bob@dane.test", "bob@plain.test", "bob@sts-badcert.test"):
+        for headers in (smrouted.ASK, ()):
+            sent = submit(lab, mta, to, headers)
+            expect(how(ends(sent)[to]), "sent OK", to)
+            expect(sent.arrived(to).server, "mx.signed.test", to)
+
+
+@routed("MTA-STS by the access map too", setting="access map")
+def _(lab, mta, running):
+    names = ("sts", "dane", "plain", "plain-no-starttls", "sts-expired", "dane-no-starttls")
+    sent = [lab.send(mta, f"bob@{name}.test", slot="own") for name in names]
+    expect([smrouted.outcome(s) for s in sent],
+           ["sent OK", "sent OK", "sent OK", "sent", "deferred 4.2.0 FAIL", "deferred 4.2.0"],
+           "ordinary mail")
+    mta.empty_queue()
+    running.process.kill()
+    running.process.wait()
+    running.process = None  # it need not end well
+    lab.milter(smrouted.configuration().replace("policy.sock", "elsewhere.sock"), fresh=True,
+               listens=smrouted.MILTER)
+    # sendmail asks the access map for clients, senders and recipients too: all are told to wait.
+    expect(smrouted.outcome(lab.send(mta, "bob@sts.test", slot="own"))[:6], "451 4.", "no map")

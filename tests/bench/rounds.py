@@ -1,6 +1,7 @@
 """Two programs measured in turn, in many short rounds, so that whatever else the machine does hits
 both alike."""
 
+import contextlib
 import os
 import resource
 import statistics
@@ -9,6 +10,17 @@ import sys
 import time
 
 INSIDE = "RTLS_BENCH_INSIDE"
+
+
+@contextlib.contextmanager
+def started(*command):
+    """A server that ends when the context does."""
+    process = subprocess.Popen(command)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def main(script, measure, usage):

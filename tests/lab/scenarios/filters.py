@@ -151,10 +151,9 @@ def in_order(title, setting, change=None, wanted=frozenset()):
     def _(lab):
         for mta in lab.mtas.values():
             daemon(lab, mta, "", placed)
-            with checksetup.files(mta):
-                if change:
-                    mta.configure(**change)
-                report = checksetup.check(mta, checksetup.configuration(mta, placed))
+            copy = checksetup.Copy(mta)
+            copy.configure(**change or {})
+            report = checksetup.check(copy, checksetup.configuration(mta, placed))
             names = report.names("error", "warning", "unknown")
             expect(names, wanted if mta.modern else set(), f"{mta.name}\n{report}")
 

@@ -89,13 +89,15 @@ R< $* servername=hostname >	$: < $1 >
 R< $* >				$: < : $(rtlsmatch $1 $: : $) >
 # One of the servers that count, by its own name, or one below a name that begins with a dot?
 R< $* >				$: $(rtlsmacro {RequireTLS_name} $@ $&{server_name} $) < $1 >
-R< $* : $&{RequireTLS_name} : $* >	$: named
+R< $* : $&{RequireTLS_name} : $* >	$@ $>RequireTLS_certificate
 R< $* >				$: < $1 > $| $&{server_name}
 R< $* > $| $- . $*		$: $(rtlsmacro {RequireTLS_name} $@ . $3 $) < $1 >
-R< $* : $&{RequireTLS_name} : $* >	$: named
+R< $* : $&{RequireTLS_name} : $* >	$@ $>RequireTLS_certificate
 R< $* >				$#error $@ 5.7.10 $: "550 REQUIRETLS: " $&{server_name} " is no server by which " $&{RequireTLS_hop} " can be verified"
-# With a trust chain, and a certificate of that name?
-Rnamed				$: < $&{verify} > $&{server_name}
+
+# Whether the server's certificate has a trust chain, and its name: $#OK or an error.
+SRequireTLS_certificate
+R$*				$: < $&{verify} > $&{server_name}
 R< $={RequireTLS_verified} > $={cert_altnames}	$#OK
 R< $={RequireTLS_verified} > $- . $+	$: < $1 > * . $3
 R< $={RequireTLS_verified} > $={cert_altnames}	$#OK

@@ -1,6 +1,8 @@
 """The routes of etc/sendmail from end to end: who goes where, what the parameters of the envelope
 become, what a bounce holds, and that nobody sees a tag."""
 
+import re
+
 import arrivals
 import procs
 import smrouted
@@ -106,6 +108,19 @@ def _(lab, mta, _):
     expect(reply["bob@plain.test.requiretls.invalid"], (550, "5.1.2"), "a tag from outside")
 
 
+@routed("mail of this host's own programs and users, whose address has no domain")
+def _(lab, mta, running):
+    token = lab.token()
+    mta.sendmail(lab.message(token, smrouted.ASK), "-f", "alice@sender.test", "bob@dane.test")
+    expect(lab.arrivals.wait(token, "bob@dane.test")[0].tls, "TLSv1.3", "TLS")
+    expect(running.decisions()["bob@dane.test"]["route"], "strict", "route")
+    sent = submit(lab, mta, "bob@sts-badcert.test", sender="carol")
+    expect(how(ends(sent)["bob@sts-badcert.test"]), "bounced 5.7.10 OK", "delivery")
+    mails = procs.wait_for(lambda: [m for m in arrivals.mailbox(mta, "carol")
+                                    if sent.token.encode() in m], "the bounce")
+    check(smrouted.TAG not in mails[0] and b"5.7.10" in mails[0], mails[0].decode())
+
+
 @routed("two domains with the same MX host in one message are judged each for itself", more="""
 [rule keep]
 recipient = insecure-mx.test
@@ -147,6 +162,36 @@ def _(lab, mta, _):
     mta.flush()  # and out
     for each in sent:
         expect({how(d) for d in ends(each, 2).values()}, {"sent OK"}, "deliveries")
+
+
+NAMES = (
+    # server, names in its certificate, verify= -> whether it will do
+    ("mx.a.test", "mx.a.test", "OK", True),
+    ("mx.a.test", "other.test mx.a.test", "TRUSTED", True),
+    ("mx.a.test", "*.a.test", "OK", True),
+    ("MX.a.test", "mx.A.test", "OK", True),
+    ("x.mx.a.test", "*.a.test", "OK", False),
+    ("a.test", "*.a.test", "OK", False),
+    ("mx.a.test", "a.test other.test", "OK", False),
+    ("mx.a.test", "", "OK", False),
+    ("mx.a.test", "mx.a.test", "FAIL", False),
+    ("mx.a.test", "mx.a.test", "NONE", False),
+    ("mx.a.test", "mx.a.test", "SOFTWARE", False),
+    ("mx.a.test", "mx.a.test", "", False),
+)
+
+
+@routed("which names of a certificate are a server's")
+def _(lab, mta, _):
+    for server, names, verify, good in NAMES:
+        lines = [f".D{{server_name}}{server}", f".D{{verify}}{verify}",
+                 f".C{{cert_altnames}}{names}", "RequireTLS_certificate x"]
+        text = mta.run("/usr/sbin/sendmail", "-bt", "-C/etc/mail/main.cf",
+                       input="\n".join(lines) + "\n")
+        found = re.search(r"RequireTLS_\w* +returns: (.*)", text)
+        check(found, text)
+        expect(found[1].replace(" ", "") == "$#OK", good, f"{server}, {names}, {verify}: {found[1]}")
+        check(good or "5 . 7 . 10" in found[1], found[1])
 
 
 @routed("a report of success, and mail from <>, which no route takes")

@@ -120,6 +120,31 @@ static void check_header(const struct setup_postfix *postfix, struct setup_repor
     }
 }
 
+static bool leads_on(const struct config_route *route)
+{
+    return route != NULL && route->method != CONFIG_METHOD_NONE;
+}
+
+/* A rule's request is known to the filter alone: Postfix learns of it by a route. */
+static void check_rules(const struct setup_postfix *postfix, struct setup_report *report)
+{
+    const struct config *config = postfix->config;
+    bool asks = false, routed = leads_on(config->defaults->route);
+
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+
+        asks |= (rule->sets & (1u << RULES_REQUEST)) != 0 && rule->request == RULES_REQUEST_REQUIRE;
+        routed |= leads_on(rule->route);
+    }
+    if (!asks || routed || postconf_get(&postfix->conf, NULL, "content_filter")[0] != '\0')
+        return;
+    setup_add(report, SETUP_WARNING, "rule-request",
+              "rules ask for REQUIRETLS (request = require), but no route tells Postfix: what was "
+              "found when the message came is not enforced when it leaves");
+    setup_remedy(report, "a route for such mail, as the snippets have it");
+}
+
 void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *report)
 {
     const struct postconf *conf = &postfix->conf;
@@ -151,4 +176,5 @@ void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *r
     }
     if (native)
         check_header(postfix, report);
+    check_rules(postfix, report);
 }

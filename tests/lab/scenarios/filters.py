@@ -248,6 +248,17 @@ def _(lab, mta, _, scanner):
     expect((scanner.saw(token), lab.arrivals.of(token)), (1, []), "scanned, arrived")
 
 
+@beside(PROXY, "with speed_adjust", versions=("3.7",))
+def _(lab, mta, _, scanner):
+    with mta.configured(smtpd_proxy_options="speed_adjust"):
+        for by in require_ways(mta).values():
+            sent = post(lab, mta, ["bob@dane.test", "bob@signed.test"], **by)
+            become(sent, {"bob@dane.test": SURE["3.7"], "bob@signed.test": WEB_PKI["3.7"]})
+            expect(scanner.saw(sent.token), 1, "times scanned")
+        refused = post(lab, mta, "bob@plain.test", **require_ways(mta)["header"])
+        expect(refused.replies["data"], (550, "5.7.10", "plain.test"), "data")
+
+
 @beside(PROXY, "REQUIRETLS without TLS is refused by the first smtpd")
 def _(lab, mta, _, scanner):
     sent = lab.send(mta, "bob@dane.test", slot="own", parameters=ASK, tls=False,

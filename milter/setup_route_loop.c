@@ -70,11 +70,17 @@ static void check_second(const struct setup_postfix *postfix, const struct confi
 {
     const char *daemon = postconf_get(&postfix->conf, smtpd, "milter_macro_daemon_name");
 
-    /* Postfix 3.11 knows a marked message by itself once it comes back. */
-    if (setup_route_goes_on(postfix->config, daemon) ||
-        (postfix->conf.version >= FIRST_WITH_REQUIRETLS && !setup_postfix_filtered(postfix, smtpd)))
-        return;
-    if (setup_postfix_filtered(postfix, smtpd)) {
+    if (!setup_postfix_filtered(postfix, smtpd)) {
+        /* Postfix 3.11 knows a marked message by itself once it comes back. */
+        if (postfix->conf.version >= FIRST_WITH_REQUIRETLS)
+            return;
+        setup_add(
+            report, SETUP_ERROR, name,
+            "[route %s] leads to %s, which does not ask the filter: from there it would leave "
+            "as any other mail",
+            route->name, smtpd->id);
+        setup_remedy(report, "set smtpd_milters of that service, as the snippets do");
+    } else if (!setup_route_goes_on(postfix->config, daemon)) {
         setup_add(report, SETUP_ERROR, name,
                   "[route %s] leads to %s, but no rule with `daemon = %s` gives it a route from "
                   "there: it would leave as any other mail",
@@ -83,13 +89,6 @@ static void check_second(const struct setup_postfix *postfix, const struct confi
                      "a [rule] with `daemon = %s` and a `route` of its own, first in the "
                      "file; and milter_macro_daemon_name of %s of the same name",
                      daemon, smtpd->id);
-    } else {
-        setup_add(
-            report, SETUP_ERROR, name,
-            "[route %s] leads to %s, which does not ask the filter: from there it would leave "
-            "as any other mail",
-            route->name, smtpd->id);
-        setup_remedy(report, "set smtpd_milters of that service, as the snippets do");
     }
 }
 

@@ -453,6 +453,12 @@ static const struct {
      "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
      "10025/inet/smtpd_milters = " MILTER "\n", "[route loop]\nmethod = header\nlocal = reinject\n",
      NULL, "error route-reinjection;"},
+    {"loop: the second has a rule, but not the filter", OLD,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
+     "10025/inet/milter_macro_daemon_name = second\n",
+     "[route loop]\nmethod = header\nlocal = reinject\n[route strict]\nmethod = header\n"
+     "[rule second]\ndaemon = second\nroute = strict\n",
+     NULL, "error route-reinjection;"},
     {"loop: the second has a rule", OLD,
      "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
      "10025/inet/smtpd_milters = " MILTER "\n10025/inet/milter_macro_daemon_name = second\n",

@@ -8,6 +8,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -274,11 +275,21 @@ static void give_up_waiting(struct mapconn *c)
     mapconn_flush(c);
 }
 
+/* Closed by the client, both ways, while it is not read from. Over TCP that looks like the end of
+ * its requests, after which it may still read. */
+static bool is_gone(const struct mapconn *c)
+{
+    struct pollfd state = {.fd = c->fd};
+    return poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR));
+}
+
 void mapconn_sweep(struct mapconn *c, int64_t now_ms)
 {
     int64_t quiet_ms = now_ms - c->since_ms, age_ms = now_ms - c->opened_ms;
     if (c->question) {
-        if (quiet_ms >= MAPCONN_ANSWER_MS)
+        if (is_gone(c))
+            mapconn_free(c);
+        else if (quiet_ms >= MAPCONN_ANSWER_MS)
             give_up_waiting(c);
     } else if (mapconn_is_idle(c)) {
         if (quiet_ms >= MAPCONN_IDLE_MS || age_ms >= MAPCONN_LIFE_MS)

@@ -245,6 +245,26 @@ def vanishing():
 
 
 @scenario
+def vanishing_crowd():
+    """Clients that wait for a slow domain and go away make room at once, those that wait do not"""
+    name_server().dane("crowd.test", delay=60)
+    with running(max_connections=50, dns_timeout="60s") as server:
+        waits = server.client()
+        waits.send(daemon.netstring("QUERY crowd.test"))
+        waits.socket.shutdown(socket.SHUT_WR)
+        begin = time.monotonic()
+        for _ in range(49):
+            with server.client() as client:
+                client.send(daemon.netstring("QUERY crowd.test"))
+        connections = "requiretls_socketmap_connections"
+        wait_for(lambda: server.metric(connections) == 1, "room", 7)  # an answer comes after 8
+        serves(server)
+        reply = waits.reply()
+        check(reply.startswith("TEMP "), reply)
+        check(time.monotonic() - begin > 7.4, "answered early")
+
+
+@scenario
 def pipelined():
     """Ten thousand requests in one go, answered in order"""
     maps = ("QUERY dane.test", "requiretls x.test", "QUERY .dane.test", "nonsense x")

@@ -106,8 +106,13 @@ class Daemon:
                 "TSAN_OPTIONS": os.environ.get("TSAN_OPTIONS", "") +
                                 ":ignore_noninstrumented_modules=1"})
         self.pid = self.process.pid
-        self.wait_for(" ready")
-        self.wait_for("DNS security is known")
+        try:
+            self.wait_for(" ready")
+            self.wait_for("DNS security is known")
+        except RuntimeError:
+            self.process.kill()  # or it would stand in the way of the next
+            self.process.wait()
+            raise
 
     def log(self):
         return self.log_path.read_text()

@@ -98,7 +98,8 @@ class Server:
         question = packet[12:at + 4]
         entry = self.names.get(name) or (self.default(name) if self.default else None)
         if entry is None:
-            known = any(other.endswith("." + name) for other in self.names)
+            # A copy: the checks add names meanwhile.
+            known = any(other.endswith("." + name) for other in list(self.names))
             entry = Name(rcode=NOERROR if known else NXDOMAIN)
         answer = self._answer(packet[:2], question, entry, qtype)
         if entry.delay:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import arrivals
 import layout
 import procs
+import sendmail
+import smrouted
 import smtpclient
 import snippets
 
@@ -236,17 +238,24 @@ def collect(cells, got, mta, decisions):
 
 def daemon(lab, mta):
     """That of the snippets, at their sockets."""
-    return lab.milter(configuration(mta, LEVELS[0]), listens=snippets.sockets(mta) / "milter.sock")
+    path = sendmail.SOCKETS if mta.name == sendmail.NAME else snippets.sockets(mta)
+    return lab.milter(configuration(mta, LEVELS[0]), listens=path / "milter.sock")
 
 
 def configuration(mta, level):
-    return snippets.daemon_configuration(mta, RULES.format(level=level))
+    rules = RULES.format(level=level)
+    if mta.name == sendmail.NAME:
+        return smrouted.configuration(rules)
+    return snippets.daemon_configuration(mta, rules)
 
 
 def set_level(running, mta, level):
     running.forget()
     running.reload(configuration(mta, level))
-    procs.wait_for(lambda: "reloaded " in running.log(), f"{running.name} to read its file")
+    try:
+        procs.wait_for(lambda: "reloaded " in running.log(), "the reload", SETTLE_S)
+    except procs.LabError as error:
+        raise procs.LabError(f"{error}:\n{running.whole_log()[-4000:]}") from None
     running.forget()
 
 

@@ -31,9 +31,11 @@ destination  dane, sts (mode enforce), signed (its MX records, without TLSA; for
              The wrong certificate of dane is one of the Web PKI that its TLSA records do not name:
              good enough for sendmail 8.17, which knows nothing of DANE
 told         what the client read: `accepted`, or the reply and to which command
-left         Postfix 3.11: its own word (smtp_log_tls_feature_status); else the transport and what
-             is logged of the server's certificate, `no TLS` for plaintext. What was not sent is
-             `bounced` or `deferred`, with the status
+left         Postfix 3.11: its own word (smtp_log_tls_feature_status); else the transport or mailer,
+             and what is logged of the server's certificate (Postfix: Verified, Trusted: by a CA,
+             but maybe another's, Untrusted; sendmail: verify=OK, which is the same as Trusted, or
+             FAIL), `no TLS` for plaintext. What was not sent is `bounced` or `deferred`, with the
+             status
 arrived      `same`: byte for byte as it was sent, below the fields Received; `+ field`: the same
              and the field Require-TLS-ESMTP: yes; REQUIRETLS: in MAIL FROM of the next server
 came back    `header`: a bounce with the header alone; `all`: with the body
@@ -57,7 +59,7 @@ def left(cell):
         words.append(last.tls)
     elif transport in ("virtual", "local"):
         words.append("local")
-    else:
+    elif not cell.mta.modern:
         words += [transport, last.server or ("no TLS" if last.status == "sent" else "")]
     return " ".join(w for w in words if w)
 

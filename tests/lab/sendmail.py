@@ -173,6 +173,8 @@ DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr={self.address}, Port=587, M=Ea')dnl
         if self.setting() == setting and self.pid():
             return
         (self.where / "setting").write_text(setting)
+        stranger = [layout.client("own", layout.STRANGER)] if setting == STRANGERS else []
+        (self.etc / "relay-domains").write_text("\n".join([*RELAYS, *stranger]) + "\n")
         self.reload()
 
     def _configure(self, name, daemons, milter=None):
@@ -255,9 +257,13 @@ def _access_map():
     return line + f"INPUT_MAIL_FILTER(`requiretls', `S=unix:{SOCKETS}/milter.sock, F=T')dnl\n"
 
 
+STRANGERS = "snippets, strangers may relay"
+RELAYS = ("127.0.0", "192.0.2", "relay.test", "backup.test", "backup-plain.test")
+
 # name -> what gives a setting's part of sendmail.mc
 SETTINGS = {"": _plain, "snippets": _snippet, "snippets, queued": _queued,
-            "snippets, smart host": _smart_host, "access map": _access_map}
+            "snippets, smart host": _smart_host, "access map": _access_map,
+            STRANGERS: _snippet}
 
 SENDMAIL = Machine()
 
@@ -310,8 +316,6 @@ def start():
         shutil.copy(ca.directory() / f"mta-{NAME}.{kind}", tls / f"lab.{kind}")
         (tls / f"lab.{kind}").chmod(0o600)
         os.chown(tls / f"lab.{kind}", 0, 0)
-    (machine.etc / "relay-domains").write_text(
-        "127.0.0\n192.0.2\nrelay.test\nbackup.test\nbackup-plain.test\n")
     (machine.etc / "local-host-names").write_text(f"localhost\n{machine.host}\n")
     (machine.where / "sasl/Sendmail.conf").write_text(
         f"pwcheck_method: saslauthd\nsaslauthd_path: {layout.SASLAUTHD}/mux\nmech_list: PLAIN\n")

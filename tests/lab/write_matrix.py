@@ -14,7 +14,7 @@ def main(mtas):
     lab = scenario.Lab(mtas)
     lab.use(matrix.SETTING)
     blocks = {}
-    for machine in lab.mtas:
+    for machine in lab.machines:
         for request in matrix.REQUESTS.values():
             cells = matrix.run(lab, lab.machines[machine], request)
             blocks[machine, request.name] = matrix_table.block(cells)

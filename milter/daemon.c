@@ -179,8 +179,6 @@ static int start_threads(struct daemon *d, struct config *config)
     char err[400];
     int rc;
 
-    if (signals_block() != 0)
-        return fail(EX_OSERR, "cannot make a pipe");
     engine_terms(config, &terms);
     if (runtime_new(config, &d->runtime) != 0) {
         config_unref(config);
@@ -382,8 +380,13 @@ static int check_host(const struct config *config)
 
 static int start(struct daemon *d, struct config *config)
 {
-    int status = open_and_drop(d, config);
+    int status;
 
+    /* As soon as a socket answers somebody may take us for started, and send a signal. */
+    if (signals_block() != 0)
+        status = fail(EX_OSERR, "cannot make a pipe");
+    else
+        status = open_and_drop(d, config);
     if (status != EX_OK) {
         config_unref(config);
         return status;

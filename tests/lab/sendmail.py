@@ -199,7 +199,9 @@ DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr={self.address}, Port=587, M=Ea')dnl
         (self.etc / "virtusertable").write_text(procs.render("sendmail-virtusertable"))
         (self.etc / "lab-aliases").write_text(procs.render("sendmail-aliases"))
         (self.etc / "mailertable").write_text(_mailertable())
-        for name in ("mailertable", "virtusertable"):
+        # Debian's own refuses the networks that are the lab's.
+        (self.etc / "access").write_text("Connect:127\tRELAY\n")
+        for name in ("mailertable", "virtusertable", "access"):
             self.run("sh", "-c", f"makemap hash /etc/mail/{name} < /etc/mail/{name}")
 
 
@@ -250,6 +252,11 @@ def _smart_host():
     return "\n".join(lines) + "\ndefine(`SMART_HOST', `esmtp:[mx.signed.test]')dnl\n"
 
 
+def _beside_access_table():
+    """The snippet in a sendmail.mc that has an access table, as Debian's has."""
+    return "FEATURE(`access_db', `hash -T<TMPF> -o /etc/mail/access', `skip')dnl\n" + _snippet()
+
+
 def _access_map():
     """What requiretls-maps(5) shows of the access map, and the filter."""
     page = snippets.etc("man", "requiretls-maps.5").read_text()
@@ -262,8 +269,8 @@ RELAYS = ("127.0.0", "192.0.2", "relay.test", "backup.test", "backup-plain.test"
 
 # name -> what gives a setting's part of sendmail.mc
 SETTINGS = {"": _plain, "snippets": _snippet, "snippets, queued": _queued,
-            "snippets, smart host": _smart_host, "access map": _access_map,
-            STRANGERS: _snippet}
+            "snippets, smart host": _smart_host, "snippets, access table": _beside_access_table,
+            "access map": _access_map, STRANGERS: _snippet}
 
 SENDMAIL = Machine()
 

@@ -216,6 +216,18 @@ def _(lab, mta, _):
             expect(sent.arrived(to).server, "mx.signed.test", to)
 
 
+@routed("beside an access table of the administrator's own", setting="snippets, access table")
+def _(lab, mta, _):
+    names = ("dane", "signed", "sts-badcert", "dane-no-starttls", "plain")
+    sent = [submit(lab, mta, f"bob@{name}.test") for name in names]
+    expect([smrouted.outcome(s) for s in sent],
+           ["sent OK", "sent OK", "bounced 5.7.10 OK", "bounced 5.7.10", "550 5.7.10"], "outcome")
+    sent = submit(lab, mta, "bob@sts-badcert.test", smrouted.NO)
+    expect(how(ends(sent)["bob@sts-badcert.test"]), "sent OK", "TLS-Required: No")
+    sent = submit(lab, mta, "bob@plain-no-starttls.test", ())
+    expect(smrouted.outcome(sent), "sent", "ordinary mail")
+
+
 @routed("MTA-STS by the access map too", setting="access map")
 def _(lab, mta, running):
     names = ("sts", "dane", "plain", "plain-no-starttls", "sts-expired", "dane-no-starttls")

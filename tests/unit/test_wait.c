@@ -250,7 +250,7 @@ static enum wait_result end_waiter(struct waiter *w)
 static bool has_place(struct scene *s, enum wait_stage stage)
 {
     struct wait_ticket *ticket = ask(s);
-    enum wait_result result = wait_for(s->gate, ticket, stage, wait_now_ms() + 200, NULL, NULL);
+    enum wait_result result = wait_for(s->gate, ticket, stage, wait_now_ms() + 1000, NULL, NULL);
 
     wait_ticket_free(ticket);
     assert_true(result == WAIT_FULL || result == WAIT_TIMEOUT);

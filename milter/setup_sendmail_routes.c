@@ -141,6 +141,31 @@ static void check_route(const struct setup_sendmail *s, const struct config_rout
     check_mailer(s, route, mailer, tagged, plain, report);
 }
 
+/* A connection that is used again has the names of another one's certificate (requiretls.m4). */
+static void check_connections(const struct setup_sendmail *s, struct setup_report *report)
+{
+    const char *kept = cf_option(&s->cf, "ConnectionCacheSize");
+
+    if (strcmp(kept, "0") == 0)
+        return;
+    setup_add(report, SETUP_ERROR, "route-connections",
+              "ConnectionCacheSize is %s, not 0: of a connection that it uses again sendmail does "
+              "not know whose certificate it saw",
+              kept[0] != '\0' ? kept : "not set");
+    setup_remedy(report, "define(`confMCI_CACHE_SIZE', `0')dnl, as in the snippet requiretls.m4");
+}
+
+/* RET=HDRS, which the filter asks for, is an option of DSN. */
+static void check_bounces(const struct setup_sendmail *s, struct setup_report *report)
+{
+    if (!cf_list_has(cf_option(&s->cf, "PrivacyOptions"), "noreceipts"))
+        return;
+    setup_add(report, SETUP_ERROR, "route-bounce",
+              "PrivacyOptions has noreceipts: with it sendmail breaks off the session when the "
+              "filter asks for bounces without the body");
+    setup_remedy(report, "confPRIVACY_FLAGS without noreceipts");
+}
+
 void setup_sendmail_routes(struct setup_sendmail *s, struct setup_report *report)
 {
     const struct config *config = s->config;
@@ -157,6 +182,10 @@ void setup_sendmail_routes(struct setup_sendmail *s, struct setup_report *report
         if (report->count == before)
             setup_add(report, SETUP_OK, "route", "[route %s] leads to where it can be enforced",
                       route->name);
+    }
+    if (by_recipient) {
+        check_connections(s, report);
+        check_bounces(s, report);
     }
     if (by_recipient && !has_rules(s, "Local_tls_rcpt")) {
         setup_add(

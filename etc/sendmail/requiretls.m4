@@ -61,13 +61,15 @@ R$* < @ $+ . optional . requiretls . invalid >	$@ $1 < @ $2 >
 R$* < @ $+ . requiretls . invalid >	$@ $1 < @ $2 >
 
 # What the message in hand asks for. The way to the listeners above is within this host. Bounces are
-# never held to what their message required (RFC 8689 section 4.2.1).
+# never held to what their message required (RFC 8689 section 4.2.1): they come from nobody, or from
+# the name in the macro n if sendmail made them here. Other senders need not have a domain.
 SRequireTLS_asked
 R$*				$: $&h $| $&f $| $&{daemon_flags}
 Rrequiretls . invalid $| $*	$@ anything
 R$* $| $* $| $* NN $*		$@ anything
-R$* $| `MAILER-DAEMON' $| $*	$@ nothing
-R$* $| < > $| $*		$@ nothing
+R$* $| $| $*			$@ nothing
+R$* $| <> $| $*			$@ nothing
+R$* $| $&n $| $*		$@ nothing
 R$* $| $* $| $* QQ $*		$@ strict
 R$* $| $* $| $* YY $*		$@ encrypt
 R$*				$@ nothing

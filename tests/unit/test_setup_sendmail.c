@@ -21,6 +21,7 @@ static const char usual[] =
     "O QueueDirectory=/var/spool/mqueue\n"
     "O DaemonPortOptions=Name=MTA, Family=inet, Port=25\n"
     "O InputMailFilters=requiretls\n"
+    "O ConnectionCacheSize=0\n"
     "O CACertFile=/etc/ssl/ca.crt\n"
     "O ServerCertFile=/etc/mail/tls/server.crt\n"
     "O ServerKeyFile=/etc/mail/tls/server.key\n"
@@ -29,10 +30,12 @@ static const char usual[] =
     "Mesmtp,\t\tP=[IPC], F=mDFMuXa,\n\t\tA=TCP $h\n"
     "Xrequiretls, S=unix:/run/requiretls-milter/milter.sock, F=T, T=C:30s;S:10s;R:60s;E:5m\n";
 
-static const char routes[] = "O DaemonPortOptions=Name=second, Addr=127.0.0.1, Port=8695, "
-                             "InputMailFilters=\n"
-                             "Mstrict,\t\tP=[IPC], R=untag,\n\t\tA=TCP [127.0.0.1] 8695\n"
-                             "SLocal_tls_rcpt\nR$*\t$@ $>Require $1\n";
+#define ROUTES_AND(more)                                                                           \
+    "O DaemonPortOptions=Name=second, Addr=127.0.0.1, Port=8695, InputMailFilters=\n"              \
+    "Mstrict,\t\tP=[IPC], R=untag,\n\t\tA=TCP [127.0.0.1] 8695\n" more                             \
+    "SLocal_tls_rcpt\nR$*\t$@ $>Require $1\n"
+
+static const char routes[] = ROUTES_AND("");
 
 struct answers {
     const char *parse; /* of 3,0 */
@@ -238,6 +241,24 @@ static const struct {
      ROUTE,
      {PARSED("strict"), TRIED("user@example.org")},
      "error route-can;"},
+    {"connections are used again, as sendmail does by itself",
+     "O ConnectionCacheSize",
+     routes,
+     ROUTE,
+     {PARSED("strict"), TRIED("user@example.org")},
+     "error route-connections;"},
+    {"connections are used again",
+     NULL,
+     ROUTES_AND("O ConnectionCacheSize=2\n"),
+     ROUTE,
+     {PARSED("strict"), TRIED("user@example.org")},
+     "error route-connections;"},
+    {"no DSN",
+     NULL,
+     ROUTES_AND("O PrivacyOptions=authwarnings,noreceipts\n"),
+     ROUTE,
+     {PARSED("strict"), TRIED("user@example.org")},
+     "error route-bounce;"},
 };
 
 /* The usual lines but those that begin so, and more. */

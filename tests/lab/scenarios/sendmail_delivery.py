@@ -130,3 +130,30 @@ def _(lab):
     for name, each in zip(names, sent):
         expect(smrouted.outcome(each)[:14], "deferred 4.4.3", name)
         expect(each.arrivals_elsewhere(), [], f"{name}, arrived all the same")
+
+
+@scenario("sendmail delivery: a queue run keeps apart what servers have shown of themselves",
+          setting="snippets, queued")
+def _(lab):
+    mta = lab.machines["sendmail"]
+    smrouted.daemon(lab)
+    # To each server twice, another one's certificate in between, by one process.
+    names = ("sts", "dane", "signed") * 2
+    before = len(mta.log.lines())
+    sent = [smrouted.submit(lab, mta, f"bob@{name}.test", headers)
+            for headers in ((), smrouted.ASK) for name in names]
+    for _ in range(2):  # to the listeners, and out
+        mta.flush()
+    expect([smrouted.outcome(s) for s in sent], ["sent OK"] * len(sent), "outcome")
+    refused = [line for line in mta.log.lines()[before:] if "reject=" in line]
+    expect(refused, [], "taken for another server")
+
+
+@routed("a sender without a domain is held to its word, a bounce to nobody's")
+def _(lab, mta, _):
+    bad, good, bounce = (
+        smrouted.submit(lab, mta, f"bob@{name}.test", sender=sender)
+        for name, sender in (("signed-badcert", "root"), ("signed", "root"), ("signed-badcert", "")))
+    expect([smrouted.outcome(s) for s in (bad, good, bounce)],
+           [f"{BOUNCED} OK", "sent OK", "sent OK"], "outcome")
+    expect(bad.arrivals_elsewhere(), [], "arrived all the same")

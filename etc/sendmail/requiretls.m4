@@ -84,7 +84,22 @@ R$* $| $# $- $- $&h $*		$: < $&h >
 R$* < @ $+ > $* $| $*		$: < $2 >
 R< $+ . >			$: < $1 >
 R$* $| $*			$#error $@ 5.7.10 $: "550 REQUIRETLS: the recipient has no next-hop"
-R< $+ >				$: $(rtlsmacro {RequireTLS_hop} $@ $1 $) < $(enforce_pki $1 $: none $) >
+R< $* [ $&{server_name} ] $* >	$@ $>RequireTLS_nexthop [ $&{server_name} ]
+R< $+ >				$@ $>RequireTLS_list $1
+
+# A list of next-hops, from a mailertable: one of them must do.
+SRequireTLS_list
+R[ $+ ]				$@ $>RequireTLS_nexthop [ $1 ]
+R$+ : $+			$: < $2 > $| $>RequireTLS_nexthop $1
+R< $+ > $| $#OK			$#OK
+R< $+ > $| $#error $- 4 $*	$#error $2 4 $3
+R< $+ > $| $*			$@ $>RequireTLS_list $1
+R$+				$@ $>RequireTLS_nexthop $1
+
+# One next-hop.
+SRequireTLS_nexthop
+R$+ .				$: $1
+R$+				$: $(rtlsmacro {RequireTLS_hop} $@ $1 $) < $(enforce_pki $1 $: none $) >
 R< $* < TMPF > >		$#error $@ 4.4.3 $: "451 REQUIRETLS: what is published for " $&{RequireTLS_hop} " cannot be looked up now"
 R< may $* >			$#OK
 R< $* servername=hostname >	$: < $1 >

@@ -216,6 +216,17 @@ def _(lab, mta, _):
             expect(sent.arrived(to).server, "mx.signed.test", to)
 
 
+@routed("of a list of next-hops one must do")
+def _(lab, mta, _):
+    # plain.test comes first, and is passed over; a host that the administrator names need only
+    # prove that name.
+    for name, server in (("list", "mx.dane.test"), ("list-hosts", "mx.plain.test")):
+        sent = submit(lab, mta, f"bob@{name}.test")
+        expect(how(ends(sent)[f"bob@{name}.test"]), "sent OK", name)
+        expect(sent.arrived().server, server, name)
+    expect(smrouted.outcome(submit(lab, mta, "bob@list-bad.test")), "550 5.7.10", "none will do")
+
+
 @routed("beside an access table of the administrator's own", setting="snippets, access table")
 def _(lab, mta, _):
     names = ("dane", "signed", "sts-badcert", "dane-no-starttls", "plain")

@@ -273,6 +273,25 @@ def stops_when_just_started():
             check(not d.logged("libmilter"), d.log())
 
 
+class Starting(Daemon):
+    """One whose socket is there; it may have started no thread yet."""
+
+    def start(self):
+        self.launch()
+        deadline = time.monotonic() + 30
+        while not self.path.exists():
+            check(self.process.poll() is None and time.monotonic() < deadline, self.log())
+        return self
+
+
+def reloads_when_the_socket_is_there():
+    for _ in range(20):
+        with Starting() as d:
+            d.signal(signal.SIGUSR1)
+            wait_for(lambda: d.logged("reloaded") or d.process.poll() is not None, "the reload")
+            equal(d.process.poll(), None, "exit status")
+
+
 def only_main_takes_signals():
     """libmilter's thread for signals must not be waiting for them."""
     with Daemon() as d:
@@ -414,6 +433,7 @@ def run(suite):
             ("SIGTERM stops in the first moments", stops_when_just_started),
             ("only the main thread takes signals", only_main_takes_signals),
             ("SIGUSR1 reloads", reloads_on, signal.SIGUSR1),
+            ("SIGUSR1 as soon as the socket is there", reloads_when_the_socket_is_there),
             ("SIGHUP reloads and does not stop", reloads_on, signal.SIGHUP),
             ("a bad file leaves the old configuration in force", bad_reload),
             ("a reload follows links", reload_follows_links),

@@ -93,16 +93,26 @@ static bool read_mail(struct message *m, const struct message_mail *mail)
     return ok;
 }
 
+/* What Postfix tells the postmaster of bounces, the whole of one from <> that bounced in it, comes
+ * from an address of its own: double_bounce_sender. */
+static bool is_own_notice(const struct message *m)
+{
+    static const char local_part[] = "double-bounce@";
+
+    return message_is_without_smtp(m) &&
+           strncmp(m->sender.text, local_part, strlen(local_part)) == 0;
+}
+
 static bool may_be_redacted(const struct message *m)
 {
     switch (m->config->milter.redact_dsn) {
     case CONFIG_REDACT_NO:
         return false;
     case CONFIG_REDACT_ALL:
-        return message_has_null_sender(m);
+        return message_has_null_sender(m) || is_own_notice(m);
     case CONFIG_REDACT_OWN:
     default:
-        return message_has_null_sender(m) && message_is_without_smtp(m);
+        return (message_has_null_sender(m) && message_is_without_smtp(m)) || is_own_notice(m);
     }
 }
 

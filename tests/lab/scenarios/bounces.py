@@ -70,6 +70,19 @@ def _(lab, mta, running):
     expect(bounce.header("TLS-Required"), [], "TLS-Required of the bounce")
 
 
+@each("what the postmaster is told of one that bounces itself")
+def _(lab, mta, running):
+    notices = {"notify_classes": "bounce, 2bounce, delay",
+               "2bounce_notice_recipient": "alice@sender.test"}
+    with mta.configured(**notices):
+        for headers, whole in ((ASKED, False), ((), True)):
+            sent = lab.send(mta, TO, sender="", headers=headers, parameters=FULL)
+            arrived, = lab.arrivals.wait(sent.token, "alice@sender.test")
+            check(arrived.sender.startswith("double-bounce@"), f"from {arrived.sender}")
+            check(sent.token.encode() in arrived.body, "the notice does not hold the header")
+            expect(SECRET in arrived.bytes(), whole, f"{headers}: the body is in the notice")
+
+
 @each("REQUIRETLS, internationalized")
 def _(lab, mta, running):
     sent = lab.send(mta, TO, parameters=("SMTPUTF8", "BODY=8BITMIME", *FULL), sender="\u00e5@sender.test",

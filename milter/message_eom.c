@@ -4,12 +4,14 @@
  */
 #include "message_internal.h"
 
+#include "config_rule.h"
 #include "log.h"
 #include "modify.h"
 #include "routing.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* A bounce of mail with TLS-Required: No goes back as it came (RFC 8689 section 5). */
 static bool end_bounce(struct message *m)
@@ -209,6 +211,39 @@ static enum message_step refuse_whole(const struct message *m, const char *queue
     return MESSAGE_REFUSE;
 }
 
+/* Whether rules have a way out for mail that comes by this service. */
+static bool leads_out(const struct message *m)
+{
+    for (size_t i = 0; m->client.daemon != NULL && i < m->config->rule_count; i++) {
+        const struct config_rule *rule = &m->config->rules[i];
+
+        if (rule->route == NULL || config_route_reinjects(rule->route))
+            continue;
+        for (size_t k = 0; k < rule->daemon.count; k++) {
+            if (!rule->daemon.items[k].negated &&
+                strcasecmp(rule->daemon.items[k].text, m->client.daemon) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A rule that comes before the one with the way out would send it round once more: it is not to
+ * leave as any other mail instead. */
+static bool goes_round(const struct message *m)
+{
+    for (size_t i = 0; m->again && i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (r->asked.request == DECIDE_REQUEST_REQUIRE && r->outcome != NULL &&
+            r->outcome->decision.route != NULL &&
+            r->outcome->decision.verdict != VERDICT_NOT_APPLICABLE &&
+            config_route_reinjects(r->outcome->decision.route))
+            return leads_out(m);
+    }
+    return false;
+}
+
 static enum message_step change(struct message *m, const struct routing *routing,
                                 const char *queue_id, const struct message_ops *ops,
                                 struct message_refusal *refusal)
@@ -227,6 +262,9 @@ static enum message_step change(struct message *m, const struct routing *routing
         return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
                             "This message requires TLS, but its recipients take different ways: "
                             "send it to each separately");
+    if (goes_round(m))
+        return message_fail(LOG_ERR, queue_id,
+                            "a rule sends it round again: that for its `daemon` must come first");
     if (!modify_apply(&plan, m->config, ops) || !routing_apply(routing, m->config, ops) ||
         !change_bounce(m, queue_id, ops))
         return message_fail(LOG_ERR, queue_id, "the MTA did not take a change of it");

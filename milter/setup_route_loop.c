@@ -56,6 +56,9 @@ bool setup_route_goes_on(const struct config *config, const char *daemon)
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
 
+        /* The first rule wins: this one would send it there again. */
+        if (rule->daemon.count == 0 && rule->route != NULL && config_route_reinjects(rule->route))
+            return false;
         if (!has_daemon(rule, daemon))
             continue;
         if ((rule->route != NULL && !config_route_reinjects(rule->route)) ||
@@ -83,7 +86,7 @@ static void check_second(const struct setup_postfix *postfix, const struct confi
     } else if (!setup_route_goes_on(postfix->config, daemon)) {
         setup_add(report, SETUP_ERROR, name,
                   "[route %s] leads to %s, but no rule with `daemon = %s` gives it a route from "
-                  "there: it would leave as any other mail",
+                  "there, or one before it has a route back: it would leave as any other mail",
                   route->name, smtpd->id, daemon);
         setup_remedy(report,
                      "a [rule] with `daemon = %s` and a `route` of its own, first in the "

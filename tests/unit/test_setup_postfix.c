@@ -465,6 +465,13 @@ static const struct {
      "[route loop]\nmethod = header\nlocal = reinject\n[route strict]\nmethod = header\n"
      "[rule second]\ndaemon = second\nroute = strict\n",
      NULL, ""},
+    {"loop: another rule comes first", OLD,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
+     "10025/inet/smtpd_milters = " MILTER "\n10025/inet/milter_macro_daemon_name = second\n",
+     "[route loop]\nmethod = header\nlocal = reinject\n[route strict]\nmethod = header\n"
+     "[rule first]\nsender = a@b.example\nroute = loop\n[rule second]\ndaemon = second\nroute = "
+     "strict\n",
+     NULL, "error route-reinjection;"},
     {"loop: recipients together", NEW, "milter_header_checks = regexp:/routes\n", NULL,
      "[route loop]\nmethod = header\nlocal = reinject\n[default]\nroute = loop\n", NULL,
      "warning route-reinjection;"},

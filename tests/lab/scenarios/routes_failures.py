@@ -85,3 +85,15 @@ def _(lab, mta, _):
     expect(how(found), "requiretls deferred 4.4.1", found.text)
     check(found.queue_id in mta.queued(), "it does not wait")
     mta.run("postsuper", "-d", found.queue_id)
+
+
+@routes("a rule before those of the second time holds mail up, it does not let it out",
+        change=lambda text: text.replace("[rule loop]", "[rule early]\nsender = alice@sender.test\n"
+                                         "route = loop\n\n[rule loop]", 1))
+def _(lab, mta, running):
+    sent = require(lab, mta, "bob@dane.test")
+    found = sent.deliveries()["bob@dane.test"]
+    expect((found.service, found.status), (LOOP, "deferred"), found.text)
+    check("must come first" in running.log(), "the log does not say why")
+    expect(sent.arrivals_elsewhere(), [], "arrived all the same")
+    mta.run("postsuper", "-d", sent.queue_id)

@@ -20,8 +20,8 @@ void setup_route_reinjection(const struct setup_postfix *postfix, const struct c
                              const struct postconf_service *transport, const char *nexthop,
                              struct setup_report *report);
 
-/* Whether a rule for the smtpd of that {daemon_name} gives its mail a route that leads out, and none
- * before it sends mail there once more. */
+/* Whether a rule for the smtpd of that {daemon_name} gives its mail a route that leads out, and
+ * none before it sends mail there once more. */
 bool setup_route_goes_on(const struct config *config, const char *daemon);
 
 #endif

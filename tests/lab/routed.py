@@ -55,13 +55,13 @@ def require(lab, mta, to, **how):
     return post(lab, mta, to, parameters=(*ASK, *how.pop("parameters", ())), **how)
 
 
-def submit(lab, mta, to, headers):
+def submit(lab, mta, to, headers, sender="alice@sender.test"):
     """Hands a message to sendmail(1)."""
     sent = Sent(lab, mta, lab.token())
     sent.accepted = [to] if isinstance(to, str) else list(to)
     lab.sent.append(sent)
-    mta.sendmail(lab.message(sent.token, headers).removesuffix(".\n"), "-i", "-f",
-                 "alice@sender.test", *sent.accepted)
+    mta.sendmail(lab.message(sent.token, headers).removesuffix(".\n"), "-i", "-f", sender,
+                 *sent.accepted)
     taken = re.compile(rf" (\w+): message-id=<{re.escape(sent.token)}>")
     sent.queue_id = procs.wait_for(lambda: taken.findall("\n".join(sent.log.lines())),
                                    "the queue to take the message")[0]

@@ -102,3 +102,10 @@ def _(lab, mta, _):
     for to in wanted:
         if to != "bob@local.test":
             lab.arrivals.wait(sent.token, to)
+
+
+@routes("a sender whom this host does not know is no reason to stop at the second smtpd")
+def _(lab, mta, _):
+    with mta.configured(smtpd_reject_unlisted_sender="yes"):
+        sent = submit(lab, mta, "bob@dane.test", ["Require-TLS-ESMTP: yes"], "ghost@local.test")
+        become(sent, {"bob@dane.test": VERIFIED})

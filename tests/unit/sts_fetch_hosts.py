@@ -215,12 +215,12 @@ def respond(behaviour, conn, raw):
     """Answers one request; what it raises when the client goes away is of no interest."""
     request = read_request(conn)
     if behaviour == "hang":
-        time.sleep(60)
+        time.sleep(600)
     elif behaviour == "drip":
         conn.sendall(head(f"Content-Length: {len(POLICY)}"))
         for c in POLICY:
             conn.sendall(c.encode())
-            time.sleep(0.2)
+            time.sleep(1)  # all of it takes longer than any time-out that it is to meet
     elif behaviour == "echo":
         conn.sendall(head(f"Content-Length: {len(request)}") + request)
     elif behaviour == "big_header":
@@ -333,7 +333,7 @@ def check_tls11(ca):
 
 
 def wait_for_nginx(directory):
-    for _ in range(100):
+    for _ in range(1000):
         try:
             socket.create_connection((NGINX, 443)).close()
             return

@@ -246,15 +246,22 @@ static enum wait_result end_waiter(struct waiter *w)
     return w->result;
 }
 
-/* Whether one more would get a place; asks without waiting. */
+static bool go_away(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* Whether one more would get a place; if so, waits until it is asked whether to go on. */
 static bool has_place(struct scene *s, enum wait_stage stage)
 {
     struct wait_ticket *ticket = ask(s);
-    enum wait_result result = wait_for(s->gate, ticket, stage, wait_now_ms() + 1000, NULL, NULL);
+    enum wait_result result =
+        wait_for(s->gate, ticket, stage, wait_now_ms() + NEVER_MS, go_away, NULL);
 
     wait_ticket_free(ticket);
-    assert_true(result == WAIT_FULL || result == WAIT_TIMEOUT);
-    return result == WAIT_TIMEOUT;
+    assert_true(result == WAIT_FULL || result == WAIT_GONE);
+    return result == WAIT_GONE;
 }
 
 static void limits_one_nexthop_and_all(void **state)
@@ -364,8 +371,11 @@ static bool on_alive(void *arg)
     struct pulse *pulse = arg;
 
     pulse->count++;
-    if (pulse->stop_at == 0)
+    if (pulse->stop_at == 0) {
         fake_engine_release(pulse->scene->engine, "example.org");
+        while (fake_engine_outstanding(pulse->scene->engine) > 0) /* or it is asked once more */
+            sched_yield();
+    }
     return pulse->count != pulse->stop_at;
 }
 

@@ -106,6 +106,13 @@ def become(sent, wanted, timeout_s=60):
     return found
 
 
+def flushed(mta):
+    """Has the queue tried again; True if nothing is left."""
+    if mta.queued():
+        mta.run("postqueue", "-f")
+    return not mta.queued()
+
+
 def bounce_of(sent, delivery, to):
     """The bounce that a delivery made, to its sender."""
     made = sent.log.bounce_of(delivery.queue_id).encode()

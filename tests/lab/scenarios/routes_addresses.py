@@ -1,6 +1,7 @@
 """Addresses of every form, and next-hops that are not the recipient's domain."""
 
-from routed import NO, become, ends, how, post, require, routes, submit
+import procs
+from routed import NO, become, ends, flushed, how, post, require, routes, submit
 from scenario import check, expect
 
 VERIFIED = "requiretls sent Verified"
@@ -88,7 +89,11 @@ def _(lab, mta, _):
     with mta.configured(relayhost="[mx.dane-wrong.test]"):
         # Without a bounce, which would have to go the same way.
         sent = require(lab, mta, "bob@dane.test", rcpt_parameters=["NOTIFY=NEVER"])
-        become(sent, {"bob@dane.test": "requiretls bounced 5.7.10"})
+        found = become(sent, {"bob@dane.test": "requiretls bounced 5.7.10"})["bob@dane.test"]
+        # It is in the queue until the bounce is seen to; a reload amid that has it tried once more.
+        procs.wait_for(lambda: sent.log.finished(found.queue_id), "the end of the message", 60)
+    procs.wait_for(lambda: flushed(mta), "the queue to be empty", 60)
+    expect([str(a) for a in lab.arrivals.all()], [], "arrived, or bounced")
 
 
 @routes("mail without SMTP, to recipients of every kind")

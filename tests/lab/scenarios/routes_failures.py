@@ -1,7 +1,7 @@
 """What is down on the way: mail waits, and is delivered once it is back."""
 
 import procs
-from routed import LOOP, NO, become, ends, how, post, require, routes
+from routed import LOOP, NO, become, ends, flushed, how, post, require, routes
 from scenario import check, expect
 
 LATER = "4.7.5"
@@ -26,13 +26,6 @@ def _(lab, mta, running):
     become(Last(sent), {"bob@dane.test": "requiretls sent Verified",
                         "bob@local.test": "virtual sent"})
     expect(len(lab.arrivals.of(sent.token)), 1, "copies, and no bounce")
-
-
-def flushed(mta):
-    """Has the queue tried again; True if nothing is left."""
-    if mta.queued():
-        mta.run("postqueue", "-f")
-    return not mta.queued()
 
 
 class Last:

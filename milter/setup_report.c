@@ -19,6 +19,9 @@ static const char *const state_names[] = {
     [SETUP_UNKNOWN] = "unknown",
 };
 
+static const char *keep(struct setup_report *report, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 /* The text in the report's memory, NULL when there is none left. */
 static const char *keep(struct setup_report *report, const char *format, va_list args)
 {

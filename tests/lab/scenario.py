@@ -130,7 +130,7 @@ class Lab:
     def end(self):
         for client in self.clients:
             client.close()
-        for running in self.milters:
+        for running in list(self.milters):
             if running not in self.kept.values():
                 self.stop_milter(running)
         for mta in self.machines.values():
@@ -185,6 +185,9 @@ class Lab:
         return running
 
     def stop_milter(self, running):
+        """Once for each: its slot may be another's from then on."""
+        if running in self.milters:
+            self.milters.remove(running)
         self.free_slots.append(running.slot)
         running.stop()
 

@@ -16,7 +16,7 @@ import smtpclient
 CONFIG = """
 [milter]
 accept_header = any
-rcpt_wait = 25s
+rcpt_wait = 9s
 [dns]
 timeout = 1s
 tries = 2

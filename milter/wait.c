@@ -394,6 +394,9 @@ enum wait_result wait_for(struct wait_gate *gate, struct wait_ticket *ticket, en
     if (wait_now_ms() >= deadline_ms)
         return WAIT_TIMEOUT;
     result = gate_enter(gate, ticket, stage);
+    /* What ended after the first look needs no place, and would have been given none. */
+    if (result == WAIT_FULL && take_news(ticket))
+        return WAIT_DONE;
     if (result != WAIT_DONE)
         return result;
     result = wait_placed(gate, ticket, deadline_ms, alive, alive_arg);

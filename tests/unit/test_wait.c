@@ -323,6 +323,56 @@ static void a_ticket_waits_where_there_is_a_place(void **state)
     end(&s);
 }
 
+/* The lookup of this scene ends before the thread takes its lock number `countdown`; 0: not. */
+static __thread struct {
+    struct scene *scene;
+    unsigned countdown;
+} at_lock;
+
+int __real_pthread_mutex_lock(pthread_mutex_t *lock);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
+{
+    if (at_lock.countdown > 0 && --at_lock.countdown == 0) {
+        fake_engine_release(at_lock.scene->engine, "example.org");
+        while (fake_engine_outstanding(at_lock.scene->engine) > 0)
+            sched_yield();
+    }
+    return __real_pthread_mutex_lock(lock);
+}
+
+/* A lookup may end at any moment of a wait: also between two looks at it. */
+static void what_ends_meanwhile_needs_no_place(void **state)
+{
+    bool came_to_it = true;
+
+    (void)state;
+    for (unsigned n = 1; came_to_it; n++) {
+        struct scene s;
+        struct wait_ticket *ticket;
+        enum wait_result result;
+        int64_t deadline_ms;
+
+        begin(&s, 8);
+        fake_engine_hold(s.engine, DANE);
+        ticket = ask(&s);
+        at_lock.scene = &s;
+        at_lock.countdown = n;
+        deadline_ms = wait_now_ms() + SOON_MS;
+        result = wait_for(s.gate, ticket, WAIT_STAGE_EOM, deadline_ms, NULL, NULL);
+        came_to_it = at_lock.countdown == 0;
+        at_lock.countdown = 0;
+        if (wait_now_ms() < deadline_ms)
+            assert_int_equal(result, WAIT_DONE);
+        else
+            assert_true(result == WAIT_DONE || result == WAIT_TIMEOUT);
+        assert_int_equal(has_ended(ticket, "example.org"), came_to_it);
+        wait_ticket_free(ticket);
+        end(&s);
+    }
+}
+
 static void a_small_limit_still_lets_one_wait(void **state)
 {
     struct scene s;
@@ -453,6 +503,7 @@ int main(void)
         cmocka_unit_test(a_lookup_can_begin_anew),
         cmocka_unit_test(limits_one_nexthop_and_all),
         cmocka_unit_test(a_ticket_waits_where_there_is_a_place),
+        cmocka_unit_test(what_ends_meanwhile_needs_no_place),
         cmocka_unit_test(a_small_limit_still_lets_one_wait),
         cmocka_unit_test(closing_ends_all_waits),
         cmocka_unit_test(reports_progress),

@@ -45,6 +45,7 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
     core->world = world;
     core->settings = *settings;
     list_init(&core->refreshes);
+    list_init(&core->outdated);
     status = table_init(&core->flights);
     if (status == 0)
         status = cache_new(settings->max_domains, &core->cache);
@@ -71,22 +72,43 @@ static void call_waiters(struct list *waiters, const struct findings *findings)
 
 static void flight_free(struct core *core, struct flight *flight)
 {
-    table_remove(&core->flights, &flight->node);
+    if (flight->outdated) {
+        list_remove(&flight->link);
+        core->outdated_count--;
+    } else {
+        table_remove(&core->flights, &flight->node);
+    }
     lookup_free(flight->lookup);
     free(flight);
 }
 
-static void fail_flights(struct core *core)
+/* Who asks from now on gets a lookup of his own time. */
+static void outdate(struct core *core, struct flight *flight)
+{
+    table_remove(&core->flights, &flight->node);
+    flight->outdated = true;
+    list_append(&core->outdated, &flight->link);
+    core->outdated_count++;
+}
+
+static void outdate_all(struct core *core)
 {
     for (size_t slot = 0; slot < core->flights.slot_count; slot++) {
-        while (core->flights.slots[slot]) {
-            struct flight *flight = list_entry(core->flights.slots[slot], struct flight, node);
-            struct list waiters;
+        while (core->flights.slots[slot])
+            outdate(core, list_entry(core->flights.slots[slot], struct flight, node));
+    }
+}
 
-            list_take(&waiters, &flight->waiters);
-            flight_free(core, flight);
-            call_waiters(&waiters, NULL);
-        }
+static void fail_flights(struct core *core)
+{
+    outdate_all(core);
+    while (!list_empty(&core->outdated)) {
+        struct flight *flight = list_entry(core->outdated.next, struct flight, link);
+        struct list waiters;
+
+        list_take(&waiters, &flight->waiters);
+        flight_free(core, flight);
+        call_waiters(&waiters, NULL);
     }
 }
 
@@ -109,7 +131,7 @@ void core_configure(struct core *core, const struct core_settings *settings)
         settings->sts_enable != core->settings.sts_enable) {
         /* What was found while something was not looked at, or was, is no answer any more. */
         cache_clear(core->cache);
-        core->generation++;
+        outdate_all(core);
     }
     core->settings = *settings;
     cache_set_max(core->cache, settings->max_domains);
@@ -222,7 +244,6 @@ struct flight *core_fly(struct core *core, const struct nexthop *nexthop, bool a
     if (!flight)
         return NULL;
     flight->core = core;
-    flight->generation = core->generation;
     flight->started_ms = core_now_ms(core);
     list_init(&flight->waiters);
     flight->lookup = start_lookup(core, flight, nexthop, ahead);
@@ -296,7 +317,7 @@ int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waite
     if (*out)
         return 1;
     flight = core_flight_find(core, nexthop->text);
-    if (!flight && core->flights.count >= CORE_FLIGHTS_MAX)
+    if (!flight && core_flights(core) >= CORE_FLIGHTS_MAX)
         return refuse(core);
     if (!flight)
         flight = core_fly(core, nexthop, false);
@@ -319,8 +340,11 @@ const struct findings *core_cached(struct core *core, const struct nexthop *next
 
 bool core_purge(struct core *core, const struct nexthop *nexthop)
 {
+    struct flight *flight = core_flight_find(core, nexthop->text);
     bool had = cache_remove(core->cache, nexthop->text);
 
+    if (flight)
+        outdate(core, flight);
     if (nexthop->kind == NEXTHOP_DOMAIN)
         had |= sts_cache_forget(core->sts_cache, nexthop->name);
     return had;
@@ -343,5 +367,5 @@ struct counters *core_counters(struct core *core)
 
 size_t core_flights(const struct core *core)
 {
-    return core->flights.count;
+    return core->flights.count + core->outdated_count;
 }

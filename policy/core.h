@@ -47,6 +47,8 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
 /* Every waiter is called back first, with NULL. */
 void core_free(struct core *core);
 
+/* Lookups in flight go on for those who asked; who asks later does not share them where the
+ * settings change what is looked for. */
 void core_configure(struct core *core, const struct core_settings *settings);
 
 /*
@@ -64,7 +66,8 @@ void core_drop(struct core_waiter *waiter);
 const struct findings *core_cached(struct core *core, const struct nexthop *nexthop, int64_t now_ms,
                                    bool security_known);
 
-/* Forgets what is cached; whether there was anything. */
+/* Forgets what is cached, and keeps nothing of what a lookup in flight finds; whether anything was
+ * cached. */
 bool core_purge(struct core *core, const struct nexthop *nexthop);
 
 struct cache *core_cache(struct core *core);

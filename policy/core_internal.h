@@ -10,13 +10,14 @@
 #include "lookup.h"
 #include "table.h"
 
-/* A lookup that everyone who asks for its next-hop shares. */
+/* A lookup that everyone who asks for its next-hop shares, until it is outdated. */
 struct flight {
-    struct table_node node;
+    struct table_node node; /* in core->flights, unless outdated */
+    struct list link;       /* else in core->outdated */
     struct core *core;
     struct lookup *lookup;
     struct list waiters;
-    unsigned generation; /* of the core's when it started */
+    bool outdated; /* for those who asked by then alone: nobody joins it, nothing of it is kept */
     int64_t started_ms;
     char text[NEXTHOP_TEXT_MAX + 1];
 };
@@ -28,8 +29,9 @@ struct core {
     struct cache *cache;
     struct sts_cache *sts_cache;
     struct table flights;
+    struct list outdated; /* flights that settings or an administrator have overtaken */
+    size_t outdated_count;
     int64_t warn_full_ms; /* when it may be said again that there are too many of them */
-    unsigned generation;  /* of the settings that decide what findings hold */
 
     struct world_timer *renew_timer; /* for the next entry of the cache that is due */
     int64_t renew_at_ms;
@@ -43,11 +45,11 @@ bool core_security_known(const struct core *core);
 void core_log(struct core *core, int priority, const char *message);
 void core_warn_refresh(struct core *core, const struct findings *findings);
 
-/* Puts complete findings into the cache. */
+/* Puts complete findings into the cache, unless the flight is outdated. */
 void core_keep(struct core *core, struct flight *flight, const struct findings *findings);
 
-/* Whether the findings hold the policy that is in force by now, if there is one. */
-bool core_sts_is_current(struct core *core, const struct findings *findings);
+/* Takes findings out of the cache that do not hold the policy that was just fetched. */
+void core_forget_outdated(struct core *core, const char *text);
 
 /* Starts a lookup that nobody waits for yet, `ahead` to renew what is cached. It may be complete at
  * once. NULL: out of memory. */

@@ -80,7 +80,8 @@ static bool is_same_policy(const struct findings_sts *sts, const struct sts_cach
            strcmp(sts->policy_lines, lines) == 0;
 }
 
-bool core_sts_is_current(struct core *core, const struct findings *f)
+/* Whether the findings hold the policy that is in force by now, if there is one. */
+static bool sts_is_current(struct core *core, const struct findings *f)
 {
     const struct sts_cached *cached =
         sts_cache_find(core->sts_cache, f->nexthop.name, core_now_ms(core), false);
@@ -90,7 +91,16 @@ bool core_sts_is_current(struct core *core, const struct findings *f)
     return f->sts.state == FINDINGS_STS_POLICY && is_same_policy(&f->sts, cached);
 }
 
-/* Complete findings into the cache. */
+void core_forget_outdated(struct core *core, const char *text)
+{
+    struct cache_view view;
+
+    cache_look(core->cache, text, true, &view);
+    if (view.findings && !sts_is_current(core, view.findings))
+        cache_remove(core->cache, text);
+    findings_unref(view.findings);
+}
+
 void core_keep(struct core *core, struct flight *flight, const struct findings *f)
 {
     int64_t now_ms = core_now_ms(core), ends_ms;
@@ -99,9 +109,11 @@ void core_keep(struct core *core, struct flight *flight, const struct findings *
                         .sts_ends_ms = now_ms + lookup_sts_life_ms(flight->lookup)};
     struct cache_view old;
 
-    if (flight->generation == core->generation) {
+    if (flight->outdated) {
+        core_forget_outdated(core, f->nexthop.text);
+    } else {
         /* A refresh has brought a policy while the lookup went on. */
-        if (!core_sts_is_current(core, f))
+        if (!sts_is_current(core, f))
             k.sts_ends_ms = now_ms;
         cache_look(core->cache, f->nexthop.text, core_security_known(core), &old);
         keep_what_holds(&old, now_ms, &k);

@@ -93,17 +93,6 @@ static void refresh_free(struct refresh *refresh)
     free(refresh);
 }
 
-/* Cached findings that do not hold the policy that was just fetched. */
-static void forget_outdated(struct core *core, const char *text)
-{
-    struct cache_view view;
-
-    cache_look(core->cache, text, true, &view);
-    if (view.findings && !core_sts_is_current(core, view.findings))
-        cache_remove(core->cache, text);
-    findings_unref(view.findings);
-}
-
 /* lookup_changed_fn */
 static void on_refreshed(struct lookup *lookup, void *arg)
 {
@@ -114,7 +103,7 @@ static void on_refreshed(struct lookup *lookup, void *arg)
         return;
     if (draft) {
         core_warn_refresh(refresh->core, draft);
-        forget_outdated(refresh->core, draft->nexthop.text);
+        core_forget_outdated(refresh->core, draft->nexthop.text);
     }
     refresh_free(refresh);
 }

@@ -259,6 +259,7 @@ static void step(struct soak *s)
         break;
     case 3:
         s->settings.max_domains = DOMAINS + (size_t)pick(s, 3);
+        s->settings.dane_enable = pick(s, 4) != 0;
         core_configure(s->core, &s->settings);
         break;
     case 4:

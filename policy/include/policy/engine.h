@@ -68,8 +68,9 @@ int engine_new(const struct engine_config *config, struct engine **out, char *er
 void engine_free(struct engine *engine);
 
 /*
- * Takes over a new configuration while lookups go on; what is cached stays. The store's path and
- * sts_port do not change. Returns 0 or a negative errno, then nothing has changed. Any thread.
+ * Takes over a new configuration while lookups go on; what is cached stays, unless dane_enable or
+ * sts_enable change. The store's path and sts_port do not change. Returns 0 or a negative errno,
+ * then nothing has changed. Any thread.
  */
 int engine_reconfigure(struct engine *engine, const struct engine_config *config, char *err,
                        size_t err_len);
@@ -118,7 +119,8 @@ int64_t engine_mono_ms(void); /* any thread */
 
 /*
  * Forgets what is cached about a next-hop, its MTA-STS policy in memory and store included.
- * Lookups in flight go on. For administrators only: to forget a policy is a downgrade.
+ * Lookups in flight go on for those who asked; what they find is not kept, and not shared with who
+ * asks later. For administrators only: to forget a policy is a downgrade.
  * Returns 0, -ENOENT when nothing was cached, or another negative errno. Any thread but inside a
  * callback.
  */

@@ -4,6 +4,7 @@
  */
 #include "front.h"
 
+#include "config_text.h"
 #include "netstring.h"
 #include "table_engine.h"
 
@@ -34,27 +35,15 @@ struct bench {
     struct front *front;
 };
 
-static void on_report(void *arg, const char *message)
-{
-    (void)arg;
-    fprintf(stderr, "%s\n", message);
-}
-
 static struct config *make_config(const struct bench *b, const char *more)
 {
-    char path[128];
-    struct config *config;
-    snprintf(path, sizeof(path), "%s/conf", b->dir);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file,
-            "[socketmap]\nlisten = unix:%s\nsocket_mode = 0640\nmax_connections = 5\n"
-            "[metrics]\nlisten = unix:%s\n%s",
-            b->map_path, b->http_path, more);
-    fclose(file);
-    assert_int_equal(config_load(path, "mx.self.example", on_report, on_report, NULL, &config), 0);
-    unlink(path);
-    return config;
+    char text[1024];
+
+    snprintf(text, sizeof(text),
+             "[socketmap]\nlisten = unix:%s\nsocket_mode = 0640\nmax_connections = 5\n"
+             "[metrics]\nlisten = unix:%s\n%s",
+             b->map_path, b->http_path, more);
+    return config_from_text(text, "mx.self.example");
 }
 
 static int set_up(void **state)

@@ -4,6 +4,7 @@
  */
 #include "message.h"
 
+#include "config_text.h"
 #include "fake_engine.h"
 #include "log.h"
 
@@ -1048,12 +1049,6 @@ static void do_command(struct scene *s, char *line)
         fail_msg("no command %s", words[0]);
 }
 
-static void on_message(void *arg, const char *message)
-{
-    (void)arg;
-    print_message("# %s\n", message);
-}
-
 static enum message_step rcpt(struct message *message, const char *address, struct reply *reply)
 {
     static const char *const none[] = {NULL};
@@ -1064,17 +1059,7 @@ static enum message_step rcpt(struct message *message, const char *address, stru
 
 static struct config *load(const char *text)
 {
-    char path[] = "/tmp/test_message.XXXXXX";
-    struct config *config = NULL;
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    assert_int_equal(config_load(path, "mail.own.example", on_message, on_message, NULL, &config),
-                     0);
-    unlink(path);
-    return config;
+    return config_from_text(text, "mail.own.example");
 }
 
 static void prepare(struct engine *engine, const char *specs,

@@ -1,8 +1,8 @@
 /*
  * Rules: which matches, which setting comes from where, what is still open while facts are missing.
  */
-#include "config.h"
 #include "config_rule.h"
+#include "config_text.h"
 #include "rules.h"
 
 #include <arpa/inet.h>
@@ -11,28 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-static void on_error(void *arg, const char *message)
-{
-    (void)arg;
-    print_error("%s\n", message);
-}
-
 static struct config *load(const char *text)
 {
-    char path[] = "/tmp/test_rules.XXXXXX";
-    struct config *config;
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    assert_int_equal(config_load(path, "mail.example.org", on_error, NULL, NULL, &config), 0);
-    unlink(path);
-    return config;
+    return config_from_text(text, "mail.example.org");
 }
 
 /* What a case sets; NULL fields keep these of an ordinary message. */

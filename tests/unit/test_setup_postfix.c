@@ -4,6 +4,8 @@
  */
 #include "setup_postfix.h"
 
+#include "config_text.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -137,29 +138,15 @@ struct fixture {
     struct setup_report report;
 };
 
-static void on_error(void *arg, const char *message)
-{
-    (void)arg;
-    print_error("%s\n", message);
-}
-
 static struct config *load(const char *more)
 {
-    char path[] = "/tmp/test_setup.XXXXXX", text[4000];
-    struct config *config;
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0);
+    char text[4000];
     bool milter = more != NULL && strncmp(more, "[milter]\n", 9) == 0;
     bool socketmap = more != NULL && more[0] != '[';
 
     snprintf(text, sizeof(text), filter_conf, socketmap ? more : "", milter ? more + 9 : "",
              more == NULL || milter || socketmap ? "" : more);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    assert_int_equal(config_load(path, "mail.example.org", on_error, NULL, NULL, &config), 0);
-    unlink(path);
-    return config;
+    return config_from_text(text, "mail.example.org");
 }
 
 /* Lines of the case go first: the first value of a name counts. */

@@ -4,6 +4,8 @@
  */
 #include "setup_sendmail.h"
 
+#include "config_text.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -62,26 +63,6 @@ static int certificates(const char *path)
     return strncmp(path, "/etc/ssl/ca", 11) == 0 || strncmp(path, "/etc/mail/tls", 13) == 0
                ? 3
                : -ENOENT;
-}
-
-static void on_error(void *arg, const char *message)
-{
-    (void)arg;
-    print_error("%s\n", message);
-}
-
-static struct config *load(const char *text)
-{
-    char path[] = "/tmp/test_setup.XXXXXX";
-    struct config *config;
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    assert_int_equal(config_load(path, "mail.example.org", on_error, NULL, NULL, &config), 0);
-    unlink(path);
-    return config;
 }
 
 static void list(const struct setup_report *report, char *out, size_t size)
@@ -284,7 +265,7 @@ static void each_case(void **state)
         char text[4000], seen[500];
         struct setup_report report = {0};
         struct answers answers = cases[i].answers;
-        struct config *config = load(cases[i].conf);
+        struct config *config = config_from_text(cases[i].conf, "mail.example.org");
         struct setup_sendmail s = {.config = config,
                                    .file = "sendmail.cf",
                                    .test = test_mode,

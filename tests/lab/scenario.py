@@ -16,6 +16,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import arrivals
 import layout
@@ -34,14 +35,27 @@ class Failure(Exception):
     """What was seen is not what should be seen."""
 
 
-def scenario(name, limit_s=LIMIT_S, setting=None):
+class Entry(NamedTuple):
+    """A scenario that is registered."""
+
+    name: str
+    function: object
+    limit_s: int
+    setting: str
+    machines: frozenset  # under test, that must be up
+
+
+def scenario(name, limit_s=LIMIT_S, setting=None, machines=None):
     """Registers a function as the scenario of that name, which may take so long.
 
     setting: the configuration of the machines under test that it wants, see snippets.py.
+    machines: those that it needs; by default those that its name begins with, as `routes 3.7: `.
     """
+    if machines is None:
+        machines = set(name.partition(":")[0].split()) & layout.MTA_ADDRESSES.keys()
+
     def register(function):
-        function.setting = setting
-        _SCENARIOS.append((name, function, limit_s))
+        _SCENARIOS.append(Entry(name, function, limit_s, setting, frozenset(machines)))
         return function
     return register
 
@@ -280,7 +294,7 @@ def _alarm(*_):
     raise Failure("it takes too long")
 
 
-def run_one(lab, name, function, limit_s):
+def run_one(lab, name, function, limit_s, setting, _):
     """True if it passed."""
     began = time.monotonic()
     lab.begin()
@@ -288,7 +302,7 @@ def run_one(lab, name, function, limit_s):
     signal.alarm(limit_s)
     error = None
     try:
-        lab.use(function.setting)
+        lab.use(setting)
         function(lab)
     except Exception as caught:  # noqa: BLE001, whatever it is, it is this scenario's failure
         error = caught
@@ -309,11 +323,24 @@ def run_one(lab, name, function, limit_s):
     return not error
 
 
+def choose(patterns, mtas):
+    """The scenarios of those names for machines that are up; says which there are besides."""
+    named = [s for s in _SCENARIOS if not patterns or any(p in s.name for p in patterns)]
+    chosen = [s for s in named if s.machines <= set(mtas)]
+    missing = sorted(set().union(*(s.machines for s in named)) - set(mtas))
+    if missing:
+        print(f"{len(named) - len(chosen)} more are for machines that are not up: "
+              f"{', '.join(missing)}")
+    if not chosen:
+        print("no scenario has such a name" if not named else "no scenario is left")
+    return chosen
+
+
 def main(directory, patterns, mtas):
     # So that a scenario file's `from scenario import` finds this module, not a second copy.
     sys.modules["scenario"] = sys.modules[__name__]
     load(directory)
-    chosen = [s for s in _SCENARIOS if not patterns or any(p in s[0] for p in patterns)]
+    chosen = choose(patterns, mtas)
     lab = Lab(mtas)
     results = [run_one(lab, *each) for each in chosen]
     if lab.kept:

@@ -16,6 +16,7 @@ from maillog import Log
 from scenario import check, expect, scenario
 
 ASK = ("REQUIRETLS",)
+BOTH = ("3.11", "3.7")
 # machine, sender (`enforce` takes the transport), MAIL parameters
 WAYS = (("3.11", "alice", ()), ("3.11", "alice", ASK), ("3.11", "enforce", ASK),
         ("3.7", "alice", ()), ("3.7", "enforce", ()))
@@ -172,7 +173,7 @@ def check_report(mta, domain):
 
 
 def _row(name, wanted):
-    @scenario(f"delivery: {name}", setting="snippets")
+    @scenario(f"delivery: {name}", setting="snippets", machines=BOTH)
     def _(lab):
         domain = domains.by_name(name)
         every_daemon(lab)
@@ -195,7 +196,7 @@ def _(_):
 # What of it the snippets alone do not show.
 
 @scenario("delivery: requiretls-unsatisfied.invalid is what both versions are told, and neither can meet",
-          setting="snippets")
+          setting="snippets", machines=BOTH)
 def _(lab):
     every_daemon(lab)
     told = "secure match=requiretls-unsatisfied.invalid"
@@ -206,7 +207,8 @@ def _(lab):
     deliver(lab, "plain.test", (NO_MATCH, REFUSED), (WAYS[2], WAYS[4]))
 
 
-@scenario("delivery: a policy server that is down defers, and refuses nothing", setting="snippets")
+@scenario("delivery: a policy server that is down defers, and refuses nothing", setting="snippets",
+          machines=BOTH)
 def _(lab):
     for mta in lab.mtas.values():
         running = lab.kept.pop(snippets.daemon_configuration(mta), None)
@@ -217,7 +219,7 @@ def _(lab):
 
 
 @scenario("delivery: the sockets are reached from within a chroot and from without",
-          setting="snippets, chrooted")
+          setting="snippets, chrooted", machines=BOTH)
 def _(lab):
     every_daemon(lab)
     for mta in lab.mtas.values():
@@ -230,7 +232,7 @@ def _(lab):
     deliver(lab, "plain.test", NOTHING)
 
 
-@scenario("delivery: the filter of the snippets, by its socket", setting="snippets")
+@scenario("delivery: the filter of the snippets, by its socket", setting="snippets", machines=BOTH)
 def _(lab):
     every_daemon(lab)
     for name, mta in lab.mtas.items():
@@ -241,7 +243,8 @@ def _(lab):
             expect(reply, (code, status), f"{name}, {domain}")
 
 
-@scenario("delivery: opportunistic+starttls never sends in plaintext", setting="opportunistic+starttls")
+@scenario("delivery: opportunistic+starttls never sends in plaintext",
+          setting="opportunistic+starttls", machines=BOTH)
 def _(lab):
     lab.milter(f"[socketmap]\nlisten = inet:127.0.0.1:{layout.SOCKETMAP_PORT}", fresh=True)
     plain = WAYS[0], WAYS[3]
@@ -260,7 +263,7 @@ MOVED = (("dane.test", ("dane-only", "Verified")), ("sts.test", ("secure", "Veri
 
 
 def _moved(setting, port, no_match):
-    @scenario(f"delivery: {setting}", setting=setting)
+    @scenario(f"delivery: {setting}", setting=setting, machines=BOTH)
     def _(lab):
         lab.milter(f"[socketmap]\nlisten = inet:127.0.0.1:{port}", fresh=True)
         for domain, wanted in MOVED:
@@ -272,7 +275,7 @@ _moved("from postfix-mta-sts-resolver", 8461, f"{LATER} !secure")
 
 
 @scenario("delivery: without smtp_dns_support_level, [dane] enable = no keeps a resolver's user going",
-          setting="from postfix-mta-sts-resolver, without DNSSEC")
+          setting="from postfix-mta-sts-resolver, without DNSSEC", machines=BOTH)
 def _(lab):
     lab.milter("[socketmap]\nlisten = inet:127.0.0.1:8461\n[dane]\nenable = no", fresh=True)
     deliver(lab, "sts.test", ("secure", "Verified"), (WAYS[0], WAYS[3]))

@@ -147,7 +147,8 @@ def in_order(title, setting, change=None, wanted=frozenset()):
     def placed(text):
         return snippets.merged_ini(text, snippets.placement(title, "requiretls-milter.conf"))
 
-    @scenario(f"check-setup: {setting}{' and more' if change else ''}", setting=setting)
+    @scenario(f"check-setup: {setting}{' and more' if change else ''}", setting=setting,
+              machines=BOTH)
     def _(lab):
         for mta in lab.mtas.values():
             daemon(lab, mta, "", placed)

@@ -207,7 +207,8 @@ def judge(panel, target, drawn):
     return [f"nothing seen of {', '.join(sorted(wanted - above))}"] if wanted - above else []
 
 
-@scenario("metrics: promtool finds no fault, and every query of the dashboard has an answer")
+@scenario("metrics: promtool finds no fault, and every query of the dashboard has an answer",
+          machines=["3.7"])
 def _(lab):
     mta = lab.mtas["3.7"]
     running = lab.milter(CONFIG, fresh=True)

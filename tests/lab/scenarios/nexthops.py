@@ -58,7 +58,7 @@ def run(lab, version):
             check(re.fullmatch(r"(dane-only|secure)/requiretls", delivery.tls), f"{hops}: {delivery}")
 
 
-@scenario("next-hops: sendmail's lists are read as well, and each is tried in turn")
+@scenario("next-hops sendmail: its lists are read as well, and each is tried in turn")
 def _(lab):
     mta = lab.machines["sendmail"]
     slot = lab.milter("[rule all]\nsender = alice@sender.test\nrequest = require\n").slot

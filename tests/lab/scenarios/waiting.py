@@ -200,7 +200,8 @@ def _(lab, mta_name):
         expect(other.result(timeout=30), (250,), "another client")
 
 
-@scenario("waiting: progress keeps a Postfix with a short milter_content_timeout waiting")
+@scenario("waiting: progress keeps a Postfix with a short milter_content_timeout waiting",
+          machines=["3.7"])
 def _(lab):
     mta = lab.mtas["3.7"]
     with mta.configured(milter_content_timeout="5s"), \

@@ -116,8 +116,9 @@ class Sent:
     def bounce(self, to, timeout_s=30):
         """The bounce that its sender got."""
         self.log.bounce_of(self.queue_id, timeout_s)
-        return next(a for a in self.lab.arrivals.wait(self.token, to, timeout_s=timeout_s)
-                    if a.sender == "")
+        return procs.wait_for(lambda: next((a for a in self.lab.arrivals.of(self.token)
+                                            if (a.sender, a.recipients) == ("", [to])), None),
+                              f"the bounce to {to}", timeout_s)
 
 
 class Lab:

@@ -82,9 +82,11 @@ def outcome(sent):
 
 def bounce_of(sent, delivery, to="alice@sender.test", timeout_s=60):
     """The bounce that a delivery made, to its sender."""
-    again = sent.log.bounce_of(delivery.queue_id, timeout_s)
-    return next(a for a in sent.lab.arrivals.wait(sent.token, to, timeout_s=timeout_s)
-                if a.sender == "" and again.encode() in a.bytes())
+    again = sent.log.bounce_of(delivery.queue_id, timeout_s).encode()
+    return procs.wait_for(lambda: next((a for a in sent.lab.arrivals.of(sent.token)
+                                        if (a.sender, a.recipients) == ("", [to])
+                                        and again in a.bytes()), None), f"the bounce to {to}",
+                          timeout_s)
 
 
 def check_untagged(sent, bounces=()):

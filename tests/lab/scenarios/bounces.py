@@ -88,7 +88,8 @@ def _(lab, mta, running):
     sent = lab.send(mta, TO, parameters=("SMTPUTF8", "BODY=8BITMIME", *FULL), sender="\u00e5@sender.test",
                     message=lab.message(token := lab.token(), ASKED, "gr\u00fc\u00dfe"))
     expect(sent.deliveries()[TO].status, "bounced", "delivery")
-    bounce = next(a for a in lab.arrivals.wait(token, "\u00e5@sender.test") if a.sender == "")
+    bounce, = lab.arrivals.wait(token, "\u00e5@sender.test")
+    expect(bounce.sender, "", "the bounce's sender")
     check("SMTPUTF8" in bounce.parameters, str(bounce.mail))
     check(SECRET not in bounce.bytes(), "the bounce holds the body")
     check("gr\u00fc\u00dfe".encode() in bounce.body, "the bounce does not hold the header")

@@ -124,6 +124,9 @@ class Instance:
 
     def queued(self):
         """queue id -> the name of the queue it is in: active, deferred, hold."""
+        return procs.seen_twice(self._queued)
+
+    def _queued(self):
         found = (json.loads(line) for line in self.run("postqueue", "-j").splitlines())
         return {message["queue_id"]: message["queue_name"] for message in found}
 

@@ -91,6 +91,9 @@ class Machine:
 
     def queued(self):
         """queue id -> active or deferred, of what has not left the queue."""
+        return procs.seen_twice(self._queued)
+
+    def _queued(self):
         found = {}
         for path in self.spool.glob("qf*"):
             with contextlib.suppress(OSError):

@@ -65,7 +65,8 @@ def _submission(version, name, config):
             mta = lab.mtas[version]
             with without_smtp(running):
                 function(lab, mta, running)
-                expect({k: v for k, v in mta.queued().items() if v != "maildrop"}, {}, "the queue")
+                procs.wait_for(lambda: set(mta.queued().values()) <= {"maildrop"},
+                               "the queue to be empty")
         scenario(f"submission {version}: {name}")(run)
         return function
     return register
@@ -122,7 +123,7 @@ def _(lab, mta, running):
                ["carol@plain.test", "This message requires TLS, but plain.test"])
     decided(running, "carol@plain.test", request="require", verdict="unsatisfied",
             action="reject", queue_id=sent.queue_id)
-    expect(mta.queued(), {}, "the queue and pickup's")
+    procs.wait_for(lambda: not mta.queued(), "the queue and pickup's to be empty")
 
 
 @each("a null MX")

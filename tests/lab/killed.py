@@ -134,6 +134,8 @@ def try_step(lab, mta, function, start, slot=None, parameters=("REQUIRETLS",)):
         try:
             reply = function(killed)
             expect(reply.code // 100, 4, f"the last reply, {reply}")
+        except TimeoutError:
+            raise  # the client was left without an answer
         except (smtpclient.Closed, OSError):
             pass  # then it was never accepted either
         with contextlib.suppress(smtpclient.Closed, OSError):

@@ -68,6 +68,7 @@ class Milter:
         self.actions = 0
         self.symlists = {}
         self.macros = {}
+        self.signs_of_life = 0  # progress packets so far
 
     def close(self):
         self.sock.close()
@@ -145,6 +146,7 @@ class Milter:
             command, data = self.receive()
             if command == "p":
                 progress += 1
+                self.signs_of_life += 1
                 continue
             if command in FINAL:
                 reply = Reply(FINAL[command],

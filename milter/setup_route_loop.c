@@ -11,6 +11,14 @@ enum { FIRST_WITH_REQUIRETLS = 311 };
 
 static const char name[] = "route-reinjection";
 
+/* The port of [address]:port. */
+static const char *port_of(const char *nexthop)
+{
+    const char *port = strrchr(nexthop, ']');
+
+    return port != NULL && port[1] == ':' ? port + 2 : "25";
+}
+
 /* Whether a service of master.cf listens at [address]:port: its name is the port, or has both. */
 static bool listens_at(const struct postconf_service *service, const char *nexthop)
 {
@@ -19,9 +27,8 @@ static bool listens_at(const struct postconf_service *service, const char *nexth
         const char *port;
     } known[] = {{"smtp", "25"}, {"submission", "587"}, {"smtps", "465"}, {"submissions", "465"}};
     char whole[300];
-    const char *port = strrchr(nexthop, ']'), *listens = service->name;
+    const char *port = port_of(nexthop), *listens = service->name;
 
-    port = port != NULL && port[1] == ':' ? port + 2 : "25";
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(listens, known[i].name) == 0)
             listens = known[i].port;
@@ -95,6 +102,23 @@ static void check_second(const struct setup_postfix *postfix, const struct confi
     }
 }
 
+/* What master.cf has is not yet what runs. */
+static void check_running(const struct setup_postfix *postfix, const struct config_route *route,
+                          const char *nexthop, struct setup_report *report)
+{
+    char host[300];
+
+    snprintf(host, sizeof(host), "%.*s", (int)strcspn(nexthop + 1, "]"), nexthop + 1);
+    int error = postfix->connect(postfix->connect_arg, host, port_of(nexthop));
+    if (error == 0)
+        return;
+    setup_add(report, SETUP_ERROR, name,
+              "[route %s] leads to %s, which is in master.cf, but nobody answers there (%s): its "
+              "messages wait",
+              route->name, nexthop, strerror(-error));
+    setup_remedy(report, "postfix reload, or postfix start: Postfix does not run as master.cf is");
+}
+
 /* Several recipients together cannot take several routes. */
 static void check_recipients(const struct setup_postfix *postfix, const struct config_route *route,
                              const struct postconf_service *transport, struct setup_report *report)
@@ -137,6 +161,7 @@ void setup_route_reinjection(const struct setup_postfix *postfix, const struct c
         setup_remedy(report, "add that smtpd to master.cf, as the snippets have it");
         return;
     }
+    check_running(postfix, route, nexthop, report);
     check_second(postfix, route, smtpd, report);
     check_recipients(postfix, route, transport, report);
 }

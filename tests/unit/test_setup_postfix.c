@@ -57,19 +57,22 @@ static const char parameters311[] = "smtpd_command_filter =\n"
 static const char services[] = SERVICE("smtp/inet", "smtp", "inet", "y", "-", "smtpd")
     SERVICE("submission/inet", "submission", "inet", "y", "-",
             "smtpd -o x=y") SERVICE("pickup/unix", "pickup", "unix", "y", "1", "pickup")
-        SERVICE("cleanup/unix", "cleanup", "unix", "y", "0", "cleanup")
-            SERVICE("rewrite/unix", "rewrite", "unix", "y", "-", "trivial-rewrite")
-                SERVICE("proxymap/unix", "proxymap", "unix", "-", "-", "proxymap")
-                    SERVICE("smtp/unix", "smtp", "unix", "y", "-", "smtp")
-                        SERVICE("relay/unix", "relay", "unix", "y", "-", "smtp")
-                            SERVICE("strict/unix", "strict", "unix", "y", "-", "smtp")
-                                SERVICE("10025/inet", "127.0.0.1:10025", "inet", "n", "-", "smtpd");
+        SERVICE("cleanup/unix", "cleanup", "unix", "y", "0",
+                "cleanup") SERVICE("rewrite/unix", "rewrite", "unix", "y", "-", "trivial-rewrite")
+            SERVICE("proxymap/unix", "proxymap", "unix", "-", "-", "proxymap")
+                SERVICE("smtp/unix", "smtp", "unix", "y", "-", "smtp")
+                    SERVICE("relay/unix", "relay", "unix", "y", "-", "smtp")
+                        SERVICE("strict/unix", "strict", "unix", "y", "-", "smtp")
+                            SERVICE("10025/inet", "127.0.0.1:10025", "inet", "n", "-", "smtpd")
+                                SERVICE("10027/inet", "127.0.0.1:10027", "inet", "n", "-", "smtpd");
 
 static const char postscreen[] = SERVICE("smtpd/pass", "smtpd", "pass", "y", "-", "smtpd");
 
 static const char own[] = "strict/unix/smtp_tls_policy_maps = " MAPS "enforce\n"
                           "10025/inet/smtpd_milters =\n"
-                          "10025/inet/smtpd_command_filter =\n";
+                          "10025/inet/smtpd_command_filter =\n"
+                          "10027/inet/smtpd_milters =\n"
+                          "10027/inet/smtpd_command_filter =\n";
 
 /* Tables: name, key, result. */
 static const char *const tables[][3] = {
@@ -82,6 +85,7 @@ static const char *const tables[][3] = {
     {"regexp:/routes", "X-REQUIRETLS-Route: loop", "FILTER smtp:[127.0.0.1]:10025"},
     {"regexp:/routes", "X-REQUIRETLS-Route: away", "FILTER smtp:[192.0.2.1]:10025"},
     {"regexp:/routes", "X-REQUIRETLS-Route: nobody", "FILTER smtp:[127.0.0.1]:10026"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: unloaded", "FILTER smtp:[127.0.0.1]:10027"},
     {"regexp:/routes", "X-REQUIRETLS-Route: hold", "HOLD"},
     {"regexp:/transport", "user@example.org.requiretls.invalid", "strict:example.org"},
     {"regexp:/empty", "user@example.org.requiretls.invalid", "strict:"},
@@ -103,6 +107,14 @@ static int lookup(void *arg, const char *table, const char *key, char *out, size
         }
     }
     return 0;
+}
+
+/* Nobody listens at port 10027, whatever master.cf has. */
+static int connect_port(void *arg, const char *host, const char *port)
+{
+    (void)arg;
+    assert_string_equal(host, "127.0.0.1");
+    return strcmp(port, "10027") == 0 ? -ECONNREFUSED : 0;
 }
 
 static int certificates(void *arg, const char *path)
@@ -157,8 +169,10 @@ static void begin(struct fixture *f, const char *version, const char *changed,
     bool native = strncmp(version, "3.11", 4) == 0;
 
     *f = (struct fixture){.config = load(conf)};
-    f->postfix =
-        (struct setup_postfix){.config = f->config, .lookup = lookup, .certificates = certificates};
+    f->postfix = (struct setup_postfix){.config = f->config,
+                                        .lookup = lookup,
+                                        .connect = connect_port,
+                                        .certificates = certificates};
     snprintf(text, sizeof(text), "mail_version = %s\n%s%s%s", version,
              changed != NULL ? changed : "", native ? parameters311 : "", parameters);
     assert_int_equal(postconf_read_parameters(&f->postfix.conf, text), 0);
@@ -466,6 +480,12 @@ static const struct {
      "[route away]\nmethod = header\nlocal = reinject\n", NULL, "error route-reinjection;"},
     {"loop: nobody there", OLD, "milter_header_checks = regexp:/routes\n", NULL,
      "[route nobody]\nmethod = header\nlocal = reinject\n", NULL, "error route-reinjection;"},
+    {"loop: in master.cf, but not loaded", OLD,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
+     "10027/inet/smtpd_milters = " MILTER "\n10027/inet/milter_macro_daemon_name = unloaded\n",
+     "[route unloaded]\nmethod = header\nlocal = reinject\n[route strict]\nmethod = header\n"
+     "[rule second]\ndaemon = unloaded\nroute = strict\n",
+     NULL, "error route-reinjection;"},
 #define RECIPIENT "[route strict]\nmethod = recipient\ncan = dane, sts\n[default]\nroute = strict\n"
     {"tag: all there", OLD,
      "transport_maps = regexp:/transport\nsmtp_generic_maps = regexp:/generic\n", NULL, RECIPIENT,

@@ -114,6 +114,16 @@ def outside(mta):
 
 
 @contextlib.contextmanager
+def not_loaded(mta):
+    """Services that are in master.cf, but that the Postfix that runs does not have."""
+    for name in ("master.cf", "requiretls_routes"):
+        file = mta.etc / name
+        file.write_text(file.read_text().replace("127.0.0.1:86", "127.0.0.1:76")
+                        .replace("[127.0.0.1]:86", "[127.0.0.1]:76"))
+    yield None
+
+
+@contextlib.contextmanager
 def tlsrpt_postfix(mta):
     mta.configure(smtp_tls_policy_maps=f"{SOCKETMAP}:postfix")
     yield checksetup.configuration(mta).replace("[socketmap]", "[socketmap]\ntlsrpt = yes")
@@ -224,6 +234,7 @@ BREAKS = {
         "another transport"),
     "a way back to nobody": (routes("[127.0.0.1]:86", "[127.0.0.1]:76"), BOTH,
                              {"route-reinjection"}, "add that smtpd"),
+    "a way back that nobody has loaded": (not_loaded, BOTH, {"route-reinjection"}, "postfix reload"),
     "a way back that leads out": (routes("requiretls-loop:[127.0.0.1]:", "smtp:[192.0.2.99]:"), BOTH,
                                   {"route-reinjection"}, "127.0.0.1"),
     "the second time, without its rule": (ours("daemon = requiretls-loop\n", "daemon = other\n"),

@@ -204,6 +204,22 @@ bool setup_postfix_names_us(const struct setup_postfix *postfix,
     return false;
 }
 
+int setup_postfix_look_up(const struct setup_postfix *postfix,
+                          const struct postconf_service *service, const char *parameter,
+                          const char *key, char *out, size_t size)
+{
+    char table[512];
+    const char *cursor = postconf_get(&postfix->conf, service, parameter);
+
+    while (setup_list_next(&cursor, table, sizeof(table))) {
+        int found = postfix->lookup(postfix->lookup_arg, table, key, out, size);
+
+        if (found != 0)
+            return found;
+    }
+    return 0;
+}
+
 bool setup_postfix_filtered(const struct setup_postfix *postfix,
                             const struct postconf_service *service)
 {

@@ -74,6 +74,11 @@ bool setup_postfix_names_us(const struct setup_postfix *postfix,
                             enum setup_kind kind, const char *const *maps,
                             struct setup_address *address);
 
+/* Asks the tables that a parameter of a service names, one after the other: as setup_lookup_fn. */
+int setup_postfix_look_up(const struct setup_postfix *postfix,
+                          const struct postconf_service *service, const char *parameter,
+                          const char *key, char *out, size_t size);
+
 /* Whether that service asks the filter. */
 bool setup_postfix_filtered(const struct setup_postfix *postfix,
                             const struct postconf_service *service);

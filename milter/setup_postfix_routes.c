@@ -10,22 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* Asks the tables of a parameter one after the other: as setup_lookup_fn. */
-static int look_up(const struct setup_postfix *postfix, const struct postconf_service *service,
-                   const char *parameter, const char *key, char *out, size_t size)
-{
-    char table[512];
-    const char *cursor = postconf_get(&postfix->conf, service, parameter);
-
-    while (setup_list_next(&cursor, table, sizeof(table))) {
-        int found = postfix->lookup(postfix->lookup_arg, table, key, out, size);
-
-        if (found != 0)
-            return found;
-    }
-    return 0;
-}
-
 /* transport:next-hop in two. */
 static void split(char *result, const char **transport, const char **nexthop)
 {
@@ -65,7 +49,7 @@ static const struct postconf_service *follow_header(const struct setup_postfix *
     char field[256];
 
     snprintf(field, sizeof(field), "%s: %s", header, route->name);
-    int found = look_up(postfix, cleanup, parameter, field, result, size);
+    int found = setup_postfix_look_up(postfix, cleanup, parameter, field, result, size);
     if (found < 0) {
         setup_add(report, SETUP_UNKNOWN, name, "%s of %s cannot be asked: %s", parameter,
                   cleanup->id, result);
@@ -127,13 +111,13 @@ static int look_up_transport(const struct setup_postfix *postfix, const char *ad
     static const char parameter[] = "transport_maps";
     const struct postconf_service *rewrite = postconf_service(&postfix->conf, "rewrite", "unix");
     const char *domain = strchr(address, '@') + 1;
-    int found = look_up(postfix, rewrite, parameter, address, out, size);
+    int found = setup_postfix_look_up(postfix, rewrite, parameter, address, out, size);
 
     if (found == 0)
-        found = look_up(postfix, rewrite, parameter, domain, out, size);
+        found = setup_postfix_look_up(postfix, rewrite, parameter, domain, out, size);
     for (const char *dot = domain; found == 0 && (dot = strchr(dot, '.')) != NULL; dot++)
-        found = look_up(postfix, rewrite, parameter, dot, out, size);
-    return found == 0 ? look_up(postfix, rewrite, parameter, "*", out, size) : found;
+        found = setup_postfix_look_up(postfix, rewrite, parameter, dot, out, size);
+    return found == 0 ? setup_postfix_look_up(postfix, rewrite, parameter, "*", out, size) : found;
 }
 
 static void check_generic(const struct setup_postfix *postfix, const struct config_route *route,
@@ -141,7 +125,8 @@ static void check_generic(const struct setup_postfix *postfix, const struct conf
                           const char *plain, struct setup_report *report)
 {
     char result[512];
-    int found = look_up(postfix, transport, "smtp_generic_maps", tagged, result, sizeof(result));
+    int found = setup_postfix_look_up(postfix, transport, "smtp_generic_maps", tagged, result,
+                                      sizeof(result));
 
     if (found < 0) {
         setup_add(report, SETUP_UNKNOWN, "route-tag", "smtp_generic_maps of %s cannot be asked: %s",

@@ -12,6 +12,8 @@ static const char *const enforce_map[] = {"enforce", NULL};
 static const char *const query_maps[] = {
     "QUERY", "QUERYwithTLSRPT", "postfix", "opportunistic+starttls", "opportunistic", NULL};
 
+enum { FIRST_WITH_REQUIRETLS = 311 };
+
 #define POLICY_MAPS "smtp_tls_policy_maps"
 
 static bool asks(const struct setup_postfix *postfix, const struct postconf_service *service,
@@ -77,6 +79,39 @@ static void check_can(const struct setup_postfix *postfix, const struct config_r
     }
 }
 
+/*
+ * Before Postfix 3.11 a server that cannot be authenticated is tried again for days, but for a
+ * table that makes a bounce of it (RFC 8689 section 4.2.1). smtp(8) does not start without its
+ * tables.
+ */
+static void check_status(const struct setup_postfix *postfix, const struct config_route *route,
+                         const struct postconf_service *transport, struct setup_report *report)
+{
+    static const char name[] = "route-status", parameter[] = "smtp_delivery_status_filter";
+    char result[512];
+    int found =
+        setup_postfix_look_up(postfix, transport, parameter,
+                              "4.7.5 Server certificate not verified", result, sizeof(result));
+
+    if (found < 0) {
+        setup_add(report, SETUP_ERROR, name,
+                  "%s of %s cannot be asked, and without it mail on [route %s] waits: %s",
+                  parameter, transport->id, route->name, result);
+        setup_remedy(report, "mend the table; the snippets have it");
+    } else if (postfix->conf.version < FIRST_WITH_REQUIRETLS &&
+               asks(postfix, transport, enforce_map) &&
+               (found == 0 || strncmp(result, "5.7.10", 6) != 0)) {
+        setup_add(report, SETUP_WARNING, name,
+                  "%s of %s makes no 5.7.10 of a server that cannot be verified: what it refuses "
+                  "on [route %s] is tried again for days before its sender hears of it",
+                  parameter, transport->id, route->name);
+        setup_remedy(report,
+                     "postconf -P '%s/%s=regexp:/etc/postfix/requiretls_status', and that "
+                     "table as the snippets have it",
+                     transport->id, parameter);
+    }
+}
+
 /* Whether the rules send mail on it that requires TLS, or with `optional` such as waives it. */
 static bool carries(const struct config *config, const struct config_route *route, bool optional)
 {
@@ -124,6 +159,7 @@ void setup_route_transport(const struct setup_postfix *postfix, const struct con
 {
     const struct config *config = postfix->config;
 
+    check_status(postfix, route, transport, report);
     if (carries(config, route, false))
         check_can(postfix, route, transport, report);
     if (is_lower(config, route))

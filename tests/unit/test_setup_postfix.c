@@ -69,6 +69,7 @@ static const char services[] = SERVICE("smtp/inet", "smtp", "inet", "y", "-", "s
 static const char postscreen[] = SERVICE("smtpd/pass", "smtpd", "pass", "y", "-", "smtpd");
 
 static const char own[] = "strict/unix/smtp_tls_policy_maps = " MAPS "enforce\n"
+                          "strict/unix/smtp_delivery_status_filter = regexp:/status\n"
                           "10025/inet/smtpd_milters =\n"
                           "10025/inet/smtpd_command_filter =\n"
                           "10027/inet/smtpd_milters =\n"
@@ -87,6 +88,8 @@ static const char *const tables[][3] = {
     {"regexp:/routes", "X-REQUIRETLS-Route: nobody", "FILTER smtp:[127.0.0.1]:10026"},
     {"regexp:/routes", "X-REQUIRETLS-Route: unloaded", "FILTER smtp:[127.0.0.1]:10027"},
     {"regexp:/routes", "X-REQUIRETLS-Route: hold", "HOLD"},
+    {"regexp:/status", "4.7.5 Server certificate not verified", "5.7.10 No REQUIRETLS there"},
+    {"regexp:/other-status", "4.7.5 Server certificate not verified", "4.7.5 Not now"},
     {"regexp:/transport", "user@example.org.requiretls.invalid", "strict:example.org"},
     {"regexp:/empty", "user@example.org.requiretls.invalid", "strict:"},
     {"hash:/transport", ".requiretls.invalid", "strict:[gateway.example.org]"},
@@ -444,6 +447,19 @@ static const struct {
     {"route: native cannot the Web PKI", OLD, NULL, NULL,
      "[route plain]\nmethod = none\ncan = web_pki\n[default]\nroute = plain\n", NULL,
      "error route-can;"},
+    {"route: no table of status", OLD, "milter_header_checks = regexp:/routes\n",
+     "strict/unix/smtp_delivery_status_filter =\n",
+     "[route strict]\nmethod = header\n[default]\nroute = strict\n", NULL, "warning route-status;"},
+    {"route: a table of status that does without", OLD, "milter_header_checks = regexp:/routes\n",
+     "strict/unix/smtp_delivery_status_filter = regexp:/other-status\n",
+     "[route strict]\nmethod = header\n[default]\nroute = strict\n", NULL, "warning route-status;"},
+    {"route: no table of status, which 3.11 does not need", NEW,
+     "milter_header_checks = regexp:/routes\n", "strict/unix/smtp_delivery_status_filter =\n",
+     "[milter]\naccept_header = no\n[route strict]\nmethod = header\n[default]\nroute = strict\n",
+     NULL, ""},
+    {"route: a broken table of status", OLD, "milter_header_checks = regexp:/routes\n",
+     "strict/unix/smtp_delivery_status_filter = regexp:/broken\n",
+     "[route strict]\nmethod = header\n[default]\nroute = strict\n", NULL, "error route-status;"},
     {"loop: the second does not ask", OLD,
      "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n", NULL,
      "[route loop]\nmethod = header\nlocal = reinject\n", NULL, "error route-reinjection;"},

@@ -229,6 +229,9 @@ BREAKS = {
     "a route that cannot": (routes("strict$/           FILTER requiretls:",
                                    "strict$/           FILTER smtp:"), BOTH, {"route-can"},
                             "the map enforce"),
+    "a table of status that is not there": (
+        service("requiretls/unix/smtp_delivery_status_filter=regexp:/etc/postfix/nothing"), BOTH,
+        {"route-status"}, "mend the table"),
     "a way out that demands too much": (
         routes("FILTER requiretls-optional:", "FILTER requiretls:"), BOTH, {"route-can"},
         "another transport"),
@@ -363,6 +366,8 @@ WARNED = {
     "a header that only the filter heeds": (native_alone, ("3.11",), {"accept-header"}),
     "recipients that come back together": (
         main(**{"requiretls-loop_destination_recipient_limit": None}), BOTH, {"route-reinjection"}),
+    "no table of status": (service("requiretls/unix/smtp_delivery_status_filter="), ("3.7",),
+                           {"route-status"}),
     "policies in memory": (ours("[cache]\nstore = sqlite:", "[cache]\nstore = memory\n# "), BOTH,
                            {"store"}),
 }

@@ -220,10 +220,24 @@ int setup_postfix_look_up(const struct setup_postfix *postfix,
     return 0;
 }
 
+bool setup_postfix_no_milters(const struct setup_postfix *postfix,
+                              const struct postconf_service *service)
+{
+    char item[1024];
+    const char *cursor = postconf_get(&postfix->conf, service, "receive_override_options");
+
+    while (setup_list_next(&cursor, item, sizeof(item))) {
+        if (strcasecmp(item, "no_milters") == 0)
+            return true;
+    }
+    return false;
+}
+
 bool setup_postfix_filtered(const struct setup_postfix *postfix,
                             const struct postconf_service *service)
 {
-    return setup_postfix_names_us(postfix, service, "smtpd_milters", SETUP_MILTER, NULL, NULL);
+    return setup_postfix_names_us(postfix, service, "smtpd_milters", SETUP_MILTER, NULL, NULL) &&
+           !setup_postfix_no_milters(postfix, service);
 }
 
 void setup_postfix_check(struct setup_postfix *postfix, struct setup_report *report)

@@ -79,6 +79,10 @@ int setup_postfix_look_up(const struct setup_postfix *postfix,
                           const struct postconf_service *service, const char *parameter,
                           const char *key, char *out, size_t size);
 
+/* Whether no_milters in receive_override_options keeps that service from asking any. */
+bool setup_postfix_no_milters(const struct setup_postfix *postfix,
+                              const struct postconf_service *service);
+
 /* Whether that service asks the filter. */
 bool setup_postfix_filtered(const struct setup_postfix *postfix,
                             const struct postconf_service *service);

@@ -137,6 +137,30 @@ static void check_unfiltered(const struct setup_postfix *postfix, struct setup_r
     setup_remedy(report, "set smtpd_milters for them too, unless this is meant");
 }
 
+/* Services for other hosts that name the filter, and yet ask none. */
+static bool check_no_milters(const struct setup_postfix *postfix, struct setup_report *report)
+{
+    static const char parameter[] = "receive_override_options";
+    const struct postconf_service *service = NULL;
+    struct once once = {0};
+    bool any = false;
+
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (setup_postfix_is_inner(service) || !setup_postfix_no_milters(postfix, service) ||
+            !setup_postfix_names_us(postfix, service, "smtpd_milters", SETUP_MILTER, NULL, NULL))
+            continue;
+        any = true;
+        if (again(&once, service, parameter))
+            continue;
+        setup_add(report, SETUP_ERROR, "milter-service",
+                  "%s names the filter in smtpd_milters, but asks no milter at all: no_milters in "
+                  "%s of %s",
+                  service->id, parameter, setup_postfix_place(service, parameter));
+        setup_remedy(report, "take no_milters out of %s there", parameter);
+    }
+    return any;
+}
+
 static bool any_chroot(const struct setup_postfix *postfix)
 {
     const struct postconf_service *service = NULL;
@@ -169,10 +193,10 @@ void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *re
         if (mta->uses[i].address.kind == SETUP_MILTER)
             setup_check_use(mta, &mta->uses[i], report);
     }
-    if (filtered > 0) {
+    if (filtered > 0)
         check_unfiltered(postfix, report);
+    if (check_no_milters(postfix, report) || filtered > 0)
         return;
-    }
     setup_add(report, SETUP_ERROR, "milter-service", "no smtpd of Postfix asks the filter");
     setup_remedy(report, "postconf -e 'smtpd_milters = %s'%s",
                  setup_own_name(mta, SETUP_MILTER, ours, sizeof(ours)),

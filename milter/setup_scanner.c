@@ -94,8 +94,6 @@ static bool is_behind(const struct setup_postfix *postfix, const struct postconf
 {
     return setup_postfix_is_inner(service) && !is_smtp_port(service) &&
            setup_postfix_filtered(postfix, service) &&
-           strstr(parameter_of(postfix, service, "receive_override_options"), "no_milters") ==
-               NULL &&
            parameter_of(postfix, service, "smtpd_proxy_filter")[0] == '\0' &&
            parameter_of(postfix, service, "content_filter")[0] == '\0' &&
            !is_second(postfix->config, parameter_of(postfix, service, "milter_macro_daemon_name"));

@@ -168,6 +168,8 @@ BREAKS = {
     "default action accept": (main(milter_default_action="accept"), BOTH,
                               {"milter-default-action"}, "tempfail"),
     "no filter": (main(smtpd_milters="", non_smtpd_milters=MILTER), BOTH, {"milter-service"}, "smtpd_milters = unix:"),
+    "no milters": (main(receive_override_options="no_milters"), BOTH, {"milter-service"},
+                   "take no_milters out"),
     "protocol 4": (main(milter_protocol="4"), BOTH, {"milter-protocol"}, "milter_protocol = 6"),
     "a timeout that is too short": (main(milter_command_timeout="3s"), BOTH, {"milter-timeout"},
                                     "milter_command_timeout = 30s"),

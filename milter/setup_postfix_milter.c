@@ -172,10 +172,34 @@ static bool any_chroot(const struct setup_postfix *postfix)
     return false;
 }
 
+/*
+ * A list of milters with the filter: first, so that one that signs comes behind it, then the others
+ * that the list has, but for what looks like a mistaken name of ours. Returns out.
+ */
+static const char *with_us(const struct setup_postfix *postfix, const char *milters, char *out,
+                           size_t size)
+{
+    char item[300];
+    struct text list;
+
+    text_init(&list, out, size);
+    text_add(&list, setup_own_name(&postfix->mta, SETUP_MILTER, item, sizeof(item)));
+    while (setup_list_next(&milters, item, sizeof(item))) {
+        struct setup_address address;
+
+        if (strstr(item, "requiretls") != NULL || !setup_address_milter(item, &address))
+            continue;
+        text_add(&list, ", ");
+        text_add(&list, item);
+    }
+    return out;
+}
+
 void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *report)
 {
-    char ours[300];
+    char list[1000];
     size_t filtered = 0;
+    const char *milters = postconf_get(&postfix->conf, NULL, "smtpd_milters");
     struct once action = {0}, terms = {0};
     const struct setup_mta *mta = &postfix->mta;
     const struct postconf_service *service = NULL;
@@ -197,9 +221,11 @@ void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *re
         check_unfiltered(postfix, report);
     if (check_no_milters(postfix, report) || filtered > 0)
         return;
-    setup_add(report, SETUP_ERROR, "milter-service", "no smtpd of Postfix asks the filter");
+    setup_add(report, SETUP_ERROR, "milter-service",
+              "no smtpd of Postfix asks the filter (smtpd_milters = %.300s)",
+              milters[0] != '\0' ? milters : "(empty)");
     setup_remedy(report, "postconf -e 'smtpd_milters = %s'%s",
-                 setup_own_name(mta, SETUP_MILTER, ours, sizeof(ours)),
+                 with_us(postfix, milters, list, sizeof(list)),
                  setup_own_proviso(mta, SETUP_MILTER, any_chroot(postfix)));
 }
 
@@ -214,14 +240,35 @@ static bool list_has(const char *list, const char *word)
     return false;
 }
 
+/* What a milter before the filter has signed is no more what leaves, where the filter cuts it. */
+static void check_order(const struct setup_postfix *postfix, const char *milters,
+                        const struct setup_address *ours, struct setup_report *report)
+{
+    char first[300], list[1000];
+    const char *cursor = milters;
+    struct setup_address address;
+
+    if (!setup_list_next(&cursor, first, sizeof(first)) ||
+        (setup_address_milter(first, &address) && memcmp(&address, ours, sizeof(address)) == 0))
+        return;
+    setup_add(report, SETUP_WARNING, "milter-order",
+              "%s sees bounces before the filter, which cuts those of REQUIRETLS mail: if it signs "
+              "them (DKIM), the signature is wrong",
+              first);
+    setup_remedy(report, "name the filter before milters that sign: non_smtpd_milters = %s",
+                 with_us(postfix, milters, list, sizeof(list)));
+}
+
 /* Postfix's own bounces, and mail that does not come by SMTP. */
 void setup_postfix_bounces(struct setup_postfix *postfix, struct setup_report *report)
 {
-    char ours[300];
+    char list[1000];
+    struct setup_address ours;
     const struct postconf *conf = &postfix->conf;
     const struct postconf_service *cleanup = postconf_service(conf, "cleanup", "unix");
     bool filtered =
-        setup_postfix_names_us(postfix, cleanup, "non_smtpd_milters", SETUP_MILTER, NULL, NULL);
+        setup_postfix_names_us(postfix, cleanup, "non_smtpd_milters", SETUP_MILTER, NULL, &ours);
+    const char *milters = postconf_get(conf, cleanup, "non_smtpd_milters");
     bool by_postfix =
         conf->version >= 311 && postconf_yes(postconf_get(conf, NULL, "requiretls_redact_dsn"));
     const char *classes = postconf_get(conf, cleanup, "internal_mail_filter_classes");
@@ -232,13 +279,18 @@ void setup_postfix_bounces(struct setup_postfix *postfix, struct setup_report *r
                   by_postfix ? "" : ", nor do bounces, which then return REQUIRETLS mail in full");
         setup_remedy(
             report, "postconf -e 'non_smtpd_milters = %s'%s",
-            setup_own_name(&postfix->mta, SETUP_MILTER, ours, sizeof(ours)),
+            with_us(postfix, milters, list, sizeof(list)),
             setup_own_proviso(&postfix->mta, SETUP_MILTER, cleanup != NULL && cleanup->chroot));
         return;
     }
     check_action(postfix, cleanup, "non_smtpd_milters", report);
-    if (postfix->config->milter.redact_dsn == CONFIG_REDACT_NO || list_has(classes, "bounce"))
+    if (postfix->config->milter.redact_dsn == CONFIG_REDACT_NO)
         return;
+    if (list_has(classes, "bounce")) {
+        if (!by_postfix)
+            check_order(postfix, milters, &ours, report);
+        return;
+    }
     setup_add(report, by_postfix ? SETUP_WARNING : SETUP_ERROR, "bounces",
               "internal_mail_filter_classes has no `bounce`: the filter does not see bounces%s",
               by_postfix ? "" : ", which then return REQUIRETLS mail in full");

@@ -36,6 +36,12 @@ static const struct postconf_service *find_transport(const struct setup_postfix 
     return NULL;
 }
 
+/* Where a line of the table is to lead, for remedies. */
+static const char *destination(const struct config_route *route)
+{
+    return config_route_reinjects(route) ? "requiretls-loop:[127.0.0.1]:PORT" : "requiretls:";
+}
+
 /* Where the table leads with a route; NULL after saying that it leads nowhere. `result` holds what
  * `nexthop` points into. */
 static const struct postconf_service *follow_header(const struct setup_postfix *postfix,
@@ -61,9 +67,9 @@ static const struct postconf_service *follow_header(const struct setup_postfix *
                   "%s of %s makes %s%s of `%s`: [route %s] leads nowhere", parameter, cleanup->id,
                   found == 0 ? "nothing" : "", found == 0 ? "" : result, field, route->name);
         setup_remedy(report,
-                     "%s = regexp:/etc/postfix/requiretls_routes, with a line "
-                     "/^%s: %s$/ FILTER requiretls:",
-                     parameter, header, route->name);
+                     "%s = regexp:/etc/postfix/requiretls_routes, the table of the snippets, with "
+                     "a line /^%s: %s$/ FILTER %s",
+                     parameter, header, route->name, destination(route));
         return NULL;
     }
     split(result + 7 + strspn(result + 7, " \t"), &transport, nexthop);
@@ -74,8 +80,8 @@ static const struct postconf_service *follow_header(const struct setup_postfix *
               route->name, parameter,
               strcmp(transport, "retry") == 0 ? "its messages wait" : "its messages bounce",
               *nexthop);
-    setup_remedy(report, "a line /^%s: %s$/ FILTER requiretls: before the one that catches all",
-                 header, route->name);
+    setup_remedy(report, "a line /^%s: %s$/ FILTER %s before the one that catches all", header,
+                 route->name, destination(route));
     return NULL;
 }
 

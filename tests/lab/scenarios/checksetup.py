@@ -190,6 +190,10 @@ BREAKS = {
     "no bounces": (main(internal_mail_filter_classes=None), ("3.7",), {"bounces"}, "bounce"),
     "no filter without SMTP": (main(non_smtpd_milters=None), ("3.7",), {"non-smtpd-milters"},
                                "non_smtpd_milters = unix:"),
+    "others' milters alone": (
+        main(smtpd_milters="inet:localhost:8891, unix:requiretls-milter/milter.sokc",
+             non_smtpd_milters="$smtpd_milters"),
+        ("3.7",), {"milter-service", "non-smtpd-milters"}, f"{MILTER}, inet:localhost:8891'"),
     "no DNSSEC": (main(smtp_dns_support_level=None), BOTH, {"dns-support-level"}, "dnssec"),
     "no TLS": (main(smtp_tls_security_level="none"), BOTH, {"tls-security-level"}, "dane"),
     "no CA": (main(smtp_tls_CAfile=None), BOTH, {"mta-ca"}, "ca-certificates.crt"),
@@ -368,6 +372,8 @@ WARNED = {
     "a header that only the filter heeds": (native_alone, ("3.11",), {"accept-header"}),
     "recipients that come back together": (
         main(**{"requiretls-loop_destination_recipient_limit": None}), BOTH, {"route-reinjection"}),
+    "a milter that may sign before the filter": (
+        main(non_smtpd_milters=f"inet:localhost:8891, {MILTER}"), ("3.7",), {"milter-order"}),
     "no table of status": (service("requiretls/unix/smtp_delivery_status_filter="), ("3.7",),
                            {"route-status"}),
     "policies in memory": (ours("[cache]\nstore = sqlite:", "[cache]\nstore = memory\n# "), BOTH,

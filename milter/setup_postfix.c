@@ -220,6 +220,11 @@ int setup_postfix_look_up(const struct setup_postfix *postfix,
     return 0;
 }
 
+enum setup_state setup_postfix_unasked(int error)
+{
+    return error == -ENOENT ? SETUP_ERROR : SETUP_UNKNOWN;
+}
+
 bool setup_postfix_no_milters(const struct setup_postfix *postfix,
                               const struct postconf_service *service)
 {

@@ -12,7 +12,7 @@
 
 /*
  * Asks a table: 1 and the result in out, 0 if it has no such key, a negative errno with a sentence
- * in out if it cannot be asked.
+ * in out if it cannot be asked: -ENOENT if its file is not there.
  */
 typedef int (*setup_lookup_fn)(void *arg, const char *table, const char *key, char *out,
                                size_t size);
@@ -78,6 +78,9 @@ bool setup_postfix_names_us(const struct setup_postfix *postfix,
 int setup_postfix_look_up(const struct setup_postfix *postfix,
                           const struct postconf_service *service, const char *parameter,
                           const char *key, char *out, size_t size);
+
+/* What it is that a table cannot be asked: one that is not there is wrong, for Postfix as well. */
+enum setup_state setup_postfix_unasked(int error);
 
 /* Whether no_milters in receive_override_options keeps that service from asking any. */
 bool setup_postfix_no_milters(const struct setup_postfix *postfix,

@@ -74,7 +74,9 @@ static int ask_table(void *arg, const char *table, const char *key, char *out, s
     free(text);
     if (status == 0)
         return 1;
-    return out[0] == '\0' ? 0 : -EIO;
+    if (out[0] == '\0')
+        return 0;
+    return strstr(out, strerror(ENOENT)) != NULL ? -ENOENT : -EIO;
 }
 
 static int connect_to(const struct addrinfo *address)

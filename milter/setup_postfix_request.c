@@ -21,22 +21,6 @@ static const char *header_words[] = {
     [CONFIG_ACCEPT_NO] = "no",
 };
 
-/* What smtpd_command_filter makes of the command: 1 changed, 0 not, or a negative errno. */
-static int rewrite(const struct setup_postfix *postfix, const struct postconf_service *service,
-                   char *out, size_t size)
-{
-    char table[512];
-    const char *cursor = postconf_get(&postfix->conf, service, "smtpd_command_filter");
-
-    while (setup_list_next(&cursor, table, sizeof(table))) {
-        int found = postfix->lookup(postfix->lookup_arg, table, MAIL_COMMAND, out, size);
-
-        if (found != 0)
-            return found;
-    }
-    return 0;
-}
-
 static void check_marker(const struct setup_postfix *postfix,
                          const struct postconf_service *service, struct setup_report *report)
 {
@@ -44,11 +28,12 @@ static void check_marker(const struct setup_postfix *postfix,
     const char *marker = postfix->config->milter.marker;
     const char *filter = postconf_get(&postfix->conf, service, "smtpd_command_filter");
     char command[512];
-    int found = rewrite(postfix, service, command, sizeof(command));
+    int found = setup_postfix_look_up(postfix, service, "smtpd_command_filter", MAIL_COMMAND,
+                                      command, sizeof(command));
 
     if (found < 0) {
-        setup_add(report, SETUP_UNKNOWN, name, "smtpd_command_filter = %s cannot be asked: %s",
-                  filter, command);
+        setup_add(report, setup_postfix_unasked(found), name,
+                  "smtpd_command_filter = %s cannot be asked: %s", filter, command);
         setup_remedy(report, "mend the table; smtpd needs it for every command");
     } else if (found == 1 && strcasestr(command, marker) != NULL) {
         setup_add(report, SETUP_OK, name, "%s: the parameter REQUIRETLS reaches the filter as %s",
@@ -75,7 +60,8 @@ static void check_native(const struct setup_postfix *postfix,
                          const struct postconf_service *service, struct setup_report *report)
 {
     char command[512];
-    int found = rewrite(postfix, service, command, sizeof(command));
+    int found = setup_postfix_look_up(postfix, service, "smtpd_command_filter", MAIL_COMMAND,
+                                      command, sizeof(command));
 
     if (found != 1 || strcasestr(command, "REQUIRETLS") != NULL)
         return;

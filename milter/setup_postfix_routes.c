@@ -57,8 +57,8 @@ static const struct postconf_service *follow_header(const struct setup_postfix *
     snprintf(field, sizeof(field), "%s: %s", header, route->name);
     int found = setup_postfix_look_up(postfix, cleanup, parameter, field, result, size);
     if (found < 0) {
-        setup_add(report, SETUP_UNKNOWN, name, "%s of %s cannot be asked: %s", parameter,
-                  cleanup->id, result);
+        setup_add(report, setup_postfix_unasked(found), name, "%s of %s cannot be asked: %s",
+                  parameter, cleanup->id, result);
         setup_remedy(report, "mend the table; cleanup needs it for every message");
         return NULL;
     }

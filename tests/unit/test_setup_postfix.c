@@ -103,6 +103,10 @@ static int lookup(void *arg, const char *table, const char *key, char *out, size
         snprintf(out, size, "no such file");
         return -EIO;
     }
+    if (strcmp(table, "regexp:/lost") == 0) {
+        snprintf(out, size, "open /lost: No such file or directory");
+        return -ENOENT;
+    }
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         if (strcmp(tables[i][0], table) == 0 && strcmp(tables[i][1], key) == 0) {
             snprintf(out, size, "%s", tables[i][2]);
@@ -361,6 +365,8 @@ static const struct {
      "error marker;"},
     {"a broken command filter", OLD, "smtpd_command_filter = regexp:/broken\n", NULL, NULL, NULL,
      "unknown marker;"},
+    {"a command filter that is not there", OLD, "smtpd_command_filter = regexp:/lost\n", NULL, NULL,
+     NULL, "error marker;"},
     {"a command filter of 3.7 on 3.11", NEW,
      "smtpd_command_filter = regexp:/etc/postfix/requiretls_command\n", NULL,
      "[milter]\naccept_header = no\n", NULL, "error marker;"},
@@ -442,6 +448,8 @@ static const struct {
      "[route hold]\nmethod = header\n", NULL, "error route-header;"},
     {"route: a broken table", OLD, "milter_header_checks = regexp:/broken\n", NULL,
      "[route strict]\nmethod = header\n", NULL, "unknown route-header;"},
+    {"route: a table that is not there", OLD, "milter_header_checks = regexp:/lost\n", NULL,
+     "[route strict]\nmethod = header\n", NULL, "error route-header;"},
     {"route: not for the second cleanup", OLD, "milter_header_checks = regexp:/routes\n",
      "cleanup/unix/milter_header_checks =\n", "[route strict]\nmethod = header\n", NULL,
      "error route-header;"},

@@ -228,6 +228,9 @@ BREAKS = {
                                      {"content-filter"}, "behind the scanner"),
     "routes that Postfix does not know": (main(milter_header_checks=None), BOTH, {"route-header"},
                                           "FILTER requiretls:"),
+    "routes in a table that is not there": (
+        main(milter_header_checks="regexp:/etc/postfix/nothing"), BOTH, {"route-header"},
+        "mend the table"),
     "a route without a line": (section("[route extra]\nmethod = header\n"), BOTH,
                                {"route-header"}, "before the one that catches all"),
     "a route to no transport": (routes("FILTER requiretls:", "FILTER lost:"), BOTH,

@@ -88,9 +88,10 @@ static enum rules_request asked(const struct query_options *options, const char 
 void query_explain_evaluate(const struct config *config, const struct query_options *options,
                             struct query_name *name)
 {
+    /* Of the client nothing is known. The listener is one that no rule names: rules with a `daemon`
+     * are for mail that comes by a second time. */
     struct rules_facts facts = {
-        .known = RULES_FACT_CLIENT | RULES_FACT_AUTHENTICATED | RULES_FACT_TLS |
-                 RULES_FACT_RECIPIENT | RULES_FACT_HEADER | RULES_FACT_DAEMON,
+        .known = RULES_FACT_RECIPIENT | RULES_FACT_HEADER | RULES_FACT_DAEMON,
         .sender = options->from,
         .recipient = name->recipient,
         .nexthop = &name->nexthop,
@@ -156,7 +157,7 @@ void query_explain_text(FILE *out, const struct query_name *name)
         bool open = name->settings.undecided & 1U << rows[i].setting;
         fprintf(out, "  %-23s %s (%s%s)\n", rows[i].name, rows[i].value,
                 origin_of(name, &rows[i], origin, sizeof(origin)),
-                open ? "; an earlier rule looks at what was not given: --from" : "");
+                open ? "; an earlier rule looks at what is not known here" : "");
     }
     if (name->decision[0])
         fprintf(out, "  %-23s %s\n", "decision", name->decision);

@@ -1,6 +1,7 @@
 /* Looks up for the tool itself: an engine of its own, many names at once, nothing kept on disk. */
 #include "query.h"
 
+#include "answer_terms.h"
 #include "findings_json.h"
 #include "policy/engine.h"
 
@@ -39,11 +40,15 @@ static void finish(struct query_local *local, size_t index, const struct finding
 {
     struct query_name *name = &local->set->names[index];
     struct view_terms terms;
+    struct answer_terms by_nexthop;
     struct json json;
     const char *text;
     char *copy = NULL;
     size_t len;
     view_terms_from(local->config, &name->settings, &terms);
+    /* The settings may be those of a message; Postfix, which asks for the level, names none. */
+    answer_terms_for(local->config, &name->nexthop, ANSWER_REQUIRETLS, &by_nexthop);
+    terms.answer.level = by_nexthop.level;
     terms.mono_ms = engine_mono_ms();
     terms.wall_s = (int64_t)time(NULL);
     json_init(&json, FINDINGS_JSON_MAX);

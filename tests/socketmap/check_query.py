@@ -148,6 +148,36 @@ on_undecided = log
         check(one["explain"]["decision"].startswith("accept"), one["explain"])
         done = query(server, "--require", "bob@signed.test")
         check("\n  level                   enforce (built in)\n" in done.stdout, done.stdout)
+    rules = """
+[rule second]
+daemon = again
+route = native
+level = opportunistic
+
+[rule without-smtp]
+client = local
+level = opportunistic+starttls
+
+[rule staff]
+authenticated = yes
+sender = legal.test
+request = require
+"""
+    with running(more=rules) as server:
+        one, = objects(query(server, "--json", "--require", "--from", "a@legal.test",
+                             "bob@signed.test"))
+        explain = one["explain"]
+        equal(explain["level"], {"value": "enforce", "origin": "built in", "undecided": True},
+              "the client is not known")
+        check(explain["decision"].startswith("reject: 550 5.7.10"), explain)
+        equal(one["answers"]["requiretls"], "enforce", "the map knows no message")
+        equal(explain["route"], {"value": "native", "origin": "built in", "undecided": False})
+        one, = objects(query(server, "--json", "--explain", "--from", "a@legal.test",
+                             "bob@signed.test"))
+        check(one["explain"]["request"]["undecided"], "nor is the login")
+        done = query(server, "--explain", "bob@signed.test")
+        check("enforce (built in; an earlier rule looks at what is not known here)\n"
+              in done.stdout, done.stdout)
 
 
 def drain(terminal):

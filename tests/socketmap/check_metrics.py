@@ -12,7 +12,9 @@ from pathlib import Path
 from suite import check, equal, running, scenario, wait_for
 
 URL = "http://127.0.0.1:9461"
-DASHBOARD = Path(__file__).resolve().parents[2] / "etc/grafana-dashboard.json"
+ETC = Path(__file__).resolve().parents[2] / "etc"
+DASHBOARD = ETC / "grafana-dashboard.json"
+MANUAL = ETC / "man/requiretls-milter.8"
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*",?)*)\})?'
                     r' (-?[0-9.]+(?:e[+-]?[0-9]+)?|\+Inf|NaN)$')
 
@@ -118,6 +120,21 @@ def dashboard():
         for name in families:
             check(any(re.search(rf"\b{name}(_bucket|_sum|_count)?\b", e) for e in expressions),
                   f"{name} is not on the dashboard")
+
+
+@scenario
+def manual():
+    """The manual names every metric with its labels, and no other"""
+    text = MANUAL.read_text().partition(".Ss Metrics\n")[2].partition("\n.Sh ")[0]
+    named = {}
+    for names, about in re.findall(r"^\.It Li (.*)\n((?:(?!\.It ).*\n)*)", text, re.M):
+        named.update({name: set(re.findall(r"^\.Li (\w+)", about, re.M))
+                      for name in names.split(" , ")})
+    with running() as server:
+        families = parse(server.metrics())
+    labels = {name: {label for s in series for label in re.findall(r'(\w+)="', s)} - {"le"}
+              for name, (_, series) in families.items()}
+    equal(named, labels)
 
 
 @scenario

@@ -353,12 +353,22 @@ static int serve(struct daemon *d)
     }
 }
 
-/* What the file alone does not show: whether this host has the user, the group and the files. */
+static int check_group(const char *section, const char *group)
+{
+    gid_t gid;
+    char err[400];
+
+    if (group == NULL || group[0] == '\0' ||
+        privilege_find_group(group, &gid, err, sizeof(err)) == 0)
+        return EX_OK;
+    fprintf(stderr, "%s: [%s] socket_group: %s\n", ident, section, err);
+    return EX_CONFIG;
+}
+
+/* What the file alone does not show: whether this host has the user, the groups and the files. */
 static int check_host(const struct config *config)
 {
     struct privilege_user user;
-    const char *group = config->milter.socket_group;
-    gid_t gid;
     char err[400];
     int status = EX_OK;
 
@@ -366,11 +376,9 @@ static int check_host(const struct config *config)
         fprintf(stderr, "%s: [milter] user: %s\n", ident, err);
         status = EX_CONFIG;
     }
-    if (group != NULL && group[0] != '\0' &&
-        privilege_find_group(group, &gid, err, sizeof(err)) != 0) {
-        fprintf(stderr, "%s: [milter] socket_group: %s\n", ident, err);
+    if (check_group("milter", config->milter.socket_group) != EX_OK ||
+        check_group("socketmap", config->socketmap.socket_group) != EX_OK)
         status = EX_CONFIG;
-    }
     if (engine_config_check(&config->engine, err, sizeof(err)) != 0) {
         fprintf(stderr, "%s: [mta_sts] %s\n", ident, err);
         status = EX_CONFIG;

@@ -133,6 +133,9 @@ static int open_and_drop(struct daemon *d, const struct config *config)
     }
     if (drop && (rc = privilege_give_directories(&user, err, sizeof(err))) != 0)
         return fail(exit_status_of(rc), err);
+    /* Sockets are of the daemon's group, unless socket_group names another. */
+    if (drop && setegid(user.gid) != 0)
+        return fail(EX_NOPERM, "cannot take the user's group");
     if (callbacks_register() != 0)
         return fail(EX_SOFTWARE, "libmilter does not take this filter");
     rc = filter_socket_open(&config->milter, drop ? user.uid : (uid_t)-1, err, sizeof(err));

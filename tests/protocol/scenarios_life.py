@@ -105,6 +105,13 @@ def socket_mode_and_group():
         equal(stat.S_IMODE(st.st_mode), 0o620)
         import grp
         equal(st.st_gid, grp.getgrnam("nogroup").gr_gid)
+    # Without socket_group: the daemon's own, so that an MTA's user may be added to it.
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o777)
+        maps = Path(place) / "policy.sock"
+        with Daemon(f"[milter]\nuser = nobody\n[socketmap]\nlisten = unix:{maps}\n") as d:
+            for path in (d.path, maps):
+                equal(path.stat().st_gid, 65534, path.name)
 
 
 def socket_directory_missing():

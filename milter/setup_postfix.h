@@ -59,6 +59,10 @@ void setup_postfix_maps(struct setup_postfix *postfix, struct setup_report *repo
 void setup_postfix_tls(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *report);
 
+/* Whether a Postfix that does not know REQUIRETLS is told what requires it. Not one of the above.
+ */
+void setup_postfix_native(const struct setup_postfix *postfix, struct setup_report *report);
+
 /* Services whose program is that, one after the other: NULL first, NULL at the end. */
 const struct postconf_service *setup_postfix_next(const struct setup_postfix *postfix,
                                                   const struct postconf_service *after,

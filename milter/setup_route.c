@@ -174,6 +174,21 @@ static bool is_scanned(const struct setup_postfix *postfix)
     return postconf_get(&postfix->conf, NULL, "content_filter")[0] != '\0';
 }
 
+void setup_postfix_native(const struct setup_postfix *postfix, struct setup_report *report)
+{
+    const struct config_route *route = postfix->config->defaults->route;
+
+    if (postfix->conf.version >= FIRST_WITH_REQUIRETLS || is_scanned(postfix) ||
+        postfix->config->milter.marker[0] == '\0' ||
+        (route != NULL && route->method != CONFIG_METHOD_NONE))
+        return;
+    setup_add(report, SETUP_WARNING, "route-native",
+              "mail that requires TLS takes no route, and this Postfix does not know it: it leaves "
+              "by what %s demands of all mail, and no more",
+              POLICY_MAPS);
+    setup_remedy(report, "the routes of etc/postfix-older, with `route` in [default]");
+}
+
 void setup_route_native(const struct setup_postfix *postfix, const struct config_route *route,
                         struct setup_report *report)
 {

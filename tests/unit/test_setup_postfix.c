@@ -568,9 +568,34 @@ static void each_case(void **state)
     assert_int_equal(failed, 0);
 }
 
+static void native(void **state)
+{
+    static const struct {
+        const char *version, *changed, *conf, *wanted;
+    } natives[] = {
+        {OLD, NULL, NULL, "warning route-native;"},
+        {NEW, NULL, NULL, ""},
+        {OLD, NULL, "[milter]\nmarker =\n", ""},
+        {OLD, NULL, "[route strict]\nmethod = header\n[default]\nroute = strict\n", ""},
+        {OLD, "content_filter = scan:[127.0.0.1]:10024\n", NULL, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(natives) / sizeof(natives[0]); i++) {
+        struct fixture f;
+        char seen[500];
+
+        begin(&f, natives[i].version, natives[i].changed, NULL, natives[i].conf);
+        setup_postfix_native(&f.postfix, &f.report);
+        list(&f.report, seen, sizeof(seen));
+        assert_string_equal(seen, natives[i].wanted);
+        end(&f);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case), cmocka_unit_test(native)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,6 +379,8 @@ WARNED = {
         main(non_smtpd_milters=f"inet:localhost:8891, {MILTER}"), ("3.7",), {"milter-order"}),
     "no table of status": (service("requiretls/unix/smtp_delivery_status_filter="), ("3.7",),
                            {"route-status"}),
+    "REQUIRETLS, and no route for it": (ours("\nroute = loop\n", "\nroute = native\n"), ("3.7",),
+                                        {"route-native"}),
     "policies in memory": (ours("[cache]\nstore = sqlite:", "[cache]\nstore = memory\n# "), BOTH,
                            {"store"}),
 }

@@ -59,8 +59,8 @@ void setup_postfix_maps(struct setup_postfix *postfix, struct setup_report *repo
 void setup_postfix_tls(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *report);
 
-/* Whether a Postfix that does not know REQUIRETLS is told what requires it. Not one of the above.
- */
+/* Whether a Postfix that does not know REQUIRETLS is told what requires it. setup_postfix_check
+ * leaves this one out: it looks at what is not there. */
 void setup_postfix_native(const struct setup_postfix *postfix, struct setup_report *report);
 
 /* Services whose program is that, one after the other: NULL first, NULL at the end. */

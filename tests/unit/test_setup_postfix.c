@@ -5,6 +5,7 @@
 #include "setup_postfix.h"
 
 #include "config_text.h"
+#include "report_text.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -196,24 +197,6 @@ static void end(struct fixture *f)
     setup_report_fini(&f->report);
     setup_postfix_fini(&f->postfix);
     config_unref(f->config);
-}
-
-/* `state name`, one after the other, of all that is not in order; each name once. */
-static void list(const struct setup_report *report, char *out, size_t size)
-{
-    static const char *const states[] = {"ok", "warning", "error", "unknown"};
-    char item[100];
-
-    out[0] = '\0';
-    for (size_t i = 0; i < report->count; i++) {
-        const struct setup_finding *finding = &report->items[i];
-
-        snprintf(item, sizeof(item), "%s %s;", states[finding->state], finding->name);
-        if (finding->state == SETUP_OK || strstr(out, item) != NULL)
-            continue;
-        assert_non_null(finding->remedy);
-        strncat(out, item, size - strlen(out) - 1);
-    }
 }
 
 static const struct {
@@ -558,7 +541,7 @@ static void each_case(void **state)
         begin(&f, cases[i].version, cases[i].changed, cases[i].own, cases[i].conf);
         probe(&f.postfix, cases[i].dead);
         setup_postfix_check(&f.postfix, &f.report);
-        list(&f.report, seen, sizeof(seen));
+        report_to_text(&f.report, seen, sizeof(seen));
         if (strcmp(seen, cases[i].wanted) != 0) {
             print_error("%s: wanted `%s`, saw `%s`\n", cases[i].name, cases[i].wanted, seen);
             failed++;

@@ -5,6 +5,7 @@
 #include "setup_sendmail.h"
 
 #include "config_text.h"
+#include "report_text.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -63,23 +64,6 @@ static int certificates(const char *path)
     return strncmp(path, "/etc/ssl/ca", 11) == 0 || strncmp(path, "/etc/mail/tls", 13) == 0
                ? 3
                : -ENOENT;
-}
-
-static void list(const struct setup_report *report, char *out, size_t size)
-{
-    static const char *const states[] = {"ok", "warning", "error", "unknown"};
-    char item[100];
-
-    out[0] = '\0';
-    for (size_t i = 0; i < report->count; i++) {
-        const struct setup_finding *finding = &report->items[i];
-
-        snprintf(item, sizeof(item), "%s %s;", states[finding->state], finding->name);
-        if (finding->state == SETUP_OK || strstr(out, item) != NULL)
-            continue;
-        assert_non_null(finding->remedy);
-        strncat(out, item, size - strlen(out) - 1);
-    }
 }
 
 #define PARSED(mailer)                                                                             \
@@ -283,7 +267,7 @@ static void each_case(void **state)
                 strstr(s.mta.uses[k].address.path, "requiretls-milter") != NULL;
         }
         setup_sendmail_check(&s, &report);
-        list(&report, seen, sizeof(seen));
+        report_to_text(&report, seen, sizeof(seen));
         if (strcmp(seen, cases[i].wanted) != 0) {
             print_error("%s: wanted `%s`, saw `%s`\n", cases[i].name, cases[i].wanted, seen);
             failed++;

@@ -229,14 +229,19 @@ static const struct {
 /* The usual lines but those that begin so, and more. */
 static void compose(const char *remove, const char *add, char *out)
 {
+    bool found = remove == NULL;
+
     out[0] = '\0';
     for (const char *line = usual; *line != '\0';) {
         size_t len = strcspn(line, "\n") + 1;
 
         if (remove == NULL || strncmp(line, remove, strlen(remove)) != 0)
             strncat(out, line, len);
+        else
+            found = true;
         line += len;
     }
+    assert_true(found);
     strcat(out, add);
 }
 

@@ -8,22 +8,20 @@
  * KIND: `none`, or `require`: MAIL has the parameter REQUIRETLS. The recipient's domain is
  * d<0 to KEYS-1>.DOMAIN, in turn. Every message must be accepted.
  */
+#include "load.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>
 
-enum { CONNECTIONS_MAX = 256, SAMPLES_MAX = 1 << 20, BUFFER = 64 * 1024, BODY = 4000 };
+enum { CONNECTIONS_MAX = 256, BUFFER = 64 * 1024, BODY = 4000 };
 
 /* What an answer is awaited to. */
 enum step { ENVELOPE, RECIPIENT, DATA, FIELD, HEADER, BODY_PIECE, END };
@@ -40,29 +38,14 @@ struct client {
 };
 
 static struct client *clients;
-static uint32_t *samples;
-static size_t sample_count;
 static const char *domain;
 static unsigned keys, next_key;
 static int require;
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static void die(const char *what)
-{
-    fprintf(stderr, "milter_load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
 static void put(struct client *c, const void *data, size_t len)
 {
     if (len > sizeof(c->out) - c->out_len)
-        die("too much to send");
+        load_die("too much to send");
     memcpy(c->out + c->out_len, data, len);
     c->out_len += len;
 }
@@ -109,7 +92,7 @@ static void flush(struct client *c)
     while (at < c->out_len) {
         ssize_t sent = send(c->fd, c->out + at, c->out_len - at, MSG_NOSIGNAL);
         if (sent < 0)
-            die("send");
+            load_die("send");
         at += (size_t)sent;
     }
     c->out_len = 0;
@@ -125,7 +108,7 @@ static void send_envelope(struct client *c)
         "alice",       "{tls_version}",   "TLSv1.3",       "{mail_addr}", "alice@sender.test",
         "{mail_host}", "sender.test",     "{mail_mailer}", "smtp",        NULL};
     const char *mail[] = {"<alice@sender.test>", "SIZE=4500", require ? "REQUIRETLS" : NULL, NULL};
-    c->began_ns = now_ns();
+    c->began_ns = load_now_ns();
     c->field = 0;
     macros(c, SMFIC_MAIL, SMFIM_ENVFROM, known);
     packet(c, SMFIC_MAIL, mail);
@@ -203,8 +186,7 @@ static void send_end(struct client *c)
 /* Ends the message, as Postfix does after every one, and begins the next. */
 static void next_message(struct client *c)
 {
-    if (sample_count < SAMPLES_MAX)
-        samples[sample_count++] = (uint32_t)((now_ns() - c->began_ns) / 1000);
+    load_answered(c->began_ns);
     packet(c, SMFIC_ABORT, nothing);
     send_envelope(c);
 }
@@ -259,7 +241,7 @@ static void take_answer(struct client *c, char answer)
         next_message(c);
         return;
     default:
-        die("no such step");
+        load_die("no such step");
     }
 }
 
@@ -280,7 +262,7 @@ static size_t whole_packet(const struct client *c)
     memcpy(&head, c->in, sizeof(head));
     size_t len = ntohl(head) + sizeof(head);
     if (len > sizeof(c->in) || len < 5)
-        die("a packet of a strange length");
+        load_die("a packet of a strange length");
     return len <= c->in_len ? len : 0;
 }
 
@@ -290,12 +272,13 @@ static void drop(struct client *c, size_t len)
     c->in_len -= len;
 }
 
-static void hear(struct client *c)
+static void hear(void *arg)
 {
+    struct client *c = arg;
     ssize_t got = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
     size_t len;
     if (got <= 0)
-        die("recv");
+        load_die("recv");
     c->in_len += (size_t)got;
     while ((len = whole_packet(c))) {
         char command = c->in[4];
@@ -311,7 +294,7 @@ static void wait_for_packet(struct client *c)
     while (!whole_packet(c)) {
         ssize_t got = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
         if (got <= 0)
-            die("recv");
+            load_die("recv");
         c->in_len += (size_t)got;
     }
 }
@@ -327,7 +310,7 @@ static void negotiate(struct client *c)
     wait_for_packet(c);
     size_t len = whole_packet(c), at = 17;
     if (c->in[4] != 'O' || len < at)
-        die("negotiation");
+        load_die("negotiation");
     memcpy(numbers, c->in + 5, sizeof(numbers));
     c->options = ntohl(numbers[2]);
     while (at + 4 < len) {
@@ -376,19 +359,9 @@ static void greet(struct client *c)
 
 static void open_client(struct client *c, const char *path)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-        die(path);
+    c->fd = load_connect(path, c);
     negotiate(c);
     greet(c);
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
 }
 
 int main(int argc, char **argv)
@@ -397,37 +370,21 @@ int main(int argc, char **argv)
         fputs("usage: milter_load PATH CONNECTIONS SECONDS none|require DOMAIN KEYS\n", stderr);
         return 64;
     }
-    int count = atoi(argv[2]), epoll = epoll_create1(EPOLL_CLOEXEC);
+    int count = atoi(argv[2]);
     int64_t length_ns = (int64_t)(atof(argv[3]) * 1e9);
     require = strcmp(argv[4], "require") == 0;
     domain = argv[5];
     keys = (unsigned)atoi(argv[6]);
     clients = calloc(CONNECTIONS_MAX, sizeof(*clients));
-    samples = malloc(SAMPLES_MAX * sizeof(*samples));
-    if (count < 1 || count > CONNECTIONS_MAX || keys == 0 || epoll < 0 || !clients || !samples)
+    if (count < 1 || count > CONNECTIONS_MAX || keys == 0 || !clients)
         return 64;
-    for (int i = 0; i < count; i++) {
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &clients[i]};
+    for (int i = 0; i < count; i++)
         open_client(&clients[i], argv[1]);
-        epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &event);
-    }
-    int64_t begin = now_ns();
+    int64_t begin_ns = load_now_ns();
     for (int i = 0; i < count; i++) {
         send_envelope(&clients[i]);
         flush(&clients[i]);
     }
-    while (now_ns() - begin < length_ns) {
-        struct epoll_event events[64];
-        int ready = epoll_wait(epoll, events, 64, 5000);
-        if (ready == 0)
-            die("no answer for five seconds");
-        for (int i = 0; i < ready; i++)
-            hear(events[i].data.ptr);
-    }
-    double seconds = (double)(now_ns() - begin) / 1e9;
-    qsort(samples, sample_count, sizeof(*samples), compare);
-    printf("%.0f %u %u\n", (double)sample_count / seconds,
-           sample_count ? samples[sample_count / 2] : 0,
-           sample_count ? samples[sample_count * 99 / 100] : 0);
+    load_run(begin_ns, length_ns, hear);
     return 0;
 }

@@ -6,19 +6,18 @@
  *
  * KEY_FORMAT holds one %u, the number of the key, below KEYS; keys take turns.
  */
+#include "load.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 1024, SAMPLES_MAX = 1 << 22, REPLY_MAX = 4096 };
+enum { CONNECTIONS_MAX = 1024, REPLY_MAX = 4096 };
 
 struct client {
     int fd;
@@ -28,33 +27,14 @@ struct client {
 };
 
 static struct client clients[CONNECTIONS_MAX];
-static uint32_t *samples;
-static size_t sample_count;
 static char **requests;
 static unsigned request_count, next_request;
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
 static void open_client(struct client *c, const char *path)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0 || connect(c->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-        die(path);
+    c->fd = load_connect(path, c);
     if (fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0)
-        die("fcntl");
+        load_die("fcntl");
 }
 
 static void ask(struct client *c)
@@ -62,9 +42,9 @@ static void ask(struct client *c)
     const char *request = requests[next_request++ % request_count];
     size_t len = strlen(request);
     c->got = 0;
-    c->asked_ns = now_ns();
+    c->asked_ns = load_now_ns();
     if (send(c->fd, request, len, MSG_NOSIGNAL) != (ssize_t)len)
-        die("send");
+        load_die("send");
 }
 
 /* Whether one netstring is whole. */
@@ -75,13 +55,14 @@ static int is_whole(const struct client *c)
     return *end == ':' && c->got == (size_t)(end - c->reply) + len + 2;
 }
 
-static void hear(struct client *c)
+static void hear(void *arg)
 {
+    struct client *c = arg;
     ssize_t got = recv(c->fd, c->reply + c->got, sizeof(c->reply) - 1 - c->got, 0);
     if (got <= 0) {
         if (got < 0 && errno == EAGAIN)
             return;
-        die("recv");
+        load_die("recv");
     }
     c->got += (size_t)got;
     c->reply[c->got] = '\0';
@@ -91,15 +72,8 @@ static void hear(struct client *c)
         fprintf(stderr, "unexpected reply: %s\n", c->reply);
         exit(1);
     }
-    if (sample_count < SAMPLES_MAX)
-        samples[sample_count++] = (uint32_t)(now_ns() - c->asked_ns);
+    load_answered(c->asked_ns);
     ask(c);
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void make_requests(const char *map, const char *format, unsigned count)
@@ -124,34 +98,16 @@ int main(int argc, char **argv)
         fputs("usage: socketmap_load PATH CONNECTIONS SECONDS MAP KEY_FORMAT KEYS\n", stderr);
         return 64;
     }
-    int count = atoi(argv[2]), epoll = epoll_create1(EPOLL_CLOEXEC);
+    int count = atoi(argv[2]);
     int64_t length_ns = (int64_t)(atof(argv[3]) * 1e9);
-    if (count < 1 || count > CONNECTIONS_MAX || epoll < 0)
+    if (count < 1 || count > CONNECTIONS_MAX)
         return 64;
     make_requests(argv[4], argv[5], (unsigned)atoi(argv[6]));
-    samples = malloc(SAMPLES_MAX * sizeof(*samples));
-    for (int i = 0; i < count; i++) {
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &clients[i]};
+    for (int i = 0; i < count; i++)
         open_client(&clients[i], argv[1]);
-        epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &event);
-    }
-    int64_t begin = now_ns();
+    int64_t begin_ns = load_now_ns();
     for (int i = 0; i < count; i++)
         ask(&clients[i]);
-    while (now_ns() - begin < length_ns) {
-        struct epoll_event events[64];
-        int ready = epoll_wait(epoll, events, 64, 1000);
-        if (ready == 0) {
-            fputs("no answer for a second\n", stderr);
-            return 1;
-        }
-        for (int i = 0; i < ready; i++)
-            hear(events[i].data.ptr);
-    }
-    double seconds = (double)(now_ns() - begin) / 1e9;
-    qsort(samples, sample_count, sizeof(*samples), compare);
-    printf("%.0f %.1f %.1f\n", (double)sample_count / seconds,
-           sample_count ? samples[sample_count / 2] / 1e3 : 0,
-           sample_count ? samples[sample_count * 99 / 100] / 1e3 : 0);
+    load_run(begin_ns, length_ns, hear);
     return 0;
 }

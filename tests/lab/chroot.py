@@ -1,17 +1,16 @@
 """Small Debians, made by debootstrap and kept for reuse: a testing with its Postfix (3.11 or newer)
-for the lab, a Debian 13 with 3.10 for those who ask for that, one of this machine's own release with sendmail, whose packages and Postfix's exclude
-each other, and others for whoever asks (tests/testing/run).
+for the lab, a Debian 13 with 3.10 for those who ask for that, one of this machine's own release with
+sendmail, whose packages and Postfix's exclude each other, and others for whoever asks
+(tests/testing/run).
 
 The mirror is the one that this machine's apt uses. Nothing in the lab's chroot is written by the
 lab afterwards: each lab mounts its own directories over it (namespace.py).
 """
 
-import fcntl
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
+import cache
 import layout
 import procs
 
@@ -71,32 +70,24 @@ def _install(root, packages, log):
                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, timeout=MAKE_S)
 
 
-def _make(root, packages, suite):
-    """All or nothing: made under another name and renamed."""
-    new = root.with_name(root.name + ".new")
-    shutil.rmtree(new, ignore_errors=True)
-    with open(log_file(root.name), "wb") as log:
+def _make(new, packages, suite, log_path):
+    with open(log_path, "wb") as log:
         subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", suite,
                         new, _mirror(), SCRIPT],
                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
                        timeout=MAKE_S)
         _install(new, packages, log)
-    os.rename(new, root)
 
 
 def ensure(say=print, name=POSTFIX, packages=("postfix",), suite="testing"):
-    """Makes the chroot if it is missing; several that ask at once wait for one to do so."""
-    root = directory(name)
-    layout.cache_dir().mkdir(parents=True, exist_ok=True)
-    with open(layout.cache_dir() / "lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if root.is_dir():
-            return
+    """Makes the chroot if it is missing."""
+    def make(new):
         say(f"making a Debian {suite} chroot, {name}; once, it takes a minute or two")
         try:
-            _make(root, packages, suite)
+            _make(new, packages, suite, log_file(name))
         except subprocess.SubprocessError as error:
             raise procs.LabError(f"{error}\nsee {log_file(name)}") from error
+    cache.ensure(directory(name), make)
 
 
 def version():

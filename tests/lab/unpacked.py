@@ -4,10 +4,9 @@ Like the chroot they are kept in BUILD/lab-cache. Inside the lab there is no net
 ensure() is called before, directory() within.
 """
 
-import fcntl
-import shutil
 import subprocess
 
+import cache
 import layout
 import procs
 
@@ -41,16 +40,9 @@ def _fetch(package, place):
 
 
 def ensure(package, say=print):
-    """Unpacks the package if that was not done before; all or nothing."""
-    root = directory(package)
-    layout.cache_dir().mkdir(parents=True, exist_ok=True)
-    with open(layout.cache_dir() / "lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if root.is_dir():
-            return
+    """Unpacks the package if that was not done before."""
+    def make(new):
         say(f"unpacking the package {package}; once")
-        new = root.with_name(root.name + ".new")
-        shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
         try:
             found = _fetch(package, new)
@@ -58,4 +50,4 @@ def ensure(package, say=print):
             found.unlink()
         except (OSError, subprocess.SubprocessError) as error:
             raise procs.LabError(f"{package}: {error}") from error
-        new.rename(root)
+    cache.ensure(directory(package), make)

@@ -79,7 +79,7 @@ class Arrivals:
         """Those with the token in header or body (a bounce holds its original's header)."""
         return [a for a in self.all() if token.encode() in a.bytes()]
 
-    def wait(self, token, recipient=None, count=1, timeout_s=30):
+    def wait(self, token, recipient=None, count=1, timeout_s=procs.READY_S):
         """Waits until so many such messages, for that recipient, are there."""
         def found():
             some = [a for a in self.of(token) if not recipient or recipient in a.recipients]

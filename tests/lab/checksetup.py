@@ -17,7 +17,7 @@ import milter
 import procs
 import snippets
 
-LIMIT_S = 60
+LIMIT_S = 300
 HOST = "/run/host"  # in the chroot: this machine's own programs and libraries
 STORE = layout.RUN / "check-setup-store"
 

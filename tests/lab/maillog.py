@@ -76,7 +76,7 @@ class Log:
         """True when the message has left the queue."""
         return any(line.endswith(f" {queue_id}: removed") for line in self.lines(queue_id))
 
-    def settled(self, queue_id, recipients=1, timeout_s=30):
+    def settled(self, queue_id, recipients=1, timeout_s=procs.READY_S):
         """Waits until each recipient has had a delivery attempt; returns the deliveries."""
         def done():
             finished = self.finished(queue_id)  # before the deliveries, which may come meanwhile
@@ -92,7 +92,7 @@ class Log:
         match = _BOUNCE.search(line)
         return match and match[1]
 
-    def bounce_of(self, queue_id, timeout_s=30):
+    def bounce_of(self, queue_id, timeout_s=procs.READY_S):
         """The queue id of the bounce that a message caused."""
         def found():
             return next(filter(None, (self._bounced(line, queue_id)

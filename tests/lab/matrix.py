@@ -21,7 +21,7 @@ import snippets
 LEVELS = ("enforce", "opportunistic+starttls", "opportunistic", "disable")
 SETTING = "snippets, strangers may relay"
 SENDERS = 8  # messages on their way in at a time
-SETTLE_S = 60
+SETTLE_S = 120
 
 
 @dataclass(frozen=True)

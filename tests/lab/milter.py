@@ -15,7 +15,7 @@ import ca
 import layout
 import procs
 
-STOP_S = 20
+STOP_S = 60
 SANITIZER = re.compile("(?:ERROR|WARNING|SUMMARY): [A-Z][a-z]+Sanitizer.*|runtime error: .*")
 
 # What the lab adds to every configuration, unless that has the key itself.

@@ -1,6 +1,7 @@
 """Starting programs, waiting until they are ready, and remembering their process ids.
 
-Nothing here sleeps for a fixed time: a wait polls its condition often and ends at a deadline.
+Nothing here sleeps for a fixed time: a wait polls its condition often and ends at a deadline, which
+is there for what never comes: a machine that has much else to do must not reach it.
 """
 
 import json
@@ -10,7 +11,7 @@ import time
 
 import layout
 
-READY_S = 20
+READY_S = 60
 POLL_S = 0.02
 
 

@@ -118,7 +118,7 @@ def bounce_of(sent, delivery, to):
     made = sent.log.bounce_of(delivery.queue_id).encode()
     return procs.wait_for(lambda: next((a for a in sent.lab.arrivals.of(sent.token)
                                         if (a.sender, a.recipients) == ("", [to])
-                                        and made in a.bytes()), None), f"the bounce to {to}", 30)
+                                        and made in a.bytes()), None), f"the bounce to {to}")
 
 
 def become_all(lab, wanted, send, way):

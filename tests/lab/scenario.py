@@ -26,7 +26,7 @@ import procs
 import sendmail
 import smtpclient
 
-LIMIT_S = 180
+LIMIT_S = 600
 _SCENARIOS = []
 _serial = itertools.count(1)
 
@@ -40,13 +40,12 @@ class Entry(NamedTuple):
 
     name: str
     function: object
-    limit_s: int
     setting: str
     machines: frozenset  # under test, that must be up
 
 
-def scenario(name, limit_s=LIMIT_S, setting=None, machines=None):
-    """Registers a function as the scenario of that name, which may take so long.
+def scenario(name, setting=None, machines=None):
+    """Registers a function as the scenario of that name.
 
     setting: the configuration of the machines under test that it wants, see snippets.py.
     machines: those that it needs; by default those that its name begins with, as `routes 3.7: `.
@@ -55,7 +54,7 @@ def scenario(name, limit_s=LIMIT_S, setting=None, machines=None):
         machines = set(name.partition(":")[0].split()) & layout.MTA_ADDRESSES.keys()
 
     def register(function):
-        _SCENARIOS.append(Entry(name, function, limit_s, setting, frozenset(machines)))
+        _SCENARIOS.append(Entry(name, function, setting, frozenset(machines)))
         return function
     return register
 
@@ -96,7 +95,7 @@ class Sent:
     def log(self):
         return self.mta.log
 
-    def deliveries(self, count=None, timeout_s=30):
+    def deliveries(self, count=None, timeout_s=procs.READY_S):
         """Recipient -> Delivery, once each has had its attempt.
 
         count: of recipients after aliases; by default those that were accepted.
@@ -105,7 +104,7 @@ class Sent:
         found = self.log.settled(self.queue_id, count or len(self.accepted), timeout_s)
         return {d.to: d for d in found}
 
-    def arrived(self, recipient=None, timeout_s=30):
+    def arrived(self, recipient=None, timeout_s=procs.READY_S):
         """The copy that arrived at a receiving host."""
         return self.lab.arrivals.wait(self.token, recipient, timeout_s=timeout_s)[0]
 
@@ -113,7 +112,7 @@ class Sent:
         """Copies that arrived anywhere, bounces apart."""
         return [str(a) for a in self.lab.arrivals.of(self.token) if a.sender]
 
-    def bounce(self, to, timeout_s=30):
+    def bounce(self, to, timeout_s=procs.READY_S):
         """The bounce that its sender got."""
         self.log.bounce_of(self.queue_id, timeout_s)
         return procs.wait_for(lambda: next((a for a in self.lab.arrivals.of(self.token)
@@ -295,12 +294,12 @@ def _alarm(*_):
     raise Failure("it takes too long")
 
 
-def run_one(lab, name, function, limit_s, setting, _):
+def run_one(lab, name, function, setting, _):
     """True if it passed."""
     began = time.monotonic()
     lab.begin()
     signal.signal(signal.SIGALRM, _alarm)
-    signal.alarm(limit_s)
+    signal.alarm(LIMIT_S)
     error = None
     try:
         lab.use(setting)

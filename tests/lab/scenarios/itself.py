@@ -9,6 +9,7 @@ import domains
 import https
 import layout
 import plan
+import procs
 from dnsquery import Answer, ask
 from scenario import check, expect, scenario
 
@@ -61,12 +62,12 @@ def _(_):
     expect(ask("dane.test", "MX", layout.RESOLVER_NO_AD), Answer("NOERROR", False, False, 1), "MX")
 
 
-def _get(host, context):
+def _get(host, context, timeout_s):
     """Status and body of a policy host's answer."""
-    connection = http.client.HTTPSConnection(host.address, timeout=2, context=context)
+    connection = http.client.HTTPSConnection(host.address, timeout=timeout_s, context=context)
     # The name in the certificate and in SNI is the policy host's, the address is known.
     connection._create_connection = lambda _, *args: socket.create_connection(
-        (host.address, 443), timeout=2)
+        (host.address, 443), timeout=timeout_s)
     connection.host = host.name
     try:
         connection.request("GET", "/.well-known/mta-sts.txt", headers={"Host": host.name})
@@ -76,9 +77,9 @@ def _get(host, context):
         connection.close()
 
 
-def _fetch(host):
+def _fetch(host, timeout_s):
     try:
-        return _get(host, ssl.create_default_context(cafile=str(ca.ca_file())))
+        return _get(host, ssl.create_default_context(cafile=str(ca.ca_file())), timeout_s)
     except ssl.SSLCertVerificationError as error:
         return "certificate", error.verify_message
     except ConnectionRefusedError:
@@ -95,7 +96,7 @@ def _policy_row(host):
         wanted = "certificate"
 
     def run(_):
-        status, body = _fetch(host)
+        status, body = _fetch(host, 2 if wanted == "hang" else procs.READY_S)
         expect(status, wanted, host.name)
         if wanted == 200:
             expect(body.decode(), https.policy_text(host.domain), "the policy")

@@ -8,8 +8,6 @@ import matrix_rules
 import matrix_table
 from scenario import Failure, scenario
 
-LIMIT_S = 300
-
 
 def differences(key, cells):
     """A description of what is not as in the table, with the transcripts of the cells concerned."""
@@ -20,7 +18,7 @@ def differences(key, cells):
 
 
 def _one(machine, request):
-    @scenario(f"matrix {machine}: {request.title}", LIMIT_S, setting=matrix.SETTING)
+    @scenario(f"matrix {machine}: {request.title}", setting=matrix.SETTING)
     def _(lab):
         mta = lab.machines[machine]
         cells = matrix.run(lab, mta, request)

@@ -19,7 +19,7 @@ from milter import without_smtp
 from scenario import check, expect, scenario
 
 MAPS = ("127.0.0.1", layout.SOCKETMAP_PORT)
-RATE_INTERVAL = "5m"  # longer than the scenario may take: nothing drops out of it
+RATE_INTERVAL = "15m"  # longer than the scenario may take: nothing drops out of it
 CONFIG = f"""
 [milter]
 accept_header = any

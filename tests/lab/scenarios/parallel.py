@@ -39,10 +39,10 @@ def good(load):
     check(arrived > load.sessions / 2, f"only {arrived} copies were to arrive")
 
 
-def each(name, limit_s=300):
+def each(name):
     def register(function):
         for mta_name in BOTH:
-            scenario(f"parallel {mta_name}: {name}", limit_s)(
+            scenario(f"parallel {mta_name}: {name}")(
                 lambda lab, mta_name=mta_name: function(lab, lab.mtas[mta_name]))
         return function
     return register
@@ -149,7 +149,7 @@ def _(lab, mta):
         running.ask_to_stop()
         procs.wait_for(lambda: f"waiting for {len(hops)} messages" in running.log(), "the drain")
         running.process.terminate()
-        wait(told, 30)
+        wait(told, 60)
         for future in told:
             expect(future.result(1), (451, "4.3.2", "is being restarted"), "data")
         expect(running.process.wait(30), 0, "the exit status")

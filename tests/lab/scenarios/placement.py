@@ -88,7 +88,7 @@ def _(lab, mta):
         second = milter.Milter(f"[milter]\nsocket = unix:{path}\n", lab.free_slots[-1])
         second.file.write_text(second.text)
         process = procs.start(second.name, milter.program(), "-f", "-c", second.file)
-        expect(process.wait(20), 69, "the second daemon's exit status")
+        expect(process.wait(procs.READY_S), 69, "the second daemon's exit status")
         check(f"somebody listens on {path} already" in second.log(), second.log())
         sent = lab.send(mta, "bob@plain.test", parameters=["REQUIRETLS"])
         expect(sent.replies["bob@plain.test"], (550, "5.7.10"), "RCPT")

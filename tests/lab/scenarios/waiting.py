@@ -64,7 +64,7 @@ def crowd(lab, mta_name, config, *held):
                 client.close()
 
 
-def settled(futures, count, timeout_s=20):
+def settled(futures, count, timeout_s=60):
     """Waits until `count` of these have their reply; returns those that have."""
     deadline = time.monotonic() + timeout_s
     while sum(f.done() for f in futures) < count and time.monotonic() < deadline:

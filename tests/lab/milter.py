@@ -28,6 +28,19 @@ BASICS = {
 }
 
 
+# For scenarios that ask servers which never answer: it soon gives those up, though not so soon that
+# servers which do answer come too late on a busy machine.
+IMPATIENT = """
+[dns]
+timeout = 2s
+tries = 2
+
+[mta_sts]
+connect_timeout = 3s
+timeout = 3s
+"""
+
+
 class NoMilter(procs.LabError):
     """It has not been built."""
 

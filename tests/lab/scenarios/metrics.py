@@ -15,12 +15,12 @@ import urllib.request
 import layout
 import procs
 import prometheus
-from milter import without_smtp
+from milter import IMPATIENT, without_smtp
 from scenario import check, expect, scenario
 
 MAPS = ("127.0.0.1", layout.SOCKETMAP_PORT)
 RATE_INTERVAL = "15m"  # longer than the scenario may take: nothing drops out of it
-CONFIG = f"""
+CONFIG = IMPATIENT + f"""
 [milter]
 accept_header = any
 
@@ -29,14 +29,6 @@ listen = inet:{MAPS[0]}:{MAPS[1]}
 
 [metrics]
 listen = inet:127.0.0.1:{layout.METRICS_PORT}
-
-[dns]
-timeout = 1s
-tries = 2
-
-[mta_sts]
-connect_timeout = 1s
-timeout = 1s
 
 [rule held]
 sender = held@sender.test

@@ -8,16 +8,13 @@ want if Postfix tries the next-hops in turn, each under its own policy.
 import re
 
 import layout
+from milter import IMPATIENT
 from scenario import check, expect, scenario
 
 PORT = 8461
-CONFIG = f"""
+CONFIG = IMPATIENT + f"""
 [socketmap]
 listen = inet:127.0.0.1:{PORT}
-
-[dns]
-timeout = 1s
-tries = 2
 """
 NO = (550, "5.7.10", "plain.test publishes neither DANE nor MTA-STS")
 

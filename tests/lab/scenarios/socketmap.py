@@ -8,20 +8,13 @@ import re
 
 import domains
 from maillog import Log
+from milter import IMPATIENT
 from scenario import check, expect, scenario
 
 PORT = 8461
-CONFIG = f"""
+CONFIG = IMPATIENT + f"""
 [socketmap]
 listen = inet:127.0.0.1:{PORT}
-
-[dns]
-timeout = 1s
-tries = 2
-
-[mta_sts]
-connect_timeout = 1s
-timeout = 1s
 
 [rule relaxed]
 nexthop = plain2.test

@@ -4,20 +4,13 @@ On the native route, which can enforce DANE and MTA-STS, and on one that can che
 """
 
 import domains
+from milter import IMPATIENT
 from scenario import check, expect, scenario
 
-CONFIG = """
+CONFIG = IMPATIENT + """
 [milter]
 accept_header = any
 rcpt_wait = 9s
-
-[dns]
-timeout = 1s
-tries = 2
-
-[mta_sts]
-connect_timeout = 1s
-timeout = 1s
 
 [route web-pki]
 method = none

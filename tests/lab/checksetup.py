@@ -16,6 +16,7 @@ import layout
 import milter
 import procs
 import snippets
+from scenario import expect
 
 LIMIT_S = 300
 HOST = "/run/host"  # in the chroot: this machine's own programs and libraries
@@ -84,6 +85,16 @@ def configuration(mta, change=lambda text: text, more=""):
         os.chown(STORE, pwd.getpwnam("nobody").pw_uid, -1)
     more += f"\n[cache]\nstore = sqlite:{STORE}/cache.db\n"
     return milter.configuration(change(text) + more, 0)
+
+
+# What it says of every set-up that is in order.
+LOOKED_AT = {"mta", "milter-socket", "map-socket", "route", "mta-ca", "resolver"}
+
+
+def in_order(report, what):
+    """It has nothing to complain of, and has looked."""
+    expect((report.code, report.names("error", "warning", "unknown"),
+            LOOKED_AT - report.names("ok")), (0, set(), set()), f"{what}\n{report}")
 
 
 class Copy:

@@ -12,6 +12,7 @@ import ca
 import checksetup
 import layout
 import snippets
+from checksetup import in_order
 from scenario import check, expect, scenario
 
 BOTH = ("3.11", "3.7")
@@ -22,16 +23,11 @@ def daemon(lab, mta):
                       listens=snippets.sockets(mta) / "milter.sock")
 
 
-def no_complaint(report, what):
-    expect((report.code, report.names("error", "warning", "unknown")), (0, set()),
-           f"{what}\n{report}")
-
-
 @scenario("check-setup: the snippets as they stand are in order", setting="snippets", machines=BOTH)
 def _(lab):
     for mta in lab.mtas.values():
         daemon(lab, mta)
-        no_complaint(checksetup.check(mta), mta.name)
+        in_order(checksetup.check(mta), mta.name)
 
 
 # How to break it: functions of the machine that are contexts, and give the configuration of the
@@ -288,7 +284,7 @@ def broken(lab, mta, name):
         check(any(remedy in r for each in names for r in report.remedies(each)),
               f"no remedy with {remedy!r}: {what}")
         if mend(mta, report, names):
-            no_complaint(checksetup.check(mta, text), f"{name}, mended")
+            in_order(checksetup.check(mta, text), f"{name}, mended")
 
 
 def each(name, mta_name):
@@ -332,7 +328,7 @@ def _(lab, mta):
         path.unlink()
     finally:
         running.start()
-    no_complaint(checksetup.check(mta), "started again")
+    in_order(checksetup.check(mta), "started again")
     running.process.kill()
     running.process.wait()
     try:
@@ -437,4 +433,4 @@ def _(lab, mta):
         copy = checksetup.Copy(mta)
         copy.postconf("-F", *(f"{service}/chroot = {chroot}" for service in (
             "*/inet", "cleanup/unix", "smtp/unix", "relay/unix", "requiretls/unix")))
-        no_complaint(checksetup.check(copy), f"chroot {chroot}")
+        in_order(checksetup.check(copy), f"chroot {chroot}")

@@ -4,8 +4,8 @@ import re
 
 import layout
 import smtpclient
-from routed import ASK, NO, become, post, require, routes
-from scenario import check, expect
+from routed import ASK, NO, become, how, post, require, routes
+from scenario import check, expect, queue_id_of
 
 FORGED = ("X-REQUIRETLS-Route: optional", "x-requiretls-route : strict",
           "X-REQUIRETLS-Route:\n\tstrict [mx.plain.test]", "X-REQUIRETLS-Route: loop")
@@ -69,6 +69,8 @@ def _(lab, mta, _):
         expect(client.rcpt("bob@dane.test"), (250,), "RCPT")
         reply = client.data(lab.message(token, headers))
         expect(reply, (250,), "data")
+        delivery, = mta.log.settled(queue_id_of(reply))
+        expect(how(delivery), way, "the way")
         arrival, = lab.arrivals.wait(token, "bob@dane.test")
         expect(len(arrival.header("Received")), 1, "hops")
     client = smtpclient.Client("127.0.0.1", 8689, "127.0.0.1")

@@ -35,7 +35,13 @@ class Last:
         self.sent, self.log, self.lab = sent, sent.log, sent.lab
 
     def deliveries(self, count=None, timeout_s=60):
-        return {d.to: d for d in self.log.deliveries(self.sent.queue_id)}
+        return last_attempts(self.log, self.sent.queue_id)
+
+
+def last_attempts(log, queue_id):
+    """Recipient -> the last Delivery of a message, once the log says that it has left the queue."""
+    procs.wait_for(lambda: log.finished(queue_id), f"the end of {queue_id}")
+    return {d.to: d for d in log.deliveries(queue_id)}
 
 
 @routes("the policy server is down when the message is to go out")
@@ -58,7 +64,7 @@ def _(lab, mta, running):
     procs.wait_for(lambda: flushed(mta), "the queue to be empty", 60)
     for to, each in sent.items():
         lab.arrivals.wait(each.token, to, timeout_s=60)
-        expect(how(each.log.deliveries(found[to].queue_id)[-1]), "requiretls sent Verified", to)
+        expect(how(last_attempts(each.log, found[to].queue_id)[to]), "requiretls sent Verified", to)
 
 
 @routes("a lookup that fails by then is a deferral, not a bounce")

@@ -18,6 +18,7 @@ struct candidate {
     struct decide_input in;
     const struct findings *owned; /* a reference from the cache, or NULL */
     bool known;                   /* there is no more to wait for */
+    bool early;                   /* its lookup was seen to have ended too early */
     bool renewed;                 /* its lookup has begun anew already */
 };
 
@@ -90,7 +91,8 @@ static void look_at_lookup(struct settling *s, struct candidate *c)
     if (!wait_has(s->recipient->ticket, c->in.nexthop, &ended) || !ended)
         return;
     findings = wait_findings(s->recipient->ticket, c->in.nexthop);
-    if (findings != NULL && !c->renewed && verdict_of(findings, &c->in) == VERDICT_PENDING)
+    c->early = findings != NULL && !c->renewed && verdict_of(findings, &c->in) == VERDICT_PENDING;
+    if (c->early)
         return;
     c->in.findings = findings;
     know(c, DECIDE_MISSING_ENGINE);
@@ -106,7 +108,8 @@ static void look(struct settling *s)
     }
 }
 
-/* Has looked up what is not known, or anew what ended too early. */
+/* Has looked up what is not known, or anew what ended too early. What has ended since it was looked
+ * at is for the next look. */
 static void begin_lookups(struct settling *s)
 {
     struct wait_ticket **ticket = &s->recipient->ticket;
@@ -116,9 +119,10 @@ static void begin_lookups(struct settling *s)
         struct verdict_terms terms;
         bool ended;
 
-        if (c->known || (*ticket != NULL && wait_has(*ticket, c->in.nexthop, &ended) && !ended))
+        if (c->known || (*ticket != NULL && !c->early && wait_has(*ticket, c->in.nexthop, &ended)))
             continue;
         decide_terms(&c->in, &terms);
+        c->early = false;
         c->renewed = true;
         if (wait_start(s->context->engine, c->in.nexthop, &terms, ticket) != 0)
             know(c, DECIDE_MISSING_ENGINE);
@@ -296,7 +300,7 @@ static void begin(struct settling *s, struct rules_facts *facts)
             .null_sender = s->context->null_sender,
         };
         c->owned = NULL;
-        c->known = c->renewed = false;
+        c->known = c->early = c->renewed = false;
     }
     s->recipient->asked = asked;
     for (size_t i = 0; i < s->count; i++)

@@ -1,6 +1,7 @@
 /* wait.c: deadlines, cancellation, shares of the gate; with threads, as in the daemon. */
 #include "wait.h"
 
+#include "at_lock.h"
 #include "fake_engine.h"
 
 #include <pthread.h>
@@ -323,23 +324,14 @@ static void a_ticket_waits_where_there_is_a_place(void **state)
     end(&s);
 }
 
-/* The lookup of this scene ends before the thread takes its lock number `countdown`; 0: not. */
-static __thread struct {
-    struct scene *scene;
-    unsigned countdown;
-} at_lock;
-
-int __real_pthread_mutex_lock(pthread_mutex_t *lock);
-int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
-
-int __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
+/* for at_lock */
+static void end_lookup(void *arg)
 {
-    if (at_lock.countdown > 0 && --at_lock.countdown == 0) {
-        fake_engine_release(at_lock.scene->engine, "example.org");
-        while (fake_engine_outstanding(at_lock.scene->engine) > 0)
-            sched_yield();
-    }
-    return __real_pthread_mutex_lock(lock);
+    struct scene *s = arg;
+
+    fake_engine_release(s->engine, "example.org");
+    while (fake_engine_outstanding(s->engine) > 0)
+        sched_yield();
 }
 
 /* A lookup may end at any moment of a wait: also between two looks at it. */
@@ -357,12 +349,10 @@ static void what_ends_meanwhile_needs_no_place(void **state)
         begin(&s, 8);
         fake_engine_hold(s.engine, DANE);
         ticket = ask(&s);
-        at_lock.scene = &s;
-        at_lock.countdown = n;
+        at_lock(n, end_lookup, &s);
         deadline_ms = wait_now_ms() + SOON_MS;
         result = wait_for(s.gate, ticket, WAIT_STAGE_EOM, deadline_ms, NULL, NULL);
-        came_to_it = at_lock.countdown == 0;
-        at_lock.countdown = 0;
+        came_to_it = at_lock_came();
         if (wait_now_ms() < deadline_ms)
             assert_int_equal(result, WAIT_DONE);
         else

@@ -395,10 +395,8 @@ enum wait_result wait_for(struct wait_gate *gate, struct wait_ticket *ticket, en
         return WAIT_TIMEOUT;
     result = gate_enter(gate, ticket, stage);
     /* What ended after the first look needs no place, and would have been given none. */
-    if (result == WAIT_FULL && take_news(ticket))
-        return WAIT_DONE;
     if (result != WAIT_DONE)
-        return result;
+        return take_news(ticket) ? WAIT_DONE : result;
     result = wait_placed(gate, ticket, deadline_ms, alive, alive_arg);
     gate_leave(gate, ticket);
     return result;

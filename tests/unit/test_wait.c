@@ -363,6 +363,34 @@ static void what_ends_meanwhile_needs_no_place(void **state)
     }
 }
 
+static void end_lookup_and_close(void *arg)
+{
+    struct scene *s = arg;
+
+    end_lookup(s);
+    wait_gate_close(s->gate);
+}
+
+/* The first lock of a wait is the ticket's, the second the gate's. */
+static void what_ends_before_the_gate_closes_counts(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 2; n++) {
+        struct scene s;
+        struct wait_ticket *ticket;
+
+        begin(&s, 8);
+        fake_engine_hold(s.engine, DANE);
+        ticket = ask(&s);
+        at_lock(n, end_lookup_and_close, &s);
+        assert_int_equal(wait_long(&s, ticket), WAIT_DONE);
+        assert_true(at_lock_came());
+        assert_true(has_ended(ticket, "example.org"));
+        wait_ticket_free(ticket);
+        end(&s);
+    }
+}
+
 static void a_small_limit_still_lets_one_wait(void **state)
 {
     struct scene s;
@@ -494,6 +522,7 @@ int main(void)
         cmocka_unit_test(limits_one_nexthop_and_all),
         cmocka_unit_test(a_ticket_waits_where_there_is_a_place),
         cmocka_unit_test(what_ends_meanwhile_needs_no_place),
+        cmocka_unit_test(what_ends_before_the_gate_closes_counts),
         cmocka_unit_test(a_small_limit_still_lets_one_wait),
         cmocka_unit_test(closing_ends_all_waits),
         cmocka_unit_test(reports_progress),

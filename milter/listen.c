@@ -63,6 +63,10 @@ static int bind_unix(int fd, const struct config_address *address, const struct 
     out->path = strdup(address->path);
     if (!out->path)
         return fail(address, "bind", ENOMEM, err, err_size);
+    if (lstat(out->path, &st) == 0) {
+        out->device = st.st_dev;
+        out->inode = st.st_ino;
+    }
     if (group) {
         int error = find_group(group, &gid);
         if (error)
@@ -142,12 +146,20 @@ int listen_open(const struct config_address *address, mode_t mode, const char *g
     return result;
 }
 
+static void remove_path(const struct listen_set *set)
+{
+    struct stat st;
+    if (lstat(set->path, &st) == 0 && st.st_dev == set->device && st.st_ino == set->inode)
+        unlink(set->path);
+}
+
+/* The path first: when nobody listens there any more it may be another daemon's. */
 void listen_close(struct listen_set *set)
 {
+    if (set->path)
+        remove_path(set);
     for (size_t i = 0; i < set->count; i++)
         close(set->fds[i]);
-    if (set->path)
-        unlink(set->path);
     free(set->path);
     *set = (struct listen_set){0};
 }

@@ -7,13 +7,17 @@
 
 #include "config.h"
 
+#include <sys/types.h>
+
 enum { LISTEN_ADDRESSES_MAX = 8 };
 
 /* The sockets of one configured address: an inet host may have several addresses. */
 struct listen_set {
     int fds[LISTEN_ADDRESSES_MAX];
     size_t count;
-    char *path; /* of a unix socket, to be removed at the end; own */
+    char *path;   /* of a unix socket, to be removed at the end; own */
+    dev_t device; /* what is to be there then */
+    ino_t inode;
 };
 
 /*
@@ -24,7 +28,7 @@ struct listen_set {
 int listen_open(const struct config_address *address, mode_t mode, const char *group,
                 struct listen_set *out, char *err, size_t err_size);
 
-/* Closes the sockets and removes the path. */
+/* Closes the sockets and removes the path, unless somebody else's socket is there by now. */
 void listen_close(struct listen_set *set);
 
 #endif

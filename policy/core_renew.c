@@ -93,11 +93,9 @@ static void refresh_free(struct refresh *refresh)
     free(refresh);
 }
 
-/* lookup_changed_fn */
-static void on_refreshed(struct lookup *lookup, void *arg)
+static void end_if_settled(struct refresh *refresh)
 {
-    struct refresh *refresh = arg;
-    const struct findings *draft = lookup_draft(lookup);
+    const struct findings *draft = lookup_draft(refresh->lookup);
 
     if (draft && draft->sts.state == FINDINGS_STS_PENDING)
         return;
@@ -106,6 +104,13 @@ static void on_refreshed(struct lookup *lookup, void *arg)
         core_forget_outdated(refresh->core, draft->nexthop.text);
     }
     refresh_free(refresh);
+}
+
+/* lookup_changed_fn */
+static void on_refreshed(struct lookup *lookup, void *arg)
+{
+    (void)lookup;
+    end_if_settled(arg);
 }
 
 static void refresh_policy(struct core *core, const char *domain)
@@ -132,6 +137,7 @@ static void refresh_policy(struct core *core, const char *domain)
     }
     list_append(&core->refreshes, &refresh->link);
     core->refresh_count++;
+    end_if_settled(refresh); /* it may be at once, and then nobody tells */
 }
 
 static void refresh_some(struct core *core)

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -81,10 +83,70 @@ static void no_more_than_the_limit(void **state)
     sim_world_free(sim);
 }
 
+enum { HOUR_MS = 3600000 };
+
+static struct world_query *no_memory(struct world *w, const char *name, uint16_t type,
+                                     world_query_fn done, void *arg)
+{
+    (void)w;
+    (void)name;
+    (void)type;
+    (void)done;
+    (void)arg;
+    return NULL;
+}
+
+/* Refreshes of policies for which memory was short for days: they are over, and hold no place. */
+static void refreshes_that_could_not_begin_hold_no_place(void **state)
+{
+    struct sim_world *sim = sim_world_new();
+    struct world *world = sim_world_world(sim);
+    const struct world_ops *ops = world->ops;
+    struct world_ops short_of_memory = *ops;
+    const struct core_settings settings = {.sts_enable = true,
+                                           .sts_min_retry_ms = 300000,
+                                           .sts_refresh_ms = HOUR_MS,
+                                           .negative_ttl_ms = 300000,
+                                           .max_ttl_ms = 86400000,
+                                           .max_domains = 10,
+                                           .log = on_log};
+    struct sim_dns *d = sim_world_dns(sim, "_mta-sts.d0.example", DNS_TYPE_TXT);
+    struct sim_https *h = sim_world_https(sim, "d0.example");
+    struct core_waiter waiter;
+    struct core *core;
+    unsigned fetched;
+    (void)state;
+
+    short_of_memory.query = no_memory;
+    d->count = 1;
+    d->ttl_s = 3600;
+    d->records = calloc(1, sizeof(*d->records));
+    d->text = strdup("v=STSv1; id=1;");
+    d->records[0].txt.text = d->text;
+    d->records[0].txt.len = (uint16_t)strlen(d->text);
+    h->status = FETCH_OK;
+    h->body = strdup("version: STSv1\nmode: enforce\nmx: *.d0.example\nmax_age: 31557600\n");
+    assert_int_equal(core_new(world, &settings, &core), 0);
+    assert_int_equal(ask(core, 0, &waiter), 0);
+    sim_world_run(sim, 1000);
+    assert_int_equal(sim_world_fetched(sim, "d0.example"), 1);
+
+    world->ops = &short_of_memory;
+    sim_world_run(sim, INT64_C(100) * HOUR_MS);
+    world->ops = ops;
+    fetched = sim_world_fetched(sim, "d0.example");
+    sim_world_run(sim, INT64_C(4) * HOUR_MS);
+    assert_true(sim_world_fetched(sim, "d0.example") > fetched);
+    core_free(core);
+    assert_int_equal(sim_world_outstanding(sim), 0);
+    sim_world_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_more_than_the_limit),
+        cmocka_unit_test(refreshes_that_could_not_begin_hold_no_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

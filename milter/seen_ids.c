@@ -24,7 +24,7 @@ struct slot {
 
 struct seen_ids {
     pthread_mutex_t lock;
-    atomic_size_t count;
+    atomic_size_t count; /* changed under the lock; 0 only while no id is there */
     size_t capacity;
     size_t newest; /* where the next id goes */
     uint32_t *buckets;
@@ -118,7 +118,6 @@ static void insert(struct seen_ids *ids, const char *id)
     slot->next = ids->buckets[slot->bucket];
     ids->buckets[slot->bucket] = (uint32_t)ids->newest;
     ids->newest = (ids->newest + 1) % ids->capacity;
-    atomic_fetch_add(&ids->count, 1);
 }
 
 static bool is_storable(const char *id)
@@ -133,6 +132,8 @@ bool seen_ids_add(struct seen_ids *ids, const char *id)
     if (!is_storable(id))
         return false;
     pthread_mutex_lock(&ids->lock);
+    atomic_fetch_add(&ids->count,
+                     1); /* first: it is read without the lock, and never 0 meanwhile */
     forget(ids, id);
     insert(ids, id);
     pthread_mutex_unlock(&ids->lock);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,6 +104,7 @@ struct worker {
     struct seen_ids *ids;
     int number;
     int lost;
+    atomic_bool stop;
 };
 
 static void *work(void *arg)
@@ -130,7 +132,7 @@ static void from_many_threads(void **state)
 
     (void)state;
     for (int i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){ids, i, 0};
+        workers[i] = (struct worker){.ids = ids, .number = i};
         assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
     }
     for (int i = 0; i < THREADS; i++) {
@@ -142,6 +144,32 @@ static void from_many_threads(void **state)
     seen_ids_free(ids);
 }
 
+static void *look_again_and_again(void *arg)
+{
+    struct worker *worker = arg;
+
+    while (!atomic_load(&worker->stop))
+        worker->lost += !seen_ids_contains(worker->ids, "4bXyZ");
+    return NULL;
+}
+
+/* One that is there is found at any moment, also while it becomes the newest. */
+static void an_id_that_comes_again_is_never_missed(void **state)
+{
+    struct worker looking = {.ids = seen_ids_new(10)};
+    pthread_t thread;
+
+    (void)state;
+    assert_true(seen_ids_add(looking.ids, "4bXyZ"));
+    assert_int_equal(pthread_create(&thread, NULL, look_again_and_again, &looking), 0);
+    for (int i = 0; i < 300000; i++)
+        seen_ids_add(looking.ids, "4bXyZ");
+    atomic_store(&looking.stop, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(looking.lost, 0);
+    seen_ids_free(looking.ids);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +179,7 @@ int main(void)
         cmocka_unit_test(removes),
         cmocka_unit_test(many),
         cmocka_unit_test(from_many_threads),
+        cmocka_unit_test(an_id_that_comes_again_is_never_missed),
     };
 
     return cmocka_run_group_tests_name("seen_ids", tests, NULL, NULL);

@@ -17,9 +17,6 @@
 typedef int (*setup_lookup_fn)(void *arg, const char *table, const char *key, char *out,
                                size_t size);
 
-/* Whether somebody listens there, a numeric address or `localhost`: 0, or a negative errno. */
-typedef int (*setup_connect_fn)(void *arg, const char *host, const char *port);
-
 /* How many certificates a PEM file, or a hashed directory, holds; a negative errno. */
 typedef int (*setup_certificates_fn)(void *arg, const char *path);
 
@@ -32,7 +29,6 @@ struct setup_postfix {
     setup_lookup_fn lookup;
     void *lookup_arg;
     setup_connect_fn connect;
-    void *connect_arg;
     setup_certificates_fn certificates;
     void *certificates_arg;
 };

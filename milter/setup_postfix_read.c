@@ -8,19 +8,12 @@
 #include "setup_run.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 /* postconf reads files and asks nobody; postmap may ask a database. */
 enum { COMMAND_MS = 20000 };
-
-/* A port of this host answers at once, or refuses. */
-enum { CONNECT_S = 5 };
 
 /* program [-c dir] words... */
 static int command(const struct setup_postfix *postfix, const char *program,
@@ -79,36 +72,6 @@ static int ask_table(void *arg, const char *table, const char *key, char *out, s
     return strstr(out, strerror(ENOENT)) != NULL ? -ENOENT : -EIO;
 }
 
-static int connect_to(const struct addrinfo *address)
-{
-    struct timeval limit = {.tv_sec = CONNECT_S};
-    int error = 0, fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return -errno;
-    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
-        connect(fd, address->ai_addr, address->ai_addrlen) != 0)
-        error = -errno;
-    close(fd);
-    return error;
-}
-
-/* As setup_connect_fn. */
-static int try_port(void *arg, const char *host, const char *port)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    int error = -EADDRNOTAVAIL;
-
-    (void)arg;
-    if (getaddrinfo(host, port, &hints, &found) != 0)
-        return error;
-    for (struct addrinfo *address = found; address != NULL && error != 0;
-         address = address->ai_next)
-        error = connect_to(address);
-    freeaddrinfo(found);
-    return error;
-}
-
 static int count_certificates(void *arg, const char *path)
 {
     (void)arg;
@@ -125,7 +88,7 @@ int setup_postfix_read(struct setup_postfix *postfix, char *err, size_t err_size
 
     postfix->lookup = ask_table;
     postfix->lookup_arg = postfix;
-    postfix->connect = try_port;
+    postfix->connect = setup_probe_port;
     postfix->certificates = count_certificates;
     for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
         int error = read_one(postfix, reads[i].option, reads[i].take, err, err_size);

@@ -248,3 +248,31 @@ int setup_probe(const struct setup_who *who, const struct setup_address *address
     }
     return setup_as(who, look, &target, out, sizeof(*out), PROBE_MS);
 }
+
+static int try_address(const struct addrinfo *address)
+{
+    struct timeval limit = {.tv_sec = ANSWER_S};
+    int error = 0, fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
+        connect(fd, address->ai_addr, address->ai_addrlen) != 0)
+        error = -errno;
+    close(fd);
+    return error;
+}
+
+int setup_probe_port(const char *host, const char *port)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    int error = -EADDRNOTAVAIL;
+
+    if (getaddrinfo(host, port, &hints, &found) != 0)
+        return error;
+    for (struct addrinfo *address = found; address != NULL && error != 0;
+         address = address->ai_next)
+        error = try_address(address);
+    freeaddrinfo(found);
+    return error;
+}

@@ -40,4 +40,8 @@ struct setup_probe {
 int setup_probe(const struct setup_who *who, const struct setup_address *address,
                 struct setup_probe *out);
 
+/* Whether somebody listens at a port of this host: 0, or a negative errno. */
+typedef int (*setup_connect_fn)(const char *host, const char *port);
+int setup_probe_port(const char *host, const char *port);
+
 #endif

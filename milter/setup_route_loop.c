@@ -109,7 +109,7 @@ static void check_running(const struct setup_postfix *postfix, const struct conf
     char host[300];
 
     snprintf(host, sizeof(host), "%.*s", (int)strcspn(nexthop + 1, "]"), nexthop + 1);
-    int error = postfix->connect(postfix->connect_arg, host, port_of(nexthop));
+    int error = postfix->connect(host, port_of(nexthop));
     if (error == 0)
         return;
     setup_add(report, SETUP_ERROR, name,

@@ -27,6 +27,7 @@ struct setup_sendmail {
     char compiled[1000];
     setup_test_fn test;
     void *test_arg;
+    setup_connect_fn connect;
     int (*certificates)(const char *path); /* see setup_ca.h */
     bool open_directory;                   /* the socket's is writable by everybody */
 };

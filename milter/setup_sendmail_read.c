@@ -104,6 +104,7 @@ int setup_sendmail_read(struct setup_sendmail *s, char *err, size_t err_size)
     }
     s->test = test;
     s->test_arg = s;
+    s->connect = setup_probe_port;
     s->certificates = setup_ca_count;
     error = test(s, "", &text, err, err_size);
     if (error != 0)

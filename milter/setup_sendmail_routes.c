@@ -103,6 +103,15 @@ static void check_mailer(const struct setup_sendmail *s, const struct config_rou
             "[route %s]: the mailer %s leads to port %s of this host, where no daemon listens",
             route->name, name, port);
         setup_remedy(report, "a DAEMON_OPTIONS for it, as in the snippet requiretls.m4");
+        return;
+    }
+    int error = port[0] != '\0' ? s->connect("127.0.0.1", port) : 0;
+    if (error != 0) {
+        setup_add(report, SETUP_ERROR, "route-reinjection",
+                  "[route %s] leads to port %s of this host, which is in %s, but nobody answers "
+                  "there (%s): its messages wait",
+                  route->name, port, s->file, strerror(-error));
+        setup_remedy(report, "restart sendmail: it does not run as that file is");
     }
 }
 

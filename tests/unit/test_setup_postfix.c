@@ -118,9 +118,8 @@ static int lookup(void *arg, const char *table, const char *key, char *out, size
 }
 
 /* Nobody listens at port 10027, whatever master.cf has. */
-static int connect_port(void *arg, const char *host, const char *port)
+static int connect_port(const char *host, const char *port)
 {
-    (void)arg;
     assert_string_equal(host, "127.0.0.1");
     return strcmp(port, "10027") == 0 ? -ECONNREFUSED : 0;
 }

@@ -200,6 +200,13 @@ static const struct {
      ROUTE,
      {PARSED("strict"), TRIED("user@example.org")},
      "error route-reinjection;"},
+    {"a daemon that sendmail does not run with",
+     NULL,
+     ROUTES_AND("O DaemonPortOptions=Name=third, Addr=127.0.0.1, Port=8696, InputMailFilters=\n"
+                "Mother,\t\tP=[IPC], R=untag,\n\t\tA=TCP [127.0.0.1] 8696\n"),
+     ROUTE,
+     {PARSED("other"), TRIED("user@example.org")},
+     "error route-reinjection;"},
     {"nothing is demanded",
      NULL,
      "Mstrict, P=[IPC], R=untag, A=TCP $h\nSLocal_tls_rcpt\nSother\n",
@@ -225,6 +232,13 @@ static const struct {
      {PARSED("strict"), TRIED("user@example.org")},
      "error route-bounce;"},
 };
+
+/* Nobody listens at port 8696. */
+static int connect_port(const char *host, const char *port)
+{
+    assert_string_equal(host, "127.0.0.1");
+    return strcmp(port, "8696") == 0 ? -ECONNREFUSED : 0;
+}
 
 /* The usual lines but those that begin so, and more. */
 static void compose(const char *remove, const char *add, char *out)
@@ -259,6 +273,7 @@ static void each_case(void **state)
                                    .file = "sendmail.cf",
                                    .test = test_mode,
                                    .test_arg = &answers,
+                                   .connect = connect_port,
                                    .certificates = certificates};
 
         compose(cases[i].remove, cases[i].add, text);

@@ -69,6 +69,8 @@ BREAKS = {
                                      "takes the tag off"),
     "no way back in": (sub("^O DaemonPortOptions=Name=requiretls.*$", ""), {"route-reinjection"},
                        "DAEMON_OPTIONS"),
+    "a way back in that sendmail does not run with": (
+        sub(r"86(9[567])\b", r"76\1"), {"route-reinjection"}, "restart sendmail"),
     "nothing is demanded of servers": (sub("^(SLocal_tls_rcpt\n)R.*$", r"\1"), {"route-can"},
                                        "requiretls.m4"),
     "routes for Postfix": (ours("method = recipient", "method = header"), {"route-header"},

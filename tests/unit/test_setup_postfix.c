@@ -569,7 +569,7 @@ static void native(void **state)
 
         begin(&f, natives[i].version, natives[i].changed, NULL, natives[i].conf);
         setup_postfix_native(&f.postfix, &f.report);
-        list(&f.report, seen, sizeof(seen));
+        report_to_text(&f.report, seen, sizeof(seen));
         assert_string_equal(seen, natives[i].wanted);
         end(&f);
     }

@@ -1,5 +1,5 @@
 /* See config_check.h. */
-#include "config_check.h"
+#include "config_check_internal.h"
 
 #include "config_rule.h"
 #include "tls_policy.h"
@@ -14,12 +14,6 @@ enum {
     RCPT_WAIT_MAX_MS = 9000,
     /* sendmail's and Postfix's limits for end-of-message are five minutes. */
     EOM_WAIT_MAX_MS = 240000,
-};
-
-struct check {
-    struct config *config;
-    struct config_report *report;
-    bool failed;
 };
 
 void config_report_at(struct config_report *report, enum config_report_kind kind, unsigned line,
@@ -48,11 +42,8 @@ void config_report_at(struct config_report *report, enum config_report_kind kind
     fn(report->arg, message);
 }
 
-static void report_at(struct check *c, enum config_report_kind kind, unsigned line,
-                      const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static void report_at(struct check *c, enum config_report_kind kind, unsigned line,
-                      const char *format, ...)
+void config_check_report(struct config_check *c, enum config_report_kind kind, unsigned line,
+                         const char *format, ...)
 {
     va_list args;
 
@@ -62,45 +53,46 @@ static void report_at(struct check *c, enum config_report_kind kind, unsigned li
     va_end(args);
 }
 
-static const struct config_route *resolve(struct check *c, const char *name, unsigned line)
+static const struct config_route *resolve(struct config_check *c, const char *name, unsigned line)
 {
     const struct config_route *route = config_route_find(c->config, name);
 
     if (route == NULL)
-        report_at(c, CONFIG_REPORT_ERROR, line, "there is no [route %.100s]", name);
+        config_check_report(c, CONFIG_REPORT_ERROR, line, "there is no [route %.100s]", name);
     return route;
 }
 
-static void resolve_routes(struct check *c, struct config_rule *rule)
+static void resolve_routes(struct config_check *c, struct config_rule *rule)
 {
     if (rule->sets & (1u << RULES_ROUTE)) {
         if (rule->route_name == NULL)
-            report_at(c, CONFIG_REPORT_ERROR, rule->route_line, "route needs a name");
+            config_check_report(c, CONFIG_REPORT_ERROR, rule->route_line, "route needs a name");
         else
             rule->route = resolve(c, rule->route_name, rule->route_line);
     }
     if (rule->sets & (1u << RULES_OPTIONAL_ROUTE)) {
         if (rule->optional_route_name == NULL)
-            report_at(c, CONFIG_REPORT_ERROR, rule->optional_route_line,
-                      "optional_route needs a name");
+            config_check_report(c, CONFIG_REPORT_ERROR, rule->optional_route_line,
+                                "optional_route needs a name");
         else
             rule->optional_route = resolve(c, rule->optional_route_name, rule->optional_route_line);
     }
 }
 
 /* The route that another names for a level; NULL if it names none. */
-static const struct config_route *named_by(struct check *c, const struct config_route *route,
+static const struct config_route *named_by(struct config_check *c, const struct config_route *route,
                                            const char *key, const char *name)
 {
     const struct config_route *named = name != NULL ? config_route_find(c->config, name) : NULL;
 
     if (name != NULL && named == NULL)
-        report_at(c, CONFIG_REPORT_ERROR, 0, "[route %.100s] %s: there is no [route %.100s]",
-                  route->name, key, name);
+        config_check_report(c, CONFIG_REPORT_ERROR, 0,
+                            "[route %.100s] %s: there is no [route %.100s]", route->name, key,
+                            name);
     return named;
 }
 
-static void resolve_levels(struct check *c)
+static void resolve_levels(struct config_check *c)
 {
     for (size_t i = 0; i < c->config->route_count; i++) {
         struct config_route *route = &c->config->routes[i];
@@ -158,17 +150,18 @@ static bool any_route_falls_back(const struct config *config)
     return false;
 }
 
-static void check_fallback(struct check *c, const struct config_rule *rule)
+static void check_fallback(struct config_check *c, const struct config_rule *rule)
 {
     const struct config_route *route = rule->route;
 
     if ((rule->sets & (1u << RULES_FALLBACK)) == 0 || rule->fallback == RULES_FALLBACK_NONE)
         return;
     if (route != NULL ? (route->can & VERDICT_CAN_FALLBACK) == 0 : !any_route_falls_back(c->config))
-        report_at(c, CONFIG_REPORT_WARNING, rule->line,
-                  "fallback has no effect: %s can carry mail at a lower level; see `can` of "
-                  "[route]",
-                  route != NULL ? "the route named here does not say it" : "no route says it");
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "fallback has no effect: %s can carry mail at a lower level; see `can` of "
+            "[route]",
+            route != NULL ? "the route named here does not say it" : "no route says it");
 }
 
 static bool beyond_nexthop(const struct config_rule *rule)
@@ -181,7 +174,7 @@ static bool beyond_nexthop(const struct config_rule *rule)
  * Postfix's smtp_requiretls_policy knows nothing but the next-hop: a level that a rule gives for
  * any other reason reaches it only through a route of its own.
  */
-static void check_level(struct check *c, const struct config_rule *rule)
+static void check_level(struct config_check *c, const struct config_rule *rule)
 {
     const struct config_route *route = rule->route;
 
@@ -190,18 +183,19 @@ static void check_level(struct check *c, const struct config_rule *rule)
     if (route == NULL)
         route = c->config->defaults->route;
     if (route == NULL || route->method == CONFIG_METHOD_NONE)
-        report_at(c, CONFIG_REPORT_WARNING, rule->line,
-                  "the level of [rule %s] depends on more than the next-hop: at delivery the MTA "
-                  "learns of it only through a route with a method",
-                  rule->name);
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "the level of [rule %s] depends on more than the next-hop: at delivery the MTA "
+            "learns of it only through a route with a method",
+            rule->name);
 }
 
-static void check_tls_policy(struct check *c, const struct config_rule *rule)
+static void check_tls_policy(struct config_check *c, const struct config_rule *rule)
 {
     if ((rule->sets & (1u << RULES_TLS_POLICY)) == 0 || rule->tls_policy == NULL)
         return;
     if (beyond_nexthop(rule))
-        report_at(
+        config_check_report(
             c, CONFIG_REPORT_WARNING, rule->line,
             "the tls_policy of [rule %s] depends on more than the next-hop: the maps that the "
             "MTA asks at delivery do not know it",
@@ -215,13 +209,14 @@ static void check_tls_policy(struct check *c, const struct config_rule *rule)
         break;
     }
     if ((rule->sets & (1u << RULES_LEVEL)) == 0 || rule->level == VERDICT_LEVEL_ENFORCE)
-        report_at(c, CONFIG_REPORT_WARNING, rule->line,
-                  "the tls_policy of [rule %s] authenticates nobody: it never satisfies the level "
-                  "enforce",
-                  rule->name);
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "the tls_policy of [rule %s] authenticates nobody: it never satisfies the level "
+            "enforce",
+            rule->name);
 }
 
-static void check_rule(struct check *c, const struct config_rule *rule)
+static void check_rule(struct config_check *c, const struct config_rule *rule)
 {
     check_fallback(c, rule);
     if (rule->name == NULL)
@@ -229,14 +224,16 @@ static void check_rule(struct check *c, const struct config_rule *rule)
     check_level(c, rule);
     check_tls_policy(c, rule);
     if (rule->sets == 0)
-        report_at(c, CONFIG_REPORT_WARNING, rule->line, "[rule %s] sets nothing", rule->name);
+        config_check_report(c, CONFIG_REPORT_WARNING, rule->line, "[rule %s] sets nothing",
+                            rule->name);
     if (rule->authenticated != CONFIG_ANY && rule->login.count > 0)
-        report_at(c, CONFIG_REPORT_ERROR, rule->line,
-                  "[rule %s]: authenticated takes yes, no or login names, not both", rule->name);
+        config_check_report(c, CONFIG_REPORT_ERROR, rule->line,
+                            "[rule %s]: authenticated takes yes, no or login names, not both",
+                            rule->name);
 }
 
 /* Mail to the tag is refused, so it must be a name that no mail is for: RFC 6761 6.4 keeps one. */
-static void check_tag(struct check *c)
+static void check_tag(struct config_check *c)
 {
     const struct config_milter *m = &c->config->milter;
     bool ours = strcmp(m->mydomain, m->tag) == 0 || config_domain_is_below(m->mydomain, m->tag);
@@ -245,12 +242,14 @@ static void check_tag(struct check *c)
         ours = ours || strcmp(m->my_mx_names.items[i], m->tag) == 0 ||
                config_domain_is_below(m->my_mx_names.items[i], m->tag);
     if (ours)
-        report_at(c, CONFIG_REPORT_ERROR, 0,
-                  "tag = %s is a domain of this host, whose mail would be refused", m->tag);
+        config_check_report(c, CONFIG_REPORT_ERROR, 0,
+                            "tag = %s is a domain of this host, whose mail would be refused",
+                            m->tag);
     else if (!config_domain_is_below(m->tag, "invalid"))
-        report_at(c, CONFIG_REPORT_WARNING, 0,
-                  "tag = %s: all mail to this domain and below is refused; take one below invalid",
-                  m->tag);
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, 0,
+            "tag = %s: all mail to this domain and below is refused; take one below invalid",
+            m->tag);
 }
 
 static bool marks(const struct config_route *route)
@@ -261,7 +260,7 @@ static bool marks(const struct config_route *route)
 
 /* Marked recipients of one route must not be taken for those of another, and [milter] tag is what
  * keeps marked addresses out. */
-static void check_route_tags(struct check *c)
+static void check_route_tags(struct config_check *c)
 {
     const struct config *config = c->config;
     const char *top = config->milter.tag;
@@ -270,29 +269,32 @@ static void check_route_tags(struct check *c)
         const struct config_route *route = &config->routes[i];
 
         if (strcmp(route->tag, top) != 0 && !config_domain_is_below(route->tag, top))
-            report_at(c, CONFIG_REPORT_ERROR, 0, "[route %.100s] tag = %s is not below %s",
-                      route->name, route->tag, top);
+            config_check_report(c, CONFIG_REPORT_ERROR, 0,
+                                "[route %.100s] tag = %s is not below %s", route->name, route->tag,
+                                top);
         for (size_t k = 0; k < i && marks(route); k++)
             if (marks(&config->routes[k]) && strcmp(config->routes[k].tag, route->tag) == 0)
-                report_at(c, CONFIG_REPORT_ERROR, 0,
-                          "[route %.100s] and [route %.100s] mark recipients alike: give one of "
-                          "them `tag = %.100s.%s`",
-                          config->routes[k].name, route->name, route->name, top);
+                config_check_report(
+                    c, CONFIG_REPORT_ERROR, 0,
+                    "[route %.100s] and [route %.100s] mark recipients alike: give one of "
+                    "them `tag = %.100s.%s`",
+                    config->routes[k].name, route->name, route->name, top);
     }
 }
 
-static void check_trusted(struct check *c)
+static void check_trusted(struct config_check *c)
 {
     const struct config_milter *m = &c->config->milter;
 
     for (size_t i = 0; i < m->trusted_client_count; i++)
         if (m->trusted_clients[i].prefix == 0)
-            report_at(c, CONFIG_REPORT_WARNING, 0,
-                      "trusted_clients holds every address: anyone may ask for REQUIRETLS without "
-                      "TLS and by header");
+            config_check_report(
+                c, CONFIG_REPORT_WARNING, 0,
+                "trusted_clients holds every address: anyone may ask for REQUIRETLS without "
+                "TLS and by header");
 }
 
-static void check_sockets(struct check *c)
+static void check_sockets(struct config_check *c)
 {
     const struct config_socketmap *s = &c->config->socketmap;
     const char *milter_path = strchr(c->config->milter.socket, ':') + 1;
@@ -303,77 +305,37 @@ static void check_sockets(struct check *c)
         for (size_t k = 0; k < i; k++)
             twice = twice || strcmp(s->listen[i].text, s->listen[k].text) == 0;
         if (twice)
-            report_at(c, CONFIG_REPORT_ERROR, 0, "%s is given for two listeners",
-                      s->listen[i].text);
+            config_check_report(c, CONFIG_REPORT_ERROR, 0, "%s is given for two listeners",
+                                s->listen[i].text);
     }
 }
 
-static void check_waits(struct check *c)
+static void check_waits(struct config_check *c)
 {
     const struct config_milter *m = &c->config->milter;
     const struct engine_config *e = &c->config->engine;
 
     if (m->rcpt_wait_ms > RCPT_WAIT_MAX_MS)
-        report_at(c, CONFIG_REPORT_WARNING, 0,
-                  "rcpt_wait of more than %d s: sendmail gives a milter 10 s to answer RCPT",
-                  RCPT_WAIT_MAX_MS / 1000);
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, 0,
+            "rcpt_wait of more than %d s: sendmail gives a milter 10 s to answer RCPT",
+            RCPT_WAIT_MAX_MS / 1000);
     if (m->eom_wait_ms > EOM_WAIT_MAX_MS)
-        report_at(c, CONFIG_REPORT_WARNING, 0,
-                  "eom_wait of more than %d s: MTAs give a milter 5 m at end-of-message",
-                  EOM_WAIT_MAX_MS / 1000);
+        config_check_report(c, CONFIG_REPORT_WARNING, 0,
+                            "eom_wait of more than %d s: MTAs give a milter 5 m at end-of-message",
+                            EOM_WAIT_MAX_MS / 1000);
     if (m->eom_wait_ms < m->rcpt_wait_ms)
-        report_at(c, CONFIG_REPORT_WARNING, 0,
-                  "eom_wait is shorter than rcpt_wait: what RCPT leaves open has no time either");
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, 0,
+            "eom_wait is shorter than rcpt_wait: what RCPT leaves open has no time either");
     if (e->sts_connect_timeout_ms > e->sts_timeout_ms)
-        report_at(c, CONFIG_REPORT_WARNING, 0,
-                  "[mta_sts] connect_timeout is longer than timeout, which comes first");
-}
-
-static bool asks_again(const struct config_rule *rule)
-{
-    return rule->daemon.count > 0 && (rule->sets & (1u << RULES_REQUEST)) != 0 &&
-           rule->request == RULES_REQUEST_REQUIRE;
-}
-
-/* Whether the rule goes by what is known of a client that is not this host itself. */
-static bool knows_client(const struct config_rule *rule)
-{
-    for (size_t i = 0; i < rule->client.count; i++) {
-        if (rule->client.items[i].kind != CONFIG_PATTERN_LOCAL || rule->client.items[i].negated)
-            return true;
-    }
-    return (rule->needs & (RULES_FACT_AUTHENTICATED | RULES_FACT_TLS)) != 0;
-}
-
-/* A message that comes back has neither its parameters nor its client any more. */
-static void check_loop(struct check *c)
-{
-    const unsigned kept = 1u << RULES_REQUEST | 1u << RULES_ROUTE | 1u << RULES_OPTIONAL_ROUTE;
-    const struct config_route *loop = NULL;
-    bool asked = false;
-
-    for (size_t i = 0; i < c->config->route_count && loop == NULL; i++)
-        loop = config_route_reinjects(&c->config->routes[i]) ? &c->config->routes[i] : NULL;
-    for (size_t i = 0; i < c->config->rule_count && loop != NULL; i++) {
-        const struct config_rule *rule = &c->config->rules[i];
-
-        asked = asked || asks_again(rule);
-        if (rule->daemon.count == 0 && knows_client(rule) && (rule->sets & ~kept) != 0)
-            report_at(c, CONFIG_REPORT_WARNING, rule->line,
-                      "[rule %s] looks at the client: a message that comes back by [route %.100s] "
-                      "has this host for its client",
-                      rule->name, loop->name);
-    }
-    if (loop != NULL && !asked && c->config->milter.add_header == CONFIG_ADD_HEADER_NO)
-        report_at(c, CONFIG_REPORT_WARNING, 0,
-                  "what comes back by [route %.100s] requires TLS no more: it takes a rule with "
-                  "`daemon` and `request = require`, or add_header",
-                  loop->name);
+        config_check_report(c, CONFIG_REPORT_WARNING, 0,
+                            "[mta_sts] connect_timeout is longer than timeout, which comes first");
 }
 
 int config_check(struct config *config, struct pool *pool, struct config_report *report)
 {
-    struct check c = {.config = config, .report = report};
+    struct config_check c = {.config = config, .report = report};
 
     default_capabilities(config);
     resolve_routes(&c, config->defaults);
@@ -390,7 +352,7 @@ int config_check(struct config *config, struct pool *pool, struct config_report 
     check_trusted(&c);
     check_sockets(&c);
     check_waits(&c);
-    check_loop(&c);
+    config_check_loop(&c);
     config->engine.resolvers =
         config->resolvers.count > 0 ? (const char *const *)config->resolvers.items : NULL;
     return c.failed ? -EINVAL : 0;

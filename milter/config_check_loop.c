@@ -1,0 +1,131 @@
+/*
+ * Whether rules go with a route that leads through another listener of this host: a message that
+ * comes back has lost some of what rules look at, and must find its way out.
+ */
+#include "config_check_internal.h"
+
+#include "rules_match.h"
+
+#include <netinet/in.h>
+
+static bool asks_again(const struct config_rule *rule)
+{
+    return rule->daemon.count > 0 && (rule->sets & (1u << RULES_REQUEST)) != 0 &&
+           rule->request == RULES_REQUEST_REQUIRE;
+}
+
+/* Whether the rule goes by what is known of a client that is not this host itself. */
+static bool knows_client(const struct config_rule *rule)
+{
+    for (size_t i = 0; i < rule->client.count; i++) {
+        if (rule->client.items[i].kind != CONFIG_PATTERN_LOCAL || rule->client.items[i].negated)
+            return true;
+    }
+    return (rule->needs & (RULES_FACT_AUTHENTICATED | RULES_FACT_TLS)) != 0;
+}
+
+/* A message that comes back has neither its parameters nor its client any more. */
+static void check_kept(struct config_check *c)
+{
+    const unsigned kept = 1u << RULES_REQUEST | 1u << RULES_ROUTE | 1u << RULES_OPTIONAL_ROUTE;
+    const struct config_route *loop = NULL;
+    bool asked = false;
+
+    for (size_t i = 0; i < c->config->route_count && loop == NULL; i++)
+        loop = config_route_reinjects(&c->config->routes[i]) ? &c->config->routes[i] : NULL;
+    for (size_t i = 0; i < c->config->rule_count && loop != NULL; i++) {
+        const struct config_rule *rule = &c->config->rules[i];
+
+        asked = asked || asks_again(rule);
+        if (rule->daemon.count == 0 && knows_client(rule) && (rule->sets & ~kept) != 0)
+            config_check_report(
+                c, CONFIG_REPORT_WARNING, rule->line,
+                "[rule %s] looks at the client: a message that comes back by [route %.100s] "
+                "has this host for its client",
+                rule->name, loop->name);
+    }
+    if (loop != NULL && !asked && c->config->milter.add_header == CONFIG_ADD_HEADER_NO)
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, 0,
+            "what comes back by [route %.100s] requires TLS no more: it takes a rule with "
+            "`daemon` and `request = require`, or add_header",
+            loop->name);
+}
+
+/* Mail that requires nothing is never held up for its route. */
+static bool may_require(const struct config_rule *rule)
+{
+    return (rule->sets & (1u << RULES_REQUEST)) == 0 || rule->request == RULES_REQUEST_REQUIRE;
+}
+
+/* The name of the listener whose mail the rule leads out of this host; NULL: it leads none. */
+static const char *leads_out(const struct config_rule *rule)
+{
+    if (rule->route == NULL || config_route_reinjects(rule->route) || !may_require(rule))
+        return NULL;
+    for (size_t i = 0; i < rule->daemon.count; i++) {
+        if (!rule->daemon.items[i].negated)
+            return rule->daemon.items[i].text;
+    }
+    return NULL;
+}
+
+/* Mail that comes back by that listener has this host for its client, and neither login nor TLS. */
+static enum rules_match match_returned(const struct config_rule *rule, const char *daemon)
+{
+    const struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+    const struct rules_facts facts = {
+        .known = RULES_FACT_CLIENT | RULES_FACT_AUTHENTICATED | RULES_FACT_TLS | RULES_FACT_DAEMON,
+        .client_address = (const struct sockaddr *)&own,
+        .daemon = daemon,
+    };
+    struct rules_subject subject;
+
+    rules_match_init(&subject, &facts);
+    return rules_match(rule, &subject);
+}
+
+/* `out` leads mail of that listener out; `rule` comes before it and sends it round. */
+static void report_order(struct config_check *c, const struct config_rule *rule,
+                         const struct config_rule *out, const char *daemon)
+{
+    bool all = rule->needs == 0;
+
+    config_check_report(c, all ? CONFIG_REPORT_ERROR : CONFIG_REPORT_WARNING, rule->route_line,
+                        "route of [rule %s]: %s is sent round again, and deferred: put [rule %s], "
+                        "which leads mail of `daemon = %s` out, before it",
+                        rule->name, all ? "all that comes back" : "what comes back and matches",
+                        out->name, daemon);
+}
+
+/*
+ * The first rule that leads mail of a listener out must come before those that send mail round: the
+ * first that matches wins. Of several which one is for the mail that comes back is the MTA's to
+ * know: --check-setup asks it.
+ */
+static void check_order(struct config_check *c)
+{
+    const struct config *config = c->config;
+    const char *daemon = NULL;
+    size_t out = 0;
+
+    while (out < config->rule_count && (daemon = leads_out(&config->rules[out])) == NULL)
+        out++;
+    for (size_t i = 0; daemon != NULL && i < out; i++) {
+        const struct config_rule *rule = &config->rules[i];
+        enum rules_match match = match_returned(rule, daemon);
+
+        if (rule->route == NULL || match == RULES_MATCH_NO || !may_require(rule))
+            continue;
+        if (config_route_reinjects(rule->route))
+            report_order(c, rule, &config->rules[out], daemon);
+        else if (match == RULES_MATCH_YES)
+            return; /* out by what it is known by besides the listener */
+    }
+}
+
+void config_check_loop(struct config_check *c)
+{
+    check_kept(c);
+    check_order(c);
+}

@@ -17,14 +17,16 @@
 #include <sys/queue.h>
 
 enum {
-    CONNECTIONS_MAX = 32, /* more are closed at once */
-    REQUEST_MAX = 8192,   /* with its header */
-    CLIENT_MS = 10000,    /* for everything; protects against clients that trickle */
-    PAUSE_MS = 1000,      /* when descriptors run out */
+    /* For one more the oldest that has not asked yet is closed, so that clients that only hold
+     * connections do not keep others out. */
+    CONNECTIONS_MAX = 32,
+    REQUEST_MAX = 8192, /* with its header */
+    CLIENT_MS = 10000,  /* for everything; protects against clients that trickle */
+    PAUSE_MS = 1000,    /* when descriptors run out */
 };
 
 struct client {
-    LIST_ENTRY(client) link;
+    TAILQ_ENTRY(client) link;
     struct metrics_http *http;
     struct bufferevent *io;
     struct event *deadline;
@@ -37,14 +39,14 @@ struct metrics_http {
     struct event_base *base;
     struct evconnlistener *listeners[LISTEN_ADDRESSES_MAX];
     size_t listener_count;
-    struct event *resume; /* accepts again after a pause */
-    LIST_HEAD(, client) clients;
+    struct event *resume;         /* accepts again after a pause */
+    TAILQ_HEAD(, client) clients; /* the oldest first */
     size_t client_count;
 };
 
 static void client_free(struct client *client)
 {
-    LIST_REMOVE(client, link);
+    TAILQ_REMOVE(&client->http->clients, client, link);
     client->http->client_count--;
     if (client->io)
         bufferevent_free(client->io);
@@ -163,6 +165,21 @@ static bool client_start(struct client *client, evutil_socket_t fd)
            bufferevent_enable(client->io, EV_READ | EV_WRITE) == 0;
 }
 
+/* Returns whether there is room now. Who is being answered already is not cut off. */
+static bool make_room(struct metrics_http *http)
+{
+    struct client *client;
+    if (http->client_count < CONNECTIONS_MAX)
+        return true;
+    TAILQ_FOREACH (client, &http->clients, link) {
+        if (bufferevent_get_enabled(client->io) & EV_READ) {
+            client_free(client);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer,
                       int peer_len, void *arg)
 {
@@ -171,14 +188,14 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)listener;
     (void)peer;
     (void)peer_len;
-    if (http->client_count < CONNECTIONS_MAX)
+    if (make_room(http))
         client = calloc(1, sizeof(*client));
     if (!client) {
         evutil_closesocket(fd);
         return;
     }
     client->http = http;
-    LIST_INSERT_HEAD(&http->clients, client, link);
+    TAILQ_INSERT_TAIL(&http->clients, client, link);
     http->client_count++;
     if (!client_start(client, fd))
         client_free(client);
@@ -223,7 +240,7 @@ int metrics_http_new(struct event_base *base, struct metrics *metrics, struct en
     http->engine = engine;
     http->socketmap = socketmap;
     http->base = base;
-    LIST_INIT(&http->clients);
+    TAILQ_INIT(&http->clients);
     http->resume = evtimer_new(base, on_resume, http);
     if (!http->resume) {
         metrics_http_free(http);
@@ -250,7 +267,7 @@ void metrics_http_free(struct metrics_http *http)
     struct client *client;
     if (!http)
         return;
-    while ((client = LIST_FIRST(&http->clients)))
+    while ((client = TAILQ_FIRST(&http->clients)))
         client_free(client);
     for (size_t i = 0; i < http->listener_count; i++)
         evconnlistener_free(http->listeners[i]);

@@ -390,6 +390,30 @@ static void test_metrics(void **state)
     close(map);
 }
 
+/* More who ask for nothing, or never to the end, than there is room for: the oldest make room. */
+static void test_metrics_crowd(void **state)
+{
+    struct bench *b = *state;
+    int crowd[40];
+    const size_t count = sizeof(crowd) / sizeof(crowd[0]), kept = 31;
+    for (size_t i = 0; i < count; i++) {
+        crowd[i] = connect_to(b->http_path);
+        if (i % 2 == 0)
+            say(crowd[i], "GET /metrics HTTP/1.1\r\nHost: x\r\n");
+    }
+    int fd = connect_to(b->http_path);
+    say(fd, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_memory_equal(hear(fd, 65000), "HTTP/1.1 200 ", 13);
+    close(fd);
+    for (size_t i = 0; i < count - kept; i++)
+        expect_closed(crowd[i]);
+    for (size_t i = count - kept; i < count; i++) {
+        say(crowd[i], i % 2 == 0 ? "\r\n" : "GET /metrics HTTP/1.1\r\n\r\n");
+        assert_memory_equal(hear(crowd[i], 65000), "HTTP/1.1 200 ", 13);
+        close(crowd[i]);
+    }
+}
+
 /* What is at the path, and who may use it. */
 static void test_paths(void **state)
 {
@@ -418,6 +442,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dump, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_metrics, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_metrics_crowd, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_paths, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

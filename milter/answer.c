@@ -135,6 +135,12 @@ static bool sts_enforced(const struct findings *f)
     return f->sts.state == FINDINGS_STS_POLICY && f->sts.mode == FINDINGS_STS_MODE_ENFORCE;
 }
 
+/* A fetch that is late is not waited for: this delivery goes as if it had failed. */
+static bool sts_pending(const struct findings *f)
+{
+    return f->sts.state == FINDINGS_STS_PENDING && !f->sts.late;
+}
+
 static enum answer_kind temp(struct text *out, const char *what, const char *detail)
 {
     text_cut(out, 0);
@@ -210,7 +216,7 @@ static enum answer_kind derive_signed(const struct findings *f, size_t host_coun
         return pending(out);
     if (tally->of[HOST_USABLE] > 0 && tally->of[HOST_USABLE] == tally->counted)
         return ok(out, "dane-only");
-    if (f->sts.state == FINDINGS_STS_PENDING)
+    if (sts_pending(f))
         return pending(out);
     if (tally->of[HOST_USABLE] > 0) {
         /* With `dane` the hosts without TLSA would go unauthenticated in spite of the policy. */
@@ -230,7 +236,7 @@ static enum answer_kind derive_signed(const struct findings *f, size_t host_coun
 static enum answer_kind derive_unsigned(const struct findings *f, size_t host_count,
                                         const struct tally *tally, bool tlsrpt, struct text *out)
 {
-    if (f->sts.state == FINDINGS_STS_PENDING)
+    if (sts_pending(f))
         return pending(out);
     if (sts_enforced(f))
         return derive_sts(f, false, host_count, tally, tlsrpt, out);

@@ -157,6 +157,7 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
     l->parts = parts;
     l->changed = changed;
     l->changed_arg = arg;
+    l->began_ms = now_ms(l);
     l->dane_ends_ms = l->sts_ends_ms = now_ms(l) + settings->max_ttl_ms;
     l->draft.nexthop = (struct findings_nexthop){
         .name = l->nexthop.name,

@@ -122,7 +122,9 @@ struct lookup {
 
     enum sts_state sts_state;
     struct ask txt;
-    struct world_fetch *fetch; /* made ready, or from STS_FETCH on its way; else NULL */
+    int64_t began_ms;
+    struct world_timer *sts_late; /* in STS_FETCH, where no policy is in force; else NULL */
+    struct world_fetch *fetch;    /* made ready, or from STS_FETCH on its way; else NULL */
     char id[STS_ID_MAX + 1];
     enum sts_record_status record;
 };

@@ -9,6 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
+enum {
+    /* After so long a fetch is late. Postfix waits 10 s for an answer of the socketmap, which ends
+     * its wait a little sooner. */
+    LATE_MS = 7000,
+};
+
 static const char record_prefix[] = "_mta-sts.";
 
 static int64_t now_ms(const struct lookup *l)
@@ -23,9 +29,18 @@ static void drop_fetch(struct lookup *l)
     l->fetch = NULL;
 }
 
+static void drop_late(struct lookup *l)
+{
+    if (l->sts_late)
+        l->env.world->ops->timer_cancel(l->env.world, l->sts_late);
+    l->sts_late = NULL;
+    l->draft.sts.late = false;
+}
+
 static void settle(struct lookup *l, enum findings_sts_state state)
 {
     drop_fetch(l); /* one that was made ready in vain */
+    drop_late(l);
     l->draft.sts.state = (uint8_t)state;
     l->sts_state = STS_SETTLED;
     lookup_match_hosts(l);
@@ -189,6 +204,26 @@ static void prepare_fetch(struct lookup *l)
     l->fetch = world->ops->fetch_prepare(world, l->nexthop.name, on_fetched, l);
 }
 
+/* world_timer_fn */
+static void on_late(void *arg)
+{
+    struct lookup *l = arg;
+
+    l->sts_late = NULL;
+    l->draft.sts.late = true;
+    lookup_run(l);
+}
+
+/* A policy in force stays so while another is fetched: that is waited for. */
+static void watch(struct lookup *l)
+{
+    struct world *world = l->env.world;
+    int64_t left_ms = l->began_ms + LATE_MS - now_ms(l);
+
+    if (!in_force(l)) /* without memory nobody is told */
+        l->sts_late = world->ops->timer(world, left_ms > 0 ? left_ms : 0, on_late, l);
+}
+
 static void fetch(struct lookup *l)
 {
     struct world *world = l->env.world;
@@ -201,6 +236,7 @@ static void fetch(struct lookup *l)
     }
     world->ops->fetch_go(world, l->fetch);
     counters_add(&l->env.counters->sts_fetches, 1);
+    watch(l);
     l->sts_state = STS_FETCH;
 }
 
@@ -278,4 +314,5 @@ void lookup_sts_stop(struct lookup *l)
 {
     ask_stop(&l->txt);
     drop_fetch(l);
+    drop_late(l);
 }

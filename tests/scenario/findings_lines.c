@@ -45,7 +45,7 @@ static void put_sts(struct writer *w, const struct findings_sts *sts)
 {
     static const char *const states[] = {"pending", "off", "none", "policy", "failed"};
 
-    put(w, "sts %s", states[sts->state]);
+    put(w, "sts %s%s", states[sts->state], sts->late ? " late" : "");
     if (sts->state == FINDINGS_STS_POLICY)
         put(w, " %s %s id=%s", findings_sts_mode_name(sts->mode),
             findings_sts_source_name(sts->source), sts->id);

@@ -104,6 +104,21 @@ static bool on_starttls(const struct findings *findings, void *arg)
     return is_settled(findings, VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS);
 }
 
+/* engine_enough_fn */
+static bool on_sts(const struct findings *findings, void *arg)
+{
+    (void)arg;
+    return findings->sts.state != FINDINGS_STS_PENDING || findings->sts.late;
+}
+
+/* What somebody waits for, and no longer. */
+static engine_enough_fn enough_of(const char *word)
+{
+    if (strcmp(word, "sts") == 0)
+        return on_sts;
+    return strcmp(word, "enforce") == 0 ? on_enforce : on_starttls;
+}
+
 static int ask(struct play *play, char *args)
 {
     char name[SIM_NAME_MAX], as[8], label[LABEL_LEN], word[16], value[16];
@@ -125,7 +140,7 @@ static int ask(struct play *play, char *args)
         if (strcmp(word, "times") == 0)
             asker->count = (size_t)atoi(value);
         else if (strcmp(word, "until") == 0)
-            enough = strcmp(value, "enforce") == 0 ? on_enforce : on_starttls;
+            enough = enough_of(value);
         else
             return scenario_fail(play, "%s?", word);
     }

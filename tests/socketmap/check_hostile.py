@@ -223,6 +223,27 @@ def slow_lookup():
 
 
 @scenario
+def slow_policy_host():
+    """A policy host that never answers: QUERY goes on without its policy, enforce is deferred"""
+    names = name_server()
+    names.dane("late.test", tlsa=False, signed=False)
+    names.add("_mta-sts.late.test").txt("v=STSv1; id=1;")
+    names.add("mta-sts.late.test").a("127.0.0.1")
+    waits = "[mta_sts]\nconnect_timeout = 60s\ntimeout = 60s"
+    with running(more=waits) as server, socket.create_server(("127.0.0.1", 443)):
+        asked = {request: server.client() for request in ("QUERY", "enforce")}
+        begin = time.monotonic()
+        for request, client in asked.items():
+            client.send(daemon.netstring(f"{request} late.test"))
+        equal(asked["QUERY"].reply(), "NOTFOUND ")
+        reply = asked["enforce"].reply()
+        check(reply.startswith("TEMP "), reply)
+        took = time.monotonic() - begin
+        check(7.4 < took < 9.8, f"answered after {took} s")
+        equal(server.ask("QUERY late.test"), "NOTFOUND ", "who asks later")
+
+
+@scenario
 def vanishing():
     """Clients that ask for slow domains and go away: no connection, descriptor or memory stays"""
     names = name_server()

@@ -144,6 +144,8 @@ void findings_from_text(const char *spec, struct findings_text *out)
             set_sts(out, value);
         else if (strncmp(word, "pat=", 4) == 0)
             out->patterns[f->sts.mx_count++] = value;
+        else if (strcmp(word, "late") == 0)
+            f->sts.late = true;
         else if (strcmp(word, "stale") == 0)
             set_stale(&f->sts);
         else if (strcmp(word, "unknown") == 0)

@@ -13,6 +13,7 @@
  *        S: none usable unusable failed pending; default none
  *   sts=off none failed pending enforce testing mode-none   default none
  *   pat=*.example.org                a pattern of the policy
+ *   late                             the fetch of the policy, which is pending
  *   stale                            the policy is cached and its refresh failed
  * A word it does not know fails the test. */
 struct findings_text {

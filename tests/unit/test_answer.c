@@ -160,6 +160,16 @@ static const struct {
     {"STS mode none", "mx=insecure host=mx1.example.org,a=i sts=mode-none", "NOTFOUND",
      "OK " UNSATISFIED},
     {"STS pending", "mx=insecure host=mx1.example.org,a=i sts=pending", "PENDING", "PENDING"},
+    {"STS pending, and late: QUERY goes on, enforce waits",
+     "mx=insecure host=mx1.example.org,a=i sts=pending late", "NOTFOUND", "PENDING"},
+    {"STS late: DANE counts as ever",
+     "host=mx1.example.org,tlsa=usable host=mx2.example.org "
+     "sts=pending late",
+     "OK dane", "OK dane-only"},
+    {"STS late, hosts still pending",
+     "mx=insecure host=mx1.example.org,a=p,tlsa=pending "
+     "sts=pending late",
+     "PENDING", "PENDING"},
     {"STS failed: QUERY goes on, enforce waits", "mx=insecure host=mx1.example.org,a=i sts=failed",
      "NOTFOUND", "TEMP *"},
     {"signed MX without TLSA, STS enforced",

@@ -113,6 +113,8 @@ struct findings_sts {
                                  printable ASCII, each line ended by \n; else NULL */
     const char *const *mx;    /* patterns, `mx.example.org` or `*.example.org` */
     uint16_t mx_count;
+    bool late; /* PENDING, no policy is in force, and the fetch takes longer than who delivers can
+                  wait: for him it has failed (RFC 8461 section 3.3). It goes on */
     bool
         id_current; /* DNS has shown lately, within the TXT record's TTL, that no other policy id
                        is published; without this MTA-STS makes no verdict permanent (RFC 8461 5) */

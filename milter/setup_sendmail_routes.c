@@ -10,10 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The mailer in the last `returns: $# mailer $@ ...` of the text, into out. */
-static bool find_mailer(const char *text, char *out, size_t size)
+/* The word after the last `mark` of the text, into out. Returns whether there is one. */
+static bool last_word(const char *text, const char *mark, char *out, size_t size)
 {
-    static const char mark[] = "returns: $# ";
     const char *found = NULL;
 
     for (const char *at = text; (at = strstr(at, mark)) != NULL; at++)
@@ -22,20 +21,6 @@ static bool find_mailer(const char *text, char *out, size_t size)
         return false;
     snprintf(out, size, "%.*s", (int)strcspn(found, " \t\r\n"), found);
     return out[0] != '\0';
-}
-
-/* The address in the last `Rcode = 0, addr = user@example.org`. */
-static bool find_address(const char *text, char *out, size_t size)
-{
-    static const char mark[] = "Rcode = 0, addr = ";
-    const char *found = NULL;
-
-    for (const char *at = text; (at = strstr(at, mark)) != NULL; at++)
-        found = at + strlen(mark);
-    if (found == NULL)
-        return false;
-    snprintf(out, size, "%.*s", (int)strcspn(found, " \t\r\n"), found);
-    return true;
 }
 
 /* Whether a mailer that leads to a port of this host finds a daemon there. */
@@ -89,7 +74,8 @@ static void check_mailer(const struct setup_sendmail *s, const struct config_rou
         setup_remedy(report, "run this check as root, on the MTA's host");
         return;
     }
-    if (!find_address(text, address, sizeof(address)) || strcmp(address, plain) != 0) {
+    if (!last_word(text, "Rcode = 0, addr = ", address, sizeof(address)) ||
+        strcmp(address, plain) != 0) {
         setup_add(report, SETUP_ERROR, "route-tag",
                   "the mailer %s makes %s of %s: the tag of [route %s] would be seen outside", name,
                   address[0] != '\0' ? address : "nothing", tagged, route->name);
@@ -134,7 +120,7 @@ static void check_route(const struct setup_sendmail *s, const struct config_rout
         setup_remedy(report, "run this check as root, on the MTA's host");
         return;
     }
-    bool found = find_mailer(text, mailer, sizeof(mailer));
+    bool found = last_word(text, "returns: $# ", mailer, sizeof(mailer));
     free(text);
     if (!found || strcmp(mailer, "esmtp") == 0 || strcmp(mailer, "error") == 0 ||
         strcmp(mailer, "relay") == 0) {

@@ -6,8 +6,6 @@
 
 #include "rules_match.h"
 
-#include <netinet/in.h>
-
 static bool asks_again(const struct config_rule *rule)
 {
     return rule->daemon.count > 0 && (rule->sets & (1u << RULES_REQUEST)) != 0 &&
@@ -70,21 +68,6 @@ static const char *leads_out(const struct config_rule *rule)
     return NULL;
 }
 
-/* Mail that comes back by that listener has this host for its client, and neither login nor TLS. */
-static enum rules_match match_returned(const struct config_rule *rule, const char *daemon)
-{
-    const struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
-    const struct rules_facts facts = {
-        .known = RULES_FACT_CLIENT | RULES_FACT_AUTHENTICATED | RULES_FACT_TLS | RULES_FACT_DAEMON,
-        .client_address = (const struct sockaddr *)&own,
-        .daemon = daemon,
-    };
-    struct rules_subject subject;
-
-    rules_match_init(&subject, &facts);
-    return rules_match(rule, &subject);
-}
-
 /* `out` leads mail of that listener out; `rule` comes before it and sends it round. */
 static void report_order(struct config_check *c, const struct config_rule *rule,
                          const struct config_rule *out, const char *daemon)
@@ -113,7 +96,7 @@ static void check_order(struct config_check *c)
         out++;
     for (size_t i = 0; daemon != NULL && i < out; i++) {
         const struct config_rule *rule = &config->rules[i];
-        enum rules_match match = match_returned(rule, daemon);
+        enum rules_match match = rules_match_returned(rule, daemon);
 
         if (rule->route == NULL || match == RULES_MATCH_NO || !may_require(rule))
             continue;

@@ -4,14 +4,13 @@
  */
 #include "message_internal.h"
 
-#include "config_rule.h"
 #include "log.h"
 #include "modify.h"
 #include "routing.h"
+#include "rules_match.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /* A bounce of mail with TLS-Required: No goes back as it came (RFC 8689 section 5). */
 static bool end_bounce(struct message *m)
@@ -217,13 +216,9 @@ static bool leads_out(const struct message *m)
     for (size_t i = 0; m->client.daemon != NULL && i < m->config->rule_count; i++) {
         const struct config_rule *rule = &m->config->rules[i];
 
-        if (rule->route == NULL || config_route_reinjects(rule->route))
-            continue;
-        for (size_t k = 0; k < rule->daemon.count; k++) {
-            if (!rule->daemon.items[k].negated &&
-                strcasecmp(rule->daemon.items[k].text, m->client.daemon) == 0)
-                return true;
-        }
+        if (rule->route != NULL && !config_route_reinjects(rule->route) &&
+            rules_names_daemon(rule, m->client.daemon))
+            return true;
     }
     return false;
 }

@@ -229,3 +229,37 @@ enum rules_match rules_match(const struct config_rule *rule, struct rules_subjec
             return RULES_MATCH_NO;
     return (rule->needs & ~known) == 0 ? RULES_MATCH_YES : RULES_MATCH_UNKNOWN;
 }
+
+/* --- one listener ----------------------------------------------------------------------------- */
+
+bool rules_names_daemon(const struct config_rule *rule, const char *daemon)
+{
+    for (size_t i = 0; i < rule->daemon.count; i++)
+        if (!rule->daemon.items[i].negated && strcasecmp(rule->daemon.items[i].text, daemon) == 0)
+            return true;
+    return false;
+}
+
+bool rules_may_match_daemon(const struct config_rule *rule, const char *daemon)
+{
+    const struct rules_facts facts = {.known = RULES_FACT_DAEMON, .daemon = daemon};
+    struct rules_subject subject;
+
+    rules_match_init(&subject, &facts);
+    return rules_match(rule, &subject) != RULES_MATCH_NO;
+}
+
+enum rules_match rules_match_returned(const struct config_rule *rule, const char *daemon)
+{
+    const struct sockaddr_in own = {.sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct rules_facts facts = {
+        .known = RULES_FACT_CLIENT | RULES_FACT_AUTHENTICATED | RULES_FACT_TLS | RULES_FACT_DAEMON,
+        .client_address = (const struct sockaddr *)&own,
+        .daemon = daemon,
+    };
+    struct rules_subject subject;
+
+    rules_match_init(&subject, &facts);
+    return rules_match(rule, &subject);
+}

@@ -32,4 +32,16 @@ enum rules_match {
 
 enum rules_match rules_match(const struct config_rule *rule, struct rules_subject *subject);
 
+/* --- by the listener's name, {daemon_name}, before any message has come */
+
+/* Whether the rule is for that listener by name. */
+bool rules_names_daemon(const struct config_rule *rule, const char *daemon);
+
+/* Whether the rule may match mail of that listener, by what else is true of it. */
+bool rules_may_match_daemon(const struct config_rule *rule, const char *daemon);
+
+/* Whether the rule matches mail that this host itself sends to that listener, over the loopback
+ * interface: without login, without TLS, from a client whose name nobody looked up. */
+enum rules_match rules_match_returned(const struct config_rule *rule, const char *daemon);
+
 #endif

@@ -1,11 +1,10 @@
 /* Routes that lead through another smtpd of this host. See setup_route.h. */
 #include "setup_route.h"
 
-#include "config_rule.h"
+#include "rules_match.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { FIRST_WITH_REQUIRETLS = 311 };
 
@@ -49,24 +48,16 @@ static bool is_this_host(const char *nexthop)
            strncmp(nexthop, "[localhost]", 11) == 0;
 }
 
-static bool has_daemon(const struct config_rule *rule, const char *daemon)
-{
-    for (size_t i = 0; i < rule->daemon.count; i++) {
-        if (!rule->daemon.items[i].negated && strcasecmp(rule->daemon.items[i].text, daemon) == 0)
-            return true;
-    }
-    return false;
-}
-
 bool setup_route_goes_on(const struct config *config, const char *daemon)
 {
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
 
         /* The first rule wins: this one would send it there again. */
-        if (rule->daemon.count == 0 && rule->route != NULL && config_route_reinjects(rule->route))
+        if (rule->route != NULL && config_route_reinjects(rule->route) &&
+            rules_match_returned(rule, daemon) != RULES_MATCH_NO)
             return false;
-        if (!has_daemon(rule, daemon))
+        if (!rules_names_daemon(rule, daemon))
             continue;
         if ((rule->route != NULL && !config_route_reinjects(rule->route)) ||
             (rule->optional_route != NULL && !config_route_reinjects(rule->optional_route)))

@@ -4,10 +4,10 @@
  * See setup_postfix.h.
  */
 #include "config_rule.h"
+#include "rules_match.h"
 #include "setup_route.h"
 
 #include <string.h>
-#include <strings.h>
 
 enum { FIRST_WITH_REQUIRETLS = 311 };
 
@@ -15,22 +15,6 @@ static const char *parameter_of(const struct setup_postfix *postfix,
                                 const struct postconf_service *service, const char *parameter)
 {
     return postconf_get(&postfix->conf, service, parameter);
-}
-
-/* Whether a rule may match mail of that service: one for other {daemon_name}s does not. */
-static bool may_match(const struct config_rule *rule, const char *daemon)
-{
-    bool only_others = false;
-
-    for (size_t i = 0; i < rule->daemon.count; i++) {
-        bool same = strcasecmp(rule->daemon.items[i].text, daemon) == 0;
-
-        if (rule->daemon.items[i].negated == same)
-            only_others = true;
-        else
-            return true;
-    }
-    return !only_others;
 }
 
 static bool filters(const struct config_route *route)
@@ -46,7 +30,8 @@ static bool takes_header_route(const struct config *config, const char *daemon)
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
 
-        if ((filters(rule->route) || filters(rule->optional_route)) && may_match(rule, daemon))
+        if ((filters(rule->route) || filters(rule->optional_route)) &&
+            rules_may_match_daemon(rule, daemon))
             return true;
     }
     return false;

@@ -283,6 +283,12 @@ static const struct {
      "10025/inet/smtpd_milters = " MILTER "\n10025/inet/content_filter =\n"
      "10025/inet/milter_macro_daemon_name = scanned\n",
      "[route strict]\nmethod = header\n[rule x]\ndaemon = scanned\nroute = strict\n", NULL, ""},
+    {"a content filter and FILTER behind it alone, in more words", OLD,
+     "content_filter = scan:[127.0.0.1]:10024\nmilter_header_checks = regexp:/routes\n",
+     "10025/inet/smtpd_milters = " MILTER "\n10025/inet/content_filter =\n"
+     "10025/inet/milter_macro_daemon_name = scanned\n",
+     "[route strict]\nmethod = header\n[rule x]\ndaemon = scanned, !other\nroute = strict\n", NULL,
+     ""},
     {"a content filter and FILTER behind it, but not us", OLD,
      "content_filter = scan:[127.0.0.1]:10024\nmilter_header_checks = regexp:/routes\n",
      "10025/inet/content_filter =\n10025/inet/milter_macro_daemon_name = scanned\n",
@@ -497,6 +503,20 @@ static const struct {
      "[rule first]\nsender = a@b.example\nroute = loop\n[rule second]\ndaemon = second\nroute = "
      "strict\n",
      NULL, "error route-reinjection;"},
+    {"loop: one for it comes first, which leads back", OLD,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
+     "10025/inet/smtpd_milters = " MILTER "\n10025/inet/milter_macro_daemon_name = second\n",
+     "[route loop]\nmethod = header\nlocal = reinject\n[route strict]\nmethod = header\n"
+     "[rule first]\ndaemon = second\nroute = loop\n[rule second]\ndaemon = second\nroute = "
+     "strict\n",
+     NULL, "error route-reinjection;"},
+    {"loop: one comes first that it does not match", OLD,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
+     "10025/inet/smtpd_milters = " MILTER "\n10025/inet/milter_macro_daemon_name = second\n",
+     "[route loop]\nmethod = header\nlocal = reinject\n[route strict]\nmethod = header\n"
+     "[rule first]\nclient = 192.0.2.0/24\nroute = loop\n[rule second]\ndaemon = second\n"
+     "route = strict\n",
+     NULL, ""},
     {"loop: recipients together", NEW, "milter_header_checks = regexp:/routes\n", NULL,
      "[route loop]\nmethod = header\nlocal = reinject\n[default]\nroute = loop\n", NULL,
      "warning route-reinjection;"},

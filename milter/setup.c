@@ -17,16 +17,19 @@ static size_t connections_of(const struct setup_postfix *postfix)
 {
     static const char *const programs[] = {"smtpd", "cleanup"};
     const char *limit = postconf_get(&postfix->conf, NULL, "default_process_limit");
-    int by_default = 100, sum = 0;
+    int by_default = atoi(limit);
+    size_t sum = 0;
 
-    sscanf(limit, "%d", &by_default);
     for (size_t i = 0; i < 2; i++) {
         const struct postconf_service *service = NULL;
 
-        while ((service = setup_postfix_next(postfix, service, programs[i])) != NULL)
-            sum += service->process_limit < 0 ? by_default : service->process_limit;
+        while ((service = setup_postfix_next(postfix, service, programs[i])) != NULL) {
+            int most = service->process_limit < 0 ? by_default : service->process_limit;
+
+            sum += most > 0 ? (size_t)most : 0;
+        }
     }
-    return (size_t)(sum > 0 ? sum : 0);
+    return sum;
 }
 
 /* The daemon's pid, as the sockets tell. */

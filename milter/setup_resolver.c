@@ -12,8 +12,12 @@
 #include <syslog.h>
 #include <time.h>
 
-/* Beyond what the configuration allows one question: something else is wrong then. */
-enum { PATIENCE_MS = 5000 };
+enum {
+    /* Beyond what the configuration allows one question: something else is wrong then. */
+    PATIENCE_MS = 5000,
+    /* Whatever it allows, who runs the check is to get an answer. */
+    PATIENCE_MAX_MS = 60 * 1000,
+};
 
 struct inquiry {
     pthread_mutex_t lock;
@@ -44,10 +48,13 @@ static void on_done(const struct findings *findings, void *arg)
     pthread_mutex_unlock(&inquiry->lock);
 }
 
-static void wait_until_done(struct inquiry *inquiry, int limit_ms)
+static void wait_until_done(struct inquiry *inquiry, const struct engine_config *config)
 {
+    int64_t limit_ms = (int64_t)config->dns_timeout_ms * config->dns_tries + PATIENCE_MS;
     struct timespec until;
 
+    if (limit_ms > PATIENCE_MAX_MS)
+        limit_ms = PATIENCE_MAX_MS;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += limit_ms / 1000 + 1;
     pthread_mutex_lock(&inquiry->lock);
@@ -66,7 +73,7 @@ static bool security_known(struct engine *engine, const struct engine_config *co
     if (nexthop_parse(config->check_name, &nexthop) != 0 ||
         engine_lookup(engine, &nexthop, NULL, on_done, inquiry, &request) != 0)
         return engine_security_known(engine);
-    wait_until_done(inquiry, config->dns_timeout_ms * config->dns_tries + PATIENCE_MS);
+    wait_until_done(inquiry, config);
     engine_cancel(engine, request);
     return engine_security_known(engine);
 }

@@ -3,6 +3,7 @@
 #include "setup_sendmail.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,8 +118,12 @@ static long timeout_ms(const struct cf_line *filter, char which, long by_default
         at += strspn(at, " \t;");
         if (at[0] == which && at[1] == ':') {
             long number = strtol(at + 2, &end, 10);
+            long unit_ms = *end == 'd'   ? 86400000
+                           : *end == 'h' ? 3600000
+                           : *end == 'm' ? 60000
+                                         : 1000;
 
-            return number * (*end == 'm' ? 60000 : *end == 'h' ? 3600000 : 1000);
+            return number < LONG_MAX / unit_ms ? number * unit_ms : LONG_MAX;
         }
         at += strcspn(at, ";");
     }

@@ -40,6 +40,8 @@ static int take(struct cf *cf, char *line)
     item->name = name;
     item->text = name[len] != '\0' ? name + len + 1 : name + len;
     item->text += strspn(item->text, BLANKS);
+    while (len > 0 && strchr(BLANKS, name[len - 1]) != NULL) /* O Name = value */
+        len--;
     name[len] = '\0';
     return 0;
 }

@@ -1,7 +1,7 @@
 /* How Postfix asks the filter, and how REQUIRETLS gets to it. Pure. See setup_postfix.h. */
 #include "setup_postfix.h"
 
-#include "config_rule.h"
+#include "rules_match.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -97,12 +97,8 @@ static bool is_second(const struct setup_postfix *postfix, const struct postconf
     const char *daemon = postconf_get(&postfix->conf, service, "milter_macro_daemon_name");
 
     for (size_t i = 0; i < config->rule_count && setup_postfix_is_inner(service); i++) {
-        const struct config_patterns *names = &config->rules[i].daemon;
-
-        for (size_t k = 0; k < names->count; k++) {
-            if (strcasecmp(names->items[k].text, daemon) == 0)
-                return true;
-        }
+        if (rules_names_daemon(&config->rules[i], daemon))
+            return true;
     }
     return false;
 }

@@ -306,7 +306,7 @@ static void test_reload(void **state)
     front_reload(b->front, config);
     config_unref(config);
     const char *seen = "";
-    for (int i = 0; i < 500 && strcmp(seen, "OK opportunistic") != 0; i++) {
+    for (int i = 0; i < 6000 && strcmp(seen, "OK opportunistic") != 0; i++) {
         usleep(10000);
         ask(fd, "requiretls a.example");
         seen = hear_reply(fd);

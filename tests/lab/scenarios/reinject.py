@@ -4,6 +4,7 @@ import functools
 import re
 
 import arrivals
+import procs
 from reinjected import DANE, DEPARTMENT, HEADER, RULES, STS, left_with_requiretls
 from routed import ASK, NO, become, bounce_of, ends, how, post, routes
 from scenario import Sent, check, expect
@@ -101,6 +102,7 @@ def _(lab, mta, _):
         for each in sent:
             expect(each.replies["bob@plain.test"], (550, "5.7.10", "plain.test"), "RCPT")
             become(each, wanted)
+    procs.wait_for(lambda: not mta.queued(), "the queue to be empty")
     for each in sent:
         for to, becomes in wanted.items():
             if " sent" in becomes and not to.endswith("@local.test"):
@@ -133,6 +135,7 @@ def _(lab, mta, _):
         wanted = {"bob@dane.test": DANE, "blind@dane.test": DANE, "audit@sts.test": STS,
                   "carol@local.test": "virtual sent"}
         become(sent, wanted)
+    procs.wait_for(lambda: not mta.queued(), "the queue to be empty")
     for to in wanted:
         if not to.endswith("@local.test"):
             arrival = left_with_requiretls(lab, sent, to)

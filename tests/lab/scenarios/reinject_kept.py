@@ -166,6 +166,7 @@ def _(lab, mta, running):
     sent = post(lab, mta, ["bob@dane.test", "bob@local.test"], sender="", parameters=ASK)
     become(sent, {"bob@dane.test": "smtp sent dane-only/requiretls", "bob@local.test":
                   "virtual sent"})
+    expect(running.decisions()["bob@dane.test"]["route"], "-", "its route")
     check("route=loop" not in running.log(), running.log())
 
 

@@ -141,7 +141,7 @@ def nothing_left():
         fds, threads, rss = d.counts()
         burst(6000)
         wait_for(lambda: d.counts()[0] <= fds, "descriptors to be closed")
-        check(d.counts()[1] <= threads + 10, f"threads: {threads} before, {d.counts()[1]} now")
+        wait_for(lambda: d.counts()[1] <= threads + 10, f"no more than {threads} and ten threads")
         if instrumented():
             return  # a sanitizer keeps freed memory back; it reports leaks itself
         check(d.counts()[2] <= rss + 4096, f"memory: {rss} kB before, {d.counts()[2]} kB now")

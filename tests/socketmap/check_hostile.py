@@ -134,7 +134,9 @@ def too_many():
     with running(max_connections=50) as server:
         idle = [server.client() for _ in range(50)]
         for client in idle:
-            equal(client.ask(GOOD[0]), GOOD[1])
+            client.send(daemon.netstring(GOOD[0]))
+        for client in idle:
+            equal(client.reply(), GOOD[1])
         with server.client() as early:
             equal(early.reply(), None, "none has been idle for a second")
         time.sleep(1.5)
@@ -380,7 +382,7 @@ def stopping():
         clients = [server.client() for _ in range(20)]
         for client in clients:
             client.send(daemon.netstring("QUERY slow2.test"))
-        time.sleep(0.3)
+        wait_for(lambda: server.metric("requiretls_dns_outstanding") > 0, "the look-up")
         begin = time.monotonic()
         equal(server.stop(), 0)
         check(time.monotonic() - begin < 20, "slow to stop")

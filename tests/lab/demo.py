@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""`lab demo`: ten messages through a real Postfix with the milter, and what became of each."""
+"""`lab demo`: messages through a real Postfix with the milter, and what became of each."""
 
 import json
 import sys

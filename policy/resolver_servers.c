@@ -208,6 +208,8 @@ static int put_into_effect(struct resolver *r, const struct resolver_settings *s
     /* From here on nothing fails. Both lists are in the order of the new one. */
     struct server_list next = TAILQ_HEAD_INITIALIZER(next);
 
+    if (!TAILQ_EMPTY(&fresh))
+        r->warned_ms = 0; /* what was said of others says nothing of these */
     for (size_t i = 0; i < list->count; i++) {
         server = find_server(r, &list->items[i]);
         if (server != NULL) {
@@ -219,6 +221,8 @@ static int put_into_effect(struct resolver *r, const struct resolver_settings *s
         }
         bool trusted = is_trusted(settings, &server->addr);
 
+        if (server->trusted != trusted)
+            r->warned_ms = 0;
         server->checked = server->checked && server->trusted == trusted;
         server->trusted = trusted;
         server->validates = server->validates && server->trusted;

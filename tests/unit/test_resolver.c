@@ -864,6 +864,37 @@ static void test_reconfigure(void **state)
     bench_free(b);
 }
 
+/* Whoever names another resolver that does not validate is told of that one, and at once. */
+static void test_reconfigure_unknown(void **state)
+{
+    struct bench *b = bench_new(2, "127.0.0.1");
+    const char *first[] = {b->addresses[0], NULL}, *second[] = {b->addresses[1], NULL};
+    char err[200] = "";
+
+    (void)state;
+    server(b, 0)->validates = server(b, 1)->validates = false;
+    b->config.resolvers = first;
+    start(b);
+    RUN_UNTIL(b, strstr(b->log, b->addresses[0]) != NULL);
+    assert_null(strstr(b->log, b->addresses[1]));
+    b->log[0] = '\0';
+    /* The same one again has been complained of. */
+    assert_int_equal(resolver_reconfigure(b->resolver, &b->config, err, sizeof(err)), 0);
+    RUN_UNTIL(b, server(b, 0)->checks == 2);
+    run_for_ms(b, 20);
+    assert_string_equal(b->log, "");
+    b->config.resolvers = second;
+    assert_int_equal(resolver_reconfigure(b->resolver, &b->config, err, sizeof(err)), 0);
+    RUN_UNTIL(b, strstr(b->log, "DNS security is unknown") != NULL);
+    assert_non_null(strstr(b->log, b->addresses[1]));
+    /* And of the reason why it is not even asked. */
+    b->log[0] = '\0';
+    b->config.trust_ad = ENGINE_TRUST_AD_NO;
+    assert_int_equal(resolver_reconfigure(b->resolver, &b->config, err, sizeof(err)), 0);
+    RUN_UNTIL(b, strstr(b->log, "trust_ad = no") != NULL);
+    bench_free(b);
+}
+
 /* ---- IPv6 ---- */
 
 static void test_ipv6(void **state)
@@ -941,6 +972,7 @@ int main(void)
         cmocka_unit_test(test_resolv_conf_changes),
         cmocka_unit_test(test_resolv_conf_changes_unasked),
         cmocka_unit_test(test_reconfigure),
+        cmocka_unit_test(test_reconfigure_unknown),
         cmocka_unit_test(test_ipv6),
     };
 

@@ -2,7 +2,8 @@
 that the rules leave; tests/LATENCY says why the chains are what they are.
 
 The engine asks from the far side; the resolver's caches are warm, so only the engine's own round
-trips count. Noise only ever adds to a measurement: each figure is the best of several tries.
+trips count. Noise only ever adds to a measurement: each figure is the best of several tries, of more
+where the machine is too busy for several to do.
 """
 
 import re
@@ -14,7 +15,7 @@ import procs
 import tools
 from scenario import check, expect, scenario
 
-TRIES = 5
+TRIES, TRIES_MAX = 5, 60
 TOLERANCE = 1.10
 
 # domain, options, round trips; if it is looked up in full, questions, fetches, summary
@@ -65,15 +66,17 @@ def _row(domain, options, trips, questions=None, fetches=None, summary=None):
     def run(_):
         farside.ensure()
         link_ms = farside.round_trip_ms()
+        bound_ms = trips * farside.ROUND_TRIP_MS * TOLERANCE
         found = [_ask(domain, options) for _ in range(TRIES)]
-        best_ms = min(f[0] for f in found)
+        while min(found)[0] > bound_ms and len(found) < TRIES_MAX:
+            found.append(_ask(domain, options))
+        best_ms = min(found)[0]
         print(f"     {domain}: {best_ms} ms for {trips} round trips of {link_ms:.1f} ms, "
               f"{found[0][1]} questions, {found[0][2]} fetches; tries: {[f[0] for f in found]}")
         if "-e" not in options:  # else the program ends before all is asked, sooner or later
             expect(min(f[1:] for f in found), (questions, fetches, summary),
                    "questions, fetches, summary")
-        check(best_ms <= trips * farside.ROUND_TRIP_MS * TOLERANCE,
-              f"{best_ms} ms is more than {trips} round trips")
+        check(best_ms <= bound_ms, f"{best_ms} ms is more than {trips} round trips")
     how = ", settled at enforce" if "-e" in options else ""
     scenario(f"latency: {domain}{how} takes {trips} round trips")(run)
 
@@ -85,5 +88,8 @@ for row in ROWS:
 @scenario("latency: the link has the delay it should have")
 def _(_):
     farside.ensure()
-    link_ms = farside.round_trip_ms()
-    check(farside.ROUND_TRIP_MS <= link_ms <= farside.ROUND_TRIP_MS * TOLERANCE, f"{link_ms} ms")
+    bound_ms = farside.ROUND_TRIP_MS * TOLERANCE
+    seen = [farside.round_trip_ms()]
+    while min(seen) > bound_ms and len(seen) < TRIES_MAX:
+        seen.append(farside.round_trip_ms())
+    check(farside.ROUND_TRIP_MS <= min(seen) <= bound_ms, f"{min(seen)} ms")

@@ -142,13 +142,20 @@ class Lab:
         self.log_starts = {i: len(i.log.lines()) for i in self.machines.values()}
 
     def end(self):
+        """Takes away what is the scenario's own, all of it, whatever goes wrong with a part."""
+        errors = []
         for client in self.clients:
             client.close()
         for running in list(self.milters):
             if running not in self.kept.values():
-                self.stop_milter(running)
+                try:
+                    self.stop_milter(running)
+                except procs.LabError as error:
+                    errors.append(str(error))
         for mta in self.machines.values():
             mta.empty_queue()
+        if errors:
+            raise procs.LabError("\n".join(errors))
 
     def use(self, setting):
         """Gives the machines under test that configuration, if they have another.

@@ -66,6 +66,10 @@ static void check_default(const struct setup_postfix *postfix,
     static const char *const strict[] = {"enforce", NULL};
     static const char parameter[] = "smtp_tls_policy_maps";
     const char *maps = postconf_get(&postfix->conf, service, parameter);
+    /* One that looks like ours and is not is a mistake; another's may be meant. */
+    bool mistaken = maps[0] == '\0' || (strstr(maps, "requiretls") != NULL &&
+                                        !setup_postfix_names_us(postfix, service, parameter,
+                                                                SETUP_SOCKETMAP, NULL, NULL));
     char ours[320], set[500];
 
     if (setup_postfix_names_us(postfix, service, parameter, SETUP_SOCKETMAP, strict, NULL)) {
@@ -82,10 +86,11 @@ static void check_default(const struct setup_postfix *postfix,
     setup_own_name(&postfix->mta, SETUP_SOCKETMAP, ours, sizeof(ours));
     strncat(ours, postfix->conf.version >= FIRST_WITH_TLSRPT ? ":QUERYwithTLSRPT" : ":QUERY",
             sizeof(ours) - strlen(ours) - 1);
-    setup_add(report, maps[0] == '\0' ? SETUP_ERROR : SETUP_WARNING, "map-policy",
-              "the transport %s does not ask the filter how to verify a host%s: what was accepted "
-              "for MTA-STS is not held to it at delivery",
-              service->name, maps[0] == '\0' ? "" : ", but other tables");
+    setup_add(
+        report, mistaken ? SETUP_ERROR : SETUP_WARNING, "map-policy",
+        "the transport %s does not ask the filter how to verify a host (%s = %.200s): what was "
+        "accepted for MTA-STS is not held to it at delivery",
+        service->name, parameter, maps[0] != '\0' ? maps : "(empty)");
     setup_remedy(report, "%s%s", setup_postfix_set(service, parameter, ours, set, sizeof(set)),
                  setup_own_proviso(&postfix->mta, SETUP_SOCKETMAP, service->chroot));
 }

@@ -178,6 +178,8 @@ BREAKS = {
                     {"map-name"}, "names of the maps"),
     "a map for something else": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:requiretls"), BOTH,
                                  {"map-name"}, "QUERY"),
+    "a map without its name": (main(smtp_tls_policy_maps=SOCKETMAP), BOTH, {"map-policy"},
+                               f"{SOCKETMAP}:QUERY"),
     "no map": (main(smtp_tls_policy_maps=None), BOTH, {"map-policy"}, f"{SOCKETMAP}:QUERY"),
     "TLSRPT attributes": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:QUERYwithTLSRPT"), ("3.7",),
                           {"map-tlsrpt"}, "QUERY"),

@@ -16,12 +16,13 @@
 static void usage(FILE *out)
 {
     fputs("usage: requiretls-milter [-f] [-t] [-c FILE]\n"
-          "       requiretls-milter -V\n"
+          "       requiretls-milter -V | -h\n"
           "\n"
           "  -c FILE  read FILE instead of " CONFIG_DEFAULT_PATH "\n"
           "  -f       stay in the foreground\n"
           "  -t       check the configuration and stop\n"
-          "  -V       show the version and stop\n",
+          "  -V       show the version and stop\n"
+          "  -h       show this and stop\n",
           out);
 }
 

@@ -23,7 +23,8 @@ static const char usage[] =
     "           [--explain] [--from ADDRESS] [--require | --optional] [--header 'NAME: VALUE']...\n"
     "           DOMAIN | ADDRESS | [HOST] | [HOST]:PORT ...\n"
     "       requiretls-query [-c FILE] [--json] --check-setup\n"
-    "           [--mta postfix[:DIR] | --mta sendmail[:FILE]]\n";
+    "           [--mta postfix[:DIR] | --mta sendmail[:FILE]]\n"
+    "       requiretls-query -V | -h\n";
 
 static void on_config_message(void *arg, const char *message)
 {

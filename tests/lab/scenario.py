@@ -25,6 +25,7 @@ import postfix
 import procs
 import sendmail
 import smtpclient
+import snippets
 
 LIMIT_S = 600
 _SCENARIOS = []
@@ -47,9 +48,12 @@ class Entry(NamedTuple):
 def scenario(name, setting=None, machines=None):
     """Registers a function as the scenario of that name.
 
-    setting: the configuration of the machines under test that it wants, see snippets.py.
+    setting: the configuration of the machines under test that it wants, see snippets.py and
+    sendmail.py; those that do not know it have the lab's own.
     machines: those that it needs; by default those that its name begins with, as `routes 3.7: `.
     """
+    if setting not in (None, *snippets.SETTINGS, *sendmail.SETTINGS):
+        raise ValueError(f"{name}: no machine has the setting {setting!r}")
     if machines is None:
         machines = set(name.partition(":")[0].split()) & layout.MTA_ADDRESSES.keys()
 

@@ -52,11 +52,12 @@ class Log:
     def deliveries(self, queue_id):
         found, servers, fresh = [], {}, {}
         for line in self.lines():
-            made = _TLS.search(line)
+            # Most lines are neither: looked for by words first, as this is done again and again.
+            made = " TLS connection established to " in line and _TLS.search(line)
             if made:  # by this process, for the message whose delivery it logs next
                 fresh[made["pid"]] = made["what"]
-            match = _LINE.match(line)
-            if not match or " status=" not in line:
+            match = " status=" in line and _LINE.match(line)
+            if not match:
                 continue
             session = match["pid"], match["queue_id"]
             if match["pid"] in fresh:

@@ -41,10 +41,10 @@ class SendmailLog(Log):
     def deliveries(self, queue_id):
         found, verified = [], {}
         for line in self.lines():
-            made = _TLS.search(line)
+            made = "STARTTLS=client" in line and _TLS.search(line)
             if made:
                 verified.setdefault(made["pid"], {})[made["relay"]] = made["verify"]
-            match = _LINE.match(line)
+            match = queue_id in line and _LINE.match(line)
             if match and match["queue_id"] == queue_id and match["rest"].startswith("to="):
                 found += _deliveries(queue_id, match["rest"], verified.get(match["pid"], {}))
         return found

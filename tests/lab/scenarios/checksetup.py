@@ -325,6 +325,7 @@ def _(lab, mta):
             threading.Thread(target=server.serve_forever, daemon=True).start()
             report = checksetup.check(mta)
             server.shutdown()
+        check("milter-socket" in report.names("error"), str(report))
         check(all("it is not requiretls-milter" in r for r in report.remedies("milter-socket")),
               str(report))
         path.unlink()

@@ -261,6 +261,7 @@ static void reconfigure(struct engine *engine, void *arg)
         return;
     core_settings_of(r->config, &settings);
     core_configure(engine->core, &settings);
+    engine_note_security(engine);
 }
 
 int engine_reconfigure(struct engine *engine, const struct engine_config *config, char *err,

@@ -475,6 +475,33 @@ static void bad_configuration_changes_nothing(void **state)
     bench_free(b);
 }
 
+/* Nothing that rests on a trust withdrawn is handed out any more. */
+static void a_reload_is_in_force_when_it_returns(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_ANSWER);
+    struct engine_config config = b->config;
+    const struct findings *cached;
+    struct asker *a = asker_new();
+    struct nexthop nexthop;
+    char err[200] = "";
+    (void)state;
+
+    start(b);
+    ask(b, a, 3, NULL);
+    wait_called(a);
+    nexthop_of(3, &nexthop);
+    cached = engine_cached(b->engine, &nexthop);
+    assert_non_null(cached);
+    findings_unref(cached);
+    config.trust_ad = ENGINE_TRUST_AD_NO;
+    assert_int_equal(engine_reconfigure(b->engine, &config, err, sizeof(err)), 0);
+    assert_false(engine_security_known(b->engine));
+    assert_null(engine_cached(b->engine, &nexthop));
+    engine_cancel(b->engine, a->request);
+    asker_free(a);
+    bench_free(b);
+}
+
 static void freed_with_requests_outstanding(void **state)
 {
     struct bench *b = bench_new(FAKE_DNS_HOLD);
@@ -603,6 +630,7 @@ int main(void)
         cmocka_unit_test(given_back_inside_the_callback),
         cmocka_unit_test(reconfigured_while_asked),
         cmocka_unit_test(bad_configuration_changes_nothing),
+        cmocka_unit_test(a_reload_is_in_force_when_it_returns),
         cmocka_unit_test(freed_with_requests_outstanding),
         cmocka_unit_test(freed_at_once),
         cmocka_unit_test(purge_and_literals),

@@ -268,6 +268,10 @@ static void check_route_tags(struct config_check *c)
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_route *route = &config->routes[i];
 
+        if (marks(route) && strlen(route->tag) > NEXTHOP_NAME_MAX)
+            config_check_report(c, CONFIG_REPORT_ERROR, 0,
+                                "[route %.100s] tag = %s is longer than a domain name can be",
+                                route->name, route->tag);
         if (strcmp(route->tag, top) != 0 && !config_domain_is_below(route->tag, top))
             config_check_report(c, CONFIG_REPORT_ERROR, 0,
                                 "[route %.100s] tag = %s is not below %s", route->name, route->tag,

@@ -88,6 +88,11 @@ static struct config *must_load(const char *text)
 
 /* --- errors ----------------------------------------------------------------------------------- */
 
+#define LABEL_63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG_TAG                                                                                   \
+    LABEL_63 "." LABEL_63 "." LABEL_63                                                             \
+             ".bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.invalid"
+
 static const struct {
     const char *name;
     const char *text;
@@ -242,6 +247,9 @@ static const struct {
      "[route y]\nmethod = header\ntag = A.requiretls.invalid\n",
      "FILE: [route x] and [route y] mark recipients alike: give one of them `tag = "
      "y.requiretls.invalid`\n"},
+    {"a tag longer than a name",
+     "[milter]\ntag = " LONG_TAG "\n[route second]\nmethod = recipient\n",
+     "FILE: [route second] tag = second." LONG_TAG " is longer than a domain name can be\n"},
     {"unknown capability", "[route x]\ncan = dane, pki\n",
      "FILE:2: can = pki: expected dane, sts, web_pki or fallback\n"},
     {"bad tls_policy", "[rule a]\ntls_policy = strict\n",

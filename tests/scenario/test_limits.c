@@ -121,7 +121,8 @@ static void refreshes_that_could_not_begin_hold_no_place(void **state)
     d->count = 1;
     d->ttl_s = 3600;
     d->records = calloc(1, sizeof(*d->records));
-    d->text = strdup("v=STSv1; id=1;");
+    d->text = calloc(1, SIM_NAME_MAX); /* as long as every text of the world */
+    strcpy(d->text, "v=STSv1; id=1;");
     d->records[0].txt.text = d->text;
     d->records[0].txt.len = (uint16_t)strlen(d->text);
     h->status = FETCH_OK;

@@ -132,8 +132,8 @@ bool seen_ids_add(struct seen_ids *ids, const char *id)
     if (!is_storable(id))
         return false;
     pthread_mutex_lock(&ids->lock);
-    atomic_fetch_add(&ids->count,
-                     1); /* first: it is read without the lock, and never 0 meanwhile */
+    /* First: it is read without the lock, and must not be 0 meanwhile. */
+    atomic_fetch_add(&ids->count, 1);
     forget(ids, id);
     insert(ids, id);
     pthread_mutex_unlock(&ids->lock);

@@ -72,19 +72,17 @@ static const char *leads_out(const struct config_rule *rule)
 static void report_order(struct config_check *c, const struct config_rule *rule,
                          const struct config_rule *out, const char *daemon)
 {
-    bool all = rule->needs == 0;
-
-    config_check_report(c, all ? CONFIG_REPORT_ERROR : CONFIG_REPORT_WARNING, rule->route_line,
-                        "route of [rule %s]: %s is sent round again, and deferred: put [rule %s], "
-                        "which leads mail of `daemon = %s` out, before it",
-                        rule->name, all ? "all that comes back" : "what comes back and matches",
-                        out->name, daemon);
+    config_check_report(c, CONFIG_REPORT_WARNING, rule->route_line,
+                        "route of [rule %s]: where mail comes back by `daemon = %s`, what matches "
+                        "is sent round again, and deferred: put [rule %s], which leads it out, "
+                        "before it",
+                        rule->name, daemon, out->name);
 }
 
 /*
  * The first rule that leads mail of a listener out must come before those that send mail round: the
- * first that matches wins. Of several which one is for the mail that comes back is the MTA's to
- * know: --check-setup asks it.
+ * first that matches wins. Which listener is for the mail that comes back, and whether it asks this
+ * milter at all, is the MTA's to know: --check-setup asks it. So this is a warning.
  */
 static void check_order(struct config_check *c)
 {

@@ -257,12 +257,6 @@ static const struct {
      "encrypt, dane, dane-only, fingerprint, verify or secure, and attributes)\n"},
     {"bad store", "[cache]\nstore = lmdb:/x\n",
      "FILE:2: store = lmdb:/x: expected sqlite:/path or memory\n"},
-    {"a rule that sends all round before that which leads out",
-     "[route l]\nmethod = header\nlocal = reinject\n[rule a]\nlevel = enforce\nroute = l\n"
-     "[rule o]\ndaemon = other\nrequest = optional\nroute = native\n"
-     "[rule b]\ndaemon = back\nroute = native\n",
-     "FILE:6: route of [rule a]: all that comes back is sent round again, and deferred: put [rule "
-     "b], which leads mail of `daemon = back` out, before it\n"},
     {"all errors at once", "[dns]\ntries = x\nfoo = 1\n[rule a]\nroute = none\n",
      "FILE:2: tries = x: expected a number from 1 to 1000000000\n"
      "FILE:3: unknown key foo; [dns] takes resolvers, trust_ad, timeout, tries, check_name, "
@@ -606,21 +600,25 @@ static const struct {
      "for its client\n"
      "FILE:12: [rule c] looks at the client: a message that comes back by [route l] has this host "
      "for its client\n"},
+    {"a rule that sends all round before that which leads out",
+     "[route l]\nmethod = header\nlocal = reinject\n[rule a]\nrequest = require\nroute = l\n"
+     "[rule o]\ndaemon = other\nrequest = optional\nroute = native\n"
+     "[rule b]\ndaemon = back\nroute = native\n",
+     "FILE:6: route of [rule a]: where mail comes back by `daemon = back`, what matches is sent "
+     "round again, and deferred: put [rule b], which leads it out, before it\n"},
     {"a rule that sends round some of what comes back",
      "[route l]\nmethod = header\nlocal = reinject\n[route s]\nmethod = header\n"
      "[rule a]\nsender = example.org\nroute = l\n[rule b]\nnexthop = example.net\nroute = l\n"
      "[rule c]\ndaemon = back\nrequest = require\nroute = s\n",
-     "FILE:8: route of [rule a]: what comes back and matches is sent round again, and deferred: "
-     "put "
-     "[rule c], which leads mail of `daemon = back` out, before it\n"
-     "FILE:11: route of [rule b]: what comes back and matches is sent round again, and deferred: "
-     "put [rule c], which leads mail of `daemon = back` out, before it\n"},
+     "FILE:8: route of [rule a]: where mail comes back by `daemon = back`, what matches is sent "
+     "round again, and deferred: put [rule c], which leads it out, before it\n"
+     "FILE:11: route of [rule b]: where mail comes back by `daemon = back`, what matches is sent "
+     "round again, and deferred: put [rule c], which leads it out, before it\n"},
     {"a rule for what comes back that sends it round",
      "[route l]\nmethod = header\nlocal = reinject\n[rule a]\ndaemon = back\nroute = l\n"
      "[rule c]\ndaemon = !in, Back\nroute = native\n",
-     "FILE:6: route of [rule a]: what comes back and matches is sent round again, and deferred: "
-     "put "
-     "[rule c], which leads mail of `daemon = Back` out, before it\n"},
+     "FILE:6: route of [rule a]: where mail comes back by `daemon = Back`, what matches is sent "
+     "round again, and deferred: put [rule c], which leads it out, before it\n"},
     {"rules that what comes back does not match, or that do not hold it",
      "[route l]\nmethod = header\nlocal = reinject\n"
      "[rule a]\nclient = 192.0.2.0/24, example.org\nroute = l\n"

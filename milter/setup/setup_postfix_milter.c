@@ -133,7 +133,8 @@ static void check_unfiltered(const struct setup_postfix *postfix, struct setup_r
     setup_remedy(report, "set smtpd_milters for them too, unless this is meant");
 }
 
-/* Services for other hosts that name the filter, and yet ask none. */
+/* Services for other hosts that name the filter, and yet ask none; but where a later smtpd is to
+ * ask it they may. */
 static bool check_no_milters(const struct setup_postfix *postfix, struct setup_report *report)
 {
     static const char parameter[] = "receive_override_options";
@@ -142,7 +143,8 @@ static bool check_no_milters(const struct setup_postfix *postfix, struct setup_r
     bool any = false;
 
     while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
-        if (setup_postfix_is_inner(service) || !setup_postfix_no_milters(postfix, service) ||
+        if (setup_postfix_is_inner(service) || goes_elsewhere(postfix, service) ||
+            !setup_postfix_no_milters(postfix, service) ||
             !setup_postfix_names_us(postfix, service, "smtpd_milters", SETUP_MILTER, NULL, NULL))
             continue;
         any = true;

@@ -174,13 +174,25 @@ static bool is_scanned(const struct setup_postfix *postfix)
     return postconf_get(&postfix->conf, NULL, "content_filter")[0] != '\0';
 }
 
+static bool is_marking(const struct config_route *route)
+{
+    return route != NULL && route->method != CONFIG_METHOD_NONE;
+}
+
+/* Whether any mail gets a route by which the MTA can tell it. */
+static bool any_marked(const struct config *config)
+{
+    for (size_t i = 0; i < config->rule_count; i++) {
+        if (is_marking(config->rules[i].route))
+            return true;
+    }
+    return is_marking(config->defaults->route);
+}
+
 void setup_postfix_native(const struct setup_postfix *postfix, struct setup_report *report)
 {
-    const struct config_route *route = postfix->config->defaults->route;
-
     if (postfix->conf.version >= FIRST_WITH_REQUIRETLS || is_scanned(postfix) ||
-        postfix->config->milter.marker[0] == '\0' ||
-        (route != NULL && route->method != CONFIG_METHOD_NONE))
+        postfix->config->milter.marker[0] == '\0' || any_marked(postfix->config))
         return;
     setup_add(report, SETUP_WARNING, "route-native",
               "mail that requires TLS takes no route, and this Postfix does not know it: it leaves "

@@ -237,6 +237,10 @@ static const struct {
      NULL, "error milter-service;"},
     {"no_milters in one service", OLD, NULL, "smtp/inet/receive_override_options = no_milters\n",
      NULL, NULL, "warning milter-service;error milter-service;"},
+    {"no_milters before a proxy filter", OLD, NULL,
+     "smtp/inet/receive_override_options = no_milters\n"
+     "smtp/inet/smtpd_proxy_filter = 127.0.0.1:10024\n",
+     NULL, NULL, ""},
     {"no_milters in one service that has no filter", OLD, NULL,
      "10025/inet/receive_override_options = no_milters\n", NULL, NULL, ""},
     {"one behind postscreen without", OLD, NULL, "smtpd/pass/smtpd_milters =\n", NULL, NULL,
@@ -585,6 +589,8 @@ static void native(void **state)
         {NEW, NULL, NULL, ""},
         {OLD, NULL, "[milter]\nmarker =\n", ""},
         {OLD, NULL, "[route strict]\nmethod = header\n[default]\nroute = strict\n", ""},
+        {OLD, NULL, "[route strict]\nmethod = header\n[rule all]\nroute = strict\n", ""},
+        {OLD, NULL, "[rule all]\nroute = native\n", "warning route-native;"},
         {OLD, "content_filter = scan:[127.0.0.1]:10024\n", NULL, ""},
     };
 

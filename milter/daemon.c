@@ -368,6 +368,15 @@ static int check_group(const char *section, const char *group)
     return EX_CONFIG;
 }
 
+static bool listens_unix(const struct config *config)
+{
+    for (size_t i = 0; i < config->socketmap.listen_count; i++) {
+        if (config->socketmap.listen[i].path != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* What the file alone does not show: whether this host has the user, the groups and the files. */
 static int check_host(const struct config *config)
 {
@@ -380,7 +389,7 @@ static int check_host(const struct config *config)
         status = EX_CONFIG;
     }
     if (check_group("milter", config->milter.socket_group) != EX_OK ||
-        check_group("socketmap", config->socketmap.socket_group) != EX_OK)
+        (listens_unix(config) && check_group("socketmap", config->socketmap.socket_group) != EX_OK))
         status = EX_CONFIG;
     if (engine_config_check(&config->engine, err, sizeof(err)) != 0) {
         fprintf(stderr, "%s: [mta_sts] %s\n", ident, err);

@@ -92,11 +92,13 @@ def check_missing_group():
         d.remove()
         equal(status, CONFIG, str(options))
         matches(err, r"\[milter\] socket_group: there is no group no-such-group-here")
-    d = Daemon("[socketmap]\nsocket_group = no-such-group-here\n")
-    status, _, err = run_program("-t", "-c", str(d.file))
-    d.remove()
-    equal(status, CONFIG)
-    matches(err, r"\[socketmap\] socket_group: there is no group no-such-group-here")
+    for listen, wanted in (("unix:/nowhere/policy.sock", CONFIG), ("inet:127.0.0.1:8461", 0)):
+        d = Daemon(f"[socketmap]\nlisten = {listen}\nsocket_group = no-such-group-here\n")
+        status, _, err = run_program("-t", "-c", str(d.file))
+        d.remove()
+        equal(status, wanted, listen)
+        if wanted == CONFIG:
+            matches(err, r"\[socketmap\] socket_group: there is no group no-such-group-here")
 
 
 def socket_mode_and_group():

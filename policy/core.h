@@ -66,8 +66,8 @@ void core_drop(struct core_waiter *waiter);
 const struct findings *core_cached(struct core *core, const struct nexthop *nexthop, int64_t now_ms,
                                    bool security_known);
 
-/* Forgets what is cached, and keeps nothing of what a lookup in flight finds; whether anything was
- * cached. */
+/* Forgets what is cached, and does not keep the findings of a lookup in flight, but for a policy
+ * that it fetches; whether anything was cached. */
 bool core_purge(struct core *core, const struct nexthop *nexthop);
 
 struct cache *core_cache(struct core *core);

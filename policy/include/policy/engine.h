@@ -119,10 +119,10 @@ int64_t engine_mono_ms(void); /* any thread */
 
 /*
  * Forgets what is cached about a next-hop, its MTA-STS policy in memory and store included.
- * Lookups in flight go on for those who asked; what they find is not kept, and not shared with who
- * asks later. For administrators only: to forget a policy is a downgrade.
- * Returns 0, -ENOENT when nothing was cached, or another negative errno. Any thread but inside a
- * callback.
+ * Lookups in flight go on for those who asked; their findings are not kept, and not shared with who
+ * asks later (a policy that they fetch, being fresh, is). For administrators only: to forget a
+ * policy is a downgrade. Returns 0, -ENOENT when nothing was cached, or another negative errno. Any
+ * thread but inside a callback.
  */
 int engine_purge(struct engine *engine, const struct nexthop *nexthop);
 

@@ -179,11 +179,12 @@ static bool is_marking(const struct config_route *route)
     return route != NULL && route->method != CONFIG_METHOD_NONE;
 }
 
-/* Whether any mail gets a route by which the MTA can tell it. */
+/* Whether mail from outside gets a route by which the MTA can tell it; rules for a listener are for
+ * what comes back. */
 static bool any_marked(const struct config *config)
 {
     for (size_t i = 0; i < config->rule_count; i++) {
-        if (is_marking(config->rules[i].route))
+        if (config->rules[i].daemon.count == 0 && is_marking(config->rules[i].route))
             return true;
     }
     return is_marking(config->defaults->route);

@@ -591,6 +591,8 @@ static void native(void **state)
         {OLD, NULL, "[route strict]\nmethod = header\n[default]\nroute = strict\n", ""},
         {OLD, NULL, "[route strict]\nmethod = header\n[rule all]\nroute = strict\n", ""},
         {OLD, NULL, "[rule all]\nroute = native\n", "warning route-native;"},
+        {OLD, NULL, "[route s]\nmethod = header\n[rule back]\ndaemon = back\nroute = s\n",
+         "warning route-native;"},
         {OLD, "content_filter = scan:[127.0.0.1]:10024\n", NULL, ""},
     };
 

@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The first versions that take attributes for TLSRPT from a policy server, and that know REQUIRETLS
+ * themselves. */
+enum { POSTCONF_TLSRPT = 310, POSTCONF_REQUIRETLS = 311 };
+
 struct postconf_parameter {
     const char *name;
     const char *value;

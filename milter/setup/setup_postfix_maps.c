@@ -7,8 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FIRST_WITH_TLSRPT = 310, FIRST_WITH_REQUIRETLS = 311 };
-
 static const char *const policy_maps[] = {"QUERY",   "QUERYwithTLSRPT",        "postfix",
                                           "enforce", "opportunistic+starttls", "opportunistic",
                                           NULL};
@@ -48,7 +46,7 @@ static void check_attributes(const struct setup_postfix *postfix, const struct s
     bool if_told =
         strcasecmp(use->address.map, "postfix") == 0 && postfix->config->socketmap.tlsrpt;
 
-    if (postfix->conf.version >= FIRST_WITH_TLSRPT || (!always && !if_told) ||
+    if (postfix->conf.version >= POSTCONF_TLSRPT || (!always && !if_told) ||
         strcmp(use->parameter, "smtp_tls_policy_maps") != 0)
         return;
     setup_add(
@@ -84,7 +82,7 @@ static void check_default(const struct setup_postfix *postfix,
         !postfix->config->engine.sts_enable)
         return;
     setup_own_name(&postfix->mta, SETUP_SOCKETMAP, ours, sizeof(ours));
-    strncat(ours, postfix->conf.version >= FIRST_WITH_TLSRPT ? ":QUERYwithTLSRPT" : ":QUERY",
+    strncat(ours, postfix->conf.version >= POSTCONF_TLSRPT ? ":QUERYwithTLSRPT" : ":QUERY",
             sizeof(ours) - strlen(ours) - 1);
     setup_add(
         report, mistaken ? SETUP_ERROR : SETUP_WARNING, "map-policy",
@@ -145,6 +143,6 @@ void setup_postfix_maps(struct setup_postfix *postfix, struct setup_report *repo
         if (setup_postfix_is_default(service))
             check_default(postfix, service, report);
     }
-    if (postfix->conf.version >= FIRST_WITH_REQUIRETLS)
+    if (postfix->conf.version >= POSTCONF_REQUIRETLS)
         check_levels(postfix, report);
 }

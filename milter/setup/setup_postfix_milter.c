@@ -267,8 +267,8 @@ void setup_postfix_bounces(struct setup_postfix *postfix, struct setup_report *r
     bool filtered =
         setup_postfix_names_us(postfix, cleanup, "non_smtpd_milters", SETUP_MILTER, NULL, &ours);
     const char *milters = postconf_get(conf, cleanup, "non_smtpd_milters");
-    bool by_postfix =
-        conf->version >= 311 && postconf_yes(postconf_get(conf, NULL, "requiretls_redact_dsn"));
+    bool by_postfix = conf->version >= POSTCONF_REQUIRETLS &&
+                      postconf_yes(postconf_get(conf, NULL, "requiretls_redact_dsn"));
     const char *classes = postconf_get(conf, cleanup, "internal_mail_filter_classes");
 
     if (!filtered) {

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FIRST_WITH_REQUIRETLS = 311 };
-
 #define MAIL_COMMAND "MAIL FROM:<sender@example.org> REQUIRETLS"
 
 static const char *header_words[] = {
@@ -134,7 +132,7 @@ static void check_rules(const struct setup_postfix *postfix, struct setup_report
 void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *report)
 {
     const struct postconf *conf = &postfix->conf;
-    bool native = conf->version >= FIRST_WITH_REQUIRETLS, checked_main = false;
+    bool native = conf->version >= POSTCONF_REQUIRETLS, checked_main = false;
     const struct postconf_service *service = NULL;
 
     setup_add(report, conf->version < 305 ? SETUP_ERROR : SETUP_OK, "mta", "Postfix %s%s",

@@ -135,8 +135,8 @@ static void check_generic(const struct setup_postfix *postfix, const struct conf
                                       sizeof(result));
 
     if (found < 0) {
-        setup_add(report, SETUP_UNKNOWN, "route-tag", "smtp_generic_maps of %s cannot be asked: %s",
-                  transport->id, result);
+        setup_add(report, setup_postfix_unasked(found), "route-tag",
+                  "smtp_generic_maps of %s cannot be asked: %s", transport->id, result);
         setup_remedy(report, "mend the table");
     } else if (found == 0 || strcasecmp(result, plain) != 0) {
         setup_add(report, SETUP_ERROR, "route-tag",
@@ -157,7 +157,7 @@ static void check_recipient_route(const struct setup_postfix *postfix,
     snprintf(tagged, sizeof(tagged), "%s.%s", plain, route->tag);
     int found = look_up_transport(postfix, tagged, result, sizeof(result));
     if (found <= 0) {
-        setup_add(report, found < 0 ? SETUP_UNKNOWN : SETUP_ERROR, "route-tag",
+        setup_add(report, found < 0 ? setup_postfix_unasked(found) : SETUP_ERROR, "route-tag",
                   found < 0 ? "transport_maps cannot be asked: %s"
                             : "transport_maps does not know %s: mail on this route would bounce",
                   found < 0 ? result : tagged);

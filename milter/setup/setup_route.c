@@ -12,8 +12,6 @@ static const char *const enforce_map[] = {"enforce", NULL};
 static const char *const query_maps[] = {
     "QUERY", "QUERYwithTLSRPT", "postfix", "opportunistic+starttls", "opportunistic", NULL};
 
-enum { FIRST_WITH_REQUIRETLS = 311 };
-
 #define POLICY_MAPS "smtp_tls_policy_maps"
 
 static bool asks(const struct setup_postfix *postfix, const struct postconf_service *service,
@@ -98,7 +96,7 @@ static void check_status(const struct setup_postfix *postfix, const struct confi
                   "%s of %s cannot be asked, and without it mail on [route %s] waits: %s",
                   parameter, transport->id, route->name, result);
         setup_remedy(report, "mend the table; the snippets have it");
-    } else if (postfix->conf.version < FIRST_WITH_REQUIRETLS &&
+    } else if (postfix->conf.version < POSTCONF_REQUIRETLS &&
                asks(postfix, transport, enforce_map) &&
                (found == 0 || strncmp(result, "5.7.10", 6) != 0)) {
         setup_add(report, SETUP_WARNING, name,
@@ -192,7 +190,7 @@ static bool any_marked(const struct config *config)
 
 void setup_postfix_native(const struct setup_postfix *postfix, struct setup_report *report)
 {
-    if (postfix->conf.version >= FIRST_WITH_REQUIRETLS || is_scanned(postfix) ||
+    if (postfix->conf.version >= POSTCONF_REQUIRETLS || is_scanned(postfix) ||
         postfix->config->milter.marker[0] == '\0' || any_marked(postfix->config))
         return;
     setup_add(report, SETUP_WARNING, "route-native",

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FIRST_WITH_REQUIRETLS = 311 };
-
 static const char name[] = "route-reinjection";
 
 /* The port of [address]:port. */
@@ -73,7 +71,7 @@ static void check_second(const struct setup_postfix *postfix, const struct confi
 
     if (!setup_postfix_filtered(postfix, smtpd)) {
         /* Postfix 3.11 knows a marked message by itself once it comes back. */
-        if (postfix->conf.version >= FIRST_WITH_REQUIRETLS)
+        if (postfix->conf.version >= POSTCONF_REQUIRETLS)
             return;
         setup_add(
             report, SETUP_ERROR, name,

@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-enum { FIRST_WITH_REQUIRETLS = 311 };
-
 static const char *parameter_of(const struct setup_postfix *postfix,
                                 const struct postconf_service *service, const char *parameter)
 {
@@ -122,7 +120,7 @@ static bool any_header_route(const struct config *config)
 /* Routes that wait for mail to come back from the scanner. */
 static void check_routes_behind(const struct setup_postfix *postfix, struct setup_report *report)
 {
-    if (postfix->conf.version >= FIRST_WITH_REQUIRETLS || !any_header_route(postfix->config) ||
+    if (postfix->conf.version >= POSTCONF_REQUIRETLS || !any_header_route(postfix->config) ||
         behind(postfix) != NULL)
         return;
     setup_add(report, SETUP_ERROR, "content-filter",
@@ -136,7 +134,7 @@ static void check_way_back(const struct setup_postfix *postfix, struct setup_rep
 {
     const struct postconf_service *service = behind(postfix), *cleanup;
 
-    if (postfix->conf.version < FIRST_WITH_REQUIRETLS || service == NULL)
+    if (postfix->conf.version < POSTCONF_REQUIRETLS || service == NULL)
         return;
     cleanup = postconf_service(&postfix->conf,
                                parameter_of(postfix, service, "cleanup_service_name"), "unix");

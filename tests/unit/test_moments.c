@@ -5,6 +5,7 @@
 #include "message.h"
 
 #include "at_lock.h"
+#include "config_text.h"
 #include "fake_engine.h"
 #include "log.h"
 
@@ -16,7 +17,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -30,28 +30,6 @@ struct scene {
     struct runtime *runtime;
     struct message *message;
 };
-
-static void on_config_message(void *arg, const char *message)
-{
-    (void)arg;
-    print_message("# %s\n", message);
-}
-
-static struct config *load(const char *text)
-{
-    char path[] = "/tmp/test_moments.XXXXXX";
-    struct config *config = NULL;
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-    assert_int_equal(
-        config_load(path, "mail.own.example", on_config_message, on_config_message, NULL, &config),
-        0);
-    unlink(path);
-    return config;
-}
 
 static struct scene *stuck_scene;
 
@@ -86,7 +64,7 @@ static void begin(struct scene *s, const char *host)
     s->engine = fake_engine_new();
     fake_engine_hold(s->engine, DANE);
     fake_engine_hold(s->engine, OTHER);
-    config = load(CONFIG);
+    config = config_from_text(CONFIG, "mail.own.example");
     log_configure(&config->log, "test_moments", false);
     assert_int_equal(runtime_new(config, &s->runtime), 0);
     runtime_set_engine(s->runtime, s->engine);

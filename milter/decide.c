@@ -299,8 +299,9 @@ void decide_require(const struct decide_input *in, struct decision *out)
         out->action = DECIDE_ACCEPT;
         break;
     case VERDICT_NOT_APPLICABLE:
-        /* A domain that does not exist now: the MTA will say so. Should it exist when the MTA
-         * looks, the route still holds the message to its request. */
+        /* A domain that does not exist, or whose best MX host is this one: the MTA knows what to
+         * do. Should it be otherwise when the MTA looks, the route still holds the message to its
+         * request. */
         out->action = DECIDE_ACCEPT;
         break;
     case VERDICT_UNSATISFIED:

@@ -24,9 +24,10 @@ static size_t hosts_in(const struct findings *f, uint32_t mask)
 
 /* What the policy map answers where DANE is the basis: `dane` lets the MTA use hosts without TLSA
  * too, unless an MTA-STS policy in force forbids to go there unauthenticated. */
-static const char *dane_level(const struct findings *f, const struct verdict *verdict)
+static const char *dane_level(const struct decide_input *in, const struct verdict *verdict)
 {
-    bool all = f == NULL || hosts_in(f, verdict->hosts) == f->host_count;
+    const struct findings *f = in->findings;
+    bool all = f == NULL || hosts_in(f, verdict->hosts) == verdict_reachable_hosts(f, in->terms);
     bool sts = f != NULL && f->sts.state == FINDINGS_STS_POLICY &&
                f->sts.mode == FINDINGS_STS_MODE_ENFORCE;
 
@@ -42,7 +43,7 @@ void decide_expect(const struct decide_input *in, const struct verdict *verdict,
         return;
     switch (verdict->basis) {
     case VERDICT_BASIS_DANE:
-        tls = dane_level(in->findings, verdict);
+        tls = dane_level(in, verdict);
         requiretls = "requiretls";
         break;
     case VERDICT_BASIS_STS:
@@ -103,7 +104,8 @@ const char *decide_summary(const struct verdict *verdict)
     case VERDICT_REASON_NULL_MX:
     case VERDICT_REASON_NO_DOMAIN:
     case VERDICT_REASON_NO_HOST:
-    case VERDICT_REASON_LOOPS:
+    case VERDICT_REASON_NO_PRIMARY:
+    case VERDICT_REASON_BEST_MX:
     case VERDICT_REASON_DNS_FAILED:
     case VERDICT_REASON_STS_FAILED:
     case VERDICT_REASON_SECURITY_UNKNOWN:

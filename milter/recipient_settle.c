@@ -146,7 +146,7 @@ static unsigned rank_of(const struct decision *decision)
         return 0;
     case VERDICT_UNSATISFIED:
         return 2;
-    case VERDICT_NOT_APPLICABLE: /* it does not exist: the MTA goes on to the next */
+    case VERDICT_NOT_APPLICABLE: /* nothing to go to: the MTA takes the next */
         return 3;
     case VERDICT_UNDECIDED:
     case VERDICT_PENDING:

@@ -38,7 +38,7 @@ struct view {
     bool web_pki; /* case (c), (d) or (e) is open on these terms */
     uint8_t standing[FINDINGS_MAX_HOSTS];
     unsigned count[HOST_PLAIN + 1];
-    bool loops; /* at least one host is out because it is not preferred over ourselves */
+    size_t reachable; /* leading hosts that are preferred over ourselves */
 };
 
 static bool sts_can(const struct view *v)
@@ -82,36 +82,37 @@ static enum standing judge_host(const struct findings_host *host, bool secure)
     }
 }
 
-/* The best preference among the MX hosts that are ourselves; hosts at or behind it do not count
- * (RFC 5321 section 5.1). UINT32_MAX when we are none of them. */
-static uint32_t own_preference(const struct view *v)
+static bool is_own(const struct findings_host *host, const struct verdict_terms *terms)
 {
-    uint32_t own = UINT32_MAX;
-
-    if (v->f->nexthop.kind != NEXTHOP_DOMAIN)
-        return own;
-    for (size_t i = 0; i < v->f->host_count; i++) {
-        for (size_t n = 0; n < v->terms->my_name_count; n++) {
-            if (strcmp(v->f->hosts[i].name, v->terms->my_names[n]) == 0 &&
-                v->f->hosts[i].preference < own)
-                own = v->f->hosts[i].preference;
-        }
+    for (size_t n = 0; n < terms->my_name_count; n++) {
+        if (strcmp(host->name, terms->my_names[n]) == 0)
+            return true;
     }
-    return own;
+    return false;
+}
+
+size_t verdict_reachable_hosts(const struct findings *f, const struct verdict_terms *terms)
+{
+    if (f->mx == FINDINGS_MX_NOT_ASKED)
+        return f->host_count;
+    for (size_t i = 0; i < f->host_count; i++) {
+        if (!is_own(&f->hosts[i], terms))
+            continue;
+        while (i > 0 && f->hosts[i - 1].preference >= f->hosts[i].preference)
+            i--;
+        return i;
+    }
+    return f->host_count;
 }
 
 static void judge_hosts(struct view *v)
 {
-    uint32_t own = own_preference(v);
+    v->reachable = verdict_reachable_hosts(v->f, v->terms);
+    for (size_t i = 0; i < v->f->host_count; i++) {
+        enum standing standing = judge_host(&v->f->hosts[i], v->secure);
 
-    for (size_t i = 0; i < v->f->host_count && i < FINDINGS_MAX_HOSTS; i++) {
-        const struct findings_host *host = &v->f->hosts[i];
-        enum standing standing = judge_host(host, v->secure);
-
-        if (host->preference >= own) {
+        if (i >= v->reachable)
             standing = HOST_OUT;
-            v->loops = true;
-        }
         v->standing[i] = (uint8_t)standing;
         v->count[standing]++;
     }
@@ -165,6 +166,15 @@ static void refuse(const struct findings *f, enum verdict_reason reason, struct 
 {
     if (f->security_known)
         set(out, VERDICT_UNSATISFIED, reason);
+    else
+        set(out, VERDICT_UNDECIDED, VERDICT_REASON_SECURITY_UNKNOWN);
+}
+
+/* The domain is this host's own, so that there is nobody to demand TLS of. */
+static void best_mx(const struct findings *f, struct verdict *out)
+{
+    if (f->security_known)
+        set(out, VERDICT_NOT_APPLICABLE, VERDICT_REASON_BEST_MX);
     else
         set(out, VERDICT_UNDECIDED, VERDICT_REASON_SECURITY_UNKNOWN);
 }
@@ -320,7 +330,7 @@ static bool any_match(const struct view *v)
 static enum verdict_reason shortfall(const struct view *v)
 {
     if (v->count[HOST_OUT] == v->f->host_count)
-        return v->loops ? VERDICT_REASON_LOOPS : VERDICT_REASON_NO_HOST;
+        return v->reachable < v->f->host_count ? VERDICT_REASON_NO_PRIMARY : VERDICT_REASON_NO_HOST;
     if (v->count[HOST_DANE] > 0 && !dane_can(v))
         return VERDICT_REASON_ROUTE_NO_DANE;
     if (v->sts == STS_IN_FORCE && any_match(v) && !sts_can(v))
@@ -356,8 +366,8 @@ static void derive_from_hosts(const struct findings *f, const struct verdict_ter
 
     if (try_dane(&v, out) || try_sts(&v, out) || try_web_pki(&v, out))
         return;
-    if (v.count[HOST_OUT] == f->host_count && v.loops) {
-        refuse(f, VERDICT_REASON_LOOPS, out);
+    if (v.reachable == 0 && f->host_count > 0) {
+        best_mx(f, out);
     } else if (must_wait(&v)) {
         set(out, VERDICT_PENDING, VERDICT_REASON_NONE);
     } else if ((reason = doubt(&v)) != VERDICT_REASON_NONE) {

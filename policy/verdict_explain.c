@@ -83,7 +83,8 @@ static void explain_nothing(const struct findings *f, char *out, size_t out_len)
         what = "MTA-STS record is invalid";
     else if (f->sts.failure == FINDINGS_STS_POLICY_INVALID)
         what = "MTA-STS policy is invalid";
-    else if (f->sts.failure == FINDINGS_STS_FETCH_ERROR)
+    else if (f->sts.failure == FINDINGS_STS_FETCH_ERROR ||
+             f->sts.failure == FINDINGS_STS_WEBPKI_INVALID)
         what = "MTA-STS policy cannot be fetched";
     if (!what)
         snprintf(out, out_len,
@@ -145,8 +146,12 @@ static void explain_reason(const struct findings *f, const struct verdict *verdi
     case VERDICT_REASON_NO_HOST:
         snprintf(out, out_len, "no mail server of %s has an address", who);
         return;
-    case VERDICT_REASON_LOOPS:
-        snprintf(out, out_len, "no mail server of %s is preferred over this host", who);
+    case VERDICT_REASON_NO_PRIMARY:
+        snprintf(out, out_len,
+                 "no mail server of %s that is preferred over this host has an address", who);
+        return;
+    case VERDICT_REASON_BEST_MX:
+        snprintf(out, out_len, "this host is the best MX host of %s", who);
         return;
     case VERDICT_REASON_DNS_FAILED:
         explain_dns(f, out, out_len);

@@ -100,24 +100,6 @@ static enum host_class classify(const struct findings_host *host)
     }
 }
 
-/* Number of leading hosts that mail can go to: an MTA that is an MX host itself tries only those
- * preferred over it (RFC 5321 section 5.1). */
-static size_t reachable_hosts(const struct findings *f, const struct verdict_terms *terms)
-{
-    if (f->mx != FINDINGS_MX_SECURE && f->mx != FINDINGS_MX_INSECURE)
-        return f->host_count;
-    for (size_t i = 0; i < f->host_count; i++) {
-        for (size_t j = 0; j < terms->my_name_count; j++) {
-            if (strcmp(f->hosts[i].name, terms->my_names[j]) != 0)
-                continue;
-            while (i > 0 && f->hosts[i - 1].preference >= f->hosts[i].preference)
-                i--;
-            return i;
-        }
-    }
-    return f->host_count;
-}
-
 static struct tally count_hosts(const struct findings *f, size_t host_count)
 {
     struct tally tally = {0};
@@ -256,7 +238,7 @@ static enum answer_kind derive_query(const struct findings *f, const struct answ
 {
     if (f->nexthop.kind == NEXTHOP_LITERAL)
         return nothing(out);
-    size_t host_count = reachable_hosts(f, &terms->enforce);
+    size_t host_count = verdict_reachable_hosts(f, &terms->enforce);
     struct tally tally = count_hosts(f, host_count);
     switch (f->mx) {
     case FINDINGS_MX_PENDING:
@@ -291,7 +273,7 @@ static enum answer_kind derive_starttls(const struct findings *f, const struct a
         return ok(out, "encrypt");
     if (kind != ANSWER_OK || strcmp(out->buf, "dane") != 0)
         return kind;
-    struct tally tally = count_hosts(f, reachable_hosts(f, &terms->enforce));
+    struct tally tally = count_hosts(f, verdict_reachable_hosts(f, &terms->enforce));
     bool authenticates = f->mx != FINDINGS_MX_INSECURE && tally.of[HOST_USABLE] > 0;
     return ok(out, authenticates ? "dane-only" : "encrypt");
 }
@@ -300,7 +282,7 @@ static enum answer_kind derive_starttls(const struct findings *f, const struct a
  * every host anew: a message must not meet both answers. A yes does not wait for that. */
 static bool hosts_pending(const struct findings *f, const struct verdict_terms *terms)
 {
-    struct tally tally = count_hosts(f, reachable_hosts(f, terms));
+    struct tally tally = count_hosts(f, verdict_reachable_hosts(f, terms));
     return tally.of[HOST_PENDING] > 0;
 }
 
@@ -318,7 +300,7 @@ static enum answer_kind derive_enforce(const struct findings *f, const struct ve
             return pending(out);
         break;
     case VERDICT_UNSATISFIED:
-    case VERDICT_NOT_APPLICABLE: /* no such domain: the MTA will find no server either */
+    case VERDICT_NOT_APPLICABLE: /* no such domain, or our own: there is no server to go to */
         return ok(out, ANSWER_UNSATISFIED);
     case VERDICT_UNDECIDED:
     default:

@@ -221,6 +221,8 @@ static const struct {
      "OK dane-only", "OK dane-only"},
     {"we are the best MX host ourselves", "host=mx.self.example,10 host=mx2.example.org,20",
      "NOTFOUND", "*"},
+    {"we are the only host, without MX records", "mx=absent host=mx.self.example,0,tlsa=usable",
+     "NOTFOUND", "*"},
     /* What a peer publishes cannot change the answer's structure or meaning. */
     {"Postfix's keywords are no host names",
      "mx=insecure host=nexthop,a=i,match host=hostname,a=i,match host=mx1.example.org,a=i,match "

@@ -47,6 +47,10 @@ static const struct decide_case {
     {"failed", "mx=failed", NULL, &native, 0, 0, "undecided tempfail failed -"},
     {"null MX", "mx=null", NULL, &native, 0, 0, "unsatisfied reject none -"},
     {"no such domain", "mx=nxdomain", NULL, &native, 0, 0, "not-applicable accept none -"},
+    {"we are the best MX", "host=mx.self.example,10 host=mx2,20,tlsa=usable", NULL, &native, 0, 0,
+     "not-applicable accept dane-partial -"},
+    {"DANE on every host before us", "host=mx1,10,tlsa=usable host=mx.self.example,20", NULL,
+     &native, 0, 0, "satisfied accept dane-partial dane-only/requiretls"},
     {"no findings", NULL, NULL, &native, 0, 0, "undecided tempfail - -"},
     {"not enough findings", "mx=pending", NULL, &native, 0, 0, "undecided tempfail failed -"},
     {"opportunistic", NULL, NULL, &native, VERDICT_LEVEL_OPPORTUNISTIC, 0,
@@ -78,7 +82,8 @@ static void run_case(void **state)
     static struct findings_text text;
     struct rules_settings settings = {
         .route = c->route, .level = c->level, .fallback = c->fallback, .tls_policy = c->tls_policy};
-    struct verdict_terms terms = {.web_pki = true};
+    static const char *const mine[] = {"mx.self.example"};
+    struct verdict_terms terms = {.web_pki = true, .my_names = mine, .my_name_count = 1};
     struct nexthop nexthop;
     struct decide_input in = {.settings = &settings, .terms = &terms, .nexthop = &nexthop};
     struct decision decision;

@@ -65,7 +65,8 @@ enum verdict_reason {
     VERDICT_REASON_NULL_MX,
     VERDICT_REASON_NO_DOMAIN,
     VERDICT_REASON_NO_HOST,    /* no MX host has an address */
-    VERDICT_REASON_LOOPS,      /* no MX host is preferred over ourselves */
+    VERDICT_REASON_NO_PRIMARY, /* no MX host preferred over ourselves has an address */
+    VERDICT_REASON_BEST_MX,    /* no MX host is preferred over ourselves: the domain is ours */
     VERDICT_REASON_DNS_FAILED, /* an MX, address or TLSA lookup failed where it matters */
     VERDICT_REASON_STS_FAILED, /* STS could still have satisfied it, but cannot be known now */
     VERDICT_REASON_SECURITY_UNKNOWN,
@@ -81,6 +82,13 @@ struct verdict {
 /* Never fails; an impossible value in the findings is UNDECIDED. Any thread. */
 void verdict_derive(const struct findings *findings, const struct verdict_terms *terms,
                     struct verdict *out);
+
+/*
+ * How many of the hosts, from the first, mail can go to: an MTA that is an MX host itself tries
+ * those alone that are preferred over it (RFC 5321 section 5.1). None: we are the best MX host, and
+ * the domain is ours. All for [host]. Any thread.
+ */
+size_t verdict_reachable_hosts(const struct findings *findings, const struct verdict_terms *terms);
 
 /*
  * One clause for people, what is missing at which next-hop, e.g. "example.org publishes neither

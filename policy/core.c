@@ -228,6 +228,7 @@ static struct lookup *start_lookup(struct core *core, struct flight *flight,
         .in_use = !ahead,
         .sts_fresh_until_ms = ahead ? until_ms : INT64_MIN,
         .sts_min_retry_ms = core->settings.sts_min_retry_ms,
+        .sts_give_up_ms = core->settings.sts_give_up_ms,
         .negative_ttl_ms = core->settings.negative_ttl_ms,
         .max_ttl_ms = core->settings.max_ttl_ms,
     };

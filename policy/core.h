@@ -21,6 +21,7 @@ struct core_settings {
     bool sts_enable;
     bool prefetch;
     int64_t sts_min_retry_ms;
+    int64_t sts_give_up_ms;
     int64_t sts_refresh_ms;
     int64_t negative_ttl_ms;
     int64_t max_ttl_ms;

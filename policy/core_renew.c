@@ -120,6 +120,7 @@ static void refresh_policy(struct core *core, const char *domain)
         .sts_enable = true,
         .sts_fresh_until_ms = INT64_MAX,
         .sts_min_retry_ms = core->settings.sts_min_retry_ms,
+        .sts_give_up_ms = core->settings.sts_give_up_ms,
         .negative_ttl_ms = core->settings.negative_ttl_ms,
         .max_ttl_ms = core->settings.max_ttl_ms,
     };

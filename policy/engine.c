@@ -125,6 +125,7 @@ static void core_settings_of(const struct engine_config *config, struct core_set
         .sts_enable = config->sts_enable,
         .prefetch = config->prefetch,
         .sts_min_retry_ms = config->sts_min_retry_ms,
+        .sts_give_up_ms = config->sts_give_up_ms,
         .sts_refresh_ms = config->sts_refresh_ms,
         .negative_ttl_ms = config->negative_ttl_ms,
         .max_ttl_ms = config->max_ttl_ms,

@@ -19,6 +19,7 @@ void engine_config_init(struct engine_config *config)
     config->sts_timeout_ms = 10 * 1000;
     config->sts_max_policy = 64 * 1024;
     config->sts_min_retry_ms = 5 * 60 * 1000;
+    config->sts_give_up_ms = 24 * 60 * 60 * 1000;
     config->sts_refresh_ms = 24 * 60 * 60 * 1000;
     config->sts_port = 443;
     config->dane_enable = true;

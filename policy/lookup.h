@@ -27,6 +27,7 @@ struct lookup_settings {
     /* A policy that ends before this time is fetched though its id has not changed. */
     int64_t sts_fresh_until_ms;
     int64_t sts_min_retry_ms;
+    int64_t sts_give_up_ms; /* passing failures of a fetch that last longer are definite */
     int64_t negative_ttl_ms;
     int64_t max_ttl_ms;
 };

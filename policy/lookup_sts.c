@@ -120,6 +120,12 @@ static void txt_absent(struct lookup *l)
         settle(l, FINDINGS_STS_NONE);
 }
 
+/* A passing failure for as long as it need not be taken for an answer. */
+static bool may_pass(const struct lookup *l, const struct sts_cached *cached)
+{
+    return cached->passing && now_ms(l) - cached->failing_ms < l->settings.sts_give_up_ms;
+}
+
 /* The policy with the id in DNS cannot be had (now). `cached` has an entry for that. */
 static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
 {
@@ -128,7 +134,7 @@ static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
     if (cached->policy) /* the id in DNS may still be its own when only a refresh failed */
         apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, strcmp(cached->id, l->id) == 0);
     else
-        settle(l, cached->passing ? FINDINGS_STS_FAILED : FINDINGS_STS_NONE);
+        settle(l, may_pass(l, cached) ? FINDINGS_STS_FAILED : FINDINGS_STS_NONE);
 }
 
 static void remember_failure(struct lookup *l, enum findings_sts_failure failure, bool passing,

@@ -13,7 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TELL_USED_INTERVAL_MS = 60 * 60 * 1000 };
+enum {
+    TELL_USED_INTERVAL_MS = 60 * 60 * 1000,
+    /* Two failures with more time between them, in which nobody looked, are not one that lasts. */
+    FAILING_GAP_MS = 24 * 60 * 60 * 1000,
+};
 
 /* In the order in which they are evicted. */
 enum worth { WORTH_FAILURE, WORTH_POLICY, WORTH_ENFORCE, WORTHS };
@@ -206,6 +210,7 @@ static struct entry *put(struct sts_cache *cache, const char *domain, const char
     entry->cached.failed_id[0] = '\0';
     entry->cached.retry_ms = INT64_MIN;
     entry->cached.failure = FINDINGS_STS_FAILURE_NONE;
+    entry->cached.passing = false;
     place(cache, entry);
     return entry;
 }
@@ -251,6 +256,8 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
     cached = &entry->cached;
     snprintf(cached->failed_id, sizeof cached->failed_id, "%s", id);
     snprintf(cached->failure_text, sizeof cached->failure_text, "%s", text ? text : "");
+    if (passing && (!cached->passing || now_ms - cached->tried_ms > FAILING_GAP_MS))
+        cached->failing_ms = now_ms;
     cached->failure = (uint8_t)failure;
     cached->passing = passing;
     cached->tried_ms = now_ms;

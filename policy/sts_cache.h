@@ -28,9 +28,10 @@ struct sts_cached {
 
     /* The last fetch, when it failed. */
     char failed_id[STS_ID_MAX + 1];
-    int64_t retry_ms; /* not to be fetched again before */
-    uint8_t failure;  /* enum findings_sts_failure */
-    bool passing;     /* may be better later; else a definite answer */
+    int64_t retry_ms;   /* not to be fetched again before */
+    uint8_t failure;    /* enum findings_sts_failure */
+    bool passing;       /* may be better later; else a definite answer */
+    int64_t failing_ms; /* since when fetches fail in a passing way, none succeeding in between */
     bool warned;
     int64_t warned_ms;
     char failure_text[120];

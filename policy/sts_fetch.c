@@ -76,6 +76,7 @@ struct world_fetch {
     struct sts_host *lookup; /* NULL before and after the first step */
     char *addresses;         /* learnt before work began; or NULL */
     char *no_addresses;      /* or why there are none; or NULL */
+    bool no_host;            /* and then whether that is certain */
     time_t learnt_s;
     int64_t began_ms;            /* work */
     struct sts_request *request; /* NULL before the second step */
@@ -149,6 +150,12 @@ static void fail(struct world_fetch *fetch, const char *failure)
     finish(fetch, &(struct fetch_result){.status = FETCH_FAILED, .failure = failure});
 }
 
+/* A domain without a policy host has no policy, whatever its record says. */
+static void refuse(struct world_fetch *fetch, const char *failure)
+{
+    finish(fetch, &(struct fetch_result){.status = FETCH_REFUSED, .failure = failure});
+}
+
 static void on_request_done(const struct fetch_result *result, void *arg)
 {
     finish(arg, result);
@@ -186,9 +193,11 @@ static void request_policy(struct world_fetch *fetch, const char *addresses)
 }
 
 /* Kept until the fetch is at work. If there is no memory for that, they are looked up again. */
-static void keep_addresses(struct world_fetch *fetch, const char *addresses, const char *failure)
+static void keep_addresses(struct world_fetch *fetch, const char *addresses, const char *failure,
+                           bool definite)
 {
     forget_addresses(fetch);
+    fetch->no_host = definite;
     if (addresses != NULL)
         fetch->addresses = strdup(addresses);
     else
@@ -196,17 +205,17 @@ static void keep_addresses(struct world_fetch *fetch, const char *addresses, con
     fetch->learnt_s = monotonic_s();
 }
 
-static void on_addresses(const char *addresses, const char *failure, void *arg)
+static void on_addresses(const char *addresses, const char *failure, bool definite, void *arg)
 {
     struct world_fetch *fetch = arg;
     struct sts_host *lookup = fetch->lookup;
 
     if (fetch->state < WORKING) {
-        keep_addresses(fetch, addresses, failure);
+        keep_addresses(fetch, addresses, failure, definite);
         fetch->lookup = NULL;
         sts_host_free(lookup);
     } else if (addresses == NULL) {
-        fail(fetch, failure);
+        (definite ? refuse : fail)(fetch, failure);
     } else {
         fetch->lookup = NULL;
         request_policy(fetch, addresses); /* may end the fetch */
@@ -246,7 +255,7 @@ static void step(struct world_fetch *fetch)
     if (fetch->addresses != NULL) {
         request_policy(fetch, fetch->addresses);
     } else if (fetch->no_addresses != NULL) {
-        fail(fetch, fetch->no_addresses);
+        (fetch->no_host ? refuse : fail)(fetch, fetch->no_addresses);
     } else if (fetch->lookup == NULL) {
         look_up(fetch);
         if (fetch->lookup == NULL)
@@ -260,7 +269,7 @@ static void begin(struct world_fetch *fetch)
     enter_list(fetch, WORKING);
     fetch->began_ms = monotonic_ms();
     if (!fetch->host_valid) {
-        fail(fetch, "not a domain name that can have a policy host");
+        refuse(fetch, "not a domain name that can have a policy host");
         return;
     }
     trust_refresh(fetch->fetcher);

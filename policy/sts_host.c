@@ -27,6 +27,7 @@ struct sts_host {
     struct world_query *query[FAMILIES]; /* NULL once answered */
     char text[FAMILIES][ADDRESSES_MAX * ADDRESS_TEXT];
     char failure[80]; /* of the first family that failed; empty: none did */
+    bool exists;      /* its name does, as far as the answers tell */
     struct event *delay;
     sts_host_done_fn done;
     void *arg;
@@ -39,10 +40,12 @@ static void finish(struct sts_host *host)
 
     snprintf(all, sizeof(all), "%s%s%s", host->text[V6], both ? "," : "", host->text[V4]);
     if (all[0] != '\0')
-        host->done(all, NULL, host->arg);
+        host->done(all, NULL, false, host->arg);
+    else if (host->failure[0] != '\0')
+        host->done(NULL, host->failure, false, host->arg);
     else
-        host->done(NULL, host->failure[0] != '\0' ? host->failure : "policy host has no address",
-                   host->arg);
+        host->done(NULL, host->exists ? "policy host has no address" : "policy host does not exist",
+                   true, host->arg);
 }
 
 static void add_address(struct sts_host *host, int family, const struct dns_record *record)
@@ -59,6 +62,12 @@ static void add_address(struct sts_host *host, int family, const struct dns_reco
              len > 0 ? "," : "", address);
 }
 
+/* A CNAME without its target's records, and without proof that there are none. */
+static bool is_cut_short(const struct dns_answer *answer)
+{
+    return answer->alias && answer->ttl_s == 0;
+}
+
 static void on_answer(struct sts_host *host, int family, const struct dns_answer *answer)
 {
     static const struct timeval delay = {.tv_usec = SECOND_FAMILY_MS * 1000};
@@ -67,8 +76,9 @@ static void on_answer(struct sts_host *host, int family, const struct dns_answer
     if (answer->status == DNS_FOUND) {
         for (size_t i = 0; i < answer->count && i < ADDRESSES_MAX; i++)
             add_address(host, family, &answer->records[i]);
-    } else if (answer->status != DNS_NODATA && answer->status != DNS_NXDOMAIN &&
-               host->failure[0] == '\0') {
+    } else if (answer->status == DNS_NODATA && !is_cut_short(answer)) {
+        host->exists = true;
+    } else if (answer->status != DNS_NXDOMAIN && host->failure[0] == '\0') {
         snprintf(host->failure, sizeof(host->failure), "address of the policy host: %s",
                  answer->failure != NULL ? answer->failure : "lookup failed");
     }

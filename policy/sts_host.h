@@ -19,9 +19,11 @@ struct sts_dns {
 
 struct sts_host;
 
-/* addresses: "[2001:db8::1],192.0.2.1", or NULL and then failure says why. Both are borrowed for
- * the call, in which sts_host_free is allowed. */
-typedef void (*sts_host_done_fn)(const char *addresses, const char *failure, void *arg);
+/* addresses: "[2001:db8::1],192.0.2.1", or NULL and then failure says why; it is definite when DNS
+ * says that there is no such name, or no address in either family. Texts are borrowed for the call,
+ * in which sts_host_free is allowed. */
+typedef void (*sts_host_done_fn)(const char *addresses, const char *failure, bool definite,
+                                 void *arg);
 
 /*
  * Asks for A and AAAA; done is called once, never before this returns. NULL when out of memory,

@@ -104,6 +104,7 @@ const struct config_key config_keys[] = {
     {CONFIG_SECTION_MTA_STS, "max_policy", config_type_size, .offset = AT(engine.sts_max_policy)},
     {CONFIG_SECTION_MTA_STS, "min_retry", config_type_duration,
      .offset = AT(engine.sts_min_retry_ms)},
+    {CONFIG_SECTION_MTA_STS, "give_up", config_type_duration, .offset = AT(engine.sts_give_up_ms)},
     {CONFIG_SECTION_MTA_STS, "refresh", config_type_duration, .offset = AT(engine.sts_refresh_ms)},
     {CONFIG_SECTION_MTA_STS, "accept_testing", config_type_bool, .offset = AT(accept_testing)},
 

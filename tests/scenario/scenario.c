@@ -233,6 +233,8 @@ static int config(struct play *play, char *args)
             s->max_ttl_ms = atoll(value) * 1000;
         else if (strcmp(word, "min_retry") == 0)
             s->sts_min_retry_ms = atoll(value) * 1000;
+        else if (strcmp(word, "give_up") == 0)
+            s->sts_give_up_ms = atoll(value) * 1000;
         else if (strcmp(word, "refresh") == 0)
             s->sts_refresh_ms = atoll(value) * 1000;
         else if (strcmp(word, "max_domains") == 0)
@@ -415,6 +417,7 @@ int scenario_play(const char *path, bool verbose, char *err, size_t err_len)
         .sts_enable = true,
         .prefetch = false,
         .sts_min_retry_ms = 5 * 60 * 1000,
+        .sts_give_up_ms = 24 * 60 * 60 * 1000,
         .sts_refresh_ms = 24 * 60 * 60 * 1000,
         .negative_ttl_ms = 5 * 60 * 1000,
         .max_ttl_ms = 24 * 60 * 60 * 1000,

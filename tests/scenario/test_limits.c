@@ -52,6 +52,7 @@ static void no_more_than_the_limit(void **state)
     const struct core_settings settings = {.dane_enable = true,
                                            .sts_enable = true,
                                            .sts_min_retry_ms = 300000,
+                                           .sts_give_up_ms = 86400000,
                                            .sts_refresh_ms = 86400000,
                                            .negative_ttl_ms = 300000,
                                            .max_ttl_ms = 86400000,
@@ -105,6 +106,7 @@ static void refreshes_that_could_not_begin_hold_no_place(void **state)
     struct world_ops short_of_memory = *ops;
     const struct core_settings settings = {.sts_enable = true,
                                            .sts_min_retry_ms = 300000,
+                                           .sts_give_up_ms = 86400000,
                                            .sts_refresh_ms = HOUR_MS,
                                            .negative_ttl_ms = 300000,
                                            .max_ttl_ms = 86400000,

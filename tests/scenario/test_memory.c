@@ -132,6 +132,7 @@ static void run(unsigned long at, unsigned *empty)
                                            .sts_enable = true,
                                            .prefetch = true,
                                            .sts_min_retry_ms = 300000,
+                                           .sts_give_up_ms = 86400000,
                                            .sts_refresh_ms = 86400000,
                                            .negative_ttl_ms = 300000,
                                            .max_ttl_ms = 86400000,

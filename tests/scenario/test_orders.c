@@ -239,6 +239,7 @@ static void look_up(unsigned seed, unsigned order, struct watcher *w)
     const struct core_settings settings = {.dane_enable = true,
                                            .sts_enable = true,
                                            .sts_min_retry_ms = 300000,
+                                           .sts_give_up_ms = 86400000,
                                            .sts_refresh_ms = 86400000,
                                            .negative_ttl_ms = 300000,
                                            .max_ttl_ms = 86400000,

@@ -293,6 +293,7 @@ static void live(unsigned seed, unsigned *handed_out, unsigned *kept)
                                         .sts_enable = true,
                                         .prefetch = seed % 2,
                                         .sts_min_retry_ms = 300000,
+                                        .sts_give_up_ms = 86400000,
                                         .sts_refresh_ms = 86400000,
                                         .negative_ttl_ms = 300000,
                                         .max_ttl_ms = 86400000,

@@ -389,6 +389,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->engine.sts_timeout_ms, 10000);
     assert_int_equal(c->engine.sts_max_policy, 65536);
     assert_int_equal(c->engine.sts_min_retry_ms, 300000);
+    assert_int_equal(c->engine.sts_give_up_ms, 86400000);
     assert_int_equal(c->engine.sts_refresh_ms, 86400000);
     assert_false(c->accept_testing);
     assert_true(c->engine.dane_enable);
@@ -433,7 +434,7 @@ static const char every_key[] =
     "tries = 5\ncheck_name = org\ncheck_interval = 10m\n"
     "[mta_sts]\n"
     "enable = no\nca_file = /etc/ca.pem\nca_path = /etc/ca\nconnect_timeout = 1s\ntimeout = 2s\n"
-    "max_policy = 1m\nmin_retry = 1m\nrefresh = 2h\naccept_testing = yes\n"
+    "max_policy = 1m\nmin_retry = 1m\ngive_up = 3h\nrefresh = 2h\naccept_testing = yes\n"
     "[dane]\nenable = no\nweb_pki = no\n"
     "[cache]\nstore = memory\nmax_domains = 10\nnegative_ttl = 1m\nmax_ttl = 1h\nprefetch = no\n"
     "[socketmap]\nlisten = unix:/a, inet:127.0.0.1:8461\n inet:[::1]:8462\nsocket_mode = 0600\n"
@@ -494,6 +495,7 @@ static void test_every_key(void **state)
     assert_int_equal(c->engine.sts_timeout_ms, 2000);
     assert_int_equal(c->engine.sts_max_policy, 1048576);
     assert_int_equal(c->engine.sts_min_retry_ms, 60000);
+    assert_int_equal(c->engine.sts_give_up_ms, 10800000);
     assert_int_equal(c->engine.sts_refresh_ms, 7200000);
     assert_true(c->accept_testing);
     assert_false(c->engine.dane_enable);

@@ -97,6 +97,7 @@ static void test_every_key(void **state)
                      defaults->engine.sts_connect_timeout_ms);
     assert_int_equal(sample->engine.sts_max_policy, defaults->engine.sts_max_policy);
     assert_int_equal(sample->engine.sts_min_retry_ms, defaults->engine.sts_min_retry_ms);
+    assert_int_equal(sample->engine.sts_give_up_ms, defaults->engine.sts_give_up_ms);
     assert_int_equal(sample->engine.sts_refresh_ms, defaults->engine.sts_refresh_ms);
     assert_int_equal(sample->engine.max_domains, defaults->engine.max_domains);
     assert_int_equal(sample->engine.negative_ttl_ms, defaults->engine.negative_ttl_ms);

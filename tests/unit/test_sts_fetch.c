@@ -33,7 +33,8 @@ enum {
 #define ABSENT "absent" /* the name has no such record */
 #define NXDOMAIN "nxdomain"
 #define SERVFAIL "servfail"
-#define MUTE "mute" /* the resolver gets no answer, and says so after a while */
+#define ALIAS "alias" /* a CNAME, and nothing of its target */
+#define MUTE "mute"   /* the resolver gets no answer, and says so after a while */
 
 struct host {
     const char *domain;
@@ -101,12 +102,12 @@ static const struct host hosts[] = {
 
     /* the way to an address */
     {"GOOD.test", ABSENT, NGINX, FETCH_OK, POLICY},
-    {"status404.test.", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
-    {"", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
-    {"good.test/x", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
-    {"good.test:8443", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
-    {"x@good.test", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
-    {"g\xc3\xb6od.test", ABSENT, NGINX, FETCH_FAILED, "not a domain name"},
+    {"status404.test.", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
+    {"", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
+    {"good.test/x", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
+    {"good.test:8443", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
+    {"x@good.test", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
+    {"g\xc3\xb6od.test", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
 };
 
 /* The same host by other ways of DNS. */
@@ -118,8 +119,10 @@ static const struct host ways[] = {
     {"good.test", NGINX6, SERVFAIL, FETCH_OK, POLICY},
     {"good.test", MUTE, NGINX, FETCH_OK, POLICY},
     {"good.test", NGINX6, MUTE, FETCH_OK, POLICY},
-    {"good.test", ABSENT, ABSENT, FETCH_FAILED, "policy host has no address"},
-    {"good.test", NXDOMAIN, NXDOMAIN, FETCH_FAILED, "policy host has no address"},
+    {"good.test", ABSENT, ABSENT, FETCH_REFUSED, "policy host has no address"},
+    {"good.test", NXDOMAIN, NXDOMAIN, FETCH_REFUSED, "policy host does not exist"},
+    {"good.test", ABSENT, NXDOMAIN, FETCH_REFUSED, "policy host has no address"},
+    {"good.test", ALIAS, ALIAS, FETCH_FAILED, "address of the policy host: lookup failed"},
     {"good.test", SERVFAIL, SERVFAIL, FETCH_FAILED, "address of the policy host: SERVFAIL"},
     {"good.test", ABSENT, SERVFAIL, FETCH_FAILED, "address of the policy host: SERVFAIL"},
     {"good.test", MUTE, MUTE, FETCH_FAILED, "address of the policy host: timed out"},
@@ -180,6 +183,10 @@ static void on_stub_answer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (strcmp(query->data, ABSENT) == 0) {
         answer.status = DNS_NODATA;
+        answer.ttl_s = 300;
+    } else if (strcmp(query->data, ALIAS) == 0) {
+        answer.status = DNS_NODATA;
+        answer.alias = true;
     } else if (strcmp(query->data, NXDOMAIN) == 0) {
         answer.status = DNS_NXDOMAIN;
     } else if (strcmp(query->data, MUTE) == 0) {

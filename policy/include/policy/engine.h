@@ -28,6 +28,7 @@ struct engine_config {
     int sts_timeout_ms;
     size_t sts_max_policy; /* octets */
     int sts_min_retry_ms;  /* after a failed fetch of the same policy id */
+    int sts_give_up_ms;    /* fetches that fail for longer are a definite no (RFC 8461 3.3) */
     int sts_refresh_ms;
     uint16_t sts_port; /* 443; tests only */
 
@@ -154,7 +155,7 @@ enum engine_dns_result {
 enum engine_fetch_result {
     ENGINE_FETCH_OK,      /* a valid policy */
     ENGINE_FETCH_INVALID, /* a policy file that breaks the grammar */
-    ENGINE_FETCH_REFUSED, /* 404, redirect, wrong type, oversize */
+    ENGINE_FETCH_REFUSED, /* 404, redirect, wrong type, oversize, no such host */
     ENGINE_FETCH_WEBPKI,
     ENGINE_FETCH_FAILED,
     ENGINE_FETCH_RESULTS

@@ -130,7 +130,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, struct sockaddr *address)
     struct session *session = smfi_getpriv(ctx);
 
     if (session != NULL)
-        session_connect(session, host, address, macro(ctx, "{daemon_name}"));
+        session_connect(session, host, address, macro(ctx, "{daemon_name}"), macro(ctx, "v"));
     return SMFIS_NOREPLY;
 }
 

@@ -2,8 +2,8 @@
  * Decides for one recipient. What the findings mean is verdict.c's (policy/); here the
  * administrator's settings turn the verdict into an action, a status code and a sentence.
  *
- * RFC 8689 section 4.2.1 (5.7.10, and a null reverse-path is never held to the request), section
- * 4.2.2 (TLS-Required: No); RFC 7505 (5.1.10); RFC 3463.
+ * RFC 8689 section 4.2.1 (5.7.10, 5.7.30, and a null reverse-path is never held to the request),
+ * section 4.2.2 (TLS-Required: No); RFC 7505 (5.1.10); RFC 3463.
  */
 #include "decide_internal.h"
 
@@ -34,6 +34,36 @@ struct decide_asked decide_request(const struct request_mail *mail,
     return asked;
 }
 
+/* A message that goes on as it is has REQUIRETLS for the MTA only if its sender said so: what a
+ * rule asks for, the MTA does not know. */
+static unsigned route_can(const struct decide_input *in)
+{
+    const struct config_route *route = in->settings->route;
+    unsigned can = route->can;
+
+    if (route->can_follows_mta && in->mta_requiretls)
+        can |= VERDICT_CAN_REQUIRETLS;
+    if (route->method == CONFIG_METHOD_NONE && in->asker == DECIDE_ASKED_BY_RULE)
+        can &= ~(unsigned)VERDICT_CAN_REQUIRETLS;
+    return can;
+}
+
+void decide_terms(const struct decide_input *in, struct verdict_terms *out)
+{
+    *out = *in->terms;
+    out->level = in->settings->level;
+    out->require_offer = in->settings->require_offer == RULES_OFFER_YES;
+    out->can = route_can(in);
+}
+
+static bool cannot_offer(const struct decide_input *in)
+{
+    struct verdict_terms terms;
+
+    decide_terms(in, &terms);
+    return verdict_cannot_offer(&terms);
+}
+
 /* Levels below enforce ask for nothing that must be found out first. */
 bool decide_needs_findings(const struct decide_input *in)
 {
@@ -41,13 +71,6 @@ bool decide_needs_findings(const struct decide_input *in)
 
     return !in->null_sender && !s->not_applicable && s->tls_policy == NULL && in->nexthop != NULL &&
            s->level == VERDICT_LEVEL_ENFORCE && in->nexthop->kind != NEXTHOP_LITERAL;
-}
-
-void decide_terms(const struct decide_input *in, struct verdict_terms *out)
-{
-    *out = *in->terms;
-    out->level = in->settings->level;
-    out->can = in->settings->route->can;
 }
 
 /* Without findings: what is certain from the level and the next-hop alone. */
@@ -137,6 +160,14 @@ static void derive_policy(const struct decide_input *in, struct verdict *verdict
     out->findings = "policy";
     if (decide_is_exempt(in->settings))
         return;
+    if (cannot_offer(in)) {
+        verdict->value = VERDICT_UNSATISFIED;
+        verdict->reason = VERDICT_REASON_ROUTE_NO_REQUIRETLS;
+        snprintf(out->reason, sizeof(out->reason),
+                 "this host cannot pass REQUIRETLS on to the mail servers of %s",
+                 in->nexthop != NULL ? in->nexthop->text : "its domain");
+        return;
+    }
     if (tls_policy_kind(policy) == TLS_POLICY_AUTHENTICATES) {
         snprintf(out->expect, sizeof(out->expect), "%s/requiretls", word);
         return;
@@ -185,12 +216,13 @@ static bool fall_back(const struct decide_input *in, struct verdict *verdict, st
 static void refuse(enum rules_action setting, const struct verdict *verdict, struct decision *out)
 {
     bool null_mx = verdict->reason == VERDICT_REASON_NULL_MX;
+    bool no_offer = verdict->reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS;
 
     switch (setting) {
     case RULES_ACTION_REJECT:
         out->action = DECIDE_REJECT;
         out->code = null_mx ? 556 : 550;
-        out->status = null_mx ? "5.1.10" : "5.7.10";
+        out->status = null_mx ? "5.1.10" : no_offer ? "5.7.30" : "5.7.10";
         return;
     case RULES_ACTION_QUARANTINE:
         out->action = DECIDE_QUARANTINE;
@@ -202,7 +234,7 @@ static void refuse(enum rules_action setting, const struct verdict *verdict, str
     default:
         out->action = DECIDE_TEMPFAIL;
         out->code = 451;
-        out->status = null_mx ? "4.1.10" : "4.7.10";
+        out->status = null_mx ? "4.1.10" : no_offer ? "4.7.30" : "4.7.10";
         return;
     }
 }

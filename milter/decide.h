@@ -53,11 +53,12 @@ enum decide_missing {
 
 struct decide_input {
     const struct rules_settings *settings;
-    const struct verdict_terms *terms; /* level and can are taken from the settings */
+    const struct verdict_terms *terms; /* level, require_offer and can are set by decide_terms */
     const struct nexthop *nexthop;     /* NULL: the recipient has none (no domain name) */
     const struct findings *findings;   /* NULL: none needed, or `missing` says why */
     enum decide_missing missing;
     bool null_sender;
+    bool mta_requiretls; /* the MTA enforces REQUIRETLS itself, as Postfix 3.11 */
     enum decide_asker asker;
 };
 
@@ -80,7 +81,7 @@ struct decision {
 /* Whether a verdict under these settings needs findings at all. */
 bool decide_needs_findings(const struct decide_input *in);
 
-/* The terms that the engine is to be asked under. */
+/* The terms that the engine is to be asked under: level, require_offer, and what the route can. */
 void decide_terms(const struct decide_input *in, struct verdict_terms *out);
 
 /* Decides for a recipient whose copy requires TLS. Never fails. */

@@ -84,6 +84,8 @@ const char *decide_summary(const struct verdict *verdict)
     if (verdict->value != VERDICT_UNSATISFIED)
         return "-";
     switch (verdict->reason) {
+    case VERDICT_REASON_ROUTE_NO_REQUIRETLS: /* whatever would have been found */
+        return "-";
     case VERDICT_REASON_STS_NOT_ENFORCE:
         return findings_summary_name(FINDINGS_SUMMARY_STS_TESTING);
     case VERDICT_REASON_DANE_UNUSABLE:

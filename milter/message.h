@@ -20,6 +20,7 @@ struct message_client {
     const char *name;               /* verified by the MTA, else NULL */
     const char *daemon;             /* the MTA's name for the listener, or NULL */
     bool sends_body;                /* the MTA hands over message bodies */
+    bool mta_requiretls;            /* the MTA enforces REQUIRETLS itself, as Postfix 3.11 */
 };
 
 /* What MAIL brings. Strings are borrowed for the call. */

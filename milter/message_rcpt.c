@@ -40,6 +40,7 @@ int message_settle(struct message *m, struct recipient *r,
         .header = &m->header,
         .believed = is_believed(m),
         .null_sender = message_has_null_sender(m),
+        .mta_requiretls = m->client.mta_requiretls,
     };
 
     return r->settled ? 0 : recipient_settle(r, &context, patience);

@@ -19,6 +19,7 @@ struct recipient_context {
     const struct request_header *header;
     bool believed; /* this client's Require-TLS-ESMTP counts */
     bool null_sender;
+    bool mta_requiretls; /* the MTA enforces REQUIRETLS itself */
 };
 
 /* How long settling may take. */

@@ -298,6 +298,7 @@ static void begin(struct settling *s, struct rules_facts *facts)
             .terms = &s->terms,
             .nexthop = facts->nexthop,
             .null_sender = s->context->null_sender,
+            .mta_requiretls = s->context->mta_requiretls,
         };
         c->owned = NULL;
         c->known = c->early = c->renewed = false;

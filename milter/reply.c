@@ -44,7 +44,7 @@ void reply_set(struct reply *reply, int code, const char *status, const char *fo
 static int standing(const struct reply *reply)
 {
     const char *detail = strchr(reply->status, '.');
-    bool tls = detail != NULL && strcmp(detail, ".7.10") == 0;
+    bool tls = detail != NULL && (strcmp(detail, ".7.10") == 0 || strcmp(detail, ".7.30") == 0);
 
     return (reply->code < 500 ? 2 : 0) + (tls ? 0 : 1);
 }

@@ -26,8 +26,8 @@ const char *reply_clean(const char *text, char *out, size_t out_len);
 
 /*
  * Makes the lines of one reply agree, as SMTP has one code for all: that of the first about TLS
- * (x.7.10), else of the first, and of none that is temporary where another is permanent. A line
- * whose own code was another ends with it.
+ * (x.7.10, x.7.30), else of the first, and of none that is temporary where another is permanent. A
+ * line whose own code was another ends with it.
  */
 void reply_unite(struct reply *lines, size_t count);
 

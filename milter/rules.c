@@ -35,6 +35,9 @@ static void take(const struct config_rule *rule, enum rules_setting setting,
     case RULES_MIXED:
         out->mixed = rule->mixed;
         break;
+    case RULES_REQUIRE_OFFER:
+        out->require_offer = rule->require_offer;
+        break;
     case RULES_ROUTE:
         out->route = rule->route;
         break;

@@ -31,6 +31,9 @@ enum rules_action {
     RULES_ACTION_LOG,
 };
 enum rules_mixed { RULES_MIXED_REJECT, RULES_MIXED_KEEP };
+/* Whether REQUIRETLS must be passed on (RFC 8689 section 4.2.1): where the route can; always;
+ * never. */
+enum rules_offer { RULES_OFFER_AUTO, RULES_OFFER_YES, RULES_OFFER_NO };
 
 /* Each setting of a rule; a bit in masks. */
 enum rules_setting {
@@ -40,6 +43,7 @@ enum rules_setting {
     RULES_ON_UNSATISFIED,
     RULES_ON_UNDECIDED,
     RULES_MIXED,
+    RULES_REQUIRE_OFFER,
     RULES_ROUTE,
     RULES_OPTIONAL_ROUTE,
     RULES_TLS_POLICY,
@@ -93,6 +97,7 @@ struct rules_settings {
     enum rules_action on_unsatisfied;
     enum rules_action on_undecided;
     enum rules_mixed mixed;
+    enum rules_offer require_offer;
     const struct config_route *route;
     const struct config_route *optional_route;
     const char *tls_policy; /* NULL: none; "skip": the next-hop is exempt */

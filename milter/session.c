@@ -1,9 +1,11 @@
 /*
  * What is known of an SMTP client. MTAs run filters also over mail that came without SMTP, and make
- * up a connection for it: Postfix one from 127.0.0.1 port 0, sendmail one without an address.
+ * up a connection for it: Postfix one from 127.0.0.1 port 0, sendmail one without an address. And
+ * what the MTA says of itself.
  */
 #include "session.h"
 
+#include <ctype.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,8 +72,24 @@ static char *copy(struct session *session, const char *text)
     return out;
 }
 
+bool session_mta_requiretls(const char *version)
+{
+    static const char name[] = "Postfix ";
+    const char *number = version != NULL ? version : "";
+    unsigned long major, minor;
+    char *end;
+
+    if (strncmp(number, name, strlen(name)) != 0 || !isdigit((unsigned char)number[strlen(name)]))
+        return false;
+    major = strtoul(number + strlen(name), &end, 10);
+    if (end[0] != '.' || !isdigit((unsigned char)end[1]))
+        return false;
+    minor = strtoul(end + 1, NULL, 10);
+    return major > 3 || (major == 3 && minor >= 11);
+}
+
 void session_connect(struct session *session, const char *name, const struct sockaddr *address,
-                     const char *daemon)
+                     const char *daemon, const char *version)
 {
     free(session->name);
     free(session->daemon);
@@ -88,5 +106,6 @@ void session_connect(struct session *session, const char *name, const struct soc
         .name = session->name,
         .daemon = session->daemon,
         .sends_body = session->terms.body,
+        .mta_requiretls = session_mta_requiretls(version),
     };
 }

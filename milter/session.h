@@ -20,9 +20,16 @@ struct session {
 struct session *session_new(const struct negotiate_terms *terms); /* NULL: out of memory */
 void session_free(struct session *session);                       /* NULL is allowed */
 
-/* The client has connected. `address` NULL: the MTA knows none. */
+/* The client has connected. `address` NULL: the MTA knows none. `daemon` and `version` are the
+ * MTA's macros {daemon_name} and v, or NULL. */
 void session_connect(struct session *session, const char *name, const struct sockaddr *address,
-                     const char *daemon);
+                     const char *daemon, const char *version);
+
+/*
+ * Whether an MTA whose macro v has this value (NULL: none) enforces REQUIRETLS by itself: Postfix
+ * 3.11 and later, `Postfix 3.11.7` there. Another mail_name is not known for one.
+ */
+bool session_mta_requiretls(const char *version);
 
 /* Drops the message under way, if any. */
 void session_end_message(struct session *session);

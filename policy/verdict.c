@@ -350,6 +350,12 @@ static enum verdict_reason shortfall(const struct view *v)
     return VERDICT_REASON_NOTHING_PUBLISHED;
 }
 
+bool verdict_cannot_offer(const struct verdict_terms *terms)
+{
+    return terms->level == VERDICT_LEVEL_ENFORCE && terms->require_offer &&
+           (terms->can & VERDICT_CAN_REQUIRETLS) == 0;
+}
+
 static void derive_from_hosts(const struct findings *f, const struct verdict_terms *terms,
                               struct verdict *out)
 {
@@ -364,6 +370,10 @@ static void derive_from_hosts(const struct findings *f, const struct verdict_ter
     judge_hosts(&v);
     v.web_pki = web_pki_open(&v);
 
+    if (verdict_cannot_offer(terms) && (v.reachable > 0 || f->host_count == 0)) {
+        set(out, VERDICT_UNSATISFIED, VERDICT_REASON_ROUTE_NO_REQUIRETLS);
+        return;
+    }
     if (try_dane(&v, out) || try_sts(&v, out) || try_web_pki(&v, out))
         return;
     if (v.reachable == 0 && f->host_count > 0) {

@@ -134,6 +134,10 @@ static void explain_reason(const struct findings *f, const struct verdict *verdi
     case VERDICT_REASON_ROUTE_NO_STS:
         snprintf(out, out_len, "%s publishes MTA-STS, but this host's route cannot use it", who);
         return;
+    case VERDICT_REASON_ROUTE_NO_REQUIRETLS:
+        snprintf(out, out_len, "this host cannot pass REQUIRETLS on to the mail servers of %s",
+                 who);
+        return;
     case VERDICT_REASON_LITERAL:
         snprintf(out, out_len, "%s is an address and can publish neither DANE nor MTA-STS", who);
         return;

@@ -46,7 +46,9 @@ enum config_local { CONFIG_LOCAL_RECIPIENT, CONFIG_LOCAL_REINJECT, CONFIG_LOCAL_
 struct config_route {
     const char *name;
     enum config_method method;
-    unsigned can; /* VERDICT_CAN_... */
+    unsigned can;         /* VERDICT_CAN_... */
+    bool can_follows_mta; /* `can` is the default of method none: VERDICT_CAN_REQUIRETLS too where
+                             the MTA is one that enforces REQUIRETLS itself */
     enum config_local local;
     char *tag; /* of marked recipients: [milter] tag, or a name below it */
     char *starttls_name, *opportunistic_name;

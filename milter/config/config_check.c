@@ -114,6 +114,8 @@ static void default_capabilities(struct config *config)
         /* A transport of its own asks the map `enforce`, whose answers cover the Web PKI. */
         if (route->method != CONFIG_METHOD_NONE)
             route->can |= VERDICT_CAN_WEB_PKI;
+        else
+            route->can_follows_mta = true;
     }
 }
 
@@ -216,9 +218,41 @@ static void check_tls_policy(struct config_check *c, const struct config_rule *r
             rule->name);
 }
 
+static bool any_route_offers(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].can_follows_mta || (config->routes[i].can & VERDICT_CAN_REQUIRETLS))
+            return true;
+    return false;
+}
+
+/* What require_offer cannot bring about on the route of the rule, or with none there is. */
+static void check_offer(struct config_check *c, const struct config_rule *rule)
+{
+    const struct config_route *route =
+        rule->route != NULL ? rule->route : c->config->defaults->route;
+
+    if (route == NULL)
+        route = &c->config->routes[0];
+    if (rule->require_offer == RULES_OFFER_NO && (rule->sets & (1u << RULES_REQUIRE_OFFER)) != 0 &&
+        (route->can_follows_mta || (route->can & VERDICT_CAN_REQUIRETLS) != 0))
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "require_offer = no has no effect on [route %s]: Postfix 3.11 and later "
+            "sends what requires TLS to no server that does not offer REQUIRETLS, "
+            "and cannot be told otherwise",
+            route->name);
+    if (rule->require_offer == RULES_OFFER_YES && !any_route_offers(c->config))
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "require_offer = yes: no route can requiretls, so all mail that requires "
+            "TLS at level enforce is refused");
+}
+
 static void check_rule(struct config_check *c, const struct config_rule *rule)
 {
     check_fallback(c, rule);
+    check_offer(c, rule);
     if (rule->name == NULL)
         return;
     check_level(c, rule);

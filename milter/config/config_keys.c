@@ -21,6 +21,7 @@ static const char *const words_local[] = {"recipient", "reinject", "refuse", NUL
 static const char *const words_fallback[] = {"none", "encrypt", "may", NULL};
 static const char *const words_unsatisfied[] = {"reject", "tempfail", "quarantine", "log", NULL};
 static const char *const words_mixed[] = {"reject", "keep", NULL};
+static const char *const words_offer[] = {"auto", "yes", "no", NULL};
 
 /* --- the table -------------------------------------------------------------------------------- */
 
@@ -51,6 +52,8 @@ static const char *const words_mixed[] = {"reject", "keep", NULL};
                      words_unsatisfied, "reject, tempfail, quarantine or log"),                    \
         SETTING(section, "on_undecided", config_type_undecided, on_undecided, RULES_ON_UNDECIDED), \
         SETTING_WORD(section, "mixed", mixed, RULES_MIXED, words_mixed, "reject or keep"),         \
+        SETTING_WORD(section, "require_offer", require_offer, RULES_REQUIRE_OFFER, words_offer,    \
+                     "auto, yes or no"),                                                           \
         SETTING(section, "route", config_type_text, route_name, RULES_ROUTE),                      \
         SETTING(section, "optional_route", config_type_text, optional_route_name,                  \
                 RULES_OPTIONAL_ROUTE)

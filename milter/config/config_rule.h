@@ -62,6 +62,7 @@ struct config_rule {
     enum rules_action on_unsatisfied;
     enum rules_action on_undecided;
     enum rules_mixed mixed;
+    enum rules_offer require_offer;
     const char *route_name; /* resolved to `route` when the whole file is read */
     unsigned route_line;
     const struct config_route *route;

@@ -278,14 +278,14 @@ const char *config_item_pattern(struct pool *pool, const struct config_key *key,
 const char *config_item_can(struct pool *pool, const struct config_key *key, const char *value,
                             void *field)
 {
-    static const char *const words[] = {"dane", "sts", "web_pki", "fallback", NULL};
+    static const char *const words[] = {"dane", "sts", "web_pki", "fallback", "requiretls", NULL};
     static const unsigned bits[] = {VERDICT_CAN_DANE, VERDICT_CAN_STS, VERDICT_CAN_WEB_PKI,
-                                    VERDICT_CAN_FALLBACK};
+                                    VERDICT_CAN_FALLBACK, VERDICT_CAN_REQUIRETLS};
     int i = config_value_word(value, words);
 
     (void)pool, (void)key;
     if (i < 0)
-        return "dane, sts, web_pki or fallback";
+        return "dane, sts, web_pki, fallback or requiretls";
     *(unsigned *)field |= bits[i];
     return NULL;
 }

@@ -13,6 +13,10 @@ void view_terms_from(const struct config *config, const struct rules_settings *s
     answer_terms_from(config, settings, &out->answer);
     out->verdict = out->answer.enforce;
     out->verdict.can = settings->route->can;
+    /* Which MTA asks is not known here; one that cannot is told at RCPT. */
+    if (settings->route->can_follows_mta)
+        out->verdict.can |= VERDICT_CAN_REQUIRETLS;
+    out->verdict.require_offer = settings->require_offer == RULES_OFFER_YES;
 }
 
 static void override_verdict(const char *policy, enum verdict_level level, struct verdict *verdict,
@@ -36,9 +40,15 @@ void view_verdict(const struct findings *findings, const struct view_terms *term
                   enum verdict_level level, struct verdict *verdict, char *reason,
                   size_t reason_size)
 {
+    const char *policy = terms->answer.tls_policy;
     struct verdict_terms at_level = terms->verdict;
     at_level.level = level;
-    if (terms->answer.tls_policy) {
+    if (verdict_cannot_offer(&at_level) &&
+        (!policy || tls_policy_kind(policy) != TLS_POLICY_SKIP)) {
+        *verdict = (struct verdict){.value = VERDICT_UNSATISFIED,
+                                    .reason = VERDICT_REASON_ROUTE_NO_REQUIRETLS};
+        snprintf(reason, reason_size, "this host cannot pass REQUIRETLS on (require_offer = yes)");
+    } else if (policy) {
         override_verdict(terms->answer.tls_policy, level, verdict, reason, reason_size);
     } else if (findings) {
         verdict_derive(findings, &at_level, verdict);

@@ -68,6 +68,20 @@ static const char *mixed_name(enum rules_mixed mixed)
     }
 }
 
+static const char *offer_name(enum rules_offer offer)
+{
+    switch (offer) {
+    case RULES_OFFER_AUTO:
+        return "auto";
+    case RULES_OFFER_YES:
+        return "yes";
+    case RULES_OFFER_NO:
+        return "no";
+    default:
+        return "unknown";
+    }
+}
+
 /* What the command line says of the message itself; a header there is believed. */
 static enum rules_request asked(const struct query_options *options, const char **by)
 {
@@ -119,7 +133,7 @@ struct row {
     enum rules_setting setting;
 };
 
-enum { ROWS = 9 };
+enum { ROWS = 10 };
 
 static void make_rows(const struct rules_settings *s, struct row rows[ROWS])
 {
@@ -130,6 +144,7 @@ static void make_rows(const struct rules_settings *s, struct row rows[ROWS])
         {"on_unsatisfied", action_name(s->on_unsatisfied), RULES_ON_UNSATISFIED},
         {"on_undecided", action_name(s->on_undecided), RULES_ON_UNDECIDED},
         {"mixed", mixed_name(s->mixed), RULES_MIXED},
+        {"require_offer", offer_name(s->require_offer), RULES_REQUIRE_OFFER},
         {"route", s->route ? s->route->name : NULL, RULES_ROUTE},
         {"optional_route", s->optional_route ? s->optional_route->name : NULL,
          RULES_OPTIONAL_ROUTE},
@@ -163,6 +178,14 @@ void query_explain_text(FILE *out, const struct query_name *name)
         fprintf(out, "  %-23s %s\n", "decision", name->decision);
 }
 
+/* Whether it hangs on the MTA, which the filter knows and this program does not. */
+static bool by_mta(const struct rules_settings *s, const struct decision *decision)
+{
+    return s->require_offer == RULES_OFFER_YES && s->request == RULES_REQUEST_REQUIRE &&
+           s->level == VERDICT_LEVEL_ENFORCE && decision->verdict == VERDICT_SATISFIED &&
+           s->route->can_follows_mta;
+}
+
 /* What the filter would do with the recipient; the tool's own findings only. */
 void query_explain_decide(const struct config *config, const struct query_options *options,
                           struct query_name *name)
@@ -179,6 +202,7 @@ void query_explain_decide(const struct config *config, const struct query_option
         .findings = name->findings,
         .missing = DECIDE_MISSING_ENGINE,
         .null_sender = options->from && options->from[0] == '\0',
+        .mta_requiretls = true, /* not known here: see by_mta */
         .asker = name->request_by ? DECIDE_ASKED_BY_SENDER : DECIDE_ASKED_BY_RULE,
     };
     struct decision decision;
@@ -195,10 +219,13 @@ void query_explain_decide(const struct config *config, const struct query_option
         snprintf(name->decision, sizeof(name->decision), "%s: %d %s %s",
                  decide_action_name(decision.action), reply.code, reply.status, reply.text);
     } else {
-        snprintf(name->decision, sizeof(name->decision), "%s, route %s%s%s",
+        snprintf(name->decision, sizeof(name->decision), "%s, route %s%s%s%s",
                  decide_action_name(decision.action),
                  decision.route ? decision.route->name : "none", decision.reason[0] ? ": " : "",
-                 decision.reason);
+                 decision.reason,
+                 by_mta(&name->settings, &decision)
+                     ? "; where the MTA is not Postfix 3.11 or later, 550 5.7.30"
+                     : "");
     }
 }
 

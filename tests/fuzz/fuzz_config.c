@@ -172,6 +172,8 @@ static intptr_t value_of(const struct rules_settings *s, int setting)
         return s->on_undecided;
     case RULES_MIXED:
         return s->mixed;
+    case RULES_REQUIRE_OFFER:
+        return s->require_offer;
     case RULES_ROUTE:
         return (intptr_t)s->route;
     case RULES_OPTIONAL_ROUTE:

@@ -16,6 +16,9 @@ tls_policy = secure match=mx.fine
 """
 NO = ("Sender requested REQUIRETLS, but this host's own policy for b.refused (encrypt) does not "
       "authenticate its servers")
+OFFER = "[default]\nrequire_offer = yes\n"
+NO_OFFER = ("Sender requested REQUIRETLS, but this host cannot pass REQUIRETLS on to the mail "
+            "servers of b.fine")
 
 
 def answer_of(got):
@@ -151,6 +154,28 @@ CASES = [
     ("add_header = yes", "[milter]\nadd_header = yes\n", {},
      {"params": ["RET=HDRS", "REQUIRETLS"], "rcpts": ["<a@b.fine>"]}, "continue",
      [("addheader", "Require-TLS-ESMTP", " yes")]),
+    ("require_offer = yes, an older Postfix", OFFER, {"version": "Postfix 3.7.11"},
+     {"params": ["REQUIRETLS"], "rcpts": ["<a@b.fine>"]}, f"550 5.7.30 <a@b.fine>: {NO_OFFER}", []),
+    ("require_offer = yes, an MTA of which nothing is known", OFFER, {},
+     {"params": ["REQUIRETLS"], "rcpts": ["<a@b.fine>"]}, f"550 5.7.30 <a@b.fine>: {NO_OFFER}", []),
+    ("require_offer = yes, Postfix 3.11", OFFER, {"version": "Postfix 3.11.7"},
+     {"params": ["REQUIRETLS"], "rcpts": ["<a@b.fine>"]}, "continue",
+     [("chgfrom", "<a@b.example>", "RET=HDRS")]),
+    ("require_offer = yes, Postfix 3.11, a rule asks",
+     OFFER + "[rule all]\nsender = b.example\nrequest = require\n", {"version": "Postfix 3.11.7"},
+     {"rcpts": ["<a@b.fine>"]}, f"550 5.7.30 <a@b.fine>: "
+     f"{NO_OFFER.replace('Sender requested REQUIRETLS', 'This message requires TLS')}", []),
+    ("require_offer = yes, a route that can", OFFER + "route = strict\n[route strict]\n"
+     "method = header\ncan = dane, requiretls\n", {"version": "Postfix 3.7.11"},
+     {"params": ["REQUIRETLS", "RET=HDRS"], "rcpts": ["<a@b.fine>"]}, "continue",
+     [("addheader", "X-REQUIRETLS-Route", " strict"),
+      ("chgheader", 1, "X-REQUIRETLS-Route", "")]),
+    ("require_offer = yes of a rule, for its next-hop alone",
+     "[rule offer]\nnexthop = b.fine\nrequire_offer = yes\n", {},
+     {"params": ["REQUIRETLS", "RET=HDRS"], "rcpts": ["<a@c.fine>", "<a@b.fine>"]},
+     "continue", []),
+    ("require_offer = yes, mail without a request", OFFER, {}, {"rcpts": ["<a@b.fine>"]}, "accept",
+     []),
     ("a percent sign in an address", "", {},
      {"params": ["REQUIRETLS"], "rcpts": ["<a%s%n@b.refused>"]},
      f"550 5.7.10 <a%%s%%n@b.refused>: {NO}", []),

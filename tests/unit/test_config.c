@@ -131,7 +131,7 @@ static const struct {
     {"key of another section", "[rule a]\nsocket = unix:/x\n",
      "FILE:2: unknown key socket; [rule a] takes client, authenticated, tls, sender, recipient, "
      "nexthop, mailer, header, daemon, request, level, fallback, on_unsatisfied, on_undecided, "
-     "mixed, route, optional_route, tls_policy\n"},
+     "mixed, require_offer, route, optional_route, tls_policy\n"},
     {"key in capitals", "[dane]\nEnable = no\n",
      "FILE:2: unknown key Enable; [dane] takes enable, web_pki\n"},
     {"key before a section", "tries = 3\n", "FILE:1: a key before the first [section]\n"},
@@ -220,7 +220,7 @@ static const struct {
      "FILE:2: on_undecided = reject: expected tempfail or log\n"},
     {"setting of rules only in [default]", "[default]\ntls_policy = skip\n",
      "FILE:2: unknown key tls_policy; [default] takes level, fallback, on_unsatisfied, "
-     "on_undecided, mixed, route, optional_route\n"},
+     "on_undecided, mixed, require_offer, route, optional_route\n"},
     {"bad header pattern", "[rule a]\nheader = Sensitivity\n",
      "FILE:2: header = Sensitivity: expected `Name: pattern`\n"},
     {"bad address", "[rule a]\nsender = @example.org\n",
@@ -251,7 +251,7 @@ static const struct {
      "[milter]\ntag = " LONG_TAG "\n[route second]\nmethod = recipient\n",
      "FILE: [route second] tag = second." LONG_TAG " is longer than a domain name can be\n"},
     {"unknown capability", "[route x]\ncan = dane, pki\n",
-     "FILE:2: can = pki: expected dane, sts, web_pki or fallback\n"},
+     "FILE:2: can = pki: expected dane, sts, web_pki, fallback or requiretls\n"},
     {"bad tls_policy", "[rule a]\ntls_policy = strict\n",
      "FILE:2: tls_policy = strict: expected skip, or the text of a Postfix TLS policy (none, may, "
      "encrypt, dane, dane-only, fingerprint, verify or secure, and attributes)\n"},
@@ -416,6 +416,7 @@ static void test_defaults(void **state)
     assert_string_equal(c->routes[0].name, "native");
     assert_int_equal(c->routes[0].method, CONFIG_METHOD_NONE);
     assert_int_equal(c->routes[0].can, VERDICT_CAN_DANE | VERDICT_CAN_STS);
+    assert_true(c->routes[0].can_follows_mta);
     assert_int_equal(c->rule_count, 0);
     config_unref(c);
 }
@@ -441,11 +442,11 @@ static const char every_key[] =
     "socket_group = mail\ntlsrpt = yes\nmax_connections = 3\n"
     "[metrics]\nlisten = inet:127.0.0.1:9000\n"
     "[log]\ntarget = stderr\nformat = json\nfacility = local3\nlevel = debug\n"
-    "[route strict]\nmethod = header\ncan = dane sts fallback\nlocal = refuse\n"
+    "[route strict]\nmethod = header\ncan = dane sts fallback requiretls\nlocal = refuse\n"
     "[route native]\ncan = dane, sts, web_pki\n"
     "[default]\n"
     "level = opportunistic\nfallback = encrypt\non_unsatisfied = tempfail\non_undecided = log\n"
-    "mixed = keep\nroute = strict\noptional_route = strict\n"
+    "mixed = keep\nrequire_offer = no\nroute = strict\noptional_route = strict\n"
     "[rule one]\n"
     "client = 192.0.2.0/24, .example.net, local\nauthenticated = alice, bob\ntls = yes\n"
     "sender = !eve@example.org, example.org, <>\nrecipient = .example.com\n"
@@ -520,7 +521,10 @@ static void test_every_key(void **state)
     assert_int_equal(c->log.level, LOG_DEBUG);
     assert_int_equal(c->route_count, 2);
     assert_int_equal(c->routes[0].can, VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI);
-    assert_int_equal(c->routes[1].can, VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_FALLBACK);
+    assert_int_equal(c->routes[1].can, VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_FALLBACK |
+                                           VERDICT_CAN_REQUIRETLS);
+    assert_false(c->routes[0].can_follows_mta || c->routes[1].can_follows_mta);
+    assert_int_equal(c->defaults->require_offer, RULES_OFFER_NO);
     assert_int_equal(c->routes[1].method, CONFIG_METHOD_HEADER);
     assert_int_equal(c->routes[1].local, CONFIG_LOCAL_REFUSE);
     assert_int_equal(c->defaults->level, VERDICT_LEVEL_OPPORTUNISTIC);
@@ -566,6 +570,19 @@ static const struct {
     {"a fallback that no route carries", "[default]\nfallback = may\n",
      "FILE: fallback has no effect: no route says it can carry mail at a lower level; see `can` of "
      "[route]\n"},
+    {"require_offer = no where Postfix demands it all the same",
+     "[default]\nrequire_offer = no\n[route s]\nmethod = header\n[route r]\nmethod = header\n"
+     "can = dane, requiretls\n[rule a]\nnexthop = a.example\nrequire_offer = no\nroute = r\n"
+     "[rule b]\nnexthop = b.example\nrequire_offer = no\nroute = s\n",
+     "FILE: require_offer = no has no effect on [route native]: Postfix 3.11 and later sends what "
+     "requires TLS to no server that does not offer REQUIRETLS, and cannot be told otherwise\n"
+     "FILE:8: require_offer = no has no effect on [route r]: Postfix 3.11 and later sends what "
+     "requires TLS to no server that does not offer REQUIRETLS, and cannot be told otherwise\n"},
+    {"require_offer = yes where no route can",
+     "[route native]\ncan = dane\n[rule a]\nnexthop = a.example\nrequire_offer = yes\n",
+     "FILE:3: require_offer = yes: no route can requiretls, so all mail that requires TLS at level "
+     "enforce is refused\n"},
+    {"require_offer = yes where the MTA may", "[default]\nrequire_offer = yes\n", ""},
     {"a tag that somebody may have", "[milter]\ntag = tls.example.net\n",
      "FILE: tag = tls.example.net: all mail to this domain and below is refused; take one below "
      "invalid\n"},

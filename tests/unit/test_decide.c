@@ -105,6 +105,86 @@ static void run_case(void **state)
     assert_true(decide_is_refusal(&decision) == (decision.code != 0));
 }
 
+static const struct config_route mta = {
+    .name = "native", .can = VERDICT_CAN_DANE | VERDICT_CAN_STS, .can_follows_mta = true};
+static const struct config_route strict = {.name = "strict",
+                                           .method = CONFIG_METHOD_HEADER,
+                                           .can = VERDICT_CAN_DANE | VERDICT_CAN_REQUIRETLS |
+                                                  VERDICT_CAN_FALLBACK};
+static const struct config_route by_hand = {.name = "native",
+                                            .can = VERDICT_CAN_DANE | VERDICT_CAN_REQUIRETLS};
+
+static const struct offer_case {
+    const char *name;
+    enum rules_offer offer;
+    const struct config_route *route;
+    bool postfix_3_11;
+    enum decide_asker asker;
+    const char *tls_policy;
+    enum rules_fallback fallback;
+    enum rules_action on_unsatisfied;
+    const char *wanted; /* verdict, action, code, status */
+} offer_cases[] = {
+    {"require_offer = auto, a route without requiretls", 0, &native, false, 0, NULL, 0, 0,
+     "satisfied accept 0 -"},
+    {"require_offer = no, a route with requiretls", RULES_OFFER_NO, &strict, false, 0, NULL, 0, 0,
+     "satisfied accept 0 -"},
+    {"require_offer = yes, a route without requiretls", RULES_OFFER_YES, &native, true, 0, NULL, 0,
+     0, "unsatisfied reject 550 5.7.30"},
+    {"require_offer = yes, a route with requiretls", RULES_OFFER_YES, &strict, false,
+     DECIDE_ASKED_BY_RULE, NULL, 0, 0, "satisfied accept 0 -"},
+    {"require_offer = yes, native, Postfix 3.11", RULES_OFFER_YES, &mta, true, 0, NULL, 0, 0,
+     "satisfied accept 0 -"},
+    {"require_offer = yes, native, another MTA", RULES_OFFER_YES, &mta, false, 0, NULL, 0, 0,
+     "unsatisfied reject 550 5.7.30"},
+    {"require_offer = yes, native, a rule asks, of which Postfix knows nothing", RULES_OFFER_YES,
+     &mta, true, DECIDE_ASKED_BY_RULE, NULL, 0, 0, "unsatisfied reject 550 5.7.30"},
+    {"require_offer = yes, native by hand, a rule asks", RULES_OFFER_YES, &by_hand, true,
+     DECIDE_ASKED_BY_RULE, NULL, 0, 0, "unsatisfied reject 550 5.7.30"},
+    {"require_offer = yes, on_unsatisfied = tempfail", RULES_OFFER_YES, &native, false, 0, NULL, 0,
+     RULES_ACTION_TEMPFAIL, "unsatisfied tempfail 451 4.7.30"},
+    {"require_offer = yes, fallback", RULES_OFFER_YES, &able, false, 0, NULL,
+     RULES_FALLBACK_ENCRYPT, 0, "unsatisfied accept 0 -"},
+    {"require_offer = yes, own policy that authenticates", RULES_OFFER_YES, &native, false, 0,
+     "secure match=x", 0, 0, "unsatisfied reject 550 5.7.30"},
+    {"require_offer = yes, own policy, skip", RULES_OFFER_YES, &native, false, 0, "skip", 0, 0,
+     "satisfied accept 0 -"},
+};
+
+/* With findings that satisfy the level. */
+static void run_offer_case(void **state)
+{
+    const struct offer_case *c = *state;
+    static struct findings_text text;
+    struct rules_settings settings = {.route = c->route,
+                                      .require_offer = c->offer,
+                                      .fallback = c->fallback,
+                                      .on_unsatisfied = c->on_unsatisfied,
+                                      .tls_policy = c->tls_policy};
+    struct verdict_terms terms = {.web_pki = true};
+    struct nexthop nexthop;
+    struct decide_input in = {.settings = &settings,
+                              .terms = &terms,
+                              .nexthop = &nexthop,
+                              .findings = &text.findings,
+                              .mta_requiretls = c->postfix_3_11,
+                              .asker = c->asker};
+    struct decision decision;
+    char got[100];
+
+    assert_int_equal(nexthop_parse("example.org", &nexthop), 0);
+    findings_from_text("host=mx1,10,tlsa=usable", &text);
+    text.findings.summary = (uint8_t)findings_summarise(&text.findings);
+    decide_require(&in, &decision);
+    snprintf(got, sizeof(got), "%s %s %d %s", verdict_value_name(decision.verdict),
+             decide_action_name(decision.action), decision.code,
+             decision.status != NULL ? decision.status : "-");
+    assert_string_equal(got, c->wanted);
+    if (decision.verdict == VERDICT_UNSATISFIED)
+        assert_string_equal(decision.reason, "this host cannot pass REQUIRETLS on to the mail "
+                                             "servers of example.org");
+}
+
 static void an_unknown_action_is_a_refusal(void **state)
 {
     struct decision decision = {.action = (enum decide_action)99};
@@ -149,15 +229,23 @@ static void a_reply_fits_a_line(void **state)
 
 int main(void)
 {
-    enum { COUNT = sizeof cases / sizeof cases[0] };
-    struct CMUnitTest tests[COUNT + 3] = {cmocka_unit_test(an_unknown_action_is_a_refusal),
-                                          cmocka_unit_test(an_unknown_setting_is_temporary),
-                                          cmocka_unit_test(a_reply_fits_a_line)};
+    enum {
+        COUNT = sizeof cases / sizeof cases[0],
+        OFFERS = sizeof offer_cases / sizeof *offer_cases
+    };
+    struct CMUnitTest tests[COUNT + OFFERS + 3] = {
+        cmocka_unit_test(an_unknown_action_is_a_refusal),
+        cmocka_unit_test(an_unknown_setting_is_temporary), cmocka_unit_test(a_reply_fits_a_line)};
 
     for (size_t i = 0; i < COUNT; i++) {
         tests[i + 3].name = cases[i].name;
         tests[i + 3].test_func = run_case;
         tests[i + 3].initial_state = (void *)(uintptr_t)&cases[i];
+    }
+    for (size_t i = 0; i < OFFERS; i++) {
+        tests[COUNT + i + 3].name = offer_cases[i].name;
+        tests[COUNT + i + 3].test_func = run_offer_case;
+        tests[COUNT + i + 3].initial_state = (void *)(uintptr_t)&offer_cases[i];
     }
     return cmocka_run_group_tests_name("decide", tests, NULL, NULL);
 }

@@ -73,6 +73,11 @@ static void unites(void **state)
     assert_int_equal(lines[0].code, 556);
     assert_string_equal(lines[0].text, "not now (451 4.7.10)");
     assert_string_equal(lines[1].text, "null MX");
+    reply_set(&lines[0], 550, "5.1.2", "no domain");
+    reply_set(&lines[1], 550, "5.7.30", "no REQUIRETLS");
+    reply_unite(lines, 2);
+    assert_string_equal(lines[0].text, "no domain (550 5.1.2)");
+    assert_string_equal(lines[1].text, "no REQUIRETLS");
     reply_set(&lines[0], 451, "4.4.3", "failed");
     reply_set(&lines[1], 451, "4.3.2", "busy");
     reply_unite(lines, 2);

@@ -49,8 +49,9 @@ static void run_case(void **state)
     else if (c->address != NULL && inet_pton(AF_INET6, c->address, &in6.sin6_addr) == 1)
         address = (const struct sockaddr *)&in6;
     /* Twice, as for a second client on the same connection. */
-    session_connect(session, "other.example", NULL, "other");
-    session_connect(session, c->name, address, "smtpd");
+    session_connect(session, "other.example", NULL, "other", "Postfix 3.11.7");
+    session_connect(session, c->name, address, "smtpd", "Postfix 3.7.11");
+    assert_false(session->client.mta_requiretls);
     assert_int_equal(session->client.address == NULL, c->local);
     assert_string_equal(session->client.daemon, "smtpd");
     if (c->client_name == NULL)
@@ -60,16 +61,35 @@ static void run_case(void **state)
     session_free(session);
 }
 
+/* The macro v of MTAs that enforce REQUIRETLS themselves, and of others. */
+static void an_mta_that_enforces_requiretls(void **state)
+{
+    static const char *const able[] = {"Postfix 3.11", "Postfix 3.11.7", "Postfix 3.12-20260101",
+                                       "Postfix 4.0.1"};
+    static const char *const others[] = {
+        "Postfix 3.7.11",    "Postfix 3.10.13", "Postfix 2.11.0", "Postfix 3",
+        "8.17.1.9/8.17.1.9", "Other 3.11.7",    "3.11.7",         "",
+        "Postfix 3.1.1",     "postfix 3.11.7",  "8.18.1",         "Postfix",
+        "Postfix 311",       "Postfix -3.11",   "Postfix 3.",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(able) / sizeof(able[0]); i++)
+        assert_true(session_mta_requiretls(able[i]));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(session_mta_requiretls(others[i]));
+    assert_false(session_mta_requiretls(NULL));
+}
+
 int main(void)
 {
     enum { COUNT = sizeof cases / sizeof cases[0] };
-    struct CMUnitTest tests[COUNT];
+    struct CMUnitTest tests[COUNT + 1] = {cmocka_unit_test(an_mta_that_enforces_requiretls)};
 
-    memset(tests, 0, sizeof(tests));
     for (size_t i = 0; i < COUNT; i++) {
-        tests[i].name = cases[i].title;
-        tests[i].test_func = run_case;
-        tests[i].initial_state = (void *)(uintptr_t)&cases[i];
+        tests[i + 1].name = cases[i].title;
+        tests[i + 1].test_func = run_case;
+        tests[i + 1].initial_state = (void *)(uintptr_t)&cases[i];
     }
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

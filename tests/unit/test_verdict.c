@@ -6,9 +6,9 @@
  *          + means that the host matches the STS policy.
  *   sts:   off none failed pending enforce testing mode-none; `enforce-stale` and `testing-stale`
  *          are policies from the cache whose id could not be checked.
- *   terms: words that differ from the usual ones: -dane -sts (the route cannot), +pki (the route
- * can use the Web PKI), web-off (web_pki = no), accept-testing, mine=NAME. want:  VALUE and, where
- * it has one, BASIS or REASON; for a basis the hosts that count.
+ *   terms: words that differ from the usual ones: -dane -sts (the route cannot), +pki +requiretls
+ *          (it can), offer (require_offer), web-off (web_pki = no), accept-testing, mine=NAME.
+ *   want:  VALUE and, where it has one, BASIS or REASON; for a basis the hosts that count.
  */
 #include "policy/verdict.h"
 
@@ -85,6 +85,27 @@ static const struct verdict_case cases[] = {
      "satisfied web-pki mx1"},
     {"dane: unusable records leave sts", SECURE, "mx1 10 ss unusable +", "enforce", "",
      "satisfied sts mx1"},
+
+    /* REQUIRETLS must be passed on */
+    {"offer: route cannot", SECURE, "mx1 10 ss usable", "none", "offer",
+     "unsatisfied route-no-requiretls"},
+    {"offer: route can", SECURE, "mx1 10 ss usable", "none", "offer +requiretls",
+     "satisfied dane mx1"},
+    {"offer: route can, and nothing is published", INSECURE, "mx1 10 i- none", "none",
+     "offer +requiretls", "unsatisfied nothing-published"},
+    {"offer: we are the best MX host", SECURE, "mx1 10 ss usable,mx2 20 ss none", "none",
+     "offer mine=mx1", "not-applicable best-mx"},
+    {"offer: null MX", FINDINGS_MX_NULL, "", "none", "offer", "unsatisfied null-mx"},
+    {"offer: no such domain", FINDINGS_MX_NXDOMAIN, "", "none", "offer",
+     "not-applicable no-domain"},
+    {"offer: the MX lookup failed", FINDINGS_MX_FAILED, "", "none", "offer",
+     "undecided dns-failed"},
+    {"offer: no host is waited for", SECURE, "mx1 10 pp pending", "pending", "offer",
+     "unsatisfied route-no-requiretls"},
+    {"offer: whatever the resolver is worth", UNKNOWN, "mx1 10 i- none", "none", "offer",
+     "unsatisfied route-no-requiretls"},
+    {"offer: below enforce", INSECURE, "mx1 10 i- none", "none", "offer level=1",
+     "satisfied level"},
 
     /* Case (b): MTA-STS */
     {"sts: enforce, unsigned", INSECURE, "mx1 10 i- none +", "enforce", "", "satisfied sts mx1"},
@@ -283,6 +304,7 @@ static const char *const reasons[] = {
     [VERDICT_REASON_ROUTE_NO_WEB_PKI] = "route-no-web-pki",
     [VERDICT_REASON_ROUTE_NO_DANE] = "route-no-dane",
     [VERDICT_REASON_ROUTE_NO_STS] = "route-no-sts",
+    [VERDICT_REASON_ROUTE_NO_REQUIRETLS] = "route-no-requiretls",
     [VERDICT_REASON_WEB_PKI_OFF] = "web-pki-off",
     [VERDICT_REASON_LITERAL] = "literal",
     [VERDICT_REASON_NULL_MX] = "null-mx",
@@ -403,6 +425,10 @@ static void read_terms(const char *text, struct scene *s)
             terms->can &= ~(unsigned)VERDICT_CAN_STS;
         } else if (strcmp(word, "+pki") == 0) {
             terms->can |= VERDICT_CAN_WEB_PKI;
+        } else if (strcmp(word, "+requiretls") == 0) {
+            terms->can |= VERDICT_CAN_REQUIRETLS;
+        } else if (strcmp(word, "offer") == 0) {
+            terms->require_offer = true;
         } else if (strcmp(word, "web-off") == 0) {
             terms->web_pki = false;
         } else if (strcmp(word, "accept-testing") == 0) {

@@ -22,6 +22,8 @@ enum {
     VERDICT_CAN_STS = 1 << 1,
     VERDICT_CAN_WEB_PKI = 1 << 2,
     VERDICT_CAN_FALLBACK = 1 << 3, /* can carry mail at a lower level than enforce */
+    /* Says REQUIRETLS in MAIL FROM, and goes only to servers that offer it. */
+    VERDICT_CAN_REQUIRETLS = 1 << 4,
 };
 
 struct verdict_terms {
@@ -29,6 +31,8 @@ struct verdict_terms {
     unsigned can;        /* VERDICT_CAN_... */
     bool web_pki;        /* cases (c) to (e) may be satisfied by a Web PKI certificate */
     bool accept_testing; /* an STS policy in mode testing counts like enforce */
+    bool require_offer;  /* authenticated TLS is not enough: the route must can requiretls, so that
+                            the next server is told (RFC 8689 section 4.2.1 to the letter) */
     /* Our own MX names, A-labels in lower case: MX hosts not preferred over them do not count. */
     const char *const *my_names;
     size_t my_name_count;
@@ -60,8 +64,9 @@ enum verdict_reason {
     VERDICT_REASON_ROUTE_NO_WEB_PKI, /* only the Web PKI could do, and this route cannot use it */
     VERDICT_REASON_ROUTE_NO_DANE,
     VERDICT_REASON_ROUTE_NO_STS,
-    VERDICT_REASON_WEB_PKI_OFF, /* only the Web PKI could do, and web_pki = no */
-    VERDICT_REASON_LITERAL,     /* an address literal can publish nothing */
+    VERDICT_REASON_ROUTE_NO_REQUIRETLS, /* the next server must be told, and this route cannot */
+    VERDICT_REASON_WEB_PKI_OFF,         /* only the Web PKI could do, and web_pki = no */
+    VERDICT_REASON_LITERAL,             /* an address literal can publish nothing */
     VERDICT_REASON_NULL_MX,
     VERDICT_REASON_NO_DOMAIN,
     VERDICT_REASON_NO_HOST,    /* no MX host has an address */
@@ -89,6 +94,12 @@ void verdict_derive(const struct findings *findings, const struct verdict_terms 
  * the domain is ours. All for [host]. Any thread.
  */
 size_t verdict_reachable_hosts(const struct findings *findings, const struct verdict_terms *terms);
+
+/*
+ * Whether no server could satisfy these terms: the level is enforce, require_offer is set, and the
+ * route cannot pass REQUIRETLS on. Any thread.
+ */
+bool verdict_cannot_offer(const struct verdict_terms *terms);
 
 /*
  * One clause for people, what is missing at which next-hop, e.g. "example.org publishes neither

@@ -367,3 +367,17 @@ decide("what takes longer than rcpt_wait is settled at the end of the message", 
 decide("one budget for all recipients", HURRY,
        [f"{n}@mx-silent.test" for n in "abcdefgh"], {"data": (451, "4.4.3")})
 decide("slow, but in time", "", "bob@slow.test", becomes={"bob@slow.test": DELIVERED})
+
+
+OFFER = "[default]\nrequire_offer = yes\n"
+NO_OFFER = (550, "5.7.30", "this host cannot pass REQUIRETLS on to the mail servers of")
+# Postfix says its version by the macro v when it connects.
+decide("require_offer = yes: refused, as this Postfix cannot pass it on", OFFER, "bob@dane.test",
+       told={"bob@dane.test": NO_OFFER})
+decide("require_offer = yes: mail that requires nothing is no matter", OFFER, "bob@dane.test",
+       parameters=(), becomes={"bob@dane.test": DELIVERED})
+decide("require_offer = yes: this Postfix passes it on", OFFER, "bob@dane.test", mta="3.11",
+       becomes={"bob@dane.test": DELIVERED})
+decide("require_offer = yes: what a rule asks, Postfix does not know",
+       OFFER + "[rule all]\nsender = sender.test\nrequest = require\n", "bob@dane.test", mta="3.11",
+       parameters=(), told={"bob@dane.test": NO_OFFER})

@@ -31,6 +31,15 @@ def _(lab, mta, running):
     expect(running.log().count("route=strict"), len(sent), "times on the transport")
 
 
+@routes311("require_offer = yes: these routes pass REQUIRETLS on, whoever asks", more=RULES,
+           change=lambda text: text.replace("[default]", "[default]\nrequire_offer = yes"))
+def _(lab, mta, _):
+    for how_ in ({"parameters": ASK}, {"headers": HEADER}, {"sender": DEPARTMENT}):
+        sent = post(lab, mta, "bob@dane.test", **how_)
+        become(sent, {"bob@dane.test": DANE})
+        left_with_requiretls(lab, sent, "bob@dane.test")
+
+
 @routes311("mail of this host's programs", more=RULES)
 def _(lab, mta, running):
     for sender, headers in ((DEPARTMENT, ()), ("alice@sender.test", HEADER)):

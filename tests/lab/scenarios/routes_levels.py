@@ -6,7 +6,7 @@ import itertools
 import layout
 import procs
 import snippets
-from routed import NO, become, bounce_of, post, require, routes
+from routed import NO, ask, become, bounce_of, post, require, routes
 from scenario import check, expect
 
 PARTNERS = """
@@ -129,3 +129,11 @@ def _(lab, mta, running):
     sent = require(lab, mta, ["bob@backup.test", "bob@backup-plain.test"], net=layout.STRANGER)
     expect(sent.replies["bob@backup-plain.test"], (550, "5.7.10"), "RCPT of a stranger")
     become(sent, {"bob@backup.test": "requiretls sent Verified"})
+
+
+@routes("require_offer = yes: these routes cannot pass REQUIRETLS on, and the client is told so",
+        change=setting("require_offer = yes"))
+def _(lab, mta, _):
+    for to in ("bob@dane.test", "bob@sts.test", "bob@signed.test"):
+        expect(ask(lab, mta, to), (550, "5.7.30", "cannot pass REQUIRETLS on"), to)
+    expect(ask(lab, mta, "bob@local.test"), (250,), "a recipient of this host")

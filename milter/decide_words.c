@@ -89,6 +89,7 @@ const char *decide_summary(const struct verdict *verdict)
     case VERDICT_REASON_STS_NOT_ENFORCE:
         return findings_summary_name(FINDINGS_SUMMARY_STS_TESTING);
     case VERDICT_REASON_DANE_UNUSABLE:
+    case VERDICT_REASON_DANE_UNUSABLE_ROUTE:
         return findings_summary_name(FINDINGS_SUMMARY_DANE_UNUSABLE);
     case VERDICT_REASON_DANE_INSECURE_MX:
         return findings_summary_name(FINDINGS_SUMMARY_DANE_INSECURE_MX);

@@ -338,7 +338,8 @@ static enum verdict_reason shortfall(const struct view *v)
     if (v->sts == STS_IN_FORCE && !any_match(v))
         return VERDICT_REASON_STS_NO_MATCH;
     if (v->secure && any_tlsa(v, FINDINGS_TLSA_UNUSABLE))
-        return VERDICT_REASON_DANE_UNUSABLE;
+        return v->terms->web_pki ? VERDICT_REASON_DANE_UNUSABLE_ROUTE
+                                 : VERDICT_REASON_DANE_UNUSABLE;
     if (v->web_pki && !v->terms->web_pki)
         return VERDICT_REASON_WEB_PKI_OFF;
     if (v->web_pki)

@@ -59,11 +59,20 @@ static void explain_satisfied(const struct findings *f, const struct verdict *ve
     snprintf(out, out_len, "the mail servers of %s can be authenticated by %s", subject(f), how);
 }
 
+static const char no_web_pki[] = "'s route cannot use the Web PKI";
+
 /* Where only a Web PKI certificate could have done. */
 static void explain_web_pki(const struct findings *f, const char *why, char *out, size_t out_len)
 {
     snprintf(out, out_len, "%s publishes no TLSA records for its %s, and this host%s", subject(f),
              f->mx == FINDINGS_MX_SECURE ? "signed MX hosts" : "mail server", why);
+}
+
+static void explain_unusable(const struct findings *f, const char *why, char *out, size_t out_len)
+{
+    snprintf(out, out_len,
+             "the TLSA records of %s's mail servers are all unusable, and this host%s", subject(f),
+             why);
 }
 
 static void explain_sts_failed(const struct findings *f, char *out, size_t out_len)
@@ -114,7 +123,10 @@ static void explain_reason(const struct findings *f, const struct verdict *verdi
         snprintf(out, out_len, "no mail server of %s matches its MTA-STS policy", who);
         return;
     case VERDICT_REASON_DANE_UNUSABLE:
-        snprintf(out, out_len, "the TLSA records of %s's mail servers are all unusable", who);
+        explain_unusable(f, " does not rely on the Web PKI", out, out_len);
+        return;
+    case VERDICT_REASON_DANE_UNUSABLE_ROUTE:
+        explain_unusable(f, no_web_pki, out, out_len);
         return;
     case VERDICT_REASON_DANE_INSECURE_MX:
         snprintf(out, out_len,
@@ -123,7 +135,7 @@ static void explain_reason(const struct findings *f, const struct verdict *verdi
                  who);
         return;
     case VERDICT_REASON_ROUTE_NO_WEB_PKI:
-        explain_web_pki(f, "'s route cannot use the Web PKI", out, out_len);
+        explain_web_pki(f, no_web_pki, out, out_len);
         return;
     case VERDICT_REASON_WEB_PKI_OFF:
         explain_web_pki(f, " does not rely on the Web PKI", out, out_len);

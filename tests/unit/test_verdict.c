@@ -80,6 +80,8 @@ static const struct verdict_case cases[] = {
     {"dane: one family absent, one failed", SECURE, "mx1 10 -f none", "none", "",
      "undecided dns-failed"},
     {"dane: unusable records", SECURE, "mx1 10 ss unusable", "none", "",
+     "unsatisfied dane-unusable-route"},
+    {"dane: unusable records, web pki off", SECURE, "mx1 10 ss unusable", "none", "+pki web-off",
      "unsatisfied dane-unusable"},
     {"dane: unusable records leave the web pki", SECURE, "mx1 10 ss unusable", "none", "+pki",
      "satisfied web-pki mx1"},
@@ -300,6 +302,7 @@ static const char *const reasons[] = {
     [VERDICT_REASON_STS_NOT_ENFORCE] = "sts-not-enforce",
     [VERDICT_REASON_STS_NO_MATCH] = "sts-no-match",
     [VERDICT_REASON_DANE_UNUSABLE] = "dane-unusable",
+    [VERDICT_REASON_DANE_UNUSABLE_ROUTE] = "dane-unusable-route",
     [VERDICT_REASON_DANE_INSECURE_MX] = "dane-insecure-mx",
     [VERDICT_REASON_ROUTE_NO_WEB_PKI] = "route-no-web-pki",
     [VERDICT_REASON_ROUTE_NO_DANE] = "route-no-dane",
@@ -526,6 +529,18 @@ static void explains(void **state)
                         "the MX lookup for example.org failed (SERVFAIL)");
 
     s.findings.mx = FINDINGS_MX_SECURE;
+    s.hosts[0].a = FINDINGS_ADDR_SECURE;
+    s.hosts[0].tlsa_state = FINDINGS_TLSA_UNUSABLE;
+    verdict_derive(&s.findings, &s.terms, &v);
+    assert_string_equal(verdict_explain(&s.findings, &v, text, sizeof text),
+                        "the TLSA records of example.org's mail servers are all unusable, and this "
+                        "host's route cannot use the Web PKI");
+    s.terms.web_pki = false;
+    verdict_derive(&s.findings, &s.terms, &v);
+    assert_string_equal(verdict_explain(&s.findings, &v, text, sizeof text),
+                        "the TLSA records of example.org's mail servers are all unusable, and this "
+                        "host does not rely on the Web PKI");
+
     s.hosts[0].a = FINDINGS_ADDR_SECURE;
     s.hosts[0].tlsa_state = FINDINGS_TLSA_FAILED;
     s.hosts[0].failure = "TLSA: \x01\xff";

@@ -56,10 +56,11 @@ enum verdict_basis {
 
 enum verdict_reason {
     VERDICT_REASON_NONE,
-    VERDICT_REASON_NOTHING_PUBLISHED, /* neither DANE nor MTA-STS, MX not signed */
-    VERDICT_REASON_STS_NOT_ENFORCE,   /* an STS policy, but in mode testing or none */
-    VERDICT_REASON_STS_NO_MATCH,      /* no MX host matches the STS policy in force */
-    VERDICT_REASON_DANE_UNUSABLE,
+    VERDICT_REASON_NOTHING_PUBLISHED,   /* neither DANE nor MTA-STS, MX not signed */
+    VERDICT_REASON_STS_NOT_ENFORCE,     /* an STS policy, but in mode testing or none */
+    VERDICT_REASON_STS_NO_MATCH,        /* no MX host matches the STS policy in force */
+    VERDICT_REASON_DANE_UNUSABLE,       /* no usable TLSA records, and web_pki = no */
+    VERDICT_REASON_DANE_UNUSABLE_ROUTE, /* likewise, and this route cannot use the Web PKI */
     VERDICT_REASON_DANE_INSECURE_MX,
     VERDICT_REASON_ROUTE_NO_WEB_PKI, /* only the Web PKI could do, and this route cannot use it */
     VERDICT_REASON_ROUTE_NO_DANE,

@@ -91,7 +91,8 @@ int envelope_parse(const char *arg, struct envelope_address *out)
 static bool host_is_prose(const char *mailer)
 {
     return mailer != NULL &&
-           (strcasecmp(mailer, "error") == 0 || strcasecmp(mailer, "discard") == 0);
+           (strcasecmp(mailer, "error") == 0 || strcasecmp(mailer, "retry") == 0 ||
+            strcasecmp(mailer, "discard") == 0);
 }
 
 /* The length of the first item: up to a separator that is not within brackets. */

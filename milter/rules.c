@@ -9,6 +9,7 @@
 #include "request.h"
 #include "rules_match.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -62,10 +63,23 @@ static void take_all(const struct config_rule *rule, unsigned *open, struct rule
     *open &= ~rule->sets;
 }
 
+bool rules_is_mailer(const char *pattern, const char *mailer)
+{
+    /* sendmail's, which would fit `profile` and the like as patterns. */
+    static const char *const names[] = {"*file*", "*include*"};
+
+    if (strcasecmp(pattern, mailer) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcasecmp(pattern, names[i]) == 0)
+            return false;
+    return fnmatch(pattern, mailer, FNM_CASEFOLD) == 0;
+}
+
 bool rules_is_local_mailer(const struct config *config, const char *mailer)
 {
     for (size_t i = 0; mailer != NULL && i < config->milter.local_mailers.count; i++)
-        if (strcasecmp(config->milter.local_mailers.items[i], mailer) == 0)
+        if (rules_is_mailer(config->milter.local_mailers.items[i], mailer))
             return true;
     return false;
 }

@@ -120,6 +120,10 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
 enum rules_request rules_request(const struct config *config, const struct rules_facts *facts,
                                  bool *undecided, struct rules_origin *origin);
 
+/* Whether the mailer has that name or fits that glob, without case. sendmail's `*file*` and
+ * `*include*` are names. */
+bool rules_is_mailer(const char *pattern, const char *mailer);
+
 /* Whether mail for this mailer does not leave by SMTP; NULL: unknown, which is no. */
 bool rules_is_local_mailer(const struct config *config, const char *mailer);
 

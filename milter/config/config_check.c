@@ -320,6 +320,24 @@ static void check_route_tags(struct config_check *c)
     }
 }
 
+/* What leaves by SMTP under the names that MTAs give it must not be left out by accident. */
+static void check_local_mailers(struct config_check *c)
+{
+    static const char *const out[] = {"smtp", "relay", "esmtp", "smtp8", "dsmtp"};
+    const struct config_list *mailers = &c->config->milter.local_mailers;
+
+    for (size_t i = 0; i < mailers->count; i++)
+        for (size_t k = 0; k < sizeof(out) / sizeof(out[0]); k++) {
+            if (!rules_is_mailer(mailers->items[i], out[k]))
+                continue;
+            config_check_report(c, CONFIG_REPORT_WARNING, 0,
+                                "local_mailers: %.100s is %s too, which sends mail out: nothing is "
+                                "enforced there",
+                                mailers->items[i], out[k]);
+            break;
+        }
+}
+
 static void check_trusted(struct config_check *c)
 {
     const struct config_milter *m = &c->config->milter;
@@ -387,6 +405,7 @@ int config_check(struct config *config, struct pool *pool, struct config_report 
         check_rule(&c, &config->rules[i]);
     check_tag(&c);
     check_route_tags(&c);
+    check_local_mailers(&c);
     check_trusted(&c);
     check_sockets(&c);
     check_waits(&c);

@@ -42,9 +42,11 @@ static bool default_names(struct config *config, struct pool *pool, const char *
 
 static bool default_milter(struct config *config, struct pool *pool, const char *host_name)
 {
-    static const char *const mailers[] = {"local", "virtual", "lmtp",     "pipe",
-                                          "error", "discard", "maildrop", "dovecot",
-                                          "prog",  "*file*",  NULL};
+    /* Names alone: a pattern could be an SMTP transport's as well. */
+    static const char *const mailers[] = {
+        "local",    "virtual",  "lmtp",    "pipe",  "error",   "discard",   "retry",
+        "maildrop", "dovecot",  "mailman", "cyrus", "cyrusv2", "uucp",      "uucp-old",
+        "uucp-new", "uucp-dom", "bsmtp",   "prog",  "*file*",  "*include*", NULL};
     static const char *const nets[] = {"127.0.0.0/8", "::1"};
     struct config_milter *m = &config->milter;
 

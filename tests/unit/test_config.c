@@ -369,8 +369,8 @@ static void test_defaults(void **state)
     assert_string_equal(c->milter.marker, "SIZE=00000000000000008689");
     assert_string_equal(c->milter.tag, "requiretls.invalid");
     assert_string_equal(c->milter.route_header, "X-REQUIRETLS-Route");
-    assert_int_equal(c->milter.local_mailers.count, 10);
-    assert_string_equal(c->milter.local_mailers.items[9], "*file*");
+    assert_int_equal(c->milter.local_mailers.count, 20);
+    assert_string_equal(c->milter.local_mailers.items[18], "*file*");
     assert_int_equal(c->milter.rcpt_wait_ms, 5000);
     assert_int_equal(c->milter.eom_wait_ms, 60000);
     assert_int_equal(c->milter.max_waiting, 500);
@@ -583,6 +583,9 @@ static const struct {
      "FILE:3: require_offer = yes: no route can requiretls, so all mail that requires TLS at level "
      "enforce is refused\n"},
     {"require_offer = yes where the MTA may", "[default]\nrequire_offer = yes\n", ""},
+    {"a pattern that makes SMTP local", "[milter]\nlocal_mailers = local, *mtp, re*\n",
+     "FILE: local_mailers: *mtp is smtp too, which sends mail out: nothing is enforced there\n"
+     "FILE: local_mailers: re* is relay too, which sends mail out: nothing is enforced there\n"},
     {"a tag that somebody may have", "[milter]\ntag = tls.example.net\n",
      "FILE: tag = tls.example.net: all mail to this domain and below is refused; take one below "
      "invalid\n"},

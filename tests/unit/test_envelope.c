@@ -102,6 +102,7 @@ static const struct nexthop_case {
     {"an empty host", "example.org", "", "smtp", "example.org"},
     {"prose", "example.org", "5.1.1 User unknown in local recipient table", "error", "example.org"},
     {"prose that looks like a name", "example.org", "unknown", "error", "example.org"},
+    {"prose of a retry", "example.org", "unknown", "retry", "example.org"},
     {"prose of another mailer", "example.org", "no such user, sorry!", "weird", "example.org"},
     {"discard", "example.org", "silently", "discard", "example.org"},
     {"a socket path", "example.org", "unix:private/lmtp", "lmtp", "example.org"},

@@ -380,6 +380,45 @@ static void test_local_mailers(void **state)
     config_unref(config);
 }
 
+static void test_local_mailers_by_default(void **state)
+{
+    static const char *const local[] = {"local",   "virtual", "lmtp",     "pipe",     "error",
+                                        "discard", "retry",   "maildrop", "dovecot",  "mailman",
+                                        "Cyrus",   "cyrusv2", "uucp",     "uucp-dom", "bsmtp",
+                                        "prog",    "*file*",  "*include*"};
+    /* sendmail has mailers whose names look like patterns. */
+    static const char *const others[] = {"smtp",  "relay",     "esmtp",        "requiretls",
+                                         "smtp8", "profile",   "file",         "localsmtp",
+                                         "*",     "uucp-smtp", "smtp-include", ""};
+    struct config *config = load("");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+        assert_true(rules_is_local_mailer(config, local[i]));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(rules_is_local_mailer(config, others[i]));
+    assert_false(rules_is_local_mailer(config, NULL));
+    config_unref(config);
+}
+
+static void test_local_mailers_by_pattern(void **state)
+{
+    struct config *config =
+        load("[milter]\nlocal_mailers = *file*, dovecot-*, lmtp[0-9], Cyrus?\n");
+
+    (void)state;
+    assert_true(rules_is_local_mailer(config, "*FILE*"));
+    assert_true(rules_is_local_mailer(config, "Dovecot-lda"));
+    assert_true(rules_is_local_mailer(config, "lmtp2"));
+    assert_true(rules_is_local_mailer(config, "cyrus2"));
+    assert_false(rules_is_local_mailer(config, "profile"));
+    assert_false(rules_is_local_mailer(config, "dovecot"));
+    assert_false(rules_is_local_mailer(config, "lmtp"));
+    assert_false(rules_is_local_mailer(config, "lmtp[0-9]x"));
+    assert_false(rules_is_local_mailer(config, "local"));
+    config_unref(config);
+}
+
 static void test_nexthop_alone(void **state)
 {
     struct config *config = load("[rule a]\nnexthop = .example.net\nsender = x@example.org\n"
@@ -405,9 +444,14 @@ static void test_nexthop_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matching),        cmocka_unit_test(test_first_match_per_setting),
-        cmocka_unit_test(test_unknown_facts),   cmocka_unit_test(test_request),
-        cmocka_unit_test(test_built_in_levels), cmocka_unit_test(test_local_mailers),
+        cmocka_unit_test(test_matching),
+        cmocka_unit_test(test_first_match_per_setting),
+        cmocka_unit_test(test_unknown_facts),
+        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_built_in_levels),
+        cmocka_unit_test(test_local_mailers),
+        cmocka_unit_test(test_local_mailers_by_default),
+        cmocka_unit_test(test_local_mailers_by_pattern),
         cmocka_unit_test(test_nexthop_alone),
     };
 

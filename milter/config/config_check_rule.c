@@ -1,0 +1,130 @@
+/*
+ * What one rule, or [default], cannot bring about: settings that its route, the maps or the MTA
+ * know nothing of. All of it is allowed, and a warning; only what contradicts itself is an error.
+ */
+#include "config_check_internal.h"
+
+#include "config_rule.h"
+#include "tls_policy.h"
+
+static bool any_route_falls_back(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].can & VERDICT_CAN_FALLBACK)
+            return true;
+    return false;
+}
+
+static void check_fallback(struct config_check *c, const struct config_rule *rule)
+{
+    const struct config_route *route = rule->route;
+
+    if ((rule->sets & (1u << RULES_FALLBACK)) == 0 || rule->fallback == RULES_FALLBACK_NONE)
+        return;
+    if (route != NULL ? (route->can & VERDICT_CAN_FALLBACK) == 0 : !any_route_falls_back(c->config))
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "fallback has no effect: %s can carry mail at a lower level; see `can` of "
+            "[route]",
+            route != NULL ? "the route named here does not say it" : "no route says it");
+}
+
+static bool beyond_nexthop(const struct config_rule *rule)
+{
+    return (rule->needs & ~(unsigned)RULES_FACT_RECIPIENT) != 0 || rule->recipient.count > 0 ||
+           rule->mailer.count > 0;
+}
+
+/*
+ * Postfix's smtp_requiretls_policy knows nothing but the next-hop: a level that a rule gives for
+ * any other reason reaches it only through a route of its own.
+ */
+static void check_level(struct config_check *c, const struct config_rule *rule)
+{
+    const struct config_route *route = rule->route;
+
+    if ((rule->sets & (1u << RULES_LEVEL)) == 0 || !beyond_nexthop(rule))
+        return;
+    if (route == NULL)
+        route = c->config->defaults->route;
+    if (route == NULL || route->method == CONFIG_METHOD_NONE)
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "the level of [rule %s] depends on more than the next-hop: at delivery the MTA "
+            "learns of it only through a route with a method",
+            rule->name);
+}
+
+static void check_tls_policy(struct config_check *c, const struct config_rule *rule)
+{
+    if ((rule->sets & (1u << RULES_TLS_POLICY)) == 0 || rule->tls_policy == NULL)
+        return;
+    if (beyond_nexthop(rule))
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "the tls_policy of [rule %s] depends on more than the next-hop: the maps that the "
+            "MTA asks at delivery do not know it",
+            rule->name);
+    switch (tls_policy_kind(rule->tls_policy)) {
+    case TLS_POLICY_SKIP:
+    case TLS_POLICY_AUTHENTICATES:
+        return;
+    case TLS_POLICY_ENCRYPTS:
+    case TLS_POLICY_NONE:
+        break;
+    }
+    if ((rule->sets & (1u << RULES_LEVEL)) == 0 || rule->level == VERDICT_LEVEL_ENFORCE)
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "the tls_policy of [rule %s] authenticates nobody: it never satisfies the level "
+            "enforce",
+            rule->name);
+}
+
+static bool any_route_offers(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].can_follows_mta || (config->routes[i].can & VERDICT_CAN_REQUIRETLS))
+            return true;
+    return false;
+}
+
+/* What require_offer cannot bring about on the route of the rule, or with none there is. */
+static void check_offer(struct config_check *c, const struct config_rule *rule)
+{
+    const struct config_route *route =
+        rule->route != NULL ? rule->route : c->config->defaults->route;
+
+    if (route == NULL)
+        route = &c->config->routes[0];
+    if (rule->require_offer == RULES_OFFER_NO && (rule->sets & (1u << RULES_REQUIRE_OFFER)) != 0 &&
+        (route->can_follows_mta || (route->can & VERDICT_CAN_REQUIRETLS) != 0))
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "require_offer = no has no effect on [route %s]: Postfix 3.11 and later "
+            "sends what requires TLS to no server that does not offer REQUIRETLS, "
+            "and cannot be told otherwise",
+            route->name);
+    if (rule->require_offer == RULES_OFFER_YES && !any_route_offers(c->config))
+        config_check_report(
+            c, CONFIG_REPORT_WARNING, rule->line,
+            "require_offer = yes: no route can requiretls, so all mail that requires "
+            "TLS at level enforce is refused");
+}
+
+void config_check_rule(struct config_check *c, const struct config_rule *rule)
+{
+    check_fallback(c, rule);
+    check_offer(c, rule);
+    if (rule->name == NULL)
+        return;
+    check_level(c, rule);
+    check_tls_policy(c, rule);
+    if (rule->sets == 0)
+        config_check_report(c, CONFIG_REPORT_WARNING, rule->line, "[rule %s] sets nothing",
+                            rule->name);
+    if (rule->authenticated != CONFIG_ANY && rule->login.count > 0)
+        config_check_report(c, CONFIG_REPORT_ERROR, rule->line,
+                            "[rule %s]: authenticated takes yes, no or login names, not both",
+                            rule->name);
+}

@@ -178,16 +178,15 @@ static bool is_one_of(const char *map, const char *const *maps)
     return maps == NULL;
 }
 
-bool setup_postfix_names_us(const struct setup_postfix *postfix,
-                            const struct postconf_service *service, const char *parameter,
-                            enum setup_kind kind, const char *const *maps,
-                            struct setup_address *address)
+/* What setup_postfix_names_us says of a list, wherever it stands. */
+static bool names_us(const struct setup_postfix *postfix, const struct postconf_service *service,
+                     const char *parameter, const char *list, enum setup_kind kind,
+                     const char *const *maps, struct setup_address *address)
 {
     char item[1024];
     bool proxied;
-    const char *cursor = postconf_get(&postfix->conf, service, parameter);
 
-    while (setup_list_next(&cursor, item, sizeof(item))) {
+    while (setup_list_next(&list, item, sizeof(item))) {
         struct setup_use use = {.parameter = parameter};
 
         if (!parse(kind, item, &proxied, &use.address) || !is_one_of(use.address.map, maps))
@@ -202,6 +201,21 @@ bool setup_postfix_names_us(const struct setup_postfix *postfix,
         return true;
     }
     return false;
+}
+
+bool setup_postfix_names_us(const struct setup_postfix *postfix,
+                            const struct postconf_service *service, const char *parameter,
+                            enum setup_kind kind, const char *const *maps,
+                            struct setup_address *address)
+{
+    return names_us(postfix, service, parameter, postconf_get(&postfix->conf, service, parameter),
+                    kind, maps, address);
+}
+
+bool setup_postfix_list_names_us(const struct setup_postfix *postfix,
+                                 const struct postconf_service *service, const char *list)
+{
+    return names_us(postfix, service, "smtpd_milters", list, SETUP_MILTER, NULL, NULL);
 }
 
 int setup_postfix_look_up(const struct setup_postfix *postfix,
@@ -238,11 +252,23 @@ bool setup_postfix_no_milters(const struct setup_postfix *postfix,
     return false;
 }
 
+/* Whether smtpd_milter_maps leaves the filter to clients of this host, 127.0.0.1. */
+static bool maps_leave_us(const struct setup_postfix *postfix,
+                          const struct postconf_service *service)
+{
+    char milters[512];
+    int found = setup_postfix_look_up(postfix, service, "smtpd_milter_maps", "127.0.0.1", milters,
+                                      sizeof(milters));
+
+    return found == 0 || (found == 1 && setup_postfix_list_names_us(postfix, service, milters));
+}
+
 bool setup_postfix_filtered(const struct setup_postfix *postfix,
                             const struct postconf_service *service)
 {
     return setup_postfix_names_us(postfix, service, "smtpd_milters", SETUP_MILTER, NULL, NULL) &&
-           !setup_postfix_no_milters(postfix, service);
+           !setup_postfix_no_milters(postfix, service) &&
+           (!setup_postfix_is_inner(service) || maps_leave_us(postfix, service));
 }
 
 void setup_postfix_check(struct setup_postfix *postfix, struct setup_report *report)
@@ -250,6 +276,7 @@ void setup_postfix_check(struct setup_postfix *postfix, struct setup_report *rep
     setup_postfix_milter(postfix, report);
     setup_postfix_scanners(postfix, report);
     setup_postfix_request(postfix, report);
+    setup_postfix_marker(postfix, report);
     setup_postfix_bounces(postfix, report);
     setup_postfix_maps(postfix, report);
     setup_postfix_tls(postfix, report);

@@ -17,6 +17,11 @@
 typedef int (*setup_lookup_fn)(void *arg, const char *table, const char *key, char *out,
                                size_t size);
 
+/* Calls take(take_arg, value) for each value in a table: 0, or a negative errno: -ENOENT if its
+ * file is not there, -ENOTSUP if a table of that type cannot be listed. */
+typedef void (*setup_value_fn)(void *take_arg, const char *value);
+typedef int (*setup_values_fn)(void *arg, const char *table, setup_value_fn take, void *take_arg);
+
 /* How many certificates a PEM file, or a hashed directory, holds; a negative errno. */
 typedef int (*setup_certificates_fn)(void *arg, const char *path);
 
@@ -28,6 +33,8 @@ struct setup_postfix {
     struct setup_mta mta;
     setup_lookup_fn lookup;
     void *lookup_arg;
+    setup_values_fn values;
+    void *values_arg;
     setup_connect_fn connect;
     setup_certificates_fn certificates;
     void *certificates_arg;
@@ -51,6 +58,7 @@ void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *re
 void setup_postfix_scanners(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_bounces(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *report);
+void setup_postfix_marker(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_maps(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_tls(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *report);
@@ -74,6 +82,10 @@ bool setup_postfix_names_us(const struct setup_postfix *postfix,
                             enum setup_kind kind, const char *const *maps,
                             struct setup_address *address);
 
+/* The same of a list as smtpd_milters is one, wherever it stands. */
+bool setup_postfix_list_names_us(const struct setup_postfix *postfix,
+                                 const struct postconf_service *service, const char *list);
+
 /* Asks the tables that a parameter of a service names, one after the other: as setup_lookup_fn. */
 int setup_postfix_look_up(const struct setup_postfix *postfix,
                           const struct postconf_service *service, const char *parameter,
@@ -86,9 +98,15 @@ enum setup_state setup_postfix_unasked(int error);
 bool setup_postfix_no_milters(const struct setup_postfix *postfix,
                               const struct postconf_service *service);
 
-/* Whether that service asks the filter. */
+/* Whether that service asks the filter, for clients that smtpd_milter_maps does not name; if it is
+ * for this host alone, for 127.0.0.1. */
 bool setup_postfix_filtered(const struct setup_postfix *postfix,
                             const struct postconf_service *service);
+
+/* Whether that service hands its mail to a proxy, and the smtpd that takes it back asks the filter.
+ */
+bool setup_postfix_proxied(const struct setup_postfix *postfix,
+                           const struct postconf_service *service);
 
 /* The transports that all mail takes unless told otherwise. */
 bool setup_postfix_is_default(const struct postconf_service *service);

@@ -6,6 +6,7 @@
 
 #include "setup_ca.h"
 #include "setup_run.h"
+#include "setup_table.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -88,6 +89,8 @@ int setup_postfix_read(struct setup_postfix *postfix, char *err, size_t err_size
 
     postfix->lookup = ask_table;
     postfix->lookup_arg = postfix;
+    postfix->values = setup_table_values;
+    postfix->values_arg = postfix;
     postfix->connect = setup_probe_port;
     postfix->certificates = count_certificates;
     for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {

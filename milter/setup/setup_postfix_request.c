@@ -1,16 +1,11 @@
 /*
- * How a request for REQUIRETLS reaches the filter: natively from Postfix 3.11 on, before that as a
- * marker; and whether Postfix and the filter believe the same headers. Pure. See setup_postfix.h.
+ * Whether Postfix knows REQUIRETLS itself, and whether it and the filter believe the same headers;
+ * whether it learns what rules ask for. Pure. How the parameter gets to the filter of an older
+ * Postfix is looked at by setup_postfix_marker.
  */
 #include "setup_postfix.h"
 
 #include "config_rule.h"
-
-#include <stdio.h>
-#include <string.h>
-#include <strings.h>
-
-#define MAIL_COMMAND "MAIL FROM:<sender@example.org> REQUIRETLS"
 
 static const char *header_words[] = {
     [CONFIG_ACCEPT_ANY] = "any",
@@ -18,58 +13,6 @@ static const char *header_words[] = {
     [CONFIG_ACCEPT_TRUSTED] = "trusted",
     [CONFIG_ACCEPT_NO] = "no",
 };
-
-static void check_marker(const struct setup_postfix *postfix,
-                         const struct postconf_service *service, struct setup_report *report)
-{
-    static const char name[] = "marker";
-    const char *marker = postfix->config->milter.marker;
-    const char *filter = postconf_get(&postfix->conf, service, "smtpd_command_filter");
-    char command[512];
-    int found = setup_postfix_look_up(postfix, service, "smtpd_command_filter", MAIL_COMMAND,
-                                      command, sizeof(command));
-
-    if (found < 0) {
-        setup_add(report, setup_postfix_unasked(found), name,
-                  "smtpd_command_filter = %s cannot be asked: %s", filter, command);
-        setup_remedy(report, "mend the table; smtpd needs it for every command");
-    } else if (found == 1 && strcasestr(command, marker) != NULL) {
-        setup_add(report, SETUP_OK, name, "%s: the parameter REQUIRETLS reaches the filter as %s",
-                  service->id, marker);
-    } else if (found == 1 && strcasestr(command, "REQUIRETLS") == NULL) {
-        setup_add(
-            report, SETUP_ERROR, name,
-            "%s: smtpd_command_filter makes `%s` of REQUIRETLS, but the filter's marker is %s: "
-            "the request is lost",
-            service->id, command, marker);
-        setup_remedy(report, "write the same in %s and in the key `marker` of [milter]", filter);
-    } else {
-        setup_add(report, SETUP_ERROR, name,
-                  "%s: this Postfix refuses the parameter REQUIRETLS (555) before the filter sees "
-                  "it: smtpd_command_filter %s",
-                  service->id, filter[0] != '\0' ? "does not rewrite it" : "is not set");
-        setup_remedy(report, "smtpd_command_filter = regexp:/etc/postfix/requiretls_command, with "
-                             "the sample of that name; or an empty `marker` in [milter], if only "
-                             "headers and rules are to ask for REQUIRETLS");
-    }
-}
-
-static void check_native(const struct setup_postfix *postfix,
-                         const struct postconf_service *service, struct setup_report *report)
-{
-    char command[512];
-    int found = setup_postfix_look_up(postfix, service, "smtpd_command_filter", MAIL_COMMAND,
-                                      command, sizeof(command));
-
-    if (found != 1 || strcasestr(command, "REQUIRETLS") != NULL)
-        return;
-    setup_add(report, SETUP_ERROR, "marker",
-              "%s: smtpd_command_filter takes REQUIRETLS away (%s), which this Postfix understands "
-              "itself",
-              service->id, command);
-    setup_remedy(report, "take that line out of %s: it is for Postfix before 3.11",
-                 postconf_get(&postfix->conf, service, "smtpd_command_filter"));
-}
 
 /* Mail that requires TLS takes no route unless a rule says so; nor will it behind a scanner. */
 static bool leaves_as_it_came(const struct setup_postfix *postfix)
@@ -132,8 +75,7 @@ static void check_rules(const struct setup_postfix *postfix, struct setup_report
 void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *report)
 {
     const struct postconf *conf = &postfix->conf;
-    bool native = conf->version >= POSTCONF_REQUIRETLS, checked_main = false;
-    const struct postconf_service *service = NULL;
+    bool native = conf->version >= POSTCONF_REQUIRETLS;
 
     setup_add(report, conf->version < 305 ? SETUP_ERROR : SETUP_OK, "mta", "Postfix %s%s",
               postconf_get(conf, NULL, "mail_version"),
@@ -145,18 +87,6 @@ void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *r
             report, SETUP_ERROR, "requiretls-enable",
             "requiretls_enable is not yes: Postfix neither announces nor enforces REQUIRETLS");
         setup_remedy(report, "postconf -e 'requiretls_enable = yes'");
-    }
-    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
-        bool main_cf = strcmp(setup_postfix_place(service, "smtpd_command_filter"), "main.cf") == 0;
-
-        if (!setup_postfix_filtered(postfix, service) || setup_postfix_is_inner(service) ||
-            (main_cf && checked_main))
-            continue;
-        checked_main |= main_cf;
-        if (native)
-            check_native(postfix, service, report);
-        else if (postfix->config->milter.marker[0] != '\0')
-            check_marker(postfix, service, report);
     }
     if (native)
         check_header(postfix, report);

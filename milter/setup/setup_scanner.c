@@ -93,6 +93,13 @@ static const struct postconf_service *behind(const struct setup_postfix *postfix
     return NULL;
 }
 
+bool setup_postfix_proxied(const struct setup_postfix *postfix,
+                           const struct postconf_service *service)
+{
+    return parameter_of(postfix, service, "smtpd_proxy_filter")[0] != '\0' &&
+           behind(postfix) != NULL;
+}
+
 static void check_proxy(const struct setup_postfix *postfix, const struct postconf_service *service,
                         struct setup_report *report)
 {

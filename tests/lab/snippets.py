@@ -103,8 +103,7 @@ def _placed(title, change=lambda added: added):
         own = re.match(r"smtp\s+inet .*\n((?:\s+-o .*\n)+)", added)
         if own:  # the service smtp of an ordinary master.cf; the lab's go by addresses
             added = added[own.end():]
-            master = re.sub(r"^(\S+:(?:25|587)\s+inet\s.*\n)", lambda m: m[1] + own[1],
-                            master, flags=re.M)
+            master = _for_others(master, own[1])
         return main, master + change(added)
     return make
 
@@ -141,12 +140,29 @@ def _one_map(name):
     return f"smtp_tls_policy_maps = socketmap:inet:127.0.0.1:{layout.SOCKETMAP_PORT}:{name}\n"
 
 
+def _for_others(master, options):
+    """master.cf with more lines for the services that take mail from others."""
+    return re.sub(r"^(\S+:(?:25|587)\s+inet\s.*\n)", lambda m: m[1] + options, master, flags=re.M)
+
+
+def command_filter():
+    """What etc/postfix-older/README has an administrator set with postconf -P, as lines of master.cf."""
+    found = re.findall(r"^ +postconf -P 'smtp/inet/(\S+)'$", etc("postfix-older", "README").read_text(),
+                       re.M)
+    if not found:
+        raise procs.LabError("etc/postfix-older/README sets nothing for the service smtp")
+    return "".join(f"    -o {setting}\n" for setting in found)
+
+
 def _with_snippet(more="", change=lambda master: master):
     """The snippets of etc/, and more."""
     def make(instance, main, master):
         directory = etc(DIRECTORIES[instance.name])
+        main = re.sub(r"^smtpd_command_filter\s*=.*\n", "", main, flags=re.M)  # the lab's own
         main = merged(main, (directory / "main.cf").read_text(), ALWAYS,
                       ONLY311 if instance.modern else "", more)
+        if not instance.modern:
+            master = _for_others(master, command_filter())
         master += (directory / "master.cf").read_text()
         for table in directory.glob("requiretls_*"):
             (instance.etc / table.name).write_text(table.read_text())
@@ -181,6 +197,17 @@ def _for_customers(master):
         "daemon_name=requiretls-loop", "daemon_name=requiretls-loop-customers")
 
 
+# Services of an administrator's own that ask no filter: port -> what keeps it from that.
+UNFILTERED = {2525: "receive_override_options=no_milters", 2526: "smtpd_milters="}
+
+
+def _unfiltered(master):
+    """Those beside the others that master.cf has for other hosts."""
+    address = re.search(r"^(\d\S+):25\s", master, re.M)[1]
+    return master + "".join(f"{address}:{port} inet n - y - - smtpd\n    -o {option}\n"
+                            for port, option in UNFILTERED.items())
+
+
 CUSTOMERS = """
 milter_header_checks =
     regexp:{ {/^X-REQUIRETLS-Route: loop-customers$$/ FILTER requiretls-loop:[127.0.0.1]:8693} }
@@ -189,6 +216,9 @@ milter_header_checks =
 
 SETTINGS = {
     "snippets": _with_snippet(),
+    # Without the lab's way to choose a milter, or none, by the client's address.
+    "snippets alone": _with_snippet("smtpd_milter_maps =\n"),
+    "snippets, services without the filter": _with_snippet(change=_unfiltered),
     "snippets, a service for customers": _with_snippet(CUSTOMERS, _for_customers),
     "snippets, chrooted": _with_snippet(change=_chroot("smtpd|cleanup|smtp", "y")),
     "snippets, not chrooted": _with_snippet(change=_chroot("smtpd|cleanup|smtp", "n")),

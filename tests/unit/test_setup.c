@@ -8,6 +8,7 @@
 #include "setup_postconf.h"
 #include "setup_report.h"
 #include "setup_run.h"
+#include "setup_table.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -297,9 +298,70 @@ static void test_certificates(void **state)
     assert_true(setup_ca_count("/etc/ssl/certs") > 1);
 }
 
+static void take_value(void *arg, const char *value)
+{
+    char *seen = arg;
+
+    snprintf(seen + strlen(seen), 200 - strlen(seen), "%s;", value);
+}
+
+/* Tables of patterns: the values, whatever the keys. */
+static void test_patterns(void **state)
+{
+    static const struct {
+        const char *text;
+        bool regexp;
+        const char *wanted;
+    } cases[] = {
+        {"", false, ""},
+        {"# a comment\n\n192.0.2.0/24 DISABLE\n", false, "DISABLE;"},
+        {"192.0.2.0/24\n  # between\n\n\tunix:a,\n unix:b\n!::1\tx\n", false, "unix:a,  unix:b;x;"},
+        {"if 192.0.2.0/24\n192.0.2.1 one\nendif\n192.0.2.2 two", false, "one;two;"},
+        {"/^a b/ x:y\n!/c\\/d e/i z\nif /f g/\nendif\n|h i|x  last  \r\n", true, "x:y;z;last;"},
+        {"/without an end x\n/none/\n", true, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char seen[200] = "";
+
+        assert_int_equal(setup_table_patterns(cases[i].text, cases[i].regexp, take_value, seen), 0);
+        assert_string_equal(seen, cases[i].wanted);
+    }
+}
+
+/* Those that need no program of Postfix's. */
+static void test_tables(void **state)
+{
+    static const struct {
+        const char *table;
+        int error;
+        const char *wanted;
+    } cases[] = {
+        {"static:DISABLE", 0, "DISABLE;"},
+        {"cidr:{ {192.0.2.0/24 DISABLE}, {::/0 unix:a} }", 0, "DISABLE;unix:a;"},
+        {"proxy:regexp:{ {/^a b/ x} }", 0, "x;"},
+        {"cidr:{ nonsense }", -EINVAL, ""},
+        {"pcre:/no/such/file", -ENOENT, ""},
+        {"ldap:/etc/postfix/ldap.cf", -ENOTSUP, ""},
+        {"nonsense", -ENOTSUP, ""},
+    };
+    struct setup_postfix postfix = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char seen[200] = "";
+
+        assert_int_equal(setup_table_values(&postfix, cases[i].table, take_value, seen),
+                         cases[i].error);
+        assert_string_equal(seen, cases[i].wanted);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_patterns),     cmocka_unit_test(test_tables),
         cmocka_unit_test(test_addresses),    cmocka_unit_test(test_long_addresses),
         cmocka_unit_test(test_lists),        cmocka_unit_test(test_seconds),
         cmocka_unit_test(test_postconf),     cmocka_unit_test(test_report),

@@ -42,10 +42,9 @@ static const char parameters[] = "compatibility_level = 3.6\n"
                                  "smtp_tls_policy_maps = " MAPS "QUERY\n"
                                  "smtpd_tls_security_level = may\n"
                                  "smtpd_tls_chain_files = /etc/ssl/mail.pem\n"
-                                 "smtpd_command_filter = regexp:/etc/postfix/requiretls_command\n";
+                                 "smtpd_command_filter =\n";
 
-static const char parameters311[] = "smtpd_command_filter =\n"
-                                    "requiretls_enable = yes\n"
+static const char parameters311[] = "requiretls_enable = yes\n"
                                     "requiretls_esmtp_header = no\n"
                                     "requiretls_redact_dsn = yes\n"
                                     "smtp_requiretls_policy = " MAPS "requiretls, enforce\n";
@@ -72,16 +71,27 @@ static const char postscreen[] = SERVICE("smtpd/pass", "smtpd", "pass", "y", "-"
 static const char own[] = "strict/unix/smtp_tls_policy_maps = " MAPS "enforce\n"
                           "strict/unix/smtp_delivery_status_filter = regexp:/status\n"
                           "10025/inet/smtpd_milters =\n"
-                          "10025/inet/smtpd_command_filter =\n"
-                          "10027/inet/smtpd_milters =\n"
-                          "10027/inet/smtpd_command_filter =\n";
+                          "10027/inet/smtpd_milters =\n";
+
+/* Postfix before 3.11 takes REQUIRETLS by a table, and only where a filter follows. */
+#define COMMAND "smtpd_command_filter = regexp:/etc/postfix/requiretls_command\n"
+static const char own_older[] =
+    "smtp/inet/" COMMAND "submission/inet/" COMMAND "smtpd/pass/" COMMAND;
+
+#define SIMPLE "MAIL FROM:<sender@example.org>"
+#define QUOTED "MAIL FROM:<\"a>b\"@example.org>"
+#define MARKER " SIZE=00000000000000008689"
 
 /* Tables: name, key, result. */
 static const char *const tables[][3] = {
-    {"regexp:/etc/postfix/requiretls_command", "MAIL FROM:<sender@example.org> REQUIRETLS",
-     "MAIL FROM:<sender@example.org> SIZE=00000000000000008689"},
-    {"regexp:/marker", "MAIL FROM:<sender@example.org> REQUIRETLS",
-     "MAIL FROM:<sender@example.org> SIZE=1"},
+    {"regexp:/etc/postfix/requiretls_command", SIMPLE " REQUIRETLS", SIMPLE MARKER},
+    {"regexp:/etc/postfix/requiretls_command", QUOTED " REQUIRETLS", QUOTED MARKER},
+    {"regexp:/marker", SIMPLE " REQUIRETLS", SIMPLE " SIZE=1"},
+    {"regexp:/marker", QUOTED " REQUIRETLS", QUOTED " SIZE=1"},
+    {"regexp:/cuts", SIMPLE " REQUIRETLS", SIMPLE MARKER},
+    {"regexp:/cuts", QUOTED " REQUIRETLS", "MAIL FROM:<\"a>" MARKER " b\"@example.org>"},
+    {"regexp:/simple", SIMPLE " REQUIRETLS", SIMPLE MARKER},
+    {"cidr:/milters", "127.0.0.1", "DISABLE"},
     {"regexp:/routes", "X-REQUIRETLS-Route: strict", "FILTER strict:"},
     {"regexp:/routes", "X-REQUIRETLS-Route: lost", "FILTER lost:"},
     {"regexp:/routes", "X-REQUIRETLS-Route: loop", "FILTER smtp:[127.0.0.1]:10025"},
@@ -113,6 +123,29 @@ static int lookup(void *arg, const char *table, const char *key, char *out, size
             snprintf(out, size, "%s", tables[i][2]);
             return 1;
         }
+    }
+    return 0;
+}
+
+/* What tables hold that can be listed: name, a value. */
+static const char *const contents[][2] = {
+    {"cidr:/milters", MILTER},
+    {"cidr:/milters", "DISABLE"},
+    {"hash:/ours", MILTER},
+    {"hash:/ours", "{ " MILTER ", connect_timeout=3s }, inet:localhost:8891"},
+    {"hash:/others", "inet:localhost:8891"},
+};
+
+static int values(void *arg, const char *table, setup_value_fn take, void *take_arg)
+{
+    (void)arg;
+    if (strstr(table, ":/lost") != NULL)
+        return -ENOENT;
+    if (strncmp(table, "ldap:", 5) == 0)
+        return -ENOTSUP;
+    for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
+        if (strcmp(contents[i][0], table) == 0)
+            take(take_arg, contents[i][1]);
     }
     return 0;
 }
@@ -178,6 +211,7 @@ static void begin(struct fixture *f, const char *version, const char *changed,
     *f = (struct fixture){.config = load(conf)};
     f->postfix = (struct setup_postfix){.config = f->config,
                                         .lookup = lookup,
+                                        .values = values,
                                         .connect = connect_port,
                                         .certificates = certificates};
     snprintf(text, sizeof(text), "mail_version = %s\n%s%s%s", version,
@@ -186,7 +220,8 @@ static void begin(struct fixture *f, const char *version, const char *changed,
     assert_int_equal(postconf_read_fields(&f->postfix.conf, services), 0);
     if (changed_own != NULL && strstr(changed_own, "smtpd/pass/") != NULL)
         assert_int_equal(postconf_read_fields(&f->postfix.conf, postscreen), 0);
-    snprintf(own_text, sizeof(own_text), "%s%s", changed_own != NULL ? changed_own : "", own);
+    snprintf(own_text, sizeof(own_text), "%s%s%s", changed_own != NULL ? changed_own : "", own,
+             native ? "" : own_older);
     assert_int_equal(postconf_read_own(&f->postfix.conf, own_text), 0);
     assert_int_equal(setup_postfix_derive(&f->postfix), 0);
 }
@@ -231,20 +266,21 @@ static const struct {
      NULL, ""},
     {"reject", OLD, "milter_default_action = reject\n", NULL, NULL, NULL,
      "warning milter-default-action;"},
-    {"one service without", OLD, NULL, "submission/inet/smtpd_milters =\n", NULL, NULL,
+    {"one service without", OLD, NULL,
+     "submission/inet/smtpd_milters =\nsubmission/inet/smtpd_command_filter =\n", NULL, NULL,
      "warning milter-service;"},
     {"no_milters", OLD, "receive_override_options = no_address_mappings, no_milters\n", NULL, NULL,
      NULL, "error milter-service;"},
     {"no_milters in one service", OLD, NULL, "smtp/inet/receive_override_options = no_milters\n",
-     NULL, NULL, "warning milter-service;error milter-service;"},
+     NULL, NULL, "warning milter-service;error milter-service;error marker-swallowed;"},
     {"no_milters before a proxy filter", OLD, NULL,
-     "smtp/inet/receive_override_options = no_milters\n"
+     "smtp/inet/receive_override_options = no_milters\n10025/inet/smtpd_milters = " MILTER "\n"
      "smtp/inet/smtpd_proxy_filter = 127.0.0.1:10024\n",
      NULL, NULL, ""},
     {"no_milters in one service that has no filter", OLD, NULL,
      "10025/inet/receive_override_options = no_milters\n", NULL, NULL, ""},
     {"one behind postscreen without", OLD, NULL, "smtpd/pass/smtpd_milters =\n", NULL, NULL,
-     "warning milter-service;"},
+     "warning milter-service;error marker-swallowed;"},
     {"one behind postscreen without TLS", OLD, NULL, "smtpd/pass/smtpd_tls_security_level = none\n",
      NULL, NULL, "error smtpd-tls;"},
     {"outside of the chroot", OLD,
@@ -267,6 +303,7 @@ static const struct {
      NULL, NULL, ""},
     {"on the other side of a content filter", OLD, "content_filter = scan:[127.0.0.1]:10024\n",
      "smtp/inet/smtpd_milters =\nsubmission/inet/smtpd_milters =\n"
+     "smtp/inet/smtpd_command_filter =\nsubmission/inet/smtpd_command_filter =\n"
      "10025/inet/smtpd_milters = " MILTER "\n10025/inet/content_filter =\n",
      NULL, NULL, ""},
     {"a content filter, no route", OLD, "content_filter = scan:[127.0.0.1]:10024\n", NULL, NULL,
@@ -350,18 +387,67 @@ static const struct {
     {"bounces not wanted", OLD, "internal_mail_filter_classes =\n", NULL,
      "[milter]\nredact_dsn = no\n", NULL, ""},
 
-    {"no command filter", OLD, "smtpd_command_filter =\n", NULL, NULL, NULL, "error marker;"},
-    {"no command filter, none wanted", OLD, "smtpd_command_filter =\n", NULL,
-     "[milter]\nmarker =\n", NULL, ""},
-    {"another marker", OLD, "smtpd_command_filter = regexp:/marker\n", NULL, NULL, NULL,
+    {"no command filter", OLD, NULL,
+     "smtp/inet/smtpd_command_filter =\nsubmission/inet/smtpd_command_filter =\n", NULL, NULL,
      "error marker;"},
-    {"a broken command filter", OLD, "smtpd_command_filter = regexp:/broken\n", NULL, NULL, NULL,
-     "unknown marker;"},
-    {"a command filter that is not there", OLD, "smtpd_command_filter = regexp:/lost\n", NULL, NULL,
-     NULL, "error marker;"},
-    {"a command filter of 3.7 on 3.11", NEW,
-     "smtpd_command_filter = regexp:/etc/postfix/requiretls_command\n", NULL,
+    {"no command filter in one service", OLD, NULL, "submission/inet/smtpd_command_filter =\n",
+     NULL, NULL, "warning marker;"},
+    {"no command filter before a proxy filter", OLD, NULL,
+     "smtp/inet/smtpd_command_filter =\nsmtp/inet/smtpd_proxy_filter = 127.0.0.1:10024\n"
+     "10025/inet/smtpd_milters = " MILTER "\n",
+     NULL, NULL, ""},
+    {"no command filter, none wanted", OLD, NULL,
+     "smtp/inet/smtpd_command_filter =\nsubmission/inet/smtpd_command_filter =\n",
+     "[milter]\nmarker =\n", NULL, ""},
+    {"a command filter, and no marker to know it by", OLD, NULL, NULL, "[milter]\nmarker =\n", NULL,
+     "error marker;"},
+    {"another marker", OLD, NULL,
+     "smtp/inet/smtpd_command_filter = regexp:/marker\n"
+     "submission/inet/smtpd_command_filter = regexp:/marker\n",
+     NULL, NULL, "error marker;"},
+    {"a broken command filter", OLD, NULL, "smtp/inet/smtpd_command_filter = regexp:/broken\n",
+     NULL, NULL, "unknown marker;"},
+    {"a command filter that is not there", OLD, NULL,
+     "smtp/inet/smtpd_command_filter = regexp:/lost\n", NULL, NULL, "error marker;"},
+    {"a command filter of 3.7 on 3.11", NEW, COMMAND, NULL, "[milter]\naccept_header = no\n", NULL,
+     "error marker;"},
+    {"a command filter of 3.7 in one service on 3.11", NEW, NULL, "submission/inet/" COMMAND,
      "[milter]\naccept_header = no\n", NULL, "error marker;"},
+    {"a command filter that cuts quoted local parts", OLD, NULL,
+     "submission/inet/smtpd_command_filter = regexp:/cuts\n", NULL, NULL, "error marker;"},
+    {"a command filter that leaves quoted local parts alone", OLD, NULL,
+     "submission/inet/smtpd_command_filter = regexp:/simple\n", NULL, NULL, "warning marker;"},
+
+    {"swallowed: by sendmail -bs, from main.cf", OLD, COMMAND, NULL, NULL, NULL,
+     "error marker-swallowed;"},
+    {"swallowed: another command filter in main.cf", OLD, "smtpd_command_filter = regexp:/status\n",
+     NULL, NULL, NULL, ""},
+    {"swallowed: by a service with no_milters", OLD, NULL,
+     "submission/inet/receive_override_options = no_milters\n", NULL, NULL,
+     "warning milter-service;error milter-service;error marker-swallowed;"},
+    {"swallowed: by a service with others' milters", OLD, NULL,
+     "submission/inet/smtpd_milters = inet:localhost:8891\n", NULL, NULL,
+     "warning milter-service;error marker-swallowed;"},
+    {"swallowed: by a service of this host alone", OLD, NULL, "10025/inet/" COMMAND, NULL, NULL,
+     "error marker-swallowed;"},
+    {"swallowed: by a service that hands mail to a scanner", OLD, NULL,
+     "submission/inet/smtpd_milters =\nsubmission/inet/content_filter = scan:[127.0.0.1]:10024\n",
+     NULL, NULL, "error marker-swallowed;"},
+    {"swallowed: smtpd_milter_maps DISABLE", OLD, "smtpd_milter_maps = cidr:/milters\n", NULL, NULL,
+     NULL, "error marker-swallowed;"},
+    {"swallowed: smtpd_milter_maps, others' milters", OLD,
+     "smtpd_milter_maps = hash:/ours, hash:/others\n", NULL, NULL, NULL, "error marker-swallowed;"},
+    {"swallowed: smtpd_milter_maps that names the filter", OLD, "smtpd_milter_maps = hash:/ours\n",
+     NULL, NULL, NULL, ""},
+    {"swallowed: smtpd_milter_maps that cannot be listed", OLD,
+     "smtpd_milter_maps = ldap:/milters\n", NULL, NULL, NULL, "unknown marker-swallowed;"},
+    {"swallowed: smtpd_milter_maps that is not there", OLD, "smtpd_milter_maps = hash:/lost\n",
+     NULL, NULL, NULL, "error marker-swallowed;"},
+    {"smtpd_milter_maps DISABLE, no command filter", OLD, "smtpd_milter_maps = cidr:/milters\n",
+     "smtp/inet/smtpd_command_filter =\nsubmission/inet/smtpd_command_filter =\n",
+     "[milter]\nmarker =\n", NULL, "warning milter-service;"},
+    {"smtpd_milter_maps DISABLE, 3.11", NEW, "smtpd_milter_maps = cidr:/milters\n", NULL,
+     "[milter]\naccept_header = no\n", NULL, "warning milter-service;"},
 
     {"header: Postfix alone", NEW, "requiretls_esmtp_header = yes\n", NULL, NULL, NULL,
      "error accept-header;"},

@@ -23,7 +23,7 @@ def daemon(lab, mta):
                       listens=snippets.sockets(mta) / "milter.sock")
 
 
-@scenario("check-setup: the snippets as they stand are in order", setting="snippets", machines=BOTH)
+@scenario("check-setup: the snippets as they stand are in order", setting="snippets alone", machines=BOTH)
 def _(lab):
     for mta in lab.mtas.values():
         daemon(lab, mta)
@@ -43,10 +43,12 @@ def main(**parameters):
 
 
 def service(*settings):
-    """master.cf with other parameters of a service: `smtp/unix/name=value`."""
+    """master.cf with other parameters of services: `smtp/unix/name=value`."""
     @contextlib.contextmanager
     def break_it(mta):
-        mta.postconf("-P", *(s.replace("PUBLIC", f"{mta.address}:25") for s in settings))
+        mta.postconf("-P", *(s.replace("PUBLIC6", f"[{mta.address6}]:25")
+                             .replace("PUBLIC", f"{mta.address}:25")
+                             .replace("SUBMIT", f"{mta.address}:587") for s in settings))
         yield None
     return break_it
 
@@ -133,6 +135,15 @@ def native_alone(mta):
 
 
 @contextlib.contextmanager
+def old_table(mta):
+    """requiretls_command as it once was."""
+    (mta.etc / "requiretls_command").write_text(
+        r"/^(MAIL\s+FROM:\s*<[^>]*>)(.*)\s+REQUIRETLS(\s.*)?$/ "
+        "${1} SIZE=00000000000000008689${2}${3}\n")
+    yield None
+
+
+@contextlib.contextmanager
 def without_resolv_conf(mta):
     file = mta.spool / "etc/resolv.conf"
     file.rename(file.with_suffix(".away"))
@@ -204,7 +215,24 @@ BREAKS = {
                     "smtpd_tls_security_level = may"),
     "the filter's CA": (ours(str(ca.ca_file()), "/etc/ssl/nothing.crt"), BOTH, {"filter-ca"},
                         "ca_file"),
-    "no marker": (main(smtpd_command_filter=None), ("3.7",), {"marker"}, "requiretls_command"),
+    "no marker": (service(*(f"{place}/inet/smtpd_command_filter="
+                            for place in ("PUBLIC", "PUBLIC6", "SUBMIT"))),
+                  ("3.7",), {"marker"}, "requiretls_command"),
+    "swallowed: a command filter in main.cf": (
+        main(smtpd_command_filter="regexp:/etc/postfix/requiretls_command"), ("3.7",),
+        {"marker-swallowed"}, "postconf -X"),
+    "swallowed: by a service with no_milters": (
+        service("SUBMIT/inet/receive_override_options=no_milters"), ("3.7",),
+        {"marker-swallowed", "milter-service"}, "smtpd_command_filter="),
+    "swallowed: by a service with other milters": (
+        service("SUBMIT/inet/smtpd_milters=inet:localhost:8891"), ("3.7",), {"marker-swallowed"},
+        "smtpd_command_filter="),
+    "swallowed: a client that smtpd_milter_maps names": (
+        section("", {"smtpd_milter_maps": "cidr:/etc/postfix/requiretls_extra"},
+                "# not for our own\n192.0.2.0/24\n   DISABLE\n"),
+        ("3.7",), {"marker-swallowed"}, "smtpd_milter_maps="),
+    "a command filter that cuts quoted local parts": (old_table, ("3.7",), {"marker"},
+                                                      "requiretls_command"),
     "another marker": (ours("[milter]\n", "[milter]\nmarker = SIZE=0001\n"), ("3.7",), {"marker"},
                        "marker"),
     "a marker for who knows REQUIRETLS": (
@@ -290,7 +318,7 @@ def broken(lab, mta, name):
 
 
 def each(name, mta_name):
-    @scenario(f"check-setup {mta_name}: {name}", setting="snippets")
+    @scenario(f"check-setup {mta_name}: {name}", setting="snippets alone")
     def _(lab):
         daemon(lab, lab.mtas[mta_name])
         broken(lab, lab.mtas[mta_name], name)
@@ -304,7 +332,7 @@ for name, (_, mta_names, _, _) in BREAKS.items():
 def both(name):
     def register(function):
         for mta_name in BOTH:
-            scenario(f"check-setup {mta_name}: {name}", setting="snippets")(
+            scenario(f"check-setup {mta_name}: {name}", setting="snippets alone")(
                 lambda lab, mta_name=mta_name: function(lab, lab.mtas[mta_name]))
         return function
     return register
@@ -350,7 +378,7 @@ class Greeter(socketserver.BaseRequestHandler):
         self.request.sendall(b"220 this is something else entirely\r\n")
 
 
-@scenario("check-setup 3.7: who is not root learns what cannot be known", setting="snippets")
+@scenario("check-setup 3.7: who is not root learns what cannot be known", setting="snippets alone")
 def _(lab):
     mta = lab.mtas["3.7"]
     daemon(lab, mta)
@@ -385,7 +413,7 @@ WARNED = {
 }
 
 
-@scenario("check-setup: what could be better is a warning, and no error", setting="snippets",
+@scenario("check-setup: what could be better is a warning, and no error", setting="snippets alone",
           machines=BOTH)
 def _(lab):
     for name, (break_it, mta_names, names) in WARNED.items():
@@ -398,7 +426,7 @@ def _(lab):
                    f"{mta.name}, {name}\n{report}")
 
 
-@scenario("check-setup: usage, and text for people", setting="snippets", machines=["3.7"])
+@scenario("check-setup: usage, and text for people", setting="snippets alone", machines=["3.7"])
 def _(lab):
     mta = lab.mtas["3.7"]
     daemon(lab, mta)

@@ -83,7 +83,7 @@ static void ask_send(struct ask *ask, const char *name)
     struct lookup *l = ask->lookup;
     struct world *world = l->env.world;
 
-    ask->query = world->ops->query(world, name, ask->type, on_answer, ask);
+    ask->query = world->ops->query(world, l->nexthop.name, name, ask->type, on_answer, ask);
     if (!ask->query) {
         ask->done = true;
         ask->status = DNS_FAILED;

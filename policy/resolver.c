@@ -1,18 +1,22 @@
 /*
  * Queries: their line, their tries and what their answers are worth. See resolver.h for the rules;
- * resolver_servers.c knows whom to ask, resolver_check.c who validates, upstream.c how to ask.
+ * resolver_queue.c knows whose turn it is, resolver_servers.c whom to ask, resolver_check.c who
+ * validates, upstream.c how to ask.
  *
- * The life of a query: resolver_query puts it in line; on_work starts it when there is room and the
- * first check is over; each try is an ask to one server with a timer of dns_timeout_ms. A server's
- * error makes the next server's turn come at once, silence when the timer fires; late answers to
- * earlier tries are welcome until the query is settled. Then it is `ready`, and on_work calls back.
- * So callbacks come from the event loop only, and none runs inside another call.
+ * The life of a query: resolver_query puts it in line (resolver_queue.c); on_work starts it when
+ * its turn has come and the first check is over; each try is an ask to one server with a timer of
+ * dns_timeout_ms. A server's error makes the next server's turn come at once, silence when the
+ * timer fires; late answers to earlier tries are welcome until the query is settled. Then it is
+ * `ready`, and on_work calls back. So callbacks come from the event loop only, and none runs inside
+ * another call.
  *
  * When a server that validates has answered with an error (a bogus zone is a SERVFAIL, RFC 4035
  * section 5.5), the answer of one that does not validate is not taken instead: it would be the very
  * data that validation rejected.
  */
 #include "resolver_internal.h"
+
+#include "list.h"
 
 #include <errno.h>
 #include <openssl/rand.h>
@@ -22,7 +26,11 @@
 #include <string.h>
 #include <time.h>
 
-enum query_state { WAITING, IN_FLIGHT, READY };
+enum {
+    /* A query is slow when the first try has lasted for one of so many parts of its time-out:
+     * longer than most answers take, and short enough for others to wait. */
+    SLOW_PART = 8,
+};
 
 struct attempt {
     struct resolver_query *query;
@@ -32,7 +40,7 @@ struct attempt {
 };
 
 struct resolver_query {
-    TAILQ_ENTRY(resolver_query) link; /* in the list of its state */
+    struct resolver_place place;
     struct resolver *resolver;
     resolver_done_fn done;
     void *arg;
@@ -40,7 +48,6 @@ struct resolver_query {
     struct event timer;        /* of the latest attempt */
     struct attempt attempts[RESOLVER_TRIES_MAX];
     unsigned attempt_count;
-    enum query_state state;
     bool unreachable; /* some server could not be reached */
     bool barred;      /* a validating server answered with an error */
     uint16_t type;
@@ -90,38 +97,9 @@ void resolver_wake(struct resolver *r)
     event_active(&r->work, EV_TIMEOUT, 0);
 }
 
-static struct query_list *list_of(struct resolver_query *query)
+static struct resolver_query *query_of(struct resolver_place *place)
 {
-    struct resolver *r = query->resolver;
-
-    switch (query->state) {
-    case WAITING:
-        return &r->waiting;
-    case IN_FLIGHT:
-        return &r->in_flight;
-    case READY:
-    default:
-        return &r->ready;
-    }
-}
-
-static void leave_list(struct resolver_query *query)
-{
-    TAILQ_REMOVE(list_of(query), query, link);
-    if (query->state == WAITING)
-        query->resolver->waiting_count--;
-    else if (query->state == IN_FLIGHT)
-        query->resolver->in_flight_count--;
-}
-
-static void enter_list(struct resolver_query *query, enum query_state state)
-{
-    query->state = state;
-    TAILQ_INSERT_TAIL(list_of(query), query, link);
-    if (state == WAITING)
-        query->resolver->waiting_count++;
-    else if (state == IN_FLIGHT)
-        query->resolver->in_flight_count++;
+    return list_entry(place, struct resolver_query, place);
 }
 
 /* ---- Attempts ---- */
@@ -157,8 +135,7 @@ static void settle(struct resolver_query *query, struct dns_answer *answer)
         dns_answer_free(query->answer);
         query->answer = answer;
     }
-    leave_list(query);
-    enter_list(query, READY);
+    resolver_queue_settle(&query->resolver->queue, &query->place);
     resolver_wake(query->resolver);
 }
 
@@ -289,6 +266,8 @@ static void on_answer(struct dns_answer *answer, void *arg)
 
     attempt->ask = NULL;
     resolver_check_server_answers(server, answer != NULL);
+    if (answer != NULL)
+        resolver_queue_answered(&query->resolver->queue, resolver_now_ms());
     if (answer == NULL) {
         on_unreachable(query);
     } else if (answer->status == DNS_FAILED || (query->barred && !server->validates)) {
@@ -309,30 +288,59 @@ static void query_free(struct resolver_query *query)
 
 static void call_back(struct resolver *r)
 {
-    struct resolver_query *query;
+    struct resolver_place *place;
 
-    while ((query = TAILQ_FIRST(&r->ready)) != NULL) {
-        leave_list(query);
+    while ((place = TAILQ_FIRST(&r->queue.ready)) != NULL) {
+        struct resolver_query *query = query_of(place);
+
+        resolver_queue_leave(&r->queue, place);
         query->done(query->answer != NULL ? query->answer : &no_memory_answer, query->arg);
         query_free(query);
     }
 }
 
+/* A query that has lasted so long that others could not be sent for it. */
+static void give_up(struct resolver_query *query, int64_t now_ms)
+{
+    char reason[80];
+
+    snprintf(reason, sizeof(reason), "no answer within %lld ms, while many others wait",
+             (long long)(now_ms - query->place.started_ms));
+    settle(query, dns_answer_failed(reason));
+}
+
+static void start_next(struct resolver *r, int64_t now_ms)
+{
+    struct resolver_place *place;
+
+    while ((place = resolver_queue_next(&r->queue, now_ms)) != NULL) {
+        if (!attempt_next(query_of(place), false))
+            settle(query_of(place), NULL);
+    }
+}
+
 static void start_waiting(struct resolver *r)
 {
-    struct resolver_query *query;
+    struct resolver_place *overdue;
+    int64_t now_ms, again_ms;
 
-    if (TAILQ_EMPTY(&r->waiting))
+    if (r->queue.waiting_count == 0)
         return;
     resolver_servers_refresh(r);
     if (resolver_check_pending(r))
         return;
-    while (r->in_flight_count < r->settings.max_in_flight &&
-           (query = TAILQ_FIRST(&r->waiting)) != NULL) {
-        leave_list(query);
-        enter_list(query, IN_FLIGHT);
-        if (!attempt_next(query, false))
-            settle(query, NULL);
+    now_ms = resolver_now_ms();
+    start_next(r, now_ms);
+    while ((overdue = resolver_queue_overdue(&r->queue, now_ms)) != NULL) {
+        give_up(query_of(overdue), now_ms);
+        start_next(r, now_ms);
+    }
+    again_ms = resolver_queue_again_ms(&r->queue, now_ms);
+    if (again_ms != INT64_MAX) {
+        struct timeval delay = {.tv_sec = (again_ms - now_ms) / 1000,
+                                .tv_usec = (again_ms - now_ms) % 1000 * 1000};
+
+        evtimer_add(&r->unblock, &delay);
     }
 }
 
@@ -348,8 +356,8 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 
 /* ---- The interface ---- */
 
-struct resolver_query *resolver_query(struct resolver *r, const char *name, uint16_t type,
-                                      resolver_done_fn done, void *arg)
+struct resolver_query *resolver_query(struct resolver *r, const char *nexthop, const char *name,
+                                      uint16_t type, resolver_done_fn done, void *arg)
 {
     char text[DNS_NAME_MAX + 1];
     int len = dns_name_normalise(name, text);
@@ -364,21 +372,25 @@ struct resolver_query *resolver_query(struct resolver *r, const char *name, uint
     query->type = type;
     memcpy(query->name, text, name_len);
     evtimer_assign(&query->timer, r->base, on_attempt_timer, query);
-    r->query_count++;
-    if (len < 0)
+    if (len < 0) {
         query->answer = dns_answer_failed("not a domain name");
-    enter_list(query, len < 0 ? READY : WAITING);
+        resolver_queue_add_ready(&r->queue, &query->place);
+    } else if (resolver_queue_add(&r->queue, &query->place, nexthop) < 0) {
+        free(query);
+        return NULL;
+    }
+    r->query_count++;
     resolver_wake(r);
     return query;
 }
 
 void resolver_cancel(struct resolver_query *query)
 {
-    if (query->state == IN_FLIGHT) {
+    if (query->place.stage == RESOLVER_IN_FLIGHT || query->place.stage == RESOLVER_SLOW) {
         forget_attempts(query);
         resolver_wake(query->resolver); /* there is room for another */
     }
-    leave_list(query);
+    resolver_queue_leave(&query->resolver->queue, &query->place);
     query_free(query);
 }
 
@@ -398,6 +410,7 @@ int resolver_reconfigure(struct resolver *r, const struct engine_config *config,
     }
     resolver_settings_free(&r->settings);
     r->settings = settings;
+    resolver_queue_configure(&r->queue, settings.max_in_flight, settings.timeout_ms / SLOW_PART);
     TAILQ_FOREACH (server, &r->servers, link)
         resolver_check_stop(server); /* perhaps the name to check is another now */
     resolver_check_all(r);
@@ -417,16 +430,19 @@ int resolver_new(struct event_base *base, const struct engine_config *config, st
     r->base = base;
     TAILQ_INIT(&r->servers);
     TAILQ_INIT(&r->gone);
-    TAILQ_INIT(&r->waiting);
-    TAILQ_INIT(&r->in_flight);
-    TAILQ_INIT(&r->ready);
     event_assign(&r->work, base, -1, 0, on_work, r);
+    evtimer_assign(&r->unblock, base, on_work, r);
     resolver_check_init(r);
     r->settings.log = config->log; /* for what is said while loading */
     r->settings.log_arg = config->log_arg;
-    int result = resolver_reconfigure(r, config, err, err_len);
+    int result = resolver_queue_init(&r->queue);
 
+    if (result < 0)
+        snprintf(err, err_len, "out of memory");
+    else
+        result = resolver_reconfigure(r, config, err, err_len);
     if (result < 0) {
+        resolver_queue_fini(&r->queue);
         free(r);
         return result;
     }
@@ -435,18 +451,30 @@ int resolver_new(struct event_base *base, const struct engine_config *config, st
     return 0;
 }
 
+static void cancel_all(struct resolver_places *places)
+{
+    struct resolver_place *place;
+
+    while ((place = TAILQ_FIRST(places)) != NULL)
+        resolver_cancel(query_of(place));
+}
+
 void resolver_free(struct resolver *r)
 {
-    struct resolver_query *query;
+    struct resolver_places *waiting;
 
     if (r == NULL)
         return;
-    while ((query = TAILQ_FIRST(&r->waiting)) != NULL ||
-           (query = TAILQ_FIRST(&r->in_flight)) != NULL || (query = TAILQ_FIRST(&r->ready)) != NULL)
-        resolver_cancel(query);
+    while ((waiting = resolver_queue_waiting(&r->queue)) != NULL)
+        cancel_all(waiting);
+    cancel_all(&r->queue.in_flight);
+    cancel_all(&r->queue.slow);
+    cancel_all(&r->queue.ready);
     event_del(&r->check_timer);
     resolver_servers_free(r);
     event_del(&r->work);
+    event_del(&r->unblock);
+    resolver_queue_fini(&r->queue);
     resolver_settings_free(&r->settings);
     free(r);
 }
@@ -456,8 +484,9 @@ void resolver_get_stats(const struct resolver *r, struct resolver_stats *out)
     const struct server *server;
 
     *out = (struct resolver_stats){
-        .in_flight = r->in_flight_count,
-        .waiting = r->waiting_count,
+        .in_flight = r->queue.in_flight_count,
+        .slow = r->queue.slow_count,
+        .waiting = r->queue.waiting_count,
         .queries = r->query_count,
         .sent = r->sent_count,
     };

@@ -44,24 +44,27 @@ int resolver_reconfigure(struct resolver *resolver, const struct engine_config *
                          size_t err_len);
 
 /*
- * Asks for name/type (an absolute name, with or without the root dot). `done` is called exactly
- * once, never before this returns and never from inside another call to the resolver, unless the
- * query is cancelled or the resolver freed. Returns a handle, dead once `done` runs; NULL when out
- * of memory, then there is no callback.
+ * Asks for name/type (an absolute name, with or without the root dot) on behalf of a next-hop (any
+ * text; copied). `done` is called exactly once, never before this returns and never from inside
+ * another call to the resolver, unless the query is cancelled or the resolver freed. Returns a
+ * handle, dead once `done` runs; NULL when out of memory, then there is no callback.
  *
- * At most dns_max_outstanding queries are in flight, the others wait in line. A query gets its
- * answer at most dns_timeout_ms * dns_tries after it left the line; time-outs, errors and malformed
+ * At most dns_max_outstanding queries are in flight, slow ones not counted; the others wait in
+ * line, where no next-hop can take more than its share (resolver_queue.h). A query gets its answer
+ * at most dns_timeout_ms * dns_tries after it left the line; time-outs, errors and malformed
  * answers are DNS_FAILED. Queries also wait, at most dns_timeout_ms, for the first check.
  */
-struct resolver_query *resolver_query(struct resolver *resolver, const char *name, uint16_t type,
-                                      resolver_done_fn done, void *arg);
+struct resolver_query *resolver_query(struct resolver *resolver, const char *nexthop,
+                                      const char *name, uint16_t type, resolver_done_fn done,
+                                      void *arg);
 void resolver_cancel(struct resolver_query *query);
 
 /* Whether a trusted resolver has lately passed the check. */
 bool resolver_security_known(const struct resolver *resolver);
 
 struct resolver_stats {
-    size_t in_flight; /* queries sent and not yet answered */
+    size_t in_flight; /* queries sent and not yet answered, but for the slow ones */
+    size_t slow;      /* those that let others pass */
     size_t waiting;   /* queries in line */
     size_t sockets;   /* c-ares channels in use: each has a socket at most, two for a moment */
     uint64_t queries; /* asked for */

@@ -8,6 +8,7 @@
 #include "dns_name.h"
 #include "resolver.h"
 #include "resolver_addr.h"
+#include "resolver_queue.h"
 #include "upstream.h"
 
 #include <event2/event.h>
@@ -42,7 +43,6 @@ struct server {
 };
 
 TAILQ_HEAD(server_list, server);
-TAILQ_HEAD(query_list, resolver_query);
 
 /* Own copies of the configuration. */
 struct resolver_settings {
@@ -72,11 +72,9 @@ struct resolver {
     bool warned;       /* and its return was not said since */
     bool announced;    /* it was said once that security is known */
 
-    struct query_list waiting;   /* in line */
-    struct query_list in_flight; /* sent */
-    struct query_list ready;     /* settled; to be called back */
-    size_t waiting_count, in_flight_count;
-    struct event work; /* calls back what is ready, starts what waits */
+    struct resolver_queue queue;
+    struct event work;    /* calls back what is ready, starts what waits */
+    struct event unblock; /* the same, when a query in flight has become slow */
     uint64_t query_count, sent_count;
 };
 

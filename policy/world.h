@@ -39,9 +39,10 @@ typedef void (*world_timer_fn)(void *arg);
 
 struct world_ops {
     /* Each start returns NULL only when out of memory; then there is no callback. A handle is dead
-     * once its callback runs; cancel before that, then there is no callback. */
-    struct world_query *(*query)(struct world *w, const char *name, uint16_t type,
-                                 world_query_fn done, void *arg);
+     * once its callback runs; cancel before that, then there is no callback. A query is made on
+     * behalf of a next-hop, so that none gets more than its share. */
+    struct world_query *(*query)(struct world *w, const char *nexthop, const char *name,
+                                 uint16_t type, world_query_fn done, void *arg);
     void (*query_cancel)(struct world *w, struct world_query *query);
     /* A fetch made ready does nothing that the policy host could notice, and calls nobody back,
      * until it is told to go. */

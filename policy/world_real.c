@@ -33,10 +33,10 @@ static struct world_real *real(struct world *world)
     return (struct world_real *)world;
 }
 
-static struct world_query *query(struct world *w, const char *name, uint16_t type,
-                                 world_query_fn done, void *arg)
+static struct world_query *query(struct world *w, const char *nexthop, const char *name,
+                                 uint16_t type, world_query_fn done, void *arg)
 {
-    return (struct world_query *)resolver_query(real(w)->resolver, name, type, done, arg);
+    return (struct world_query *)resolver_query(real(w)->resolver, nexthop, name, type, done, arg);
 }
 
 static void query_cancel(struct world *w, struct world_query *handle)
@@ -45,10 +45,11 @@ static void query_cancel(struct world *w, struct world_query *handle)
     resolver_cancel((struct resolver_query *)handle);
 }
 
+/* Addresses of policy hosts: two questions each, which count for the policy host alone. */
 static struct world_query *dns_query(void *ctx, const char *name, uint16_t type,
                                      world_query_fn done, void *arg)
 {
-    return query(ctx, name, type, done, arg);
+    return query(ctx, name, name, type, done, arg);
 }
 
 static void dns_cancel(void *ctx, struct world_query *handle)

@@ -146,12 +146,13 @@ static void copy_records(struct event *event, const struct sim_dns *from)
     }
 }
 
-static struct world_query *query(struct world *w, const char *name, uint16_t type,
-                                 world_query_fn done, void *arg)
+static struct world_query *query(struct world *w, const char *nexthop, const char *name,
+                                 uint16_t type, world_query_fn done, void *arg)
 {
     struct sim_world *sim = sim_of(w);
     struct sim_dns *d = find_dns(sim, name, type);
     struct event *event;
+    (void)nexthop;
 
     if (d)
         d->asked++;

@@ -86,10 +86,11 @@ static void no_more_than_the_limit(void **state)
 
 enum { HOUR_MS = 3600000 };
 
-static struct world_query *no_memory(struct world *w, const char *name, uint16_t type,
-                                     world_query_fn done, void *arg)
+static struct world_query *no_memory(struct world *w, const char *nexthop, const char *name,
+                                     uint16_t type, world_query_fn done, void *arg)
 {
     (void)w;
+    (void)nexthop;
     (void)name;
     (void)type;
     (void)done;

@@ -4,7 +4,7 @@
  *
  * What it answers: SOA of any name (the check); A of `n<number>.<rest>`: 10.x.y.z made of the
  * number; TXT: 20 strings, 4.8 kB together; else NODATA. AD is set unless the name begins with
- * "unsigned" or the server does not validate.
+ * "unsigned" or the server does not validate. A name that begins with "slow" is never answered.
  */
 #ifndef TESTS_FAKE_DNS_H
 #define TESTS_FAKE_DNS_H

@@ -150,16 +150,28 @@ static void run_for_ms(struct bench *b, int ms)
     event_base_dispatch(b->base);
 }
 
-static struct resolver_query *begin(struct bench *b, const char *name, uint16_t type,
-                                    struct reply *reply)
+static struct resolver_query *begin_for(struct bench *b, const char *nexthop, const char *name,
+                                        uint16_t type, struct reply *reply)
 {
     memset(reply, 0, sizeof(*reply));
     reply->asking = true;
-    struct resolver_query *query = resolver_query(b->resolver, name, type, on_reply, reply);
+    struct resolver_query *query =
+        resolver_query(b->resolver, nexthop, name, type, on_reply, reply);
 
     reply->asking = false;
     assert_non_null(query);
     return query;
+}
+
+/* For a next-hop that nothing else is asked for. */
+static struct resolver_query *begin(struct bench *b, const char *name, uint16_t type,
+                                    struct reply *reply)
+{
+    static unsigned nexthops;
+    char nexthop[40];
+
+    snprintf(nexthop, sizeof(nexthop), "nexthop%u.example", nexthops++);
+    return begin_for(b, nexthop, name, type, reply);
 }
 
 static struct reply ask(struct bench *b, const char *name, uint16_t type)
@@ -641,6 +653,120 @@ static void test_ten_thousand(void **state)
     bench_free(b);
 }
 
+/* Asks `each` questions for each of so many next-hops, then one for another; all but that are never
+ * answered. Returns how many of them had failed when it was answered. */
+static int failed_before_the_quick_one(struct bench *b, int nexthops, int each,
+                                       struct reply *replies)
+{
+    struct reply quick;
+    int failed = 0;
+
+    for (int i = 0; i < nexthops * each; i++) {
+        char nexthop[40], name[64];
+
+        snprintf(nexthop, sizeof(nexthop), "slow%d.example", i / each);
+        snprintf(name, sizeof(name), "slow%d.example", i);
+        begin_for(b, nexthop, name, DNS_TYPE_A, &replies[i]);
+    }
+    run_for_ms(b, 20);
+    begin_for(b, "quick.example", "n1.quick.example", DNS_TYPE_A, &quick);
+    RUN_UNTIL(b, quick.calls > 0);
+    expect_found(quick, DNS_SECURE);
+    for (int i = 0; i < nexthops * each; i++)
+        failed += replies[i].calls;
+    return failed;
+}
+
+/* A dozen names with 32 signed MX hosts each: A, AAAA, TLSA, and MX. */
+static void test_a_nexthop_with_many_hosts_takes_no_more_than_its_share(void **state)
+{
+    enum { NEXTHOPS = 12, EACH = 97 };
+    static struct reply replies[NEXTHOPS * EACH];
+    struct bench *b = bench_new(1, "127.0.0.1");
+    struct resolver_stats stats;
+
+    (void)state;
+    b->config.dns_timeout_ms = 20000;
+    start(b);
+    RUN_UNTIL(b, resolver_security_known(b->resolver));
+    assert_int_equal(failed_before_the_quick_one(b, NEXTHOPS, EACH, replies), 0);
+    resolver_get_stats(b->resolver, &stats);
+    assert_int_equal(stats.slow, 0); /* it did not have to wait until the others were slow */
+    assert_true(stats.in_flight <= 500);
+    bench_free(b);
+}
+
+static void test_slow_names_give_up_their_slots(void **state)
+{
+    enum { NEXTHOPS = 400, EACH = 3 };
+    static struct reply replies[NEXTHOPS * EACH];
+    struct bench *b = bench_new(1, "127.0.0.1");
+    struct resolver_stats stats;
+
+    (void)state;
+    b->config.dns_timeout_ms = 2000;
+    start(b);
+    RUN_UNTIL(b, resolver_security_known(b->resolver));
+    assert_int_equal(failed_before_the_quick_one(b, NEXTHOPS, EACH, replies), 0);
+    resolver_get_stats(b->resolver, &stats);
+    assert_true(stats.slow > 0);
+    assert_int_equal(stats.in_flight + stats.slow + stats.waiting, NEXTHOPS * EACH);
+    bench_free(b);
+}
+
+/* More than may be slow: the oldest are given up for the others, as the resolver answers these. */
+static void test_too_many_slow_queries(void **state)
+{
+    enum { NEXTHOPS = 100, SLOTS = 10 };
+    static struct reply replies[NEXTHOPS];
+    struct bench *b = bench_new(1, "127.0.0.1");
+    struct resolver_stats stats;
+
+    (void)state;
+    b->config.dns_timeout_ms = 2000;
+    b->config.dns_max_outstanding = SLOTS;
+    start(b);
+    RUN_UNTIL(b, resolver_security_known(b->resolver));
+    for (int i = 0; i < 3; i++) { /* the second and third time, many are slow already */
+        int failed = failed_before_the_quick_one(b, NEXTHOPS / 4, 1, replies + i * NEXTHOPS / 4);
+
+        resolver_get_stats(b->resolver, &stats);
+        assert_true(stats.slow <= 4 * SLOTS);
+        assert_true(failed < NEXTHOPS / 4);
+    }
+    RUN_UNTIL(b, replies[0].calls == 1);
+    assert_int_equal(replies[0].status, DNS_FAILED);
+    assert_memory_equal(replies[0].failure, "no answer within ", 17);
+    bench_free(b);
+}
+
+/* While it answers nothing it is the resolver that is slow: nothing is given up for that. */
+static void test_a_silent_resolver_costs_no_query(void **state)
+{
+    enum { QUERIES = 100 };
+    static struct reply replies[QUERIES];
+    struct bench *b = bench_new(1, "127.0.0.1");
+
+    (void)state;
+    b->config.dns_timeout_ms = 4000;
+    b->config.dns_max_outstanding = 10;
+    start(b);
+    RUN_UNTIL(b, resolver_security_known(b->resolver));
+    server(b, 0)->mode = FAKE_DNS_HOLD;
+    for (int i = 0; i < QUERIES; i++)
+        begin(b, "n1.example.org", DNS_TYPE_A, &replies[i]);
+    RUN_UNTIL(b, server(b, 0)->udp >= 50);
+    run_for_ms(b, 1100); /* two more times 500 ms */
+    assert_int_equal(server(b, 0)->udp, 50);
+    server(b, 0)->mode = FAKE_DNS_ANSWER;
+    fake_dns_release(b->servers[0]);
+    for (int i = 0; i < QUERIES; i++) {
+        RUN_UNTIL(b, replies[i].calls == 1);
+        expect_found(replies[i], DNS_SECURE);
+    }
+    bench_free(b);
+}
+
 static void test_cancel(void **state)
 {
     enum { QUERIES = 30 };
@@ -651,7 +777,7 @@ static void test_cancel(void **state)
 
     (void)state;
     b->config.dns_max_outstanding = 10;
-    b->config.dns_timeout_ms = 10000;
+    b->config.dns_timeout_ms = 60000; /* so that none of them is slow */
     start(b);
     server(b, 0)->mode = FAKE_DNS_HOLD;
     for (int i = 0; i < QUERIES; i++)
@@ -699,8 +825,8 @@ static void test_cancel_from_a_callback(void **state)
     start(b);
     RUN_UNTIL(b, resolver_security_known(b->resolver));
     server(b, 0)->mode = FAKE_DNS_HOLD;
-    assert_non_null(
-        resolver_query(b->resolver, "n1.example.org", DNS_TYPE_A, on_reply_cancel_other, &c));
+    assert_non_null(resolver_query(b->resolver, "example.org", "n1.example.org", DNS_TYPE_A,
+                                   on_reply_cancel_other, &c));
     c.other = begin(b, "n2.example.org", DNS_TYPE_A, &other);
     RUN_UNTIL(b, fake_dns_held(b->servers[0]) == 2);
     server(b, 0)->mode = FAKE_DNS_ANSWER;
@@ -965,6 +1091,10 @@ int main(void)
         cmocka_unit_test(test_forged_answers),
         cmocka_unit_test(test_ids_and_ports),
         cmocka_unit_test(test_ten_thousand),
+        cmocka_unit_test(test_a_nexthop_with_many_hosts_takes_no_more_than_its_share),
+        cmocka_unit_test(test_slow_names_give_up_their_slots),
+        cmocka_unit_test(test_too_many_slow_queries),
+        cmocka_unit_test(test_a_silent_resolver_costs_no_query),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_cancel_from_a_callback),
         cmocka_unit_test(test_free_with_queries_outstanding),

@@ -192,6 +192,7 @@ void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *re
         const struct config_route *route = &config->routes[i];
         size_t before = report->count;
 
+        setup_route_requiretls(postfix, route, report);
         if (route->method == CONFIG_METHOD_NONE) {
             setup_route_native(postfix, route, report);
             continue;

@@ -77,6 +77,40 @@ static void check_can(const struct setup_postfix *postfix, const struct config_r
     }
 }
 
+void setup_route_requiretls(const struct setup_postfix *postfix, const struct config_route *route,
+                            struct setup_report *report)
+{
+    int version = postfix->conf.version;
+
+    if ((route->can & VERDICT_CAN_REQUIRETLS) == 0 || version >= POSTCONF_REQUIRETLS)
+        return;
+    setup_add(report, SETUP_ERROR, "route-can",
+              "[route %s] can requiretls, but Postfix %d.%d cannot pass REQUIRETLS on: "
+              "`require_offer` is not kept",
+              route->name, version / 100, version % 100);
+    setup_remedy(report, "leave `requiretls` out of `can` in [route %s]", route->name);
+}
+
+/* Postfix 3.11 says REQUIRETLS whenever the message has it, and looks whether it is offered where
+ * its own policy is `enforce`. */
+static void check_requiretls(const struct setup_postfix *postfix, const struct config_route *route,
+                             const struct postconf_service *transport, struct setup_report *report)
+{
+    static const char name[] = "smtp_requiretls_policy";
+    const char *policy = postconf_get(&postfix->conf, transport, name);
+
+    if ((route->can & VERDICT_CAN_REQUIRETLS) == 0 || postfix->conf.version < POSTCONF_REQUIRETLS ||
+        (strncmp(policy, "disable", 7) != 0 && strncmp(policy, "opportunistic", 13) != 0))
+        return;
+    setup_add(
+        report, SETUP_ERROR, "route-can",
+        "[route %s] can requiretls, but the transport %s has %s = %s: it goes to servers that "
+        "do not offer REQUIRETLS",
+        route->name, transport->id, name, policy);
+    setup_remedy(report, "take %s away from %s, or leave `requiretls` out of `can` in [route %s]",
+                 name, transport->id, route->name);
+}
+
 /*
  * Before Postfix 3.11 a server that cannot be authenticated is tried again for days, but for a
  * table that makes a bounce of it (RFC 8689 section 4.2.1). smtp(8) does not start without its
@@ -160,6 +194,7 @@ void setup_route_transport(const struct setup_postfix *postfix, const struct con
     check_status(postfix, route, transport, report);
     if (carries(config, route, false))
         check_can(postfix, route, transport, report);
+    check_requiretls(postfix, route, transport, report);
     if (is_lower(config, route))
         check_lower(postfix, route, transport, "at a level below enforce", report);
     if (carries(config, route, true))

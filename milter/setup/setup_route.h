@@ -15,6 +15,10 @@ void setup_route_transport(const struct setup_postfix *postfix, const struct con
 void setup_route_native(const struct setup_postfix *postfix, const struct config_route *route,
                         struct setup_report *report);
 
+/* A route of any method that `can = requiretls`: whether this Postfix knows REQUIRETLS. */
+void setup_route_requiretls(const struct setup_postfix *postfix, const struct config_route *route,
+                            struct setup_report *report);
+
 /* A route with `local = reinject`: another smtpd of this host. */
 void setup_route_reinjection(const struct setup_postfix *postfix, const struct config_route *route,
                              const struct postconf_service *transport, const char *nexthop,

@@ -170,6 +170,13 @@ void setup_sendmail_routes(struct setup_sendmail *s, struct setup_report *report
         const struct config_route *route = &config->routes[i];
         size_t before = report->count;
 
+        if ((route->can & VERDICT_CAN_REQUIRETLS) != 0) {
+            setup_add(report, SETUP_ERROR, "route-can",
+                      "[route %s] can requiretls, but sendmail cannot pass REQUIRETLS on: "
+                      "`require_offer` is not kept",
+                      route->name);
+            setup_remedy(report, "leave `requiretls` out of `can` in [route %s]", route->name);
+        }
         if (route->method == CONFIG_METHOD_NONE)
             continue;
         by_recipient |= route->method == CONFIG_METHOD_RECIPIENT;

@@ -271,6 +271,7 @@ static void not_applicable(struct decision *out, const char *why)
 static void local_delivery(const struct config_route *route, struct decision *out)
 {
     not_applicable(out, "local delivery");
+    out->local = true;
     if (config_route_reinjects(route))
         out->route = route;
 }

@@ -71,6 +71,7 @@ struct decision {
     enum verdict_level level; /* in force: lower than that of the settings after a fallback */
     bool fell_back;
     const struct config_route *route; /* NULL: not routed */
+    bool local;                       /* it stays on this host, by its mailer */
     const char *findings;             /* for the log: a summary's name, `policy`, `-` */
     char expect[64];                  /* what the MTA will log of the delivery, "" if unknown */
     char reason[DECIDE_REASON_MAX];   /* a clause for people, "" if there is nothing to say */

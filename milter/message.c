@@ -22,6 +22,14 @@ bool message_is_without_smtp(const struct message *m)
     return m->client.address == NULL;
 }
 
+bool message_mta_enforces(const struct message *m)
+{
+    bool by_header =
+        m->header.require_esmtp && m->config->milter.accept_header == CONFIG_ACCEPT_ANY;
+
+    return m->client.mta_requiretls && (m->mail.parameter || by_header);
+}
+
 /* Facts about the message as a whole, for rules. */
 static void set_facts(struct message *m)
 {
@@ -86,6 +94,8 @@ static bool read_mail(struct message *m, const struct message_mail *mail)
     m->mail.envid = m->envid;
     m->tls = mail->tls;
     m->trusted = config_is_trusted(m->config, m->client.address);
+    m->loopback = message_is_from_loopback(m);
+    m->second = m->again = message_is_second(m);
     /* A reverse-path that cannot be parsed is the MTA's to refuse; it is not the null one. */
     if (envelope_parse(mail->sender, &m->sender) != 0)
         m->sender = (struct envelope_address){.null_path = false};

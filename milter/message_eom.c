@@ -7,7 +7,6 @@
 #include "log.h"
 #include "modify.h"
 #include "routing.h"
-#include "rules_match.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -210,39 +209,31 @@ static enum message_step refuse_whole(const struct message *m, const char *queue
     return MESSAGE_REFUSE;
 }
 
-/* Whether rules have a way out for mail that comes by this service. */
-static bool leads_out(const struct message *m)
+/*
+ * Why a copy that requires TLS would leave by no route though it has one: it is on its way out
+ * already, and must not go round. NULL: none would, or the MTA itself sees to what the copy
+ * requires, which it does only where nobody has written rules for the second smtpd.
+ */
+static const char *left_out(const struct message *m)
 {
-    for (size_t i = 0; m->client.daemon != NULL && i < m->config->rule_count; i++) {
-        const struct config_rule *rule = &m->config->rules[i];
-
-        if (rule->route != NULL && !config_route_reinjects(rule->route) &&
-            rules_names_daemon(rule, m->client.daemon))
-            return true;
-    }
-    return false;
-}
-
-/* A rule that comes before the one with the way out would send it round once more: it is not to
- * leave as any other mail instead. */
-static bool goes_round(const struct message *m)
-{
-    for (size_t i = 0; m->again && i < m->recipient_count; i++) {
+    if (message_has_null_sender(m) || (!m->second && message_mta_enforces(m)))
+        return NULL;
+    for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];
 
-        if (r->asked.request == DECIDE_REQUEST_REQUIRE && r->outcome != NULL &&
-            r->outcome->decision.route != NULL &&
-            r->outcome->decision.verdict != VERDICT_NOT_APPLICABLE &&
-            config_route_reinjects(r->outcome->decision.route))
-            return leads_out(m);
+        if (r->asked.request == DECIDE_REQUEST_REQUIRE && routing_leaves_out(r, m->again))
+            return m->second ? "a rule sends it round again: that for its `daemon` must come first"
+                             : "it has come back, and no rule with `daemon` and `route` leads mail "
+                               "of this listener out";
     }
-    return false;
+    return NULL;
 }
 
 static enum message_step change(struct message *m, const struct routing *routing,
                                 const char *queue_id, const struct message_ops *ops,
                                 struct message_refusal *refusal)
 {
+    const char *round = left_out(m);
     struct modify_plan plan;
 
     plan_changes(m, routing, &plan);
@@ -257,9 +248,8 @@ static enum message_step change(struct message *m, const struct routing *routing
         return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
                             "This message requires TLS, but its recipients take different ways: "
                             "send it to each separately");
-    if (goes_round(m))
-        return message_fail(LOG_ERR, queue_id,
-                            "a rule sends it round again: that for its `daemon` must come first");
+    if (round != NULL)
+        return message_fail(LOG_ERR, queue_id, round);
     if (!modify_apply(&plan, m->config, ops) || !routing_apply(routing, m->config, ops) ||
         !change_bounce(m, queue_id, ops))
         return message_fail(LOG_ERR, queue_id, "the MTA did not take a change of it");

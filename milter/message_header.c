@@ -38,9 +38,9 @@ void message_header(struct message *m, const char *name, const char *value)
     request_read_header(&m->header, name, value);
     if (m->bounce != NULL)
         bounce_header(m->bounce, name, value);
-    if (m->trusted && !m->received && request_is_field(name, "Received")) {
+    if (m->loopback && !m->received && request_is_field(name, "Received")) {
         m->received = true;
-        m->again = message_has_been_here(m, value);
+        m->again = m->again || message_has_been_here(m, value);
     }
     if (request_is_field(name, m->config->milter.route_header))
         m->route_headers++;

@@ -30,8 +30,10 @@ struct message {
     size_t header_octets;
     bool headers_lost;      /* too many: what rules would have said is not known */
     unsigned route_headers; /* forged ones */
-    bool received;          /* a Received field was seen */
-    bool again;             /* the message has been here already, and was sent to a second smtpd */
+    bool loopback;          /* it came by SMTP, from this host itself */
+    bool second;   /* by a listener whose mail a rule leads out: a second smtpd of this host */
+    bool received; /* a Received field was seen */
+    bool again;    /* second, or this host sent it to a second smtpd before, as it says */
 
     struct recipient *recipients;
     size_t recipient_count;
@@ -48,6 +50,12 @@ extern const char message_no_memory[]; /* a reason for message_fail */
 /* --- message.c */
 
 bool message_has_null_sender(const struct message *message);
+
+/*
+ * Whether the MTA itself holds the message to REQUIRETLS when it sends it, as Postfix 3.11 does for
+ * what its client asked for. A header field is certain to count only where it does for everyone.
+ */
+bool message_mta_enforces(const struct message *message);
 
 /*
  * Mail without SMTP has nobody who could be told about one recipient: Postfix then keeps the
@@ -87,9 +95,19 @@ int message_settle(struct message *message, struct recipient *recipient,
 
 /* --- message_seen.c */
 
+/* Whether the client is this host, over SMTP and the loopback interface. */
+bool message_is_from_loopback(const struct message *message);
+
 /*
- * Whether the newest Received field, this host's own, has the queue id of a message that was sent
- * to a second smtpd of this host: so a second smtpd with the same filter makes no loop.
+ * Whether the message came by a second smtpd of this host, as its listener alone can tell: it has
+ * the name of one that a rule leads out of this host ({daemon_name}), and this host is the client.
+ */
+bool message_is_second(const struct message *message);
+
+/*
+ * Whether a Received field has the queue id of a message that was sent to a second smtpd of this
+ * host. Asked of the newest one of mail from this host itself, it shows a mail loop where rules for
+ * the second smtpd are missing; it may be forged, and lets nothing out.
  */
 bool message_has_been_here(const struct message *message, const char *value);
 

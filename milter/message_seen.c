@@ -1,12 +1,52 @@
 /*
- * The queue ids of messages that this host is to know again: when they bounce, and when a second
- * smtpd brings them back.
+ * What this host is to know again: messages that a second smtpd brings back, by its listener; and
+ * by their queue ids those that bounce, and those that come back though no rule expects them.
  */
 #include "message_internal.h"
 
+#include "rules_match.h"
+
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+bool message_is_from_loopback(const struct message *m)
+{
+    const struct sockaddr *address = m->client.address;
+
+    if (address != NULL && address->sa_family == AF_INET) {
+        struct sockaddr_in in;
+
+        memcpy(&in, address, sizeof(in));
+        return ntohl(in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (address != NULL && address->sa_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+
+        memcpy(&in6, address, sizeof(in6));
+        return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr) &&
+                in6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+    }
+    return false;
+}
+
+/* A rule for the listener that sends mail round does not count: it is for one that comes before,
+ * as behind a content filter. */
+bool message_is_second(const struct message *m)
+{
+    if (!m->loopback || m->client.daemon == NULL)
+        return false;
+    for (size_t i = 0; i < m->config->rule_count; i++) {
+        const struct config_rule *rule = &m->config->rules[i];
+
+        if (rule->route != NULL && !config_route_reinjects(rule->route) &&
+            rules_names_daemon(rule, m->client.daemon))
+            return true;
+    }
+    return false;
+}
 
 bool message_has_been_here(const struct message *m, const char *value)
 {

@@ -55,7 +55,8 @@ static const struct config_route *at_level(const struct config_route *route,
     return route;
 }
 
-const struct config_route *routing_of(const struct recipient *r, bool again)
+/* The route that the decision comes to, or NULL. */
+static const struct config_route *wanted(const struct recipient *r)
 {
     const struct config_route *route = r->outcome != NULL ? r->outcome->decision.route : NULL;
 
@@ -64,11 +65,19 @@ const struct config_route *routing_of(const struct recipient *r, bool again)
     route = at_level(route, r);
     if (route->method == CONFIG_METHOD_NONE)
         return route;
-    if (r->marked || !needs_route(r))
-        return NULL;
-    if (again && config_route_reinjects(route))
-        return NULL;
-    return route;
+    return r->marked || !needs_route(r) ? NULL : route;
+}
+
+const struct config_route *routing_of(const struct recipient *r, bool again)
+{
+    const struct config_route *route = wanted(r);
+
+    return route != NULL && again && config_route_reinjects(route) ? NULL : route;
+}
+
+bool routing_leaves_out(const struct recipient *r, bool again)
+{
+    return wanted(r) != NULL && routing_of(r, again) == NULL && !r->outcome->decision.local;
 }
 
 /* Where the MTA does not tell the mailer, mail for our own domain is taken to stay here. */

@@ -28,6 +28,9 @@ void routing_fini(struct routing *routing);
  * none. */
 const struct config_route *routing_of(const struct recipient *recipient, bool again);
 
+/* Whether a settled recipient has a route that it does not take because it has taken it already. */
+bool routing_leaves_out(const struct recipient *recipient, bool again);
+
 /* Whether the message goes to a second smtpd of this host. */
 bool routing_reinjects(const struct routing *routing);
 

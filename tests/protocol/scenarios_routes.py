@@ -101,9 +101,15 @@ def no_loop():
                          "4bXyZ\n\tfor <a@b.fine>; Sat, 1 Jan 2026"),
             ("Require-TLS-ESMTP", "yes")]}
         with d.session(**LOCAL) as m:
-            equal(message(m, queue_id="4bTwo", **back)["eom"].changes, [])
-        with d.session() as m:
-            equal(message(m, **back)["eom"].changes, via("again"), "from a stranger")
+            equal(message(m, queue_id="4bTwo", **back)["eom"].text[:9], "451 4.3.0", "no rule")
+        with d.session(**LOCAL, version="Postfix 3.11.7") as m:
+            equal(message(m, queue_id="4bTwo", **back)["eom"].changes, [], "left to the MTA")
+        for what, session in (("from a stranger", {}), ("sendmail(1)", {**LOCAL, "port": 0})):
+            with d.session(**session) as m:
+                equal(message(m, **back)["eom"].changes, via("again"), what)
+        d.reload(AGAIN + "[rule out]\ndaemon = second\nroute = out\n[route out]\nmethod = header\n")
+        with d.session(**LOCAL, daemon_name="second") as m:
+            equal(message(m, queue_id="4bTwo", **back)["eom"].changes, via("out"), "by its listener")
 
 
 def run(suite):

@@ -22,7 +22,8 @@
 
 /*
  * A script has one command a line, `=` and what is expected:
- *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local] [no-body]
+ *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local] [daemon=NAME]
+ *        [no-body] [mta-requiretls]
  *   rcpt ADDRESS [host=HOST] [mailer=NAME] [PARAM...]
  *   header NAME VALUE      no answer
  *   eoh
@@ -616,25 +617,57 @@ static const struct message_case {
                                     "mail <> = ok\nrcpt <me@here.example> mailer=local = "
                                     "ok\nheader TLS-Required No\neoh = "
                                     "done"},
-    {"re-injected, back again: no loop",
-     "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n", DANE, NULL,
-     NULL,
-     ASK
-     "rcpt <b@dane.example> = ok\neoh = ok\n"
-     "eom = done + addheader Require-TLS-ESMTP yes" VIA(
-         "again") "\n"
-                  "mail <a@b.example> RET=HDRS client=127.0.0.1 = ok\nrcpt <b@dane.example> = ok\n"
-                  "header Received "
-                  "from_x_by_y_(Postfix)_with_ESMTP_id_4bXyZ_for_<b@dane.example>;_date\n"
-                  "header Require-TLS-ESMTP yes\neoh = ok\neom = done"},
-    {"a stranger cannot feign that",
-     "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n", DANE, NULL,
-     NULL,
-     ASK "rcpt <b@dane.example> = ok\neoh = ok\n"
-         "eom = done + addheader Require-TLS-ESMTP yes" VIA(
-             "again") "\n" ASK
-                      "rcpt <b@dane.example> = ok\nheader Received by_y_id_4bXyZ;_date\neoh = ok\n"
-                      "eom = done + addheader Require-TLS-ESMTP yes" VIA("again")},
+/* Sent round once, so that its queue id is known. */
+#define AGAIN                                                                                      \
+    "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n[milter]\n"       \
+    "accept_header = any\n"
+#define OUT "[rule out]\ndaemon = second\nroute = strict\n[route strict]\nmethod = header\n"
+#define ONCE                                                                                       \
+    ASK "rcpt <b@dane.example> = ok\neoh = ok\n"                                                   \
+        "eom = done + addheader Require-TLS-ESMTP yes" VIA("again") "\n"
+#define BACK "mail <a@b.example> RET=HDRS "
+#define TO " = ok\nrcpt <b@dane.example> = ok\n"
+#define SEEN                                                                                       \
+    "header Received from_x_by_y_(Postfix)_with_ESMTP_id_4bXyZ_for_<b@dane.example>;_date\n"       \
+    "header Require-TLS-ESMTP yes\neoh = ok\neom = "
+    {"re-injected, back by a listener that a rule leads out: no loop", AGAIN OUT, DANE, NULL, NULL,
+     ONCE BACK "client=127.0.0.1 daemon=second" TO SEEN "done" VIA("strict")},
+    {"re-injected, back by a listener that no rule leads out", AGAIN, DANE, NULL, NULL,
+     ONCE BACK "client=127.0.0.1 daemon=second" TO SEEN "fail"},
+    {"the same by way of ::1", AGAIN, DANE, NULL, NULL,
+     ONCE BACK "client=::1 daemon=second" TO SEEN "fail"},
+    {"the same where the MTA enforces REQUIRETLS itself", AGAIN, DANE, NULL, NULL,
+     ONCE BACK "client=127.0.0.1 daemon=second mta-requiretls" TO SEEN "done"},
+    {"the same where it may not have believed the header",
+     "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n[rule x]\n"
+     "sender = a@b.example\nrequest = require\n",
+     DANE, NULL, NULL, ONCE BACK "client=127.0.0.1 daemon=second mta-requiretls" TO SEEN "fail"},
+    {"the same, what stays here and bounces excepted", AGAIN, DANE, NULL, NULL,
+     ONCE BACK "client=127.0.0.1 = ok\nrcpt <me@here.example> mailer=local = ok\n" SEEN
+               "done\nmail <> client=127.0.0.1 = ok\nrcpt <b@none.example> = ok\n" SEEN "done"},
+    {"the same for a domain that does not exist yet", AGAIN, DANE ";nexthop=nx.example mx=nxdomain",
+     NULL, NULL, ONCE BACK "client=127.0.0.1 = ok\nrcpt <b@nx.example> = ok\n" SEEN "fail"},
+    {"back by a listener that a rule leads out, but not this recipient",
+     AGAIN "[rule first]\nnexthop = dane.example\nroute = again\n" OUT, DANE, NULL, NULL,
+     BACK "client=127.0.0.1 daemon=second mta-requiretls" TO SEEN "fail"},
+    {"a stranger cannot feign a Received field of ours", AGAIN, DANE, NULL, NULL,
+     ONCE BACK "tls" TO SEEN "done" VIA("again")},
+    {"nor can sendmail(1)", AGAIN, DANE, NULL, NULL,
+     ONCE BACK "client=local" TO SEEN "done" VIA("again")},
+    {"nor can a trusted client", AGAIN "trusted_clients = 192.0.2.0/24\n", DANE, NULL, NULL,
+     ONCE BACK "tls" TO SEEN "done" VIA("again")},
+    {"a listener's name is nothing without this host for its client",
+     AGAIN "[rule first]\nnexthop = dane.example\nroute = again\n" OUT, DANE, NULL, NULL,
+     BACK "daemon=second" TO SEEN "done" VIA("again")},
+    {"a listener behind a content filter begins the way",
+     AGAIN "[rule filtered]\ndaemon = filtered\nroute = again\n" OUT, DANE, NULL, NULL,
+     BACK "client=127.0.0.1 daemon=filtered" TO SEEN "done" VIA("again")},
+#undef AGAIN
+#undef OUT
+#undef ONCE
+#undef BACK
+#undef TO
+#undef SEEN
     {"by recipient, with what stays at home: it may be an alias",
      "[default]\nroute = strict\n[route strict]\nmethod = recipient\nlocal = reinject\n", DANE,
      NULL, NULL,
@@ -763,7 +796,8 @@ struct scene {
     struct engine *engine;
     struct runtime *runtime;
     struct message *message;
-    struct sockaddr_in client;
+    struct sockaddr_storage client;
+    char daemon[32];
     char got[4096]; /* the last answer */
 };
 
@@ -888,6 +922,19 @@ static void note_step(struct scene *s, enum message_step step, const struct repl
     }
 }
 
+static void set_client(struct scene *s, const char *address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+
+    if (inet_pton(AF_INET, address, &in.sin_addr) == 1) {
+        memcpy(&s->client, &in, sizeof(in));
+        return;
+    }
+    assert_int_equal(inet_pton(AF_INET6, address, &in6.sin6_addr), 1);
+    memcpy(&s->client, &in6, sizeof(in6));
+}
+
 static void do_mail(struct scene *s, char **words, size_t count)
 {
     struct message_client client = {.address = (struct sockaddr *)&s->client, .sends_body = true};
@@ -896,8 +943,7 @@ static void do_mail(struct scene *s, char **words, size_t count)
     size_t used = 0;
     struct reply reply;
 
-    s->client = (struct sockaddr_in){.sin_family = AF_INET};
-    inet_pton(AF_INET, "192.0.2.9", &s->client.sin_addr);
+    set_client(s, "192.0.2.9");
     for (size_t i = 1; i < count; i++) {
         if (strcmp(words[i], "tls") == 0)
             mail.tls = true;
@@ -908,7 +954,11 @@ static void do_mail(struct scene *s, char **words, size_t count)
         else if (strcmp(words[i], "no-body") == 0)
             client.sends_body = false;
         else if (strncmp(words[i], "client=", 7) == 0)
-            assert_int_equal(inet_pton(AF_INET, words[i] + 7, &s->client.sin_addr), 1);
+            set_client(s, words[i] + 7);
+        else if (strncmp(words[i], "daemon=", 7) == 0)
+            client.daemon = strcpy(s->daemon, words[i] + 7);
+        else if (strcmp(words[i], "mta-requiretls") == 0)
+            client.mta_requiretls = true;
         else
             params[used++] = words[i];
     }

@@ -3,6 +3,7 @@
 import re
 
 import layout
+import procs
 import smtpclient
 from routed import ASK, NO, become, how, post, require, routes
 from scenario import check, expect, queue_id_of
@@ -85,12 +86,24 @@ def without_rules(text):
     return re.sub(r"\[rule loop.*?(?=\n\[route|\n# Of mail)", "", text, flags=re.S)
 
 
-@routes("without the rules for the second time there is still no loop", change=lambda text:
-        without_rules(text).replace("add_header = no", "add_header = yes"))
+@routes("without the rules for the second time the message waits: no loop, and not out", change=lambda
+        text: without_rules(text).replace("add_header = no", "add_header = yes"))
 def _(lab, mta, running):
     check("daemon =" not in running.text, running.text)
     sent = require(lab, mta, "bob@dane.test")
-    become(sent, {"bob@dane.test": "smtp sent Verified"})
+    found, = sent.deliveries().values()
+    expect(how(found), "requiretls-loop deferred 4.3.0", found.text)
+    check("no rule with `daemon` and `route` leads mail of this listener out" in running.log(),
+          running.log())
+    expect(lab.arrivals.of(sent.token), [], "arrived all the same")
+    # What it says of itself lets no other message out either.
+    again = lab.token()
+    received = f"Received: from x by mta37.lab.test (Postfix) with ESMTP id {sent.queue_id}; now"
+    message = f"{received}\n{lab.message(again, ['Require-TLS-ESMTP: yes'])}".removesuffix(".\n")
+    mta.sendmail(message, "-i", "-f", "alice@sender.test", "bob@dane.test")
+    procs.wait_for(lambda: running.log().count("leads mail of this listener out") > 1, "sendmail(1)")
+    expect(lab.arrivals.of(again), [], "arrived all the same")
+    mta.run("postsuper", "-d", "ALL")
 
 
 @routes("add_header = yes: the header goes out once",

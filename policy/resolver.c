@@ -46,12 +46,12 @@ struct resolver_query {
     void *arg;
     struct dns_answer *answer; /* READY: the answer. Before: the first failure, for its reason */
     struct event timer;        /* of the latest attempt */
-    struct attempt attempts[RESOLVER_TRIES_MAX];
-    unsigned attempt_count;
+    struct attempt *attempts;  /* of `tries`; in the same block of memory */
+    unsigned attempt_count, tries;
     bool unreachable; /* some server could not be reached */
     bool barred;      /* a validating server answered with an error */
     uint16_t type;
-    char name[];
+    char *name; /* in the same block */
 };
 
 static const struct dns_answer no_memory_answer = {
@@ -163,7 +163,7 @@ static struct server *choose_server(const struct resolver_query *query, int *tim
 {
     const struct resolver *r = query->resolver;
     bool known = resolver_security_known(r);
-    bool last = query->attempt_count + 1 >= r->settings.tries;
+    bool last = query->attempt_count + 1 >= query->tries;
     struct server *server, *best = NULL;
     int best_rank = 0;
 
@@ -194,8 +194,8 @@ static bool attempt_next(struct resolver_query *query, bool fresh)
     struct server *server;
     int times = 0;
 
-    while (query->attempt_count < r->settings.tries &&
-           (server = choose_server(query, &times)) != NULL && !(fresh && times > 0)) {
+    while (query->attempt_count < query->tries && (server = choose_server(query, &times)) != NULL &&
+           !(fresh && times > 0)) {
         struct attempt *attempt = &query->attempts[query->attempt_count++];
 
         *attempt = (struct attempt){.query = query, .server = server};
@@ -253,7 +253,7 @@ static void on_unreachable(struct resolver_query *query)
 {
     query->unreachable = true;
     /* No use to ask the same server at once again: then the timer decides, it may come back. */
-    if (!attempt_next(query, true) && query->attempt_count >= query->resolver->settings.tries &&
+    if (!attempt_next(query, true) && query->attempt_count >= query->tries &&
         !any_outstanding(query))
         settle(query, NULL);
 }
@@ -362,10 +362,14 @@ struct resolver_query *resolver_query(struct resolver *r, const char *nexthop, c
     char text[DNS_NAME_MAX + 1];
     int len = dns_name_normalise(name, text);
     size_t name_len = len < 0 ? 0 : (size_t)len;
-    struct resolver_query *query = calloc(1, sizeof(*query) + name_len + 1);
+    size_t attempts_len = r->settings.tries * sizeof(struct attempt);
+    struct resolver_query *query = calloc(1, sizeof(*query) + attempts_len + name_len + 1);
 
     if (query == NULL)
         return NULL;
+    query->attempts = (struct attempt *)(query + 1);
+    query->tries = r->settings.tries;
+    query->name = (char *)(query->attempts + query->tries);
     query->resolver = r;
     query->done = done;
     query->arg = arg;

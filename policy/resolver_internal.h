@@ -18,7 +18,7 @@
 
 enum {
     RESOLVER_SERVERS_MAX = 16, /* resolv.conf(5) uses three; bounds checks and sockets */
-    RESOLVER_TRIES_MAX = 10,
+    RESOLVER_TRIES_MAX = 100,
     RESOLVER_MISSES_DOWN = 4, /* asked so often without an answer: perhaps it is not there */
 };
 

@@ -382,6 +382,25 @@ static void test_all_fail(void **state)
     }
 }
 
+/* As many as the configuration takes, not fewer. */
+static void test_tries_means_what_it_says(void **state)
+{
+    static const int tries[] = {1, 2, 25, 100};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+        struct bench *b = bench_new(2, "127.0.0.1");
+
+        b->config.dns_timeout_ms = 10;
+        b->config.dns_tries = tries[i];
+        start(b);
+        server(b, 0)->mode = server(b, 1)->mode = FAKE_DNS_SILENT;
+        expect_failed(ask(b, "n1.example.org", DNS_TYPE_A), "timed out");
+        assert_int_equal(server(b, 0)->udp + server(b, 1)->udp, tries[i]);
+        bench_free(b);
+    }
+}
+
 static void test_nobody_there(void **state)
 {
     struct bench *b = bench_new(1, "127.0.0.1");
@@ -1080,6 +1099,7 @@ int main(void)
         cmocka_unit_test(test_but_not_for_ever),
         cmocka_unit_test(test_failover),
         cmocka_unit_test(test_all_fail),
+        cmocka_unit_test(test_tries_means_what_it_says),
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_silent_server_is_demoted),
         cmocka_unit_test(test_validating_servers_come_first),

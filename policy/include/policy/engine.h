@@ -15,9 +15,9 @@ struct engine_config {
     const char *const *resolvers; /* "192.0.2.1", "192.0.2.1:5353", "[::1]:53"; NULL: resolv.conf */
     const char *resolv_conf;      /* NULL: /etc/resolv.conf, re-read when it changes */
     enum engine_trust_ad { ENGINE_TRUST_AD_AUTO, ENGINE_TRUST_AD_YES, ENGINE_TRUST_AD_NO } trust_ad;
-    int dns_timeout_ms;      /* of one try */
-    int dns_tries;           /* over all resolvers */
-    int dns_max_outstanding; /* queries in flight; more wait in line. 0: the default */
+    int dns_timeout_ms;      /* of one try, 60 s at most */
+    int dns_tries;           /* over all resolvers, 100 at most */
+    int dns_max_outstanding; /* queries in flight, but for slow ones; more wait. 0: the default */
     const char *check_name;  /* a signed name: shows whether the resolver validates */
     int check_interval_ms;
 

@@ -158,7 +158,8 @@ static void derive_policy(const struct decide_input *in, struct verdict *verdict
     *verdict = (struct verdict){.value = VERDICT_SATISFIED, .basis = VERDICT_BASIS_LEVEL};
     snprintf(word, sizeof(word), "%.*s", (int)strcspn(policy, " \t"), policy);
     out->findings = "policy";
-    if (decide_is_exempt(in->settings))
+    out->exempt = decide_is_exempt(in->settings);
+    if (out->exempt)
         return;
     if (cannot_offer(in)) {
         verdict->value = VERDICT_UNSATISFIED;

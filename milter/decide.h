@@ -70,6 +70,7 @@ struct decision {
     enum verdict_reason reason_code;
     enum verdict_level level; /* in force: lower than that of the settings after a fallback */
     bool fell_back;
+    bool exempt;                      /* by tls_policy = skip: nothing is demanded of it */
     const struct config_route *route; /* NULL: not routed */
     bool local;                       /* it stays on this host, by its mailer */
     const char *findings;             /* for the log: a summary's name, `policy`, `-` */

@@ -54,7 +54,7 @@ void decide_expect(const struct decide_input *in, const struct verdict *verdict,
     case VERDICT_BASIS_LEVEL:
         if (out->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS)
             tls = "encrypt";
-        if (out->level == VERDICT_LEVEL_DISABLE || decide_is_exempt(in->settings))
+        if (out->level == VERDICT_LEVEL_DISABLE)
             requiretls = NULL;
         break;
     case VERDICT_BASIS_NONE:

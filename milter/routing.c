@@ -50,7 +50,7 @@ static const struct config_route *at_level(const struct config_route *route,
         return route;
     if (d->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS && route->starttls != NULL)
         return route->starttls;
-    if (d->level == VERDICT_LEVEL_OPPORTUNISTIC && route->opportunistic != NULL)
+    if ((d->level == VERDICT_LEVEL_OPPORTUNISTIC || d->exempt) && route->opportunistic != NULL)
         return route->opportunistic;
     return route;
 }

@@ -377,6 +377,14 @@ static enum answer_kind answer_override(const char *policy, enum answer_map map,
     }
 }
 
+/* With Postfix's `enforce` an exempt next-hop could not be met: its policy authenticates nobody. */
+static enum verdict_level requiretls_level(const struct answer_terms *terms)
+{
+    bool skip = terms->tls_policy && tls_policy_kind(terms->tls_policy) == TLS_POLICY_SKIP;
+    return skip && terms->level != VERDICT_LEVEL_DISABLE ? VERDICT_LEVEL_OPPORTUNISTIC
+                                                         : terms->level;
+}
+
 bool answer_needs_findings(enum answer_map map, const struct answer_terms *terms)
 {
     return map != ANSWER_REQUIRETLS && !terms->tls_policy;
@@ -389,7 +397,7 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
     struct text text;
     text_init(&text, out, out_size);
     if (map == ANSWER_REQUIRETLS)
-        return ok(&text, verdict_level_name(terms->level));
+        return ok(&text, verdict_level_name(requiretls_level(terms)));
     if (terms->tls_policy)
         return answer_override(terms->tls_policy, map, &text);
     if (!findings)

@@ -374,8 +374,14 @@ static void test_levels(void **state)
     terms.level = VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS;
     check("level", NULL, &terms, ANSWER_REQUIRETLS, "OK opportunistic+starttls");
     terms.level = VERDICT_LEVEL_DISABLE;
-    terms.tls_policy = "skip";
+    terms.tls_policy = "encrypt";
     check("level beside a tls_policy", NULL, &terms, ANSWER_REQUIRETLS, "OK disable");
+    terms.level = VERDICT_LEVEL_ENFORCE;
+    check("level beside a tls_policy", NULL, &terms, ANSWER_REQUIRETLS, "OK enforce");
+    terms.tls_policy = "skip";
+    check("level of an exempt next-hop", NULL, &terms, ANSWER_REQUIRETLS, "OK opportunistic");
+    terms.level = VERDICT_LEVEL_DISABLE;
+    check("level of an exempt next-hop", NULL, &terms, ANSWER_REQUIRETLS, "OK disable");
 }
 
 static void test_sendmail(void **state)

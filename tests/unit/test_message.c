@@ -566,6 +566,14 @@ static const struct message_case {
      DANE, NULL, NULL,
      ASK "rcpt <b@none.example> = ok\neoh = ok\neom = done" VIA(
          "encrypt") "\n" ASK "rcpt <b@dane.example> = ok\neoh = ok\neom = done" VIA("strict")},
+    {"by header, an exempt next-hop goes as at level opportunistic",
+     "[default]\nroute = strict\n[route strict]\nmethod = header\nopportunistic = may\n[route "
+     "may]\nmethod = header\n[rule x]\nnexthop = none.example\ntls_policy = skip\n",
+     NONE, NULL, NULL, ASK "rcpt <b@none.example> = ok\neoh = ok\neom = done" VIA("may")},
+    {"by header, an exempt next-hop where the route names no other",
+     "[default]\nroute = strict\n[route strict]\nmethod = header\n[rule x]\n"
+     "nexthop = none.example\ntls_policy = skip\n",
+     NONE, NULL, NULL, ASK "rcpt <b@none.example> = ok\neoh = ok\neom = done" VIA("strict")},
     {"by header, at level opportunistic its own way, or none",
      "[default]\nroute = strict\n[route strict]\nmethod = header\nopportunistic = may\n[route "
      "may]\nmethod = header\n[rule x]\nnexthop = none.example\nlevel = opportunistic\n"

@@ -40,6 +40,25 @@ def _(lab, mta, _):
         left_with_requiretls(lab, sent, "bob@dane.test")
 
 
+@routes311("a level that the map does not know is enforced on the transport, and skip exempts", more="""
+[rule strict-sender]
+sender = department@sender.test
+request = require
+level = enforce
+[rule lower]
+nexthop = dane-no-requiretls.test
+level = opportunistic
+[rule exempt]
+nexthop = plain-badcert.test
+tls_policy = skip
+""")
+def _(lab, mta, _):
+    become(post(lab, mta, "bob@dane-no-requiretls.test", sender=DEPARTMENT),
+           {"bob@dane-no-requiretls.test": NO_REQUIRETLS.format("dane-only")})
+    become(post(lab, mta, "bob@plain-badcert.test", parameters=ASK),
+           {"bob@plain-badcert.test": "requiretls-may sent may/requiretls:nocertmatch"})
+
+
 @routes311("mail of this host's programs", more=RULES)
 def _(lab, mta, running):
     for sender, headers in ((DEPARTMENT, ()), ("alice@sender.test", HEADER)):

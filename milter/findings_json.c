@@ -180,6 +180,11 @@ void findings_json(struct json *json, const struct nexthop *nexthop, const struc
         json_bool(json, f->security_known);
     else
         json_null(json);
+    json_key(json, "dane_seen");
+    if (f && !f->security_known)
+        json_bool(json, f->dane_seen);
+    else
+        json_null(json);
     string_or_null(json, "failure", f ? f->failure : NULL);
     string_or_null(json, "tls_policy", terms->answer.tls_policy);
     write_hosts(json, f);

@@ -52,6 +52,8 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
     if (status == 0)
         status = sts_cache_new(settings->max_domains, &core->sts_cache);
     if (status == 0)
+        status = dane_seen_new(&core->dane_seen);
+    if (status == 0)
         status = core_renew_start(core);
     if (status < 0) {
         core_free(core);
@@ -122,6 +124,7 @@ void core_free(struct core *core)
     table_fini(&core->flights);
     cache_free(core->cache);
     sts_cache_free(core->sts_cache);
+    dane_seen_free(core->dane_seen);
     free(core);
 }
 
@@ -162,6 +165,8 @@ static void land(struct core *core, struct flight *flight, const struct findings
         counters_lookup(&core->counters, (enum findings_summary)f->summary,
                         core_now_ms(core) - flight->started_ms);
         core_warn_refresh(core, f);
+        if (lookup_parts(flight->lookup) & LOOKUP_DANE)
+            core_note_dane(core, f);
         core_keep(core, flight, f);
     }
     flight_free(core, flight);
@@ -215,7 +220,7 @@ static unsigned parts_needed(const struct cache_view *view, int64_t until_ms)
 static struct lookup *start_lookup(struct core *core, struct flight *flight,
                                    const struct nexthop *nexthop, bool ahead)
 {
-    const struct lookup_env env = {core->world, core->sts_cache, &core->counters};
+    const struct lookup_env env = {core->world, core->sts_cache, core->dane_seen, &core->counters};
     struct lookup *lookup;
     struct cache_view view;
     int64_t until_ms;
@@ -346,6 +351,7 @@ bool core_purge(struct core *core, const struct nexthop *nexthop)
 
     if (flight)
         outdate(core, flight);
+    had |= dane_seen_forget(core->dane_seen, nexthop->text);
     if (nexthop->kind == NEXTHOP_DOMAIN)
         had |= sts_cache_forget(core->sts_cache, nexthop->name);
     return had;
@@ -359,6 +365,11 @@ struct cache *core_cache(struct core *core)
 struct sts_cache *core_sts_cache(struct core *core)
 {
     return core->sts_cache;
+}
+
+struct dane_seen *core_dane_seen(struct core *core)
+{
+    return core->dane_seen;
 }
 
 struct counters *core_counters(struct core *core)

@@ -7,6 +7,7 @@
 #define POLICY_CORE_H
 
 #include "counters.h"
+#include "dane_seen.h"
 #include "list.h"
 #include "policy/engine.h"
 #include "sts_cache.h"
@@ -73,6 +74,7 @@ bool core_purge(struct core *core, const struct nexthop *nexthop);
 
 struct cache *core_cache(struct core *core);
 struct sts_cache *core_sts_cache(struct core *core);
+struct dane_seen *core_dane_seen(struct core *core);
 struct counters *core_counters(struct core *core);
 
 /* Lookups in flight that somebody waits for or that renew what is cached. */

@@ -28,9 +28,11 @@ struct core {
     struct counters counters;
     struct cache *cache;
     struct sts_cache *sts_cache;
+    struct dane_seen *dane_seen;
     struct table flights;
     struct list outdated; /* flights that settings or an administrator have overtaken */
     size_t outdated_count;
+    int64_t warn_dane_ms; /* when it may be said again that not all can be remembered */
     int64_t warn_full_ms; /* when it may be said again that there are too many of them */
 
     struct world_timer *renew_timer; /* for the next entry of the cache that is due */
@@ -47,6 +49,9 @@ void core_warn_refresh(struct core *core, const struct findings *findings);
 
 /* Puts complete findings into the cache, unless the flight is outdated. */
 void core_keep(struct core *core, struct flight *flight, const struct findings *findings);
+
+/* Remembers whether the next-hop has DANE, where complete findings show it for certain. */
+void core_note_dane(struct core *core, const struct findings *findings);
 
 /* Takes findings out of the cache that do not hold the policy that was just fetched. */
 void core_forget_outdated(struct core *core, const char *text);

@@ -30,6 +30,47 @@ void core_warn_refresh(struct core *core, const struct findings *f)
     core_log(core, LOG_WARNING, line);
 }
 
+static bool any_lookup_failed(const struct findings *f)
+{
+    for (size_t i = 0; i < f->host_count; i++) {
+        const struct findings_host *host = &f->hosts[i];
+
+        if (host->a == FINDINGS_ADDR_FAILED || host->aaaa == FINDINGS_ADDR_FAILED ||
+            host->tlsa_state == FINDINGS_TLSA_FAILED)
+            return true;
+    }
+    return f->mx == FINDINGS_MX_FAILED;
+}
+
+static bool has_dane(const struct findings *f)
+{
+    for (size_t i = 0; i < f->host_count; i++) {
+        if (f->hosts[i].tlsa_state == FINDINGS_TLSA_USABLE)
+            return f->security_known && f->mx != FINDINGS_MX_INSECURE;
+    }
+    return false;
+}
+
+void core_note_dane(struct core *core, const struct findings *f)
+{
+    int64_t now_s = core->world->ops->wall_s(core->world);
+    char line[120];
+
+    if (!core->settings.dane_enable || !f->security_known)
+        return;
+    if (!has_dane(f)) {
+        if (!any_lookup_failed(f))
+            dane_seen_forget(core->dane_seen, f->nexthop.text);
+    } else if (!dane_seen_add(core->dane_seen, f->nexthop.text, now_s) &&
+               core_now_ms(core) >= core->warn_dane_ms) {
+        core->warn_dane_ms = core_now_ms(core) + WARN_INTERVAL_MS;
+        snprintf(line, sizeof line,
+                 "%d next-hops with DANE are remembered, which is all that there is room for",
+                 DANE_SEEN_MAX);
+        core_log(core, LOG_WARNING, line);
+    }
+}
+
 /* What goes into the cache, and until when its parts hold. */
 struct keeping {
     const struct findings *findings; /* a reference of its own */

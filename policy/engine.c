@@ -194,7 +194,8 @@ static int set_up(struct engine *engine, const struct engine_config *config, cha
         status = core_new(engine->world, &settings, &engine->core);
     }
     if (status == 0 && config->store) {
-        engine->store = engine_store_open(config, engine->world, core_sts_cache(engine->core));
+        engine->store = engine_store_open(config, engine->world, core_sts_cache(engine->core),
+                                          core_dane_seen(engine->core));
         status = engine->store ? 0 : -ENOMEM;
     }
     if (status == 0)

@@ -15,8 +15,13 @@
 struct engine_store {
     struct world *world;
     struct sts_cache *cache;
+    struct dane_seen *dane;
     struct store *store;
+    int64_t cleaned_s; /* wall clock: when next-hops that are over were dropped last */
 };
+
+/* Between two times that next-hops which had DANE long ago are dropped from the file. */
+enum { CLEAN_EVERY_S = 86400 };
 
 /* The patterns joined by blanks, for people who look into the file. The caller frees. */
 static char *join_patterns(const struct sts_policy *policy)
@@ -92,8 +97,49 @@ static void on_loaded(const struct store_policy *stored, uint32_t left_s, void *
                       now_ms - unused_s * 1000);
 }
 
+static bool on_dane_seen(uint64_t key, int64_t seen_at_s, void *arg)
+{
+    struct engine_store *store = arg;
+    int64_t since_s = seen_at_s - store->cleaned_s;
+
+    if (since_s < 0 || since_s >= CLEAN_EVERY_S) {
+        store->cleaned_s = seen_at_s;
+        store_dane_over(store->store, seen_at_s - (int64_t)DANE_SEEN_DAYS * 86400);
+    }
+    return store_dane_seen(store->store, key, seen_at_s);
+}
+
+static void on_dane_forgotten(uint64_t key, void *arg)
+{
+    struct engine_store *store = arg;
+
+    store_dane_forgotten(store->store, key);
+}
+
+/* store_dane_fn */
+static void on_dane_loaded(uint64_t key, int64_t seen_at_s, void *arg)
+{
+    struct engine_store *store = arg;
+    int64_t now_s = store->world->ops->wall_s(store->world);
+
+    if (dane_seen_counts(seen_at_s, now_s))
+        dane_seen_restore(store->dane, key, seen_at_s, now_s);
+}
+
+static void load(struct engine_store *store)
+{
+    int64_t now_s = store->world->ops->wall_s(store->world);
+
+    store->cleaned_s = now_s;
+    store_load_dane(store->store, on_dane_loaded, store);
+    store_load(store->store, now_s, on_loaded, store);
+    dane_seen_set_sink(store->dane, &(struct dane_seen_sink){.seen = on_dane_seen,
+                                                             .forgotten = on_dane_forgotten,
+                                                             .arg = store});
+}
+
 struct engine_store *engine_store_open(const struct engine_config *config, struct world *world,
-                                       struct sts_cache *cache)
+                                       struct sts_cache *cache, struct dane_seen *dane)
 {
     const struct store_config store_config = {
         .path = config->store, .log = config->log, .log_arg = config->log_arg};
@@ -103,6 +149,7 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
         return NULL;
     store->world = world;
     store->cache = cache;
+    store->dane = dane;
     store->store = store_new(&store_config);
     if (!store->store) {
         free(store);
@@ -112,7 +159,7 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
     sts_cache_set_sink(
         cache, &(struct sts_cache_sink){
                    .saved = on_saved, .used = on_used, .removed = on_removed, .arg = store});
-    store_load(store->store, world->ops->wall_s(world), on_loaded, store);
+    load(store);
     return store;
 }
 

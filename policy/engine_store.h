@@ -1,9 +1,11 @@
 /*
- * Between the cache of MTA-STS policies and the store that survives restarts.
+ * Between what is to survive restarts (the cache of MTA-STS policies, the next-hops with DANE) and
+ * the store that does.
  */
 #ifndef POLICY_ENGINE_STORE_H
 #define POLICY_ENGINE_STORE_H
 
+#include "dane_seen.h"
 #include "policy/engine.h"
 #include "sts_cache.h"
 #include "world.h"
@@ -11,11 +13,12 @@
 struct engine_store;
 
 /*
- * Opens the store that config names, puts the policies it holds into the cache, and from then on
- * tells it of the cache's changes. Both must outlive it. NULL when out of memory.
+ * Opens the store that config names, puts the policies it holds into the cache and the next-hops
+ * with DANE into `dane`, and from then on tells it of their changes. All must outlive it. NULL when
+ * out of memory.
  */
 struct engine_store *engine_store_open(const struct engine_config *config, struct world *world,
-                                       struct sts_cache *cache);
+                                       struct sts_cache *cache, struct dane_seen *dane);
 
 /* Writes what is outstanding. After the cache is gone or told of no sink. NULL is allowed. */
 void engine_store_close(struct engine_store *store);

@@ -104,6 +104,9 @@ static void finish_draft(struct lookup *l)
     /* Without any answer the world's word counts, or failures would not be kept at all. */
     if ((l->parts & LOOKUP_DANE) && !l->unknown)
         l->draft.security_known = l->vouched || l->env.world->ops->security_known(l->env.world);
+    l->draft.dane_seen =
+        !l->draft.security_known &&
+        dane_seen_has(l->env.dane_seen, l->nexthop.text, l->env.world->ops->wall_s(l->env.world));
     l->draft.summary = (uint8_t)findings_summarise(&l->draft);
     l->draft.made_at_ms = now_ms(l);
     l->draft.ttl_s = (uint32_t)(life_ms / 1000);

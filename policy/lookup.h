@@ -8,6 +8,7 @@
 #define POLICY_LOOKUP_H
 
 #include "counters.h"
+#include "dane_seen.h"
 #include "policy/findings.h"
 #include "sts_cache.h"
 #include "world.h"
@@ -42,6 +43,7 @@ typedef void (*lookup_changed_fn)(struct lookup *lookup, void *arg);
 struct lookup_env {
     struct world *world;
     struct sts_cache *sts_cache;
+    const struct dane_seen *dane_seen;
     struct counters *counters;
 };
 

@@ -1,6 +1,6 @@
 /*
- * The durable store of MTA-STS policies: the queue in front of the file, and the thread that writes
- * it. See store_db.c for what the file survives.
+ * The durable store of MTA-STS policies and next-hops with DANE: the queue in front of the file,
+ * and the thread that writes it. See store_db.c for what the file survives.
  *
  * The engine's thread only ever appends to a list under a lock. The writer takes the whole list,
  * writes it in one transaction, and keeps it for another try if that fails; meanwhile new changes
@@ -185,11 +185,12 @@ static struct store_op *op_new(enum store_op_kind kind, const struct store_polic
     return op;
 }
 
-static bool enqueue(struct store *store, enum store_op_kind kind, const struct store_policy *policy)
+/* Takes the change over, which may be NULL for want of memory. */
+static bool enqueue_op(struct store *store, struct store_op *op)
 {
-    struct store_op *op = policy->body_len <= BODY_MAX ? op_new(kind, policy) : NULL;
     /* A deletion that is lost would come back to life; those may fill the queue twice. */
-    size_t max = store->config.max_queued * (kind == STORE_OP_DELETE ? 2 : 1);
+    bool deletion = op && (op->kind == STORE_OP_DELETE || op->kind == STORE_OP_DANE_FORGOTTEN);
+    size_t max = store->config.max_queued * (deletion ? 2 : 1);
 
     pthread_mutex_lock(&store->lock);
     if (op == NULL || store->queued >= max) {
@@ -206,6 +207,11 @@ static bool enqueue(struct store *store, enum store_op_kind kind, const struct s
     return true;
 }
 
+static bool enqueue(struct store *store, enum store_op_kind kind, const struct store_policy *policy)
+{
+    return enqueue_op(store, policy->body_len <= BODY_MAX ? op_new(kind, policy) : NULL);
+}
+
 bool store_put(struct store *store, const struct store_policy *policy)
 {
     return enqueue(store, STORE_OP_PUT, policy);
@@ -220,6 +226,30 @@ bool store_touch(struct store *store, const char *domain, int64_t used_at_s)
 {
     return enqueue(store, STORE_OP_TOUCH,
                    &(struct store_policy){.domain = domain, .used_at_s = used_at_s});
+}
+
+static bool enqueue_dane(struct store *store, enum store_op_kind kind, uint64_t key, int64_t at_s)
+{
+    struct store_op *op = op_new(kind, &(struct store_policy){.domain = "", .used_at_s = at_s});
+
+    if (op != NULL)
+        op->dane_key = key;
+    return enqueue_op(store, op);
+}
+
+bool store_dane_seen(struct store *store, uint64_t key, int64_t seen_at_s)
+{
+    return enqueue_dane(store, STORE_OP_DANE_SEEN, key, seen_at_s);
+}
+
+bool store_dane_forgotten(struct store *store, uint64_t key)
+{
+    return enqueue_dane(store, STORE_OP_DANE_FORGOTTEN, key, 0);
+}
+
+bool store_dane_over(struct store *store, int64_t before_s)
+{
+    return enqueue_dane(store, STORE_OP_DANE_OVER, 0, before_s);
 }
 
 /* ---- the writer ---- */
@@ -385,6 +415,20 @@ static enum store_db_keep on_row(struct store_row *row, void *arg)
     loading->each(&row->policy, life.left_s, loading->arg);
     loading->count++;
     return life.value == STORE_LIFE_ALIVE ? STORE_DB_KEEP : STORE_DB_CHANGE;
+}
+
+void store_load_dane(struct store *store, store_dane_fn each, void *arg)
+{
+    char err[256] = "";
+
+    if (db_open(store)) {
+        enum store_db_result r = store_db_load_dane(store->db, each, arg, err, sizeof(err));
+
+        if (r == STORE_DB_DAMAGED)
+            set_aside(store, err);
+        else if (r != STORE_DB_OK)
+            report_trouble(store, err);
+    }
 }
 
 size_t store_load(struct store *store, int64_t now_s, store_load_fn each, void *arg)

@@ -1,7 +1,7 @@
 /*
- * The durable store of MTA-STS policies: a SQLite file, read once at start, then written behind by
- * a thread of its own. It only ever costs durability: whatever is wrong with file or disk, the
- * calls below return at once and the engine goes on from memory.
+ * The durable store of MTA-STS policies, and of which next-hops had DANE: a SQLite file, read once
+ * at start, then written behind by a thread of its own. It only ever costs durability: whatever is
+ * wrong with file or disk, the calls below return at once and the engine goes on from memory.
  */
 #ifndef POLICY_STORE_H
 #define POLICY_STORE_H
@@ -54,11 +54,21 @@ struct store *store_new(const struct store_config *config);
 typedef void (*store_load_fn)(const struct store_policy *policy, uint32_t left_s, void *arg);
 size_t store_load(struct store *store, int64_t now_s, store_load_fn each, void *arg);
 
+/* Reads the next-hops that were seen with DANE (dane_seen.h); before store_load, once. */
+typedef void (*store_dane_fn)(uint64_t key, int64_t seen_at_s, void *arg);
+void store_load_dane(struct store *store, store_dane_fn each, void *arg);
+
 /* From here on any thread; a lock is held for a moment only. False: dropped, and counted. */
 bool store_put(struct store *store, const struct store_policy *policy);
 bool store_delete(struct store *store, const char *domain);
 /* Notes the last use. Cheap, but a write: once an hour and domain is enough. */
 bool store_touch(struct store *store, const char *domain, int64_t used_at_s);
+
+/* Next-hops with DANE: seen (again), known to have it no more, and all that were seen last before a
+ * time. */
+bool store_dane_seen(struct store *store, uint64_t key, int64_t seen_at_s);
+bool store_dane_forgotten(struct store *store, uint64_t key);
+bool store_dane_over(struct store *store, int64_t before_s);
 
 /* Waits until all that is queued is written; false when it is not within the time. */
 bool store_flush(struct store *store, int timeout_ms);

@@ -44,7 +44,24 @@ static const char CREATE[] = "BEGIN IMMEDIATE;"
                              "PRAGMA user_version=%d;"
                              "COMMIT";
 
-enum statement { SELECT_ALL, PUT, DELETE, TOUCH, CHANGE, DELETE_ROWID, STATEMENTS };
+/* Files of earlier versions lack it; those versions do not look at it. */
+static const char CREATE_DANE[] = "CREATE TABLE IF NOT EXISTS dane_seen("
+                                  " key INTEGER NOT NULL PRIMARY KEY,"
+                                  " seen_at INTEGER NOT NULL)";
+
+enum statement {
+    SELECT_ALL,
+    PUT,
+    DELETE,
+    TOUCH,
+    CHANGE,
+    DELETE_ROWID,
+    DANE_ALL,
+    DANE_SEEN,
+    DANE_FORGOTTEN,
+    DANE_OVER,
+    STATEMENTS
+};
 
 static const char *const sql[STATEMENTS] = {
     [SELECT_ALL] = "SELECT " STORE_ROW_COLUMNS ", rowid FROM policy",
@@ -54,6 +71,10 @@ static const char *const sql[STATEMENTS] = {
     [TOUCH] = "UPDATE policy SET used_at = ? WHERE domain = ?",
     [CHANGE] = "UPDATE policy SET fetched_at = ?, doubts = ?, sum = ? WHERE rowid = ?",
     [DELETE_ROWID] = "DELETE FROM policy WHERE rowid = ?",
+    [DANE_ALL] = "SELECT key, seen_at FROM dane_seen",
+    [DANE_SEEN] = "INSERT OR REPLACE INTO dane_seen (seen_at, key) VALUES (?, ?)",
+    [DANE_FORGOTTEN] = "DELETE FROM dane_seen WHERE key = ?",
+    [DANE_OVER] = "DELETE FROM dane_seen WHERE seen_at < ?",
 };
 
 struct store_db {
@@ -200,6 +221,8 @@ static enum store_db_result open_and_check(struct store_db *db, const char *path
             set_modes(db, "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL", err, err_len);
     if (result == STORE_DB_OK)
         result = check_pages(db, err, err_len);
+    if (result == STORE_DB_OK)
+        result = set_modes(db, CREATE_DANE, err, err_len);
     for (int i = 0; result == STORE_DB_OK && i < STATEMENTS; i++) {
         r = sqlite3_prepare_v3(db->sqlite, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &db->statements[i], NULL);
@@ -352,6 +375,21 @@ enum store_db_result store_db_load(struct store_db *db, store_db_row_fn each, vo
     return result;
 }
 
+enum store_db_result store_db_load_dane(struct store_db *db, store_dane_fn each, void *arg,
+                                        char *err, size_t err_len)
+{
+    sqlite3_stmt *s = db->statements[DANE_ALL];
+    enum store_db_result result = STORE_DB_OK;
+    int r;
+
+    while ((r = sqlite3_step(s)) == SQLITE_ROW)
+        each((uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1), arg);
+    if (r != SQLITE_DONE)
+        result = failed(db, r, err, err_len);
+    sqlite3_reset(s);
+    return result;
+}
+
 /* ---- write ---- */
 
 static int write_op(struct store_db *db, const struct store_op *op)
@@ -373,6 +411,22 @@ static int write_op(struct store_db *db, const struct store_op *op)
         s = db->statements[TOUCH];
         sqlite3_bind_int64(s, 1, op->row.policy.used_at_s);
         sqlite3_bind_text(s, 2, op->row.policy.domain, -1, SQLITE_STATIC);
+        r = sqlite3_step(s);
+        break;
+    case STORE_OP_DANE_SEEN:
+        s = db->statements[DANE_SEEN];
+        sqlite3_bind_int64(s, 1, op->row.policy.used_at_s);
+        sqlite3_bind_int64(s, 2, (int64_t)op->dane_key);
+        r = sqlite3_step(s);
+        break;
+    case STORE_OP_DANE_FORGOTTEN:
+        s = db->statements[DANE_FORGOTTEN];
+        sqlite3_bind_int64(s, 1, (int64_t)op->dane_key);
+        r = sqlite3_step(s);
+        break;
+    case STORE_OP_DANE_OVER:
+        s = db->statements[DANE_OVER];
+        sqlite3_bind_int64(s, 1, op->row.policy.used_at_s);
         r = sqlite3_step(s);
         break;
     default:

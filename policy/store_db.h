@@ -23,8 +23,18 @@ struct store_row {
 
 /* A change that waits to be written. */
 struct store_op {
-    enum store_op_kind { STORE_OP_PUT, STORE_OP_DELETE, STORE_OP_TOUCH } kind;
+    enum store_op_kind {
+        STORE_OP_PUT,
+        STORE_OP_DELETE,
+        STORE_OP_TOUCH,
+        /* Next-hops with DANE (dane_seen.h): only policy.used_at_s and dane_key of the row count.
+         */
+        STORE_OP_DANE_SEEN,
+        STORE_OP_DANE_FORGOTTEN,
+        STORE_OP_DANE_OVER, /* all that were seen last before used_at_s */
+    } kind;
     struct store_row row;
+    uint64_t dane_key;
     struct store_op *next;
 };
 
@@ -47,6 +57,10 @@ enum store_db_keep {
 typedef enum store_db_keep (*store_db_row_fn)(struct store_row *row, void *arg);
 enum store_db_result store_db_load(struct store_db *db, store_db_row_fn each, void *arg,
                                    size_t *bad, char *err, size_t err_len);
+
+/* Reads all next-hops with DANE. */
+enum store_db_result store_db_load_dane(struct store_db *db, store_dane_fn each, void *arg,
+                                        char *err, size_t err_len);
 
 /* All of the list or nothing. */
 enum store_db_result store_db_write(struct store_db *db, const struct store_op *ops, char *err,

@@ -357,6 +357,12 @@ bool verdict_cannot_offer(const struct verdict_terms *terms)
            (terms->can & VERDICT_CAN_REQUIRETLS) == 0;
 }
 
+/* It is known to have DANE, which cannot be seen now: nothing else takes its place (RFC 8461 2). */
+static bool dane_is_lost(const struct findings *f)
+{
+    return !f->security_known && f->dane_seen;
+}
+
 static void derive_from_hosts(const struct findings *f, const struct verdict_terms *terms,
                               struct verdict *out)
 {
@@ -375,10 +381,12 @@ static void derive_from_hosts(const struct findings *f, const struct verdict_ter
         set(out, VERDICT_UNSATISFIED, VERDICT_REASON_ROUTE_NO_REQUIRETLS);
         return;
     }
-    if (try_dane(&v, out) || try_sts(&v, out) || try_web_pki(&v, out))
+    if (!dane_is_lost(f) && (try_dane(&v, out) || try_sts(&v, out) || try_web_pki(&v, out)))
         return;
     if (v.reachable == 0 && f->host_count > 0) {
         best_mx(f, out);
+    } else if (dane_is_lost(f)) {
+        set(out, VERDICT_UNDECIDED, VERDICT_REASON_SECURITY_UNKNOWN);
     } else if (must_wait(&v)) {
         set(out, VERDICT_PENDING, VERDICT_REASON_NONE);
     } else if ((reason = doubt(&v)) != VERDICT_REASON_NONE) {
@@ -403,7 +411,10 @@ static void derive_enforce(const struct findings *f, const struct verdict_terms 
         refuse(f, VERDICT_REASON_NULL_MX, out);
         return;
     case FINDINGS_MX_NXDOMAIN:
-        set(out, VERDICT_NOT_APPLICABLE, VERDICT_REASON_NO_DOMAIN);
+        if (dane_is_lost(f))
+            set(out, VERDICT_UNDECIDED, VERDICT_REASON_SECURITY_UNKNOWN);
+        else
+            set(out, VERDICT_NOT_APPLICABLE, VERDICT_REASON_NO_DOMAIN);
         return;
     case FINDINGS_MX_NOT_ASKED:
     case FINDINGS_MX_SECURE:

@@ -240,6 +240,9 @@ static enum answer_kind derive_query(const struct findings *f, const struct answ
         return nothing(out);
     size_t host_count = verdict_reachable_hosts(f, &terms->enforce);
     struct tally tally = count_hosts(f, host_count);
+    if (f->mx != FINDINGS_MX_PENDING && f->mx != FINDINGS_MX_FAILED && !f->security_known &&
+        f->dane_seen)
+        return temp(out, "DNS security is unknown, and this next-hop is known to have DANE", NULL);
     switch (f->mx) {
     case FINDINGS_MX_PENDING:
         return pending(out);

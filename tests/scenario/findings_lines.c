@@ -87,6 +87,8 @@ void findings_lines_write(const struct findings *f, char *out, size_t out_len)
     put(&w, "complete %s\n", findings_complete(f) ? "yes" : "no");
     put(&w, "summary %s\n", findings_summary_name(f->summary));
     put(&w, "mx %s%s\n", findings_mx_name(f->mx), f->security_known ? "" : " security-unknown");
+    if (f->dane_seen)
+        put(&w, "dane-seen\n");
     if (f->failure)
         put(&w, "why %s\n", f->failure);
     for (size_t i = 0; i < f->host_count; i++)

@@ -25,6 +25,7 @@ struct fixture {
     char dir[40];
     char path[60];
     struct sts_cache *cache;
+    struct dane_seen *dane;
     struct engine_store *store;
 };
 
@@ -47,7 +48,8 @@ static void start_at(struct fixture *f, int64_t now_s, size_t max)
 
     f->clock = (struct clock_world){.world.ops = &clocks, .wall_s = now_s};
     assert_int_equal(sts_cache_new(max, &f->cache), 0);
-    f->store = engine_store_open(&config, &f->clock.world, f->cache);
+    assert_int_equal(dane_seen_new(&f->dane), 0);
+    f->store = engine_store_open(&config, &f->clock.world, f->cache, f->dane);
     assert_non_null(f->store);
 }
 
@@ -59,6 +61,7 @@ static void start(struct fixture *f)
 static void shut_down(struct fixture *f)
 {
     sts_cache_free(f->cache);
+    dane_seen_free(f->dane);
     engine_store_close(f->store);
     f->cache = NULL;
     f->store = NULL;
@@ -275,6 +278,24 @@ static void use_is_noted_once_an_hour(void **state)
     assert_int_equal(count, 2);
 }
 
+/* Who had DANE is known after a restart too, for as long as it counts; PURGE is for good. */
+static void dane_survives_a_restart(void **state)
+{
+    struct fixture *f = *state;
+
+    dane_seen_add(f->dane, "example.org", NOW_S);
+    dane_seen_add(f->dane, "example.net", NOW_S);
+    shut_down(f);
+    start_at(f, NOW_S + 29 * DAY_S, 1000);
+    assert_true(dane_seen_has(f->dane, "example.org", NOW_S + 29 * DAY_S));
+    dane_seen_add(f->dane, "example.com", NOW_S + 29 * DAY_S);
+    assert_true(dane_seen_forget(f->dane, "example.net"));
+    shut_down(f);
+    start_at(f, NOW_S + 31 * DAY_S, 1000);
+    assert_int_equal(dane_seen_count(f->dane), 1);
+    assert_true(dane_seen_has(f->dane, "example.com", NOW_S + 31 * DAY_S));
+}
+
 #define store_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -289,6 +310,7 @@ int main(void)
         store_test(odd_lines),
         store_test(what_has_no_room_leaves_the_store),
         store_test(use_is_noted_once_an_hour),
+        store_test(dane_survives_a_restart),
     };
 
     return cmocka_run_group_tests_name("engine_store", tests, NULL, NULL);

@@ -44,7 +44,7 @@ static void test_whole(void **state)
     assert_int_equal(json_finish(&json, &out, NULL), 0);
     assert_string_equal(
         out, "{\"nexthop\":\"example.org\",\"summary\":\"dane\",\"security\":\"secure\","
-             "\"security_known\":true,\"failure\":null,\"tls_policy\":null,"
+             "\"security_known\":true,\"dane_seen\":null,\"failure\":null,\"tls_policy\":null,"
              "\"mx\":[{\"host\":\"mx1.example.org\",\"preference\":10,\"a\":\"secure\","
              "\"aaaa\":\"failed\",\"tlsa_base\":\"mx1.example.org\",\"tlsa_state\":\"usable\","
              "\"tlsa\":[{\"usage\":3,\"selector\":1,\"matching_type\":1,\"data\":\"deadbeef\","

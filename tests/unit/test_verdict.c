@@ -35,6 +35,7 @@ enum {
     INSECURE = FINDINGS_MX_INSECURE,
     ABSENT = FINDINGS_MX_ABSENT,
     UNKNOWN = 100,  /* INSECURE, with no resolver known to validate */
+    UNKNOWN_SEEN,   /* likewise, DANE was seen of late */
     UNKNOWN_ABSENT, /* ABSENT, likewise */
     UNKNOWN_HOST,   /* [host], likewise */
     UNKNOWN_NULL,   /* null MX, likewise */
@@ -266,6 +267,10 @@ static const struct verdict_case cases[] = {
     /* No resolver known to validate */
     {"unknown: nothing", UNKNOWN, "mx1 10 i- none", "none", "+pki", "undecided security-unknown"},
     {"unknown: sts enforce", UNKNOWN, "mx1 10 i- none +", "enforce", "", "satisfied sts mx1"},
+    {"unknown: dane seen of late, sts must not override it", UNKNOWN_SEEN, "mx1 10 i- none +",
+     "enforce", "+pki", "undecided security-unknown"},
+    {"unknown: dane seen of late, sts is not waited for", UNKNOWN_SEEN, "mx1 10 i- none +",
+     "pending", "+pki", "undecided security-unknown"},
     {"unknown: sts does not match", UNKNOWN, "mx1 10 i- none", "enforce", "",
      "undecided security-unknown"},
     {"unknown: waits for sts", UNKNOWN, "mx1 10 i- none", "pending", "", "pending"},
@@ -454,9 +459,11 @@ static void read_mx(unsigned mx, struct findings *f)
     f->nexthop.name = f->nexthop.text = "example.org";
     f->security_known = true;
     f->mx = (uint8_t)mx;
-    if (mx == UNKNOWN || mx == UNKNOWN_ABSENT || mx == UNKNOWN_HOST || mx == UNKNOWN_NULL)
+    if (mx == UNKNOWN || mx == UNKNOWN_SEEN || mx == UNKNOWN_ABSENT || mx == UNKNOWN_HOST ||
+        mx == UNKNOWN_NULL)
         f->security_known = false;
-    if (mx == UNKNOWN)
+    f->dane_seen = mx == UNKNOWN_SEEN;
+    if (mx == UNKNOWN || mx == UNKNOWN_SEEN)
         f->mx = FINDINGS_MX_INSECURE;
     if (mx == UNKNOWN_ABSENT)
         f->mx = FINDINGS_MX_ABSENT;

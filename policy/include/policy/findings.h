@@ -147,6 +147,8 @@ struct findings {
     uint8_t summary;     /* enum findings_summary; holds when findings_complete() */
     bool security_known; /* false: no trusted resolver has lately shown AD; then nothing here
                             counts as secure, and insecure means unknown */
+    bool dane_seen;      /* with security_known false: it had usable TLSA records under signed MX
+                            records in the last 30 days, so it is known to lose by that */
     uint16_t host_count;
     const struct findings_host *hosts; /* by preference, then name; implicit MX, [host]: one */
     struct findings_sts sts;

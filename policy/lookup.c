@@ -24,20 +24,28 @@ static int64_t min_i64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+int64_t lookup_left_of(const struct lookup *l, const struct ask *ask, int64_t life_ms)
+{
+    return ask->received_ms + life_ms - now_ms(l);
+}
+
 int64_t lookup_life_of(const struct lookup *l, const struct ask *ask)
 {
-    int64_t ttl_ms = min_i64((int64_t)ask->ttl_s * 1000, l->settings.max_ttl_ms);
+    int64_t life_ms = min_i64((int64_t)ask->ttl_s * 1000, l->settings.max_ttl_ms);
 
     switch (ask->status) {
     case DNS_FOUND:
-        return ttl_ms;
+        break;
     case DNS_NODATA:
     case DNS_NXDOMAIN:
-        return min_i64(ttl_ms, l->settings.negative_ttl_ms);
+        life_ms = min_i64(life_ms, l->settings.negative_ttl_ms);
+        break;
     case DNS_FAILED:
     default:
-        return min_i64(FAILURE_LIFE_MS, l->settings.negative_ttl_ms);
+        life_ms = min_i64(FAILURE_LIFE_MS, l->settings.negative_ttl_ms);
+        break;
     }
+    return lookup_left_of(l, ask, life_ms);
 }
 
 void lookup_limit_dane(struct lookup *l, int64_t life_ms)

@@ -140,8 +140,9 @@ static void fail_tlsa(struct host *host, const char *what, const struct ask *ask
 
     note_failure(host, what, ask->failure, true);
     /* Under insecure MX records it binds nobody, and need not be tried again soon. */
-    lookup_limit_dane(l, l->draft.mx == FINDINGS_MX_INSECURE ? l->settings.negative_ttl_ms
-                                                             : lookup_life_of(l, ask));
+    lookup_limit_dane(l, l->draft.mx == FINDINGS_MX_INSECURE
+                             ? lookup_left_of(l, ask, l->settings.negative_ttl_ms)
+                             : lookup_life_of(l, ask));
     settle_tlsa(host, FINDINGS_TLSA_FAILED);
 }
 
@@ -235,12 +236,13 @@ static void limit_by_addresses(struct host *host)
     bool found = host->a.status == DNS_FOUND || host->aaaa.status == DNS_FOUND;
 
     for (size_t i = 0; i < 2; i++) {
-        int64_t life_ms = lookup_life_of(l, families[i]);
-        if (found && families[i]->status == DNS_FAILED)
-            life_ms = l->settings.negative_ttl_ms; /* the other family does */
-        else if (found && families[i]->status != DNS_FOUND)
-            life_ms = families[i]->ttl_s ? (int64_t)families[i]->ttl_s * 1000
-                                         : l->settings.negative_ttl_ms; /* it hardly matters */
+        const struct ask *ask = families[i];
+        int64_t life_ms = lookup_life_of(l, ask);
+        if (found && ask->status == DNS_FAILED)
+            life_ms = lookup_left_of(l, ask, l->settings.negative_ttl_ms); /* the other one does */
+        else if (found && ask->status != DNS_FOUND)                        /* it hardly matters */
+            life_ms = lookup_left_of(
+                l, ask, ask->ttl_s ? (int64_t)ask->ttl_s * 1000 : l->settings.negative_ttl_ms);
         lookup_limit_dane(l, life_ms);
     }
 }

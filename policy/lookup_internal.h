@@ -35,6 +35,7 @@ struct ask {
     enum dns_status status;
     enum dns_security security;
     uint32_t ttl_s;
+    int64_t received_ms; /* when the (last) answer came */
     bool alias;
     uint8_t restarts;
     const char *canonical; /* with alias */
@@ -138,8 +139,12 @@ void lookup_lose_security(struct lookup *l);
 /* The DANE or the STS part may live no longer than this. */
 void lookup_limit_dane(struct lookup *l, int64_t life_ms);
 void lookup_limit_sts(struct lookup *l, int64_t life_ms);
-/* By an answer; negative answers also by negative_ttl, failed ones by the retry time. */
+/* What is left of an answer's life, which begins when it is received (RFC 1035 section 3.2.1):
+ * negative answers live no longer than negative_ttl, failed ones than the retry time. Not above 0:
+ * it is over. */
 int64_t lookup_life_of(const struct lookup *l, const struct ask *ask);
+/* The same for a life of life_ms from its receipt. */
+int64_t lookup_left_of(const struct lookup *l, const struct ask *ask, int64_t life_ms);
 
 bool lookup_mx_step(struct lookup *l);
 bool lookup_host_step(struct host *host);

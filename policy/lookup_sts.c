@@ -301,7 +301,7 @@ bool lookup_sts_step(struct lookup *l)
             return false;
         lookup_limit_sts(l, lookup_life_of(l, &l->txt));
         if (l->record != STS_RECORD_FOUND)
-            lookup_limit_sts(l, l->settings.negative_ttl_ms);
+            lookup_limit_sts(l, lookup_left_of(l, &l->txt, l->settings.negative_ttl_ms));
         if (l->txt.status == DNS_FAILED)
             txt_failed(l);
         else if (l->record == STS_RECORD_FOUND)

@@ -130,6 +130,8 @@ void core_free(struct core *core)
 
 void core_configure(struct core *core, const struct core_settings *settings)
 {
+    bool refresh = settings->sts_refresh_ms != core->settings.sts_refresh_ms;
+
     if (settings->dane_enable != core->settings.dane_enable ||
         settings->sts_enable != core->settings.sts_enable) {
         /* What was found while something was not looked at, or was, is no answer any more. */
@@ -137,6 +139,8 @@ void core_configure(struct core *core, const struct core_settings *settings)
         outdate_all(core);
     }
     core->settings = *settings;
+    if (refresh)
+        core_renew_configure(core);
     cache_set_max(core->cache, settings->max_domains);
     sts_cache_set_max(core->sts_cache, settings->max_domains);
     core_renew_schedule(core);
@@ -230,7 +234,7 @@ static struct lookup *start_lookup(struct core *core, struct flight *flight,
     const struct lookup_settings settings = {
         .dane_enable = core->settings.dane_enable,
         .sts_enable = core->settings.sts_enable,
-        .in_use = !ahead,
+        .in_use = true, /* renewal too: it follows a use, and keeps who uses it from asking */
         .sts_fresh_until_ms = ahead ? until_ms : INT64_MIN,
         .sts_min_retry_ms = core->settings.sts_min_retry_ms,
         .sts_give_up_ms = core->settings.sts_give_up_ms,

@@ -64,6 +64,7 @@ void core_land_if_complete(struct core *core, struct flight *flight);
 
 int core_renew_start(struct core *core); /* 0 or -ENOMEM */
 void core_renew_stop(struct core *core);
+void core_renew_configure(struct core *core); /* the settings have changed */
 void core_renew_schedule(struct core *core);
 
 /* When an entry that ends at ends_ms is to be renewed. */

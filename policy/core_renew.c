@@ -2,7 +2,9 @@
  * Renewal. Findings in use are looked up again shortly before they end, at a time with some jitter
  * so that what was learnt together does not end together. MTA-STS policies in use are fetched again
  * once a day though their id has not changed (RFC 8461 section 3.3), so that somebody who blocks
- * the policy host must do so for as long as max_age.
+ * the policy host must do so for as long as max_age. When each is due is sts_cache.c's business; as
+ * many are fetched at once, and begun in a second, as let a hundred thousand that end within a day
+ * be in time and disturb nobody.
  */
 #include "core_internal.h"
 
@@ -14,15 +16,14 @@ enum {
     RENEW_RETRY_MS = 1000,        /* when too many are under way */
     /* Bounds what renewal may ask at once; those who wait come first. */
     RENEW_PARALLEL = 200,
-    REFRESH_TICK_MS = 60 * 1000,
-    REFRESH_BATCH = 16,
+    REFRESH_TICK_MS = 1000,
+    REFRESH_IDLE_MS = 60 * 1000, /* policies may come meanwhile */
+    REFRESH_BATCH = 32,
     REFRESH_PARALLEL = 64,
 };
 
-/* A refresh that failed is tried again after so long; policies with less max_age than twice this
- * are left to those who ask for them. */
+/* See sts_cache.h. Policies that are not refreshed are renewed by those who ask for them. */
 static const int64_t refresh_retry_ms = INT64_C(60) * 60 * 1000;
-/* Policies that nobody asked for in so long may expire. */
 static const int64_t refresh_use_ms = INT64_C(30) * 24 * 60 * 60 * 1000;
 
 int64_t core_renew_due_ms(struct core *core, int64_t now_ms, int64_t ends_ms)
@@ -143,17 +144,13 @@ static void refresh_policy(struct core *core, const char *domain)
 
 static void refresh_some(struct core *core)
 {
-    int64_t now_ms = core_now_ms(core), interval_ms = core->settings.sts_refresh_ms;
-    uint32_t jitter = core->world->ops->random(core->world, (uint32_t)(interval_ms / 10 + 1));
-    const struct sts_cache_refresh refresh = {.age_ms = interval_ms - (int64_t)jitter,
-                                              .retry_ms = refresh_retry_ms,
-                                              .use_ms = refresh_use_ms};
-    const char *domains[REFRESH_BATCH];
-    size_t count = sts_cache_due(core->sts_cache, now_ms, &refresh, domains, REFRESH_BATCH);
+    const char *domain;
 
-    for (size_t i = 0; i < count && core->refresh_count < REFRESH_PARALLEL; i++) {
-        sts_cache_tried(core->sts_cache, domains[i], now_ms);
-        refresh_policy(core, domains[i]);
+    for (size_t i = 0; i < REFRESH_BATCH && core->refresh_count < REFRESH_PARALLEL; i++) {
+        domain = sts_cache_take_due(core->sts_cache, core_now_ms(core));
+        if (!domain)
+            return;
+        refresh_policy(core, domain);
     }
 }
 
@@ -174,13 +171,37 @@ static void on_refresh(void *arg)
 static bool arm_refresh(struct core *core)
 {
     struct world *world = core->world;
+    int64_t now_ms = core_now_ms(core), at_ms = sts_cache_next_due(core->sts_cache);
 
-    core->refresh_timer = world->ops->timer(world, REFRESH_TICK_MS, on_refresh, core);
+    if (at_ms > now_ms + REFRESH_IDLE_MS || !core->settings.sts_enable)
+        at_ms = now_ms + REFRESH_IDLE_MS;
+    if (at_ms < now_ms + REFRESH_TICK_MS)
+        at_ms = now_ms + REFRESH_TICK_MS;
+    core->refresh_timer = world->ops->timer(world, at_ms - now_ms, on_refresh, core);
     return core->refresh_timer != NULL;
+}
+
+static uint32_t random_below(void *arg, uint32_t below)
+{
+    struct core *core = arg;
+
+    return core->world->ops->random(core->world, below);
+}
+
+void core_renew_configure(struct core *core)
+{
+    const struct sts_cache_refresh refresh = {.age_ms = core->settings.sts_refresh_ms,
+                                              .retry_ms = refresh_retry_ms,
+                                              .use_ms = refresh_use_ms,
+                                              .random = random_below,
+                                              .arg = core};
+
+    sts_cache_set_refresh(core->sts_cache, &refresh, core_now_ms(core));
 }
 
 int core_renew_start(struct core *core)
 {
+    core_renew_configure(core);
     return arm_refresh(core) ? 0 : -ENOMEM;
 }
 

@@ -94,7 +94,7 @@ static void on_loaded(const struct store_policy *stored, uint32_t left_s, void *
         unused_s = 0; /* the clock was set; then it was used now */
     sts_cache_restore(store->cache, stored->domain, stored->id, policy,
                       now_ms - (int64_t)(policy->max_age_s - left_s) * 1000, stored->fetched_at_s,
-                      now_ms - unused_s * 1000);
+                      now_ms - unused_s * 1000, now_ms);
 }
 
 static bool on_dane_seen(uint64_t key, int64_t seen_at_s, void *arg)

@@ -5,6 +5,7 @@
  */
 #include "sts_cache.h"
 
+#include "cache_heap.h"
 #include "list.h"
 #include "table.h"
 
@@ -17,6 +18,10 @@ enum {
     TELL_USED_INTERVAL_MS = 60 * 60 * 1000,
     /* Two failures with more time between them, in which nobody looked, are not one that lasts. */
     FAILING_GAP_MS = 24 * 60 * 60 * 1000,
+    /* Over how long refreshes are spread that are overdue, after a restart for example. */
+    OVERDUE_SPREAD_MS = 60 * 60 * 1000,
+    /* One in so many entries more may be a failure when policies fill the cache. */
+    FAILURE_SHARE = 8,
 };
 
 /* In the order in which they are evicted. */
@@ -26,6 +31,7 @@ struct entry {
     struct sts_cached cached;
     struct table_node node;
     struct list lru;
+    struct cache_heap_item due;
     enum worth worth;
     char domain[];
 };
@@ -33,6 +39,9 @@ struct entry {
 struct sts_cache {
     struct table table;
     struct list lru[WORTHS]; /* least recently used first */
+    size_t counts[WORTHS];
+    struct cache_heap due; /* all entries, by when they are to be fetched again */
+    struct sts_cache_refresh refresh;
     size_t max;
     struct sts_cache_sink sink;
 };
@@ -65,6 +74,8 @@ static void drop(struct sts_cache *cache, struct entry *entry)
 {
     table_remove(&cache->table, &entry->node);
     list_remove(&entry->lru);
+    cache_heap_remove(&cache->due, &entry->due);
+    cache->counts[entry->worth]--;
     sts_policy_free(entry->cached.policy);
     free(entry);
 }
@@ -77,6 +88,7 @@ void sts_cache_free(struct sts_cache *cache)
         while (!list_empty(&cache->lru[w]))
             drop(cache, entry_of_lru(cache->lru[w].next));
     }
+    cache_heap_fini(&cache->due);
     table_fini(&cache->table);
     free(cache);
 }
@@ -91,7 +103,9 @@ static enum worth worth_of(const struct sts_cached *cached)
 /* Into the list where it belongs, as the one used last. */
 static void place(struct sts_cache *cache, struct entry *entry)
 {
+    cache->counts[entry->worth]--;
     entry->worth = worth_of(&entry->cached);
+    cache->counts[entry->worth]++;
     list_remove(&entry->lru);
     list_append(&cache->lru[entry->worth], &entry->lru);
 }
@@ -102,11 +116,25 @@ static void tell_removed(struct sts_cache *cache, const struct entry *entry)
         cache->sink.removed(entry->domain, cache->sink.arg);
 }
 
+/* Whether there are too many, so that one of this worth must go. None goes for one of less worth.
+ */
+static bool is_full(const struct sts_cache *cache, enum worth worth)
+{
+    size_t failures = cache->counts[WORTH_FAILURE], count = 0;
+
+    if (worth == WORTH_FAILURE && failures <= cache->max / FAILURE_SHARE + 1)
+        return false;
+    for (int w = worth; w < WORTHS; w++)
+        count += cache->counts[w];
+    return count > cache->max;
+}
+
+/* `spare` has just come in: its caller is not done with it, and it goes when the next comes. */
 static void evict(struct sts_cache *cache, const struct entry *spare)
 {
-    for (int w = 0; w < WORTHS && cache->table.count > cache->max; w++) {
+    for (int w = 0; w < WORTHS; w++) {
         struct list *link = cache->lru[w].next;
-        while (link != &cache->lru[w] && cache->table.count > cache->max) {
+        while (link != &cache->lru[w] && is_full(cache, (enum worth)w)) {
             struct entry *entry = entry_of_lru(link);
             link = link->next;
             if (entry == spare)
@@ -115,6 +143,60 @@ static void evict(struct sts_cache *cache, const struct entry *spare)
             drop(cache, entry);
         }
     }
+}
+
+/* ---- refresh ---- */
+
+static int64_t by_chance(const struct sts_cache *cache, int64_t below_ms)
+{
+    if (!cache->refresh.random || below_ms <= 0)
+        return 0;
+    return (int64_t)cache->refresh.random(cache->refresh.arg,
+                                          below_ms < UINT32_MAX ? (uint32_t)below_ms : UINT32_MAX);
+}
+
+/* When a policy just put in force is to be fetched again. */
+static int64_t due_ms(const struct sts_cache *cache, const struct sts_cached *cached,
+                      int64_t now_ms)
+{
+    int64_t age_ms = cache->refresh.age_ms, at_ms, spread_ms;
+
+    if (!cached->policy || age_ms == 0)
+        return INT64_MAX;
+    if (age_ms > (int64_t)cached->policy->max_age_s * 500)
+        age_ms = (int64_t)cached->policy->max_age_s * 500;
+    if (age_ms < cache->refresh.retry_ms)
+        return INT64_MAX;
+    at_ms = cached->fetched_ms + age_ms - by_chance(cache, age_ms / 8);
+    if (at_ms > now_ms)
+        return at_ms;
+    spread_ms = (cached->expires_ms - now_ms) / 2;
+    return now_ms + by_chance(cache, spread_ms < OVERDUE_SPREAD_MS ? spread_ms : OVERDUE_SPREAD_MS);
+}
+
+static int64_t retry_at_ms(const struct sts_cache *cache, int64_t now_ms)
+{
+    return now_ms + cache->refresh.retry_ms + by_chance(cache, cache->refresh.retry_ms / 8);
+}
+
+static void set_due(struct sts_cache *cache, struct entry *entry, int64_t at_ms)
+{
+    cache_heap_move(&cache->due, &entry->due, at_ms);
+}
+
+void sts_cache_set_refresh(struct sts_cache *cache, const struct sts_cache_refresh *refresh,
+                           int64_t now_ms)
+{
+    cache->refresh = *refresh;
+    for (int w = 0; w < WORTHS; w++) {
+        for (struct list *l = cache->lru[w].next; l != &cache->lru[w]; l = l->next)
+            set_due(cache, entry_of_lru(l), due_ms(cache, &entry_of_lru(l)->cached, now_ms));
+    }
+}
+
+int64_t sts_cache_next_due(const struct sts_cache *cache)
+{
+    return cache_heap_first_ms(&cache->due);
 }
 
 void sts_cache_set_max(struct sts_cache *cache, size_t max)
@@ -143,6 +225,7 @@ static void expire(struct sts_cache *cache, struct entry *entry, int64_t now_ms)
     sts_policy_free(entry->cached.policy);
     entry->cached.policy = NULL;
     entry->cached.id[0] = '\0';
+    set_due(cache, entry, INT64_MAX);
     place(cache, entry);
 }
 
@@ -183,18 +266,22 @@ static struct entry *obtain(struct sts_cache *cache, const char *domain, int64_t
     entry = calloc(1, sizeof *entry + len);
     if (!entry)
         return NULL;
+    if (cache_heap_add(&cache->due, &entry->due, INT64_MAX) < 0) {
+        free(entry);
+        return NULL;
+    }
     memcpy(entry->domain, domain, len);
     entry->cached.domain = entry->domain;
     entry->cached.used_ms = now_ms;
     list_init(&entry->lru);
     table_add(&cache->table, &entry->node, entry->domain);
+    cache->counts[entry->worth]++;
     place(cache, entry);
-    evict(cache, entry);
     return entry;
 }
 
 static struct entry *put(struct sts_cache *cache, const char *domain, const char *id,
-                         struct sts_policy *policy, int64_t fetched_ms)
+                         struct sts_policy *policy, int64_t fetched_ms, int64_t now_ms)
 {
     struct entry *entry = obtain(cache, domain, fetched_ms);
 
@@ -211,7 +298,9 @@ static struct entry *put(struct sts_cache *cache, const char *domain, const char
     entry->cached.retry_ms = INT64_MIN;
     entry->cached.failure = FINDINGS_STS_FAILURE_NONE;
     entry->cached.passing = false;
+    set_due(cache, entry, due_ms(cache, &entry->cached, now_ms));
     place(cache, entry);
+    evict(cache, entry);
     return entry;
 }
 
@@ -219,7 +308,7 @@ const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *doma
                                        struct sts_policy *policy, const char *body, size_t body_len,
                                        int64_t now_ms, int64_t wall_s)
 {
-    struct entry *entry = put(cache, domain, id, policy, now_ms);
+    struct entry *entry = put(cache, domain, id, policy, now_ms, now_ms);
 
     if (!entry)
         return NULL;
@@ -232,9 +321,9 @@ const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *doma
 
 int sts_cache_restore(struct sts_cache *cache, const char *domain, const char *id,
                       struct sts_policy *policy, int64_t fetched_ms, int64_t fetched_wall_s,
-                      int64_t used_ms)
+                      int64_t used_ms, int64_t now_ms)
 {
-    struct entry *entry = put(cache, domain, id, policy, fetched_ms);
+    struct entry *entry = put(cache, domain, id, policy, fetched_ms, now_ms);
 
     if (!entry)
         return -ENOMEM;
@@ -262,6 +351,9 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
     cached->passing = passing;
     cached->tried_ms = now_ms;
     cached->retry_ms = retry_ms;
+    if (cached->policy && entry->due.at_ms != INT64_MAX)
+        set_due(cache, entry, retry_at_ms(cache, now_ms));
+    evict(cache, entry);
     return cached;
 }
 
@@ -276,41 +368,21 @@ bool sts_cache_forget(struct sts_cache *cache, const char *domain)
     return true;
 }
 
-static bool is_due(const struct sts_cached *cached, int64_t now_ms,
-                   const struct sts_cache_refresh *refresh)
+const char *sts_cache_take_due(struct sts_cache *cache, int64_t now_ms)
 {
-    int64_t half_ms, age_ms = now_ms - cached->fetched_ms;
-
-    if (!cached->policy || cached->expires_ms <= now_ms || cached->retry_ms > now_ms)
-        return false;
-    half_ms = (int64_t)cached->policy->max_age_s * 500;
-    return age_ms >= (half_ms < refresh->age_ms ? half_ms : refresh->age_ms) &&
-           now_ms - cached->tried_ms >= refresh->retry_ms &&
-           now_ms - cached->used_ms <= refresh->use_ms;
-}
-
-size_t sts_cache_due(struct sts_cache *cache, int64_t now_ms,
-                     const struct sts_cache_refresh *refresh, const char **domains, size_t max)
-{
-    size_t count = 0;
-
-    /* The most valuable first. */
-    for (int w = WORTH_ENFORCE; w >= WORTH_POLICY; w--) {
-        for (struct list *l = cache->lru[w].next; l != &cache->lru[w] && count < max; l = l->next) {
-            const struct entry *entry = entry_of_lru(l);
-            if (is_due(&entry->cached, now_ms, refresh))
-                domains[count++] = entry->domain;
-        }
-    }
-    return count;
-}
-
-void sts_cache_tried(struct sts_cache *cache, const char *domain, int64_t now_ms)
-{
-    struct entry *entry = find(cache, domain);
-
-    if (entry)
+    while (cache_heap_first_ms(&cache->due) <= now_ms) {
+        struct entry *entry = list_entry(cache_heap_first(&cache->due), struct entry, due);
+        expire(cache, entry, now_ms);
+        if (!entry->cached.policy)
+            continue; /* not due any more */
+        set_due(cache, entry, retry_at_ms(cache, now_ms));
+        /* A policy that is not in use is looked at now and then: it may be used again. */
+        if (now_ms - entry->cached.used_ms > cache->refresh.use_ms)
+            continue;
         entry->cached.tried_ms = now_ms;
+        return entry->domain;
+    }
+    return NULL;
 }
 
 bool sts_cache_may_warn(struct sts_cache *cache, const char *domain, int64_t now_ms,

@@ -46,8 +46,9 @@ struct sts_cache_sink {
     void *arg;
 };
 
-/* At most max entries; when it is full, what is needed least goes first: remembered failures, then
- * policies that are not in mode enforce, then the rest, each by last use. 0 or -ENOMEM. */
+/* At most max policies; when it is full, what is needed least goes first: those that are not in
+ * mode enforce, then the rest, each by last use. Remembered failures take no policy's place: they
+ * may fill what policies leave free, and always an eighth more than max. 0 or -ENOMEM. */
 int sts_cache_new(size_t max, struct sts_cache **out);
 void sts_cache_free(struct sts_cache *cache); /* NULL is allowed */
 void sts_cache_set_max(struct sts_cache *cache, size_t max);
@@ -68,7 +69,7 @@ const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *doma
  * -ENOMEM. The sink is not told. */
 int sts_cache_restore(struct sts_cache *cache, const char *domain, const char *id,
                       struct sts_policy *policy, int64_t fetched_ms, int64_t fetched_wall_s,
-                      int64_t used_ms);
+                      int64_t used_ms, int64_t now_ms);
 
 /* Remembers that the policy with this id could not be had. The entry, or NULL when out of memory.
  */
@@ -79,20 +80,29 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
 /* Forgets all about a domain. Returns whether there was anything. */
 bool sts_cache_forget(struct sts_cache *cache, const char *domain);
 
-/* Which policies are to be fetched again ahead of time; durations. */
+/* When policies are to be fetched again though their id is the same; durations. */
 struct sts_cache_refresh {
-    int64_t age_ms;   /* those older than this, or than half their max_age */
-    int64_t retry_ms; /* but not those that were tried so lately */
-    int64_t use_ms;   /* nor those that were not used for so long */
+    /* At this age, or at half their max_age; up to an eighth sooner, by chance, so that what was
+     * fetched together is not fetched together again. Nobody refreshes at 0. */
+    int64_t age_ms;
+    /* After a fetch that failed. Policies of less max_age than twice this are not refreshed. */
+    int64_t retry_ms;
+    int64_t use_ms; /* those that were not used for so long may expire */
+    uint32_t (*random)(void *arg, uint32_t below); /* NULL: nothing by chance */
+    void *arg;
 };
 
-/* Fills in at most `max` domains that are due, mode enforce first. Returns how many. The strings
- * are borrowed until the next change. */
-size_t sts_cache_due(struct sts_cache *cache, int64_t now_ms,
-                     const struct sts_cache_refresh *refresh, const char **domains, size_t max);
+/* What is overdue when this is called, or when it is restored, is spread over an hour, or half of
+ * what is left of its life. */
+void sts_cache_set_refresh(struct sts_cache *cache, const struct sts_cache_refresh *refresh,
+                           int64_t now_ms);
 
-/* Notes that a fetch is being tried. */
-void sts_cache_tried(struct sts_cache *cache, const char *domain, int64_t now_ms);
+/* When the next policy is due; INT64_MAX: none is. */
+int64_t sts_cache_next_due(const struct sts_cache *cache);
+
+/* Takes up a policy that is due, the longest overdue first, and notes that its fetch is being
+ * tried. Its domain, borrowed until the next change, or NULL. */
+const char *sts_cache_take_due(struct sts_cache *cache, int64_t now_ms);
 
 /* Whether the domain's troubles have not been warned of for interval_ms; says yes once. */
 bool sts_cache_may_warn(struct sts_cache *cache, const char *domain, int64_t now_ms,

@@ -80,6 +80,12 @@ static void newer_policy_replaces(void **state)
     sts_cache_free(cache);
 }
 
+static void fail_fetch(struct sts_cache *cache, const char *domain, int64_t now_ms)
+{
+    assert_non_null(sts_cache_fail(cache, domain, "1", FINDINGS_STS_FETCH_ERROR, false, "404",
+                                   now_ms, now_ms + 300));
+}
+
 static void evicts_by_worth(void **state)
 {
     struct sts_cache *cache = cache_of(3);
@@ -87,12 +93,12 @@ static void evicts_by_worth(void **state)
 
     put(cache, "enforce.example", "enforce", 60, 0);
     put(cache, "testing.example", "testing", 60, 1);
-    assert_non_null(sts_cache_fail(cache, "failed.example", "1", FINDINGS_STS_FETCH_ERROR, false,
-                                   "404", 2, 300));
-    put(cache, "d.example", "enforce", 60, 3);
+    fail_fetch(cache, "failed.example", 2);
+    fail_fetch(cache, "failed2.example", 3);
     assert_null(sts_cache_find(cache, "failed.example", 4, false));
-    assert_true(in_force(cache, "testing.example", 4));
-    put(cache, "e.example", "testing", 60, 5);
+    put(cache, "d.example", "enforce", 60, 5);
+    assert_true(in_force(cache, "testing.example", 5));
+    put(cache, "e.example", "testing", 60, 6);
     assert_false(in_force(cache, "testing.example", 6));
     put(cache, "f.example", "enforce", 60, 7);
     assert_false(in_force(cache, "e.example", 8));
@@ -100,9 +106,55 @@ static void evicts_by_worth(void **state)
     put(cache, "g.example", "enforce", 60, 9);
     assert_false(in_force(cache, "enforce.example", 10)); /* the oldest of equals */
     sts_cache_set_max(cache, 1);
-    assert_int_equal(sts_cache_count(cache), 1);
+    assert_int_equal(sts_cache_count(cache), 2); /* and the failure that there is room for */
     assert_true(in_force(cache, "g.example", 10));
     sts_cache_free(cache);
+}
+
+static void a_failure_evicts_no_policy(void **state)
+{
+    struct sts_cache *cache = cache_of(3);
+    char domain[40];
+    (void)state;
+
+    put(cache, "a.example", "enforce", 60, 0);
+    put(cache, "b.example", "enforce", 60, 1);
+    put(cache, "c.example", "testing", 60, 2);
+    for (int i = 0; i < 100; i++) {
+        snprintf(domain, sizeof(domain), "failed%d.example", i);
+        fail_fetch(cache, domain, 3);
+        assert_non_null(sts_cache_find(cache, domain, 3, true)); /* it is remembered */
+    }
+    assert_true(in_force(cache, "a.example", 4));
+    assert_true(in_force(cache, "b.example", 4));
+    assert_true(in_force(cache, "c.example", 4));
+    assert_int_equal(sts_cache_count(cache), 4);
+    sts_cache_free(cache);
+}
+
+static void nothing_less_evicts_an_enforce_policy(void **state)
+{
+    struct sts_cache *cache = cache_of(2);
+    (void)state;
+
+    put(cache, "a.example", "enforce", 60, 0);
+    put(cache, "b.example", "enforce", 60, 1);
+    put(cache, "c.example", "testing", 60, 2);
+    put(cache, "d.example", "none", 60, 3);
+    assert_true(in_force(cache, "a.example", 4));
+    assert_true(in_force(cache, "b.example", 4));
+    assert_false(in_force(cache, "c.example", 4));
+    assert_int_equal(sts_cache_count(cache), 3);
+    sts_cache_free(cache);
+}
+
+static size_t take_all(struct sts_cache *cache, int64_t now_ms)
+{
+    size_t count = 0;
+
+    while (sts_cache_take_due(cache, now_ms))
+        count++;
+    return count;
 }
 
 static void due_for_refresh(void **state)
@@ -110,25 +162,72 @@ static void due_for_refresh(void **state)
     const struct sts_cache_refresh refresh = {
         .age_ms = 100 * 1000, .retry_ms = 10 * 1000, .use_ms = 1000 * 1000};
     struct sts_cache *cache = cache_of(10);
-    const char *domains[4];
     (void)state;
 
+    sts_cache_set_refresh(cache, &refresh, 0);
+    assert_true(sts_cache_next_due(cache) == INT64_MAX);
     put(cache, "a.example", "testing", 10000, 0);
-    put(cache, "b.example", "enforce", 10000, 0);
+    put(cache, "b.example", "enforce", 10000, 1000);
     put(cache, "short.example", "enforce", 120, 0);
-    assert_int_equal(sts_cache_due(cache, 59 * 1000, &refresh, domains, 4), 0);
-    assert_int_equal(sts_cache_due(cache, 60 * 1000, &refresh, domains, 4), 1);
-    assert_string_equal(domains[0], "short.example");
-    assert_int_equal(sts_cache_due(cache, 100 * 1000, &refresh, domains, 4), 3);
-    assert_string_equal(domains[2], "a.example"); /* mode enforce comes first */
-    assert_int_equal(sts_cache_due(cache, 100 * 1000, &refresh, domains, 1), 1);
-    sts_cache_tried(cache, "b.example", 100 * 1000);
-    assert_int_equal(sts_cache_due(cache, 109 * 1000, &refresh, domains, 4), 2);
-    assert_int_equal(sts_cache_due(cache, 110 * 1000, &refresh, domains, 4), 3);
+    put(cache, "shortest.example", "enforce", 19, 0); /* left to those who ask */
+    assert_int_equal(sts_cache_next_due(cache), 60 * 1000);
+    assert_int_equal(take_all(cache, 59 * 1000), 0);
+    assert_string_equal(sts_cache_take_due(cache, 60 * 1000), "short.example");
+    assert_int_equal(take_all(cache, 60 * 1000), 0);
+    put(cache, "short.example", "enforce", 120, 61 * 1000);
+    assert_string_equal(sts_cache_take_due(cache, 101 * 1000), "a.example");
+    assert_string_equal(sts_cache_take_due(cache, 101 * 1000), "b.example");
+    assert_int_equal(take_all(cache, 101 * 1000), 0);
+    /* The fetches failed: the next try comes later. */
+    assert_int_equal(take_all(cache, 110 * 1000), 0);
+    assert_int_equal(take_all(cache, 111 * 1000), 2);
     /* short has expired; the others were not used for too long, until one is. */
-    assert_int_equal(sts_cache_due(cache, 1001 * 1000, &refresh, domains, 4), 0);
-    assert_non_null(sts_cache_find(cache, "b.example", 1001 * 1000, true));
-    assert_int_equal(sts_cache_due(cache, 1001 * 1000, &refresh, domains, 4), 1);
+    assert_int_equal(take_all(cache, 1002 * 1000), 0);
+    assert_non_null(sts_cache_find(cache, "b.example", 1002 * 1000, true));
+    assert_int_equal(take_all(cache, 1012 * 1000), 1);
+    /* An administrator wants them more often. */
+    put(cache, "a.example", "testing", 10000, 2000 * 1000);
+    assert_non_null(sts_cache_find(cache, "a.example", 2000 * 1000, true));
+    assert_int_equal(take_all(cache, 2050 * 1000), 0);
+    sts_cache_set_refresh(
+        cache,
+        &(struct sts_cache_refresh){.age_ms = 20 * 1000, .retry_ms = 1000, .use_ms = 1000 * 1000},
+        2050 * 1000);
+    assert_string_equal(sts_cache_take_due(cache, 2050 * 1000), "a.example");
+    sts_cache_free(cache);
+}
+
+static uint32_t most(void *arg, uint32_t below)
+{
+    (void)arg;
+    return below - 1;
+}
+
+/* What was found overdue at a start is spread over an hour, or half of what is left of its life. */
+static void overdue_is_spread(void **state)
+{
+    const int64_t hour = 60 * 60 * 1000, day = 24 * hour;
+    const struct sts_cache_refresh refresh = {
+        .age_ms = day, .retry_ms = hour, .use_ms = 30 * day, .random = most};
+    struct sts_cache *cache = cache_of(10);
+    (void)state;
+
+    sts_cache_set_refresh(cache, &refresh, 0);
+    assert_int_equal(
+        sts_cache_restore(cache, "long.example", "1", policy("enforce", 864000), -2 * day, 0, 0, 0),
+        0);
+    assert_int_equal(sts_cache_next_due(cache), hour - 1);
+    assert_int_equal(sts_cache_restore(cache, "ending.example", "1", policy("enforce", 86400),
+                                       hour - day, 0, 0, 0),
+                     0);
+    assert_int_equal(sts_cache_next_due(cache), hour / 2 - 1);
+    put(cache, "young.example", "enforce", 86400, 0);
+    assert_string_equal(sts_cache_take_due(cache, hour - 1), "ending.example");
+    assert_string_equal(sts_cache_take_due(cache, hour - 1), "long.example");
+    assert_true(sts_cache_next_due(cache) < 3 * hour);
+    put(cache, "ending.example", "enforce", 86400, hour);
+    put(cache, "long.example", "enforce", 864000, hour);
+    assert_int_equal(sts_cache_next_due(cache), day / 2 - day / 16 + 1);
     sts_cache_free(cache);
 }
 
@@ -176,8 +275,8 @@ static void sink_is_told(void **state)
     assert_int_equal(told.used, 0);
     assert_non_null(sts_cache_find(cache, "a.example", hour, true));
     assert_int_equal(told.used, 1);
-    assert_int_equal(sts_cache_restore(cache, "b.example", "1", policy("enforce", 60), -1000, 5, 0),
-                     0);
+    assert_int_equal(
+        sts_cache_restore(cache, "b.example", "1", policy("enforce", 60), -1000, 5, 0, 0), 0);
     assert_int_equal(told.saved, 1);
     assert_false(in_force(cache, "b.example", 59 * 1000));
     assert_int_equal(told.removed, 1);
@@ -204,9 +303,15 @@ static void warns_now_and_then(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(expires_by_max_age), cmocka_unit_test(newer_policy_replaces),
-        cmocka_unit_test(evicts_by_worth),    cmocka_unit_test(due_for_refresh),
-        cmocka_unit_test(sink_is_told),       cmocka_unit_test(warns_now_and_then),
+        cmocka_unit_test(expires_by_max_age),
+        cmocka_unit_test(newer_policy_replaces),
+        cmocka_unit_test(evicts_by_worth),
+        cmocka_unit_test(a_failure_evicts_no_policy),
+        cmocka_unit_test(nothing_less_evicts_an_enforce_policy),
+        cmocka_unit_test(due_for_refresh),
+        cmocka_unit_test(overdue_is_spread),
+        cmocka_unit_test(sink_is_told),
+        cmocka_unit_test(warns_now_and_then),
     };
 
     return cmocka_run_group_tests_name("sts_cache", tests, NULL, NULL);

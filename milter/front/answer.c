@@ -350,10 +350,13 @@ static enum answer_kind only_match(const char *policy, struct text *out)
     return out->full ? temp(out, "answer too long", NULL) : ANSWER_OK;
 }
 
-/* A tls_policy of a rule, in place of findings. */
+/* A tls_policy of a rule, in place of findings. What authenticates nobody never satisfies enforce,
+ * nor what lets plaintext through opportunistic+starttls: the verdict has it so, and of several
+ * next-hops Postfix asks for each that it comes to. */
 static enum answer_kind answer_override(const char *policy, enum answer_map map, struct text *out)
 {
-    bool skip = tls_policy_kind(policy) == TLS_POLICY_SKIP;
+    enum tls_policy_kind kind = tls_policy_kind(policy);
+    bool skip = kind == TLS_POLICY_SKIP;
     bool secure = strncasecmp(policy, "secure", 6) == 0 || strncasecmp(policy, "verify", 6) == 0;
     switch (map) {
     case ANSWER_QUERY:
@@ -362,8 +365,13 @@ static enum answer_kind answer_override(const char *policy, enum answer_map map,
     case ANSWER_OPPORTUNISTIC:
         return skip ? nothing(out) : ok(out, policy);
     case ANSWER_ENFORCE:
+        if (skip)
+            return ok(out, "may");
+        return ok(out, kind == TLS_POLICY_AUTHENTICATES ? policy : ANSWER_UNSATISFIED);
     case ANSWER_OPPORTUNISTIC_STARTTLS:
-        return ok(out, skip ? "may" : policy);
+        if (skip)
+            return ok(out, "may");
+        return ok(out, kind == TLS_POLICY_NONE ? "encrypt" : policy);
     case ANSWER_ENFORCE_PKI:
         /* What cannot be checked of a Postfix policy without DANE must not pass. */
         if (skip)

@@ -171,7 +171,7 @@ static void *run_filter(void *arg)
     (void)arg;
     if (smfi_main() != MI_SUCCESS)
         log_msg(LOG_ERR, "libmilter failed");
-    signals_post(SIGNALS_FILTER_ENDED);
+    signals_filter_ended();
     return NULL;
 }
 
@@ -404,7 +404,7 @@ static int start(struct daemon *d, struct config *config)
 
     /* As soon as a socket answers somebody may take us for started, and send a signal. */
     if (signals_block() != 0)
-        status = fail(EX_OSERR, "cannot make a pipe");
+        status = fail(EX_OSERR, "cannot block signals");
     else
         status = open_and_drop(d, config);
     if (status != EX_OK) {

@@ -1,28 +1,31 @@
-/* Handlers that write the signal's number into a pipe, read by the main thread. */
+/*
+ * Signals as numbers to be read. All threads block them, for good: the main thread fetches those
+ * that wait with sigtimedwait(2). There is no handler, so nothing is lost between a signal and the
+ * one who waits for it, at any moment of the process's life.
+ */
 #include "signals.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-static int ends[2] = {-1, -1};
-static sigset_t before;
-
-static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+/* SIGUSR2 wakes the main thread: signals_filter_ended has noted why. */
+static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+static sigset_t wanted;
+static pthread_t main_thread;
+static atomic_bool filter_ended;
 
 int sigwait(const sigset_t *set, int *number);
 
 /*
  * Takes the place of the C library's function, in this process only. libmilter starts a thread that
  * calls it for SIGTERM, SIGINT and SIGHUP, to stop the filter at once and cut its sessions off;
- * there is no way to ask it not to, and a signal sent while that thread starts would go to it.
- * Nothing else here waits for signals this way.
+ * there is no way to ask it not to. Nothing else here waits for signals this way.
  */
 int sigwait(const sigset_t *set, int *number)
 {
@@ -32,56 +35,51 @@ int sigwait(const sigset_t *set, int *number)
         pause();
 }
 
-void signals_post(int number)
-{
-    uint8_t octet = (uint8_t)number;
-    int saved = errno;
-
-    (void)!write(ends[1], &octet, 1); /* a full pipe holds more than enough already */
-    errno = saved;
-}
-
 int signals_block(void)
 {
     sigset_t all;
+    int error;
 
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-        return -errno;
+    sigemptyset(&wanted);
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+        sigaddset(&wanted, taken[i]);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file too big is an error of write(2), as a full disk is */
+    main_thread = pthread_self();
     sigfillset(&all);
-    return -pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_sigmask(SIG_SETMASK, &all, NULL);
+    /* An ignored signal may be dropped even where it is blocked: nohup(1) ignores SIGHUP. */
+    for (size_t i = 0; error == 0 && i < sizeof(taken) / sizeof(taken[0]); i++)
+        signal(taken[i], SIG_DFL);
+    return -error;
 }
 
 void signals_take(void)
 {
-    struct sigaction action;
-    sigset_t mask = before;
+    /* What nobody here waits for does what it always does: SIGQUIT ends, SIGTSTP stops. */
+    pthread_sigmask(SIG_SETMASK, &wanted, NULL);
+}
 
-    memset(&action, 0, sizeof(action));
-    action.sa_handler = signals_post;
-    action.sa_flags = SA_RESTART;
-    sigfillset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-        sigaction(taken[i], &action, NULL);
-        sigdelset(&mask, taken[i]);
-    }
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file too big is an error of write(2), as a full disk is */
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+void signals_filter_ended(void)
+{
+    atomic_store(&filter_ended, true);
+    pthread_kill(main_thread, SIGUSR2);
 }
 
 int signals_next(int timeout_ms)
 {
-    struct pollfd pipe_end = {.fd = ends[0], .events = POLLIN};
-    uint8_t octet;
+    struct timespec limit = {.tv_sec = timeout_ms / 1000,
+                             .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
 
     for (;;) {
-        int ready = poll(&pipe_end, 1, timeout_ms);
+        int number =
+            timeout_ms < 0 ? sigwaitinfo(&wanted, NULL) : sigtimedwait(&wanted, NULL, &limit);
 
-        if (ready > 0 && read(ends[0], &octet, 1) == 1)
-            return octet;
-        if (ready == 0)
+        if (number == SIGUSR2 && atomic_exchange(&filter_ended, false))
+            return SIGNALS_FILTER_ENDED;
+        if (number > 0 && number != SIGUSR2)
+            return number;
+        if (number < 0 && errno == EAGAIN)
             return SIGNALS_NONE;
-        if (ready < 0 && errno == EINTR && timeout_ms >= 0)
-            timeout_ms = 0; /* the handler has written: look once more */
     }
 }

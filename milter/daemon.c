@@ -3,8 +3,8 @@
  * start the engine and libmilter in threads, and take signals until the end.
  *
  * SIGUSR1 (and SIGHUP) reload: a new snapshot takes the running one's place, or, if it has errors,
- * nothing changes. SIGTERM (and SIGINT) drain: no new message begins, those in flight end, then the
- * process ends; a second one, or DRAIN_MS, cuts the rest short with a 4xx.
+ * nothing changes. SIGTERM (and SIGINT) drain: no new message begins, those in flight that have a
+ * request end, then the process ends; a second one, or DRAIN_MS, cuts the rest short with a 4xx.
  */
 #include "daemon.h"
 
@@ -38,6 +38,7 @@ enum {
     DRAIN_MS = 30 * 1000,
     CUT_SHORT_MS = 3 * 1000,
     LAST_REPLY_MS = 250,
+    QUIET_MS = 2 * LAST_REPLY_MS,
     POLL_MS = 100,
     NOFILE_WANTED = 65536,
     NOFILE_LOW = 4096,
@@ -285,10 +286,14 @@ static void reload(struct daemon *d)
 
 /* --- stop ------------------------------------------------------------------------------------ */
 
-/* Lets messages in flight end. A second request to stop makes it hurry. */
+/*
+ * Lets messages in flight that have a request end. All others are let go of at once: what the MTA
+ * had yet to ask about them it cannot ask, and it tells their clients to try again. A second
+ * request to stop makes it hurry.
+ */
 static void drain(struct daemon *d)
 {
-    int64_t deadline = wait_now_ms() + DRAIN_MS;
+    int64_t deadline = wait_now_ms() + DRAIN_MS, quiet_by;
     unsigned left = runtime_drain(d->runtime, 0);
 
     if (left > 0)
@@ -304,7 +309,8 @@ static void drain(struct daemon *d)
     if (left > 0)
         left = runtime_drain(d->runtime, CUT_SHORT_MS);
     /* libmilter writes a reply after the callback that ended the message. */
-    while (runtime_quiet_ms(d->runtime) < LAST_REPLY_MS)
+    quiet_by = wait_now_ms() + QUIET_MS;
+    while (runtime_quiet_ms(d->runtime) < LAST_REPLY_MS && wait_now_ms() < quiet_by)
         poll(NULL, 0, LAST_REPLY_MS / 10);
     if (left > 0)
         log_msg(LOG_WARNING, "stopping with %u messages unfinished: their clients will try again",
@@ -322,7 +328,7 @@ static void stop(struct daemon *d, int exit_status)
     filter_socket_remove();
     front_close(d->front);
     d->front = NULL;
-    if (runtime_drain(d->runtime, 0) > 0) {
+    if (runtime_messages(d->runtime) > 0) {
         log_msg(LOG_INFO, "stopped");
         _exit(exit_status);
     }

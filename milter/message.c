@@ -45,6 +45,13 @@ static void set_facts(struct message *m)
     };
 }
 
+void message_await(struct message *m)
+{
+    if (!m->awaited)
+        runtime_message_await(m->runtime);
+    m->awaited = true;
+}
+
 /* What MAIL alone makes wrong. Returns whether the message may go on. */
 static bool check_mail(struct message *m, struct reply *reply)
 {
@@ -54,6 +61,8 @@ static bool check_mail(struct message *m, struct reply *reply)
     bool asks = (m->mail.parameter || m->mail.marker) && rule != RULES_REQUEST_IGNORE;
 
     m->may_be_asked = asks || rule == RULES_REQUEST_REQUIRE || undecided;
+    if (asks || rule == RULES_REQUEST_REQUIRE)
+        message_await(m);
     if (m->mail.with_value) {
         reply_set(reply, 501, "5.5.4", "REQUIRETLS takes no value");
         return false;
@@ -149,7 +158,7 @@ enum message_step message_begin(struct runtime *runtime, const struct message_cl
     }
     m = calloc(1, sizeof(*m));
     if (m == NULL) {
-        runtime_message_end(runtime);
+        runtime_message_end(runtime, false);
         return message_fail(LOG_ERR, mail->queue_id, message_no_memory);
     }
     m->runtime = runtime;
@@ -179,10 +188,12 @@ enum message_step message_begin(struct runtime *runtime, const struct message_cl
 void message_free(struct message *m)
 {
     struct runtime *runtime;
+    bool awaited;
 
     if (m == NULL)
         return;
     runtime = m->runtime;
+    awaited = m->awaited;
     message_count_refused(m);
     for (size_t i = 0; i < m->recipient_count; i++)
         recipient_fini(&m->recipients[i]);
@@ -196,5 +207,5 @@ void message_free(struct message *m)
     bounce_free(m->bounce);
     config_unref(m->config);
     free(m);
-    runtime_message_end(runtime);
+    runtime_message_end(runtime, awaited);
 }

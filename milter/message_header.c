@@ -83,6 +83,10 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
         if (message_settle(m, &m->recipients[i], &patience) != 0)
             return message_fail(LOG_ERR, queue_id, message_no_memory);
     }
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        if (m->recipients[i].asked.request != DECIDE_REQUEST_NONE)
+            message_await(m);
+    }
     if (!all_settled_without_change(m))
         return MESSAGE_CONTINUE;
     for (size_t i = 0; i < m->recipient_count; i++)

@@ -23,6 +23,7 @@ struct message {
     struct request_mail mail;
     struct request_header header;
     struct rules_facts facts;
+    bool awaited;      /* it has a request: a stop of the daemon waits for its end */
     bool may_be_asked; /* some recipient may require or waive TLS before the header is seen */
 
     struct rules_header *headers; /* copies, for rules that look at them */
@@ -50,6 +51,10 @@ extern const char message_no_memory[]; /* a reason for message_fail */
 /* --- message.c */
 
 bool message_has_null_sender(const struct message *message);
+
+/* Has a stop of the daemon wait for the message: it is known now that it has a request, of either
+ * kind. */
+void message_await(struct message *message);
 
 /*
  * Whether the MTA itself holds the message to REQUIRETLS when it sends it, as Postfix 3.11 does for

@@ -132,5 +132,7 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
         return MESSAGE_REFUSE;
     }
     m->recipient_count++;
+    if (r->asked.request != DECIDE_REQUEST_NONE)
+        message_await(m);
     return MESSAGE_CONTINUE;
 }

@@ -19,9 +19,10 @@ struct runtime {
     struct seen_ids *seen_ids;
 
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t ended; /* the last message did, while draining */
+    pthread_cond_t ended; /* the last message that is awaited did, while draining */
     struct config *config;
     unsigned messages;
+    unsigned awaited;    /* of these: they have a request */
     int64_t last_end_ms; /* on the clock of wait_now_ms; 0: none has ended */
     bool draining;
 };
@@ -147,14 +148,22 @@ bool runtime_message_begin(struct runtime *runtime)
     return begins;
 }
 
-void runtime_message_end(struct runtime *runtime)
+void runtime_message_end(struct runtime *runtime, bool awaited)
 {
     int64_t now_ms = wait_now_ms();
 
     pthread_mutex_lock(&runtime->lock);
     runtime->last_end_ms = now_ms;
-    if (--runtime->messages == 0 && runtime->draining)
+    runtime->messages--;
+    if (awaited && --runtime->awaited == 0 && runtime->draining)
         pthread_cond_signal(&runtime->ended);
+    pthread_mutex_unlock(&runtime->lock);
+}
+
+void runtime_message_await(struct runtime *runtime)
+{
+    pthread_mutex_lock(&runtime->lock);
+    runtime->awaited++;
     pthread_mutex_unlock(&runtime->lock);
 }
 
@@ -166,13 +175,23 @@ unsigned runtime_drain(struct runtime *runtime, int timeout_ms)
 
     pthread_mutex_lock(&runtime->lock);
     runtime->draining = true;
-    while (runtime->messages > 0) {
+    while (runtime->awaited > 0) {
         if (pthread_cond_timedwait(&runtime->ended, &runtime->lock, &until) == ETIMEDOUT)
             break;
     }
-    left = runtime->messages;
+    left = runtime->awaited;
     pthread_mutex_unlock(&runtime->lock);
     return left;
+}
+
+unsigned runtime_messages(struct runtime *runtime)
+{
+    unsigned messages;
+
+    pthread_mutex_lock(&runtime->lock);
+    messages = runtime->messages;
+    pthread_mutex_unlock(&runtime->lock);
+    return messages;
 }
 
 int64_t runtime_quiet_ms(struct runtime *runtime)

@@ -43,13 +43,21 @@ void runtime_swap_config(struct runtime *runtime, struct config *config);
  * Any thread.
  */
 bool runtime_message_begin(struct runtime *runtime);
-void runtime_message_end(struct runtime *runtime);
+/* `awaited`: runtime_message_await was called for it. */
+void runtime_message_end(struct runtime *runtime, bool awaited);
+
+/* The message that is under way has a request: a stop is to wait for its end. Once for a message;
+ * any thread. */
+void runtime_message_await(struct runtime *runtime);
 
 /*
- * From now on no message begins. Waits until those in flight have ended, `timeout_ms` at most;
- * returns how many are left.
+ * From now on no message begins. Waits until those that are awaited have ended, `timeout_ms` at
+ * most; returns how many of them are left.
  */
 unsigned runtime_drain(struct runtime *runtime, int timeout_ms);
+
+/* How many messages are under way, awaited or not. Any thread. */
+unsigned runtime_messages(struct runtime *runtime);
 
 /* How long ago a message ended last. Any thread. */
 int64_t runtime_quiet_ms(struct runtime *runtime);

@@ -307,7 +307,8 @@ def reloads_when_the_socket_is_there():
 
 
 def only_main_takes_signals():
-    """libmilter's thread for signals must not be waiting for them."""
+    """No other thread is handed one: libmilter's thread for signals must not be waiting for them. Nor
+    does a handler interrupt the main thread, which fetches them."""
     with Daemon() as d:
         with d.session() as m:
             equal(message(m)["eoh"].action, "accept")
@@ -318,6 +319,9 @@ def only_main_takes_signals():
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
                 equal(bool(blocked >> (number - 1) & 1), int(task.name) != pid,
                       f"{number.name} blocked in thread {task.name} of {pid}")
+        caught = int(re.search(r"SigCgt:\s+(\w+)", Path(f"/proc/{pid}/status").read_text())[1], 16)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            check(not caught >> (number - 1) & 1, f"{number.name} has a handler")
 
 
 def reloads_on(number):
@@ -393,23 +397,57 @@ def message_keeps_its_configuration():
 
 
 def drains():
-    """SIGTERM with a message in flight: that one ends well, another does not begin."""
+    """SIGTERM during a message that requires TLS: that one ends well, another does not begin."""
     with Daemon() as d:
         with d.session() as m, d.session() as idle:
-            m.mail("<a@b.example>", macros=m.mail_macros)
+            m.mail("<a@b.example>", "REQUIRETLS", macros=m.mail_macros)
             d.signal(signal.SIGTERM)
             wait_for(lambda: d.logged("waiting for 1 messages"), "draining")
             answer = idle.mail("<a@b.example>", macros=idle.mail_macros)
             equal(answer.text[:9], "451 4.3.2")
             equal(m.rcpt("<b@own.example>").action, "continue")
-            equal(m.eoh(macros={"i": "4bX"}).action, "accept")
+            equal(m.eoh(macros={"i": "4bX"}).action, "continue")
+            equal(m.eom(macros={"i": "4bX"}).action, "continue")
             d.ended()
+
+
+def drains_what_the_header_asks():
+    """So does one whose request came with the header, of either kind."""
+    for name, value in (("Require-TLS-ESMTP", "yes"), ("TLS-Required", "No")):
+        with Daemon("[milter]\naccept_header = any\n[default]\noptional_route = o\n"
+                    "[route o]\nmethod = header\n") as d:
+            with d.session() as m:
+                m.mail("<a@b.example>", macros=m.mail_macros)
+                equal(m.rcpt("<b@own.example>").action, "continue")
+                m.data(macros={"i": "4bX"})
+                m.header(name, value, macros={"i": "4bX"})
+                equal(m.eoh(macros={"i": "4bX"}).action, "continue", name)
+                d.signal(signal.SIGTERM)
+                wait_for(lambda: d.logged("waiting for 1 messages"), "draining")
+                equal(m.eom(macros={"i": "4bX"}).action, "continue")
+                d.ended()
+
+
+def lets_go_of_other_messages():
+    """A message that asks for nothing does not hold a restart up, wherever it is."""
+    with Daemon() as d:
+        with d.session() as begun, d.session() as m, d.session():
+            begun.mail("<a@b.example>", macros=begun.mail_macros)
+            m.mail("<a@b.example>", macros=m.mail_macros)
+            equal(m.rcpt("<b@own.example>").action, "continue")
+            m.data(macros={"i": "4bX"})
+            m.header("Subject", "long", macros={"i": "4bX"})
+            began = time.monotonic()
+            d.stop()
+            took = time.monotonic() - began
+            check(took < (10 if d.sanitized() else 3), f"it took {took:.1f} s")
+            check(not d.logged("waiting for"), d.log())
 
 
 def second_sigterm_hurries():
     with Daemon() as d:
         with d.session() as m:
-            m.mail("<a@b.example>", macros=m.mail_macros)
+            m.mail("<a@b.example>", "REQUIRETLS", macros=m.mail_macros)
             d.signal(signal.SIGTERM)
             wait_for(lambda: d.logged("waiting for 1 messages"), "draining")
             began = time.monotonic()
@@ -453,6 +491,8 @@ def run(suite):
             ("a reload follows links", reload_follows_links),
             ("a reload says what needs a restart", reload_says_what_needs_a_restart),
             ("a message keeps the configuration it began with", message_keeps_its_configuration),
-            ("SIGTERM drains messages in flight", drains),
+            ("SIGTERM waits for messages with a request", drains),
+            ("SIGTERM waits for a request by header", drains_what_the_header_asks),
+            ("SIGTERM lets messages without a request go at once", lets_go_of_other_messages),
             ("a second SIGTERM hurries", second_sigterm_hurries)):
         suite.run(f"life: {name}", function, *args)

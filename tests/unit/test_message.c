@@ -1293,30 +1293,51 @@ static void no_message_begins_while_draining(void **state)
     (void)state;
     assert_int_equal(runtime_new(load(""), &runtime), 0);
     first = begin(runtime, &client, "<a@b.example>");
+    assert_int_equal(runtime_messages(runtime), 1);
     assert_int_equal(runtime_drain(runtime, 10), 1);
     assert_int_equal(message_begin(runtime, &client, &mail, &reply, &second), MESSAGE_REFUSE);
     assert_null(second);
     assert_int_equal(reply.code, 451);
     message_free(first);
     assert_int_equal(runtime_drain(runtime, 60000), 0);
+    assert_int_equal(runtime_messages(runtime), 0);
+    runtime_free(runtime);
+}
+
+static void a_message_without_a_request_is_not_awaited(void **state)
+{
+    struct message_mail mail = {.sender = "<a@b.example>", .params = (const char *const[]){NULL}};
+    struct message_client client = {.address = NULL, .sends_body = true};
+    struct runtime *runtime;
+    struct message *message;
+    struct reply reply;
+
+    (void)state;
+    assert_int_equal(runtime_new(load(""), &runtime), 0);
+    assert_int_equal(message_begin(runtime, &client, &mail, &reply, &message), MESSAGE_CONTINUE);
+    assert_int_equal(runtime_drain(runtime, 60000), 0);
+    assert_int_equal(runtime_messages(runtime), 1);
+    message_free(message);
+    assert_int_equal(runtime_messages(runtime), 0);
     runtime_free(runtime);
 }
 
 int main(void)
 {
     enum { COUNT = sizeof cases / sizeof cases[0] };
-    struct CMUnitTest tests[COUNT + 5] = {
+    struct CMUnitTest tests[COUNT + 6] = {
         cmocka_unit_test(names_some_of_many),
         cmocka_unit_test(limits_recipients),
         cmocka_unit_test(never_takes_lost_headers_for_absent),
         cmocka_unit_test(keeps_its_configuration),
         cmocka_unit_test(no_message_begins_while_draining),
+        cmocka_unit_test(a_message_without_a_request_is_not_awaited),
     };
 
     for (size_t i = 0; i < COUNT; i++) {
-        tests[i + 5].name = cases[i].name;
-        tests[i + 5].test_func = run_case;
-        tests[i + 5].initial_state = (void *)(uintptr_t)&cases[i];
+        tests[i + 6].name = cases[i].name;
+        tests[i + 6].test_func = run_case;
+        tests[i + 6].initial_state = (void *)(uintptr_t)&cases[i];
     }
     return cmocka_run_group_tests_name("message", tests, NULL, NULL);
 }

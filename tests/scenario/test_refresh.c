@@ -38,11 +38,11 @@ static bool hangs(size_t domain)
 }
 
 /* One record answers for all. */
-static struct world_query *query(struct world *w, const char *name, uint16_t type,
-                                 world_query_fn done, void *arg)
+static struct world_query *query(struct world *w, const char *nexthop, const char *name,
+                                 uint16_t type, world_query_fn done, void *arg)
 {
     assert_int_equal(strncmp(name, "_mta-sts.d", 10), 0);
-    return run.ops->query(w, "_mta-sts.example", type, done, arg);
+    return run.ops->query(w, nexthop, "_mta-sts.example", type, done, arg);
 }
 
 static struct world_fetch *fetch_prepare(struct world *w, const char *domain, world_fetch_fn done,

@@ -266,6 +266,11 @@ bool mapconn_is_idle(const struct mapconn *c)
     return !must_wait(c) && !c->dump && c->in_len == 0;
 }
 
+bool mapconn_is_stalled(const struct mapconn *c)
+{
+    return c->out.len > 0 || (c->in_len > 0 && !must_wait(c) && !c->dump);
+}
+
 static void give_up_waiting(struct mapconn *c)
 {
     static const char text[] = "the lookup takes long; it goes on, try again";

@@ -23,8 +23,11 @@ enum {
      * a close for a temporary failure. */
     MAPCONN_IDLE_MS = 300000,
     MAPCONN_LIFE_MS = 3600000,
-    /* An idle connection may be closed for a new one, when there are too many, after this. */
+    /* When there are too many connections, one may be closed for a new one after this: one that is
+     * idle, and sooner and first of all one whose client has sent half a request, or does not read
+     * its reply. */
     MAPCONN_EVICT_MS = 1000,
+    MAPCONN_EVICT_STALLED_MS = 250,
     /* Replies to pipelined requests are sent together, but not more than this. */
     MAPCONN_BATCH_MAX = 65536,
     /* Each DUMP holds references to all that is cached: more at once are refused. */
@@ -97,6 +100,9 @@ void mapconn_reply(struct mapconn *c, const struct socketmap_request *request,
                    enum metrics_reply status, const char *text, size_t len);
 
 bool mapconn_is_idle(const struct mapconn *c);
+
+/* Whether the server waits for the client: for the rest of a request, or to take a reply. */
+bool mapconn_is_stalled(const struct mapconn *c);
 
 /* Ends what has lasted too long; may free the connection. */
 void mapconn_sweep(struct mapconn *c, int64_t now_ms);

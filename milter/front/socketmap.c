@@ -42,18 +42,31 @@ static bool is_loopback(const struct sockaddr_storage *peer)
     return peer->ss_family == AF_UNIX;
 }
 
-/* Makes room by closing the connection that has been idle for longest, if one has been for a
- * while. So idle connections cannot lock others out. */
+static bool is_older(const struct mapconn *c, const struct mapconn *than)
+{
+    return !than || c->since_ms < than->since_ms;
+}
+
+/* Makes room by closing a connection, if there is one that will do: the one that has left us
+ * waiting for longest, else the one that has been idle for longest. So neither half requests nor
+ * idle connections can lock others out. */
 static bool evict(struct socketmap *server)
 {
-    struct mapconn *oldest = NULL, *c;
+    struct mapconn *stalled = NULL, *idle = NULL, *c;
+    int64_t now_ms = mapconn_now_ms();
     TAILQ_FOREACH (c, &server->connections, link) {
-        if (mapconn_is_idle(c) && (!oldest || c->since_ms < oldest->since_ms))
-            oldest = c;
+        if (mapconn_is_stalled(c) && is_older(c, stalled))
+            stalled = c;
+        else if (mapconn_is_idle(c) && is_older(c, idle))
+            idle = c;
     }
-    if (!oldest || mapconn_now_ms() - oldest->since_ms < MAPCONN_EVICT_MS)
+    if (stalled && now_ms - stalled->since_ms >= MAPCONN_EVICT_STALLED_MS)
+        c = stalled;
+    else if (idle && now_ms - idle->since_ms >= MAPCONN_EVICT_MS)
+        c = idle;
+    else
         return false;
-    mapconn_free(oldest);
+    mapconn_free(c);
     return true;
 }
 

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,6 +298,46 @@ static void test_too_many(void **state)
     close(late);
 }
 
+/* Half-sent requests, and replies that nobody reads, hold no connection that another needs; one
+ * that is idle keeps its own. */
+static void test_half_sent(void **state)
+{
+    struct bench *b = *state;
+    int fds[5], deaf[5];
+    fds[0] = connect_to(b->map_path);
+    expect(fds[0], "QUERY cached-dane.example", "OK dane-only");
+    sleep(2);
+    for (size_t i = 1; i < 5; i++) {
+        fds[i] = connect_to(b->map_path);
+        say(fds[i], "25:QUERY ca");
+    }
+    usleep(600000);
+    for (size_t i = 1; i < 5; i++) {
+        deaf[i] = connect_to(b->map_path);
+        expect(deaf[i], "QUERY cached-dane.example", "OK dane-only");
+        expect_closed(fds[i]);
+    }
+    expect(fds[0], "QUERY cached-dane.example", "OK dane-only");
+    for (size_t i = 1; i < 5; i++) {
+        char flood[30 * 2000] = "";
+        for (size_t len = 0; len < sizeof(flood) - 30;)
+            len += (size_t)sprintf(flood + len, "25:QUERY cached-dane.example,");
+        fcntl(deaf[i], F_SETFL, O_NONBLOCK);
+        for (int n = 0; n < 200; n++) {
+            send(deaf[i], flood, strlen(flood), MSG_NOSIGNAL);
+            usleep(1000);
+        }
+    }
+    sleep(1);
+    int late = connect_to(b->map_path);
+    expect(late, "QUERY cached-dane.example", "OK dane-only");
+    expect(fds[0], "QUERY cached-dane.example", "OK dane-only");
+    for (size_t i = 1; i < 5; i++)
+        close(deaf[i]);
+    close(fds[0]);
+    close(late);
+}
+
 static void test_reload(void **state)
 {
     struct bench *b = *state;
@@ -439,6 +480,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_slow_lookup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_never_reads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_half_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dump, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_metrics, set_up, tear_down),

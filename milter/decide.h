@@ -83,7 +83,8 @@ struct decision {
 /* Whether a verdict under these settings needs findings at all. */
 bool decide_needs_findings(const struct decide_input *in);
 
-/* The terms that the engine is to be asked under: level, require_offer, and what the route can. */
+/* The terms that the engine is to be asked under: level, require_offer, and what the route can and
+ * demands. */
 void decide_terms(const struct decide_input *in, struct verdict_terms *out);
 
 /* Decides for a recipient whose copy requires TLS. Never fails. */

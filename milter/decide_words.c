@@ -13,25 +13,32 @@ bool decide_is_exempt(const struct rules_settings *settings)
     return settings->tls_policy != NULL && tls_policy_kind(settings->tls_policy) == TLS_POLICY_SKIP;
 }
 
-static size_t hosts_in(const struct findings *f, uint32_t mask)
+/* Whether every host that mail can go to counts; those without an address are none. */
+static bool all_count(const struct decide_input *in, uint32_t hosts)
 {
-    size_t count = 0;
+    const struct findings *f = in->findings;
+    size_t reachable = verdict_reachable_hosts(f, in->terms);
 
-    for (size_t i = 0; i < f->host_count && i < FINDINGS_MAX_HOSTS; i++)
-        count += mask >> i & 1;
-    return count;
+    for (size_t i = 0; i < reachable && i < FINDINGS_MAX_HOSTS; i++) {
+        if ((hosts >> i & 1) == 0 && !findings_host_is_gone(&f->hosts[i]))
+            return false;
+    }
+    return true;
 }
 
-/* What the policy map answers where DANE is the basis: `dane` lets the MTA use hosts without TLSA
- * too, unless an MTA-STS policy in force forbids to go there unauthenticated. */
+/* What the map answers where DANE is the basis. That of QUERY is `dane`, by which the MTA uses
+ * hosts without TLSA too, unless all have them or an MTA-STS policy forbids to go there
+ * unauthenticated. */
 static const char *dane_level(const struct decide_input *in, const struct verdict *verdict)
 {
     const struct findings *f = in->findings;
-    bool all = f == NULL || hosts_in(f, verdict->hosts) == verdict_reachable_hosts(f, in->terms);
     bool sts = f != NULL && f->sts.state == FINDINGS_STS_POLICY &&
                f->sts.mode == FINDINGS_STS_MODE_ENFORCE;
 
-    return all || sts ? "dane-only" : "dane";
+    return config_route_asks_enforce(in->settings->route) || f == NULL || sts ||
+                   all_count(in, verdict->hosts)
+               ? "dane-only"
+               : "dane";
 }
 
 void decide_expect(const struct decide_input *in, const struct verdict *verdict,

@@ -62,7 +62,7 @@ static enum standing judge_host(const struct findings_host *host, bool secure)
     if (!has_address(host)) {
         if (host->a == FINDINGS_ADDR_PENDING || host->aaaa == FINDINGS_ADDR_PENDING)
             return HOST_PENDING;
-        if (host->a == FINDINGS_ADDR_ABSENT && host->aaaa == FINDINGS_ADDR_ABSENT)
+        if (findings_host_is_gone(host))
             return HOST_OUT;
         return HOST_FAILED;
     }

@@ -99,6 +99,11 @@ bool config_route_reinjects(const struct config_route *route)
     return route->method != CONFIG_METHOD_NONE && route->local == CONFIG_LOCAL_REINJECT;
 }
 
+bool config_route_asks_enforce(const struct config_route *route)
+{
+    return route->method != CONFIG_METHOD_NONE || (route->can & VERDICT_CAN_WEB_PKI) != 0;
+}
+
 const struct config_route *config_route_find(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->route_count; i++)

@@ -138,6 +138,12 @@ bool config_domain_is_own(const struct config *config, const char *domain);
 /* Whether the route leads through another listener of this host. */
 bool config_route_reinjects(const struct config_route *route);
 
+/*
+ * Whether what leaves by the route is held to the map `enforce`, as far as the file tells: where it
+ * has transports of its own, or can web_pki. Else the MTA goes by the map QUERY.
+ */
+bool config_route_asks_enforce(const struct config_route *route);
+
 /* NULL if there is none of that name. */
 const struct config_route *config_route_find(const struct config *config, const char *name);
 const char *config_rule_name(const struct config_rule *rule);

@@ -75,17 +75,17 @@ const char *answer_map_name(unsigned map)
 static enum host_class classify(const struct findings_host *host)
 {
     const uint8_t families[] = {host->a, host->aaaa};
-    bool found = false, pending = false, failed = false;
+    bool found = false, pending = false;
+    if (findings_host_is_gone(host))
+        return HOST_GONE;
     for (size_t i = 0; i < sizeof(families); i++) {
         if (families[i] == FINDINGS_ADDR_SECURE || families[i] == FINDINGS_ADDR_INSECURE)
             found = true;
         else if (families[i] == FINDINGS_ADDR_PENDING)
             pending = true;
-        else if (families[i] != FINDINGS_ADDR_ABSENT)
-            failed = true;
     }
     if (!found)
-        return pending ? HOST_PENDING : failed ? HOST_ADDR_FAILED : HOST_GONE;
+        return pending ? HOST_PENDING : HOST_ADDR_FAILED;
     switch (host->tlsa_state) {
     case FINDINGS_TLSA_PENDING:
         return HOST_PENDING;

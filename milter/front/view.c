@@ -16,6 +16,8 @@ void view_terms_from(const struct config *config, const struct rules_settings *s
     /* Which MTA asks is not known here; one that cannot is told at RCPT. */
     if (settings->route->can_follows_mta)
         out->verdict.can |= VERDICT_CAN_REQUIRETLS;
+    out->verdict.accept_testing =
+        config->accept_testing && config_route_asks_enforce(settings->route);
     out->verdict.require_offer = settings->require_offer == RULES_OFFER_YES;
 }
 

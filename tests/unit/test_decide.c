@@ -19,6 +19,21 @@ static const struct config_route able = {.name = "able",
                                          .can = VERDICT_CAN_DANE | VERDICT_CAN_STS |
                                                 VERDICT_CAN_WEB_PKI | VERDICT_CAN_FALLBACK};
 
+static const struct config_route mta = {
+    .name = "native", .can = VERDICT_CAN_DANE | VERDICT_CAN_STS, .can_follows_mta = true};
+static const struct config_route strict = {.name = "strict",
+                                           .method = CONFIG_METHOD_HEADER,
+                                           .can = VERDICT_CAN_DANE | VERDICT_CAN_REQUIRETLS |
+                                                  VERDICT_CAN_FALLBACK};
+static const struct config_route by_hand = {.name = "native",
+                                            .can = VERDICT_CAN_DANE | VERDICT_CAN_REQUIRETLS};
+
+/* Under accept_testing. */
+static const struct config_route testing_native = {.name = "native",
+                                                   .can = VERDICT_CAN_DANE | VERDICT_CAN_STS};
+static const struct config_route testing_strict = {
+    .name = "strict", .method = CONFIG_METHOD_HEADER, .can = VERDICT_CAN_DANE | VERDICT_CAN_STS};
+
 static const struct decide_case {
     const char *name;
     const char *findings; /* findings_text.h; NULL: none */
@@ -36,6 +51,23 @@ static const struct decide_case {
     {"DANE on some hosts, MTA-STS in force",
      "host=mx1,10,tlsa=usable host=mx2,20,match sts=enforce pat=mx2", NULL, &native, 0, 0,
      "satisfied accept dane-partial dane-only/requiretls"},
+    {"DANE on every host that exists, as the map QUERY counts",
+     "host=mx1,10,tlsa=usable host=mx2,20,a=-", NULL, &native, 0, 0,
+     "satisfied accept dane dane-only/requiretls"},
+    {"DANE on some hosts, one of unknown addresses", "host=mx1,10,tlsa=usable host=mx2,20,a=f",
+     NULL, &native, 0, 0, "satisfied accept dane-partial dane/requiretls"},
+    {"DANE on some hosts, a transport that asks the map enforce",
+     "host=mx1,10,tlsa=usable host=mx2,20", NULL, &strict, 0, 0,
+     "satisfied accept dane-partial dane-only/requiretls"},
+    {"DANE on every host preferred over us",
+     "host=mx1,10,tlsa=usable host=mx.self.example,20 host=mx3,30", NULL, &native, 0, 0,
+     "satisfied accept dane-partial dane-only/requiretls"},
+    {"MTA-STS in mode testing, which the map QUERY does not demand",
+     "mx=insecure host=mx,10,a=i,match sts=testing pat=mx", NULL, &testing_native, 0, 0,
+     "unsatisfied reject sts-testing -"},
+    {"MTA-STS in mode testing, a transport that asks the map enforce",
+     "mx=insecure host=mx,10,a=i,match sts=testing pat=mx", NULL, &testing_strict, 0, 0,
+     "satisfied accept sts-testing secure/requiretls"},
     {"DANE, MTA-STS not known yet", "host=mx1,10,tlsa=usable sts=pending", NULL, &native, 0, 0,
      "satisfied accept dane dane-only/requiretls"},
     {"MTA-STS", "mx=insecure host=mx,10,a=i,match sts=enforce pat=mx", NULL, &native, 0, 0,
@@ -84,7 +116,11 @@ static void run_case(void **state)
     struct rules_settings settings = {
         .route = c->route, .level = c->level, .fallback = c->fallback, .tls_policy = c->tls_policy};
     static const char *const mine[] = {"mx.self.example"};
-    struct verdict_terms terms = {.web_pki = true, .my_names = mine, .my_name_count = 1};
+    struct verdict_terms terms = {.web_pki = true,
+                                  .accept_testing =
+                                      c->route == &testing_native || c->route == &testing_strict,
+                                  .my_names = mine,
+                                  .my_name_count = 1};
     struct nexthop nexthop;
     struct decide_input in = {.settings = &settings, .terms = &terms, .nexthop = &nexthop};
     struct decision decision;
@@ -105,15 +141,6 @@ static void run_case(void **state)
     assert_true((decision.verdict == VERDICT_SATISFIED) == (decision.reason[0] == '\0'));
     assert_true(decide_is_refusal(&decision) == (decision.code != 0));
 }
-
-static const struct config_route mta = {
-    .name = "native", .can = VERDICT_CAN_DANE | VERDICT_CAN_STS, .can_follows_mta = true};
-static const struct config_route strict = {.name = "strict",
-                                           .method = CONFIG_METHOD_HEADER,
-                                           .can = VERDICT_CAN_DANE | VERDICT_CAN_REQUIRETLS |
-                                                  VERDICT_CAN_FALLBACK};
-static const struct config_route by_hand = {.name = "native",
-                                            .can = VERDICT_CAN_DANE | VERDICT_CAN_REQUIRETLS};
 
 static const struct offer_case {
     const char *name;

@@ -249,8 +249,18 @@ route = web
 method = none
 can = dane, sts, web_pki
 """, "bob@signed.test", {"bob@signed.test": (550, "5.7.10")})
-decide("accept_testing = yes", "[mta_sts]\naccept_testing = yes", "bob@sts-testing.test",
-       becomes={"bob@sts-testing.test": DELIVERED})
+decide("accept_testing = yes", """
+[mta_sts]
+accept_testing = yes
+[default]
+route = web
+[route web]
+method = none
+can = dane, sts, web_pki
+""", "bob@sts-testing.test", becomes={"bob@sts-testing.test": DELIVERED})
+decide("accept_testing = yes, but all that the MTA is asked to demand is the map QUERY",
+       "[mta_sts]\naccept_testing = yes", "bob@sts-testing.test",
+       {"bob@sts-testing.test": (550, "5.7.10")})
 decide("MTA-STS off", "[mta_sts]\nenable = no", "bob@sts.test",
        {"bob@sts.test": (550, "5.7.10")})
 decide("DANE off", "[dane]\nenable = no", "bob@dane.test", {"bob@dane.test": (550, "5.7.10")})

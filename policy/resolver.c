@@ -12,7 +12,8 @@
  *
  * When a server that validates has answered with an error (a bogus zone is a SERVFAIL, RFC 4035
  * section 5.5), the answer of one that does not validate is not taken instead: it would be the very
- * data that validation rejected.
+ * data that validation rejected. And while any validates, an answer whose security nobody vouches
+ * for is a failure of that one question, whatever it says (RFC 7672 section 2.1.1).
  */
 #include "resolver_internal.h"
 
@@ -157,12 +158,12 @@ static int times_asked(const struct resolver_query *query, const struct server *
 /*
  * The server for the next attempt, or NULL: the one least asked by this query; among those
  * validating ones first, then those not known to be down, then by their order. While there is a
- * validating one, the others get the last attempt only.
+ * validating one, trusted others get the last attempt only (what has AD counts), and the rest none.
  */
 static struct server *choose_server(const struct resolver_query *query, int *times)
 {
     const struct resolver *r = query->resolver;
-    bool known = resolver_security_known(r);
+    bool known = resolver_security_known(r), any = resolver_any_validates(r);
     bool last = query->attempt_count + 1 >= query->tries;
     struct server *server, *best = NULL;
     int best_rank = 0;
@@ -170,7 +171,8 @@ static struct server *choose_server(const struct resolver_query *query, int *tim
     TAILQ_FOREACH (server, &r->servers, link) {
         int asked = times_asked(query, server);
 
-        if (asked < 0 || (!server->validates && (query->barred || (known && !last))))
+        if (asked < 0 || (!server->validates &&
+                          (query->barred || (known && !server->trusted) || (any && !last))))
             continue;
         int rank = asked * 4 + !server->validates * 2 + (server->misses >= RESOLVER_MISSES_DOWN);
 
@@ -263,6 +265,7 @@ static void on_answer(struct dns_answer *answer, void *arg)
     struct attempt *attempt = arg;
     struct resolver_query *query = attempt->query;
     struct server *server = attempt->server;
+    enum dns_security security;
 
     attempt->ask = NULL;
     resolver_check_server_answers(server, answer != NULL);
@@ -272,8 +275,12 @@ static void on_answer(struct dns_answer *answer, void *arg)
         on_unreachable(query);
     } else if (answer->status == DNS_FAILED || (query->barred && !server->validates)) {
         on_error(attempt, answer);
+    } else if ((security = worth(server, answer->security)) == DNS_UNKNOWN &&
+               resolver_security_known(query->resolver)) {
+        dns_answer_free(answer);
+        on_error(attempt, dns_answer_failed("answered without DNSSEC validation"));
     } else {
-        answer->security = worth(server, answer->security);
+        answer->security = security;
         settle(query, answer);
     }
 }

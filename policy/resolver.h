@@ -5,10 +5,12 @@
  * a search domain.
  *
  * Security of an answer: DNS_SECURE when AD is set and its resolver trusted; DNS_INSECURE when AD
- * is clear and its resolver trusted and lately shown to validate; else DNS_UNKNOWN. "Lately shown"
- * is a check, made at start and then every check_interval_ms (sooner while it fails): the SOA of
- * check_name must be answered with AD. Resolvers that pass are asked first; while there is one, the
- * others are asked only when it does not answer at all.
+ * is clear and its resolver trusted and shown to validate by its own last check; else DNS_UNKNOWN.
+ * Checks are made at start and then every check_interval_ms (sooner while they fail): the SOA of
+ * check_name must be answered with AD. Resolvers that pass are asked first. While security is known
+ * (a trusted resolver passes, or the last one ceased to half a minute ago), what would be
+ * DNS_UNKNOWN is DNS_FAILED instead, whatever it says: so there is no DNS_UNKNOWN unless nobody
+ * validates.
  */
 #ifndef POLICY_RESOLVER_H
 #define POLICY_RESOLVER_H
@@ -59,7 +61,8 @@ struct resolver_query *resolver_query(struct resolver *resolver, const char *nex
                                       void *arg);
 void resolver_cancel(struct resolver_query *query);
 
-/* Whether a trusted resolver has lately passed the check. */
+/* Whether a trusted resolver passes the check, or the last one ceased to only lately (half of
+ * check_interval_ms, at most half a minute, ago). */
 bool resolver_security_known(const struct resolver *resolver);
 
 struct resolver_stats {

@@ -8,8 +8,11 @@
  * referrals, where it is not signed, and answer it without AD at times. A check_name that is no
  * apex gives a signed denial, which does as well.
  *
- * An answer without AD shows at once that the resolver does not validate. No answer, or an error,
- * must happen twice running: packets get lost.
+ * An answer without AD shows at once that the resolver does not validate. No answer, an error, or
+ * what was kept beyond its life must happen twice running: packets get lost.
+ *
+ * Security as a whole counts as known for half a minute longer than the last resolver has
+ * validated: one that is restarted makes nothing unsigned.
  */
 #include "resolver_internal.h"
 
@@ -19,6 +22,8 @@
 
 enum {
     WARN_EVERY_MS = 300000,
+    /* So long all that is not validated has failed; then it is of unknown security. */
+    LATELY_MAX_MS = 30000,
     SOONER = 16, /* while something is wrong checks come that many times as often */
 };
 
@@ -27,7 +32,7 @@ static bool validates_now(const struct server *server)
     return server->trusted && server->validates;
 }
 
-bool resolver_security_known(const struct resolver *r)
+bool resolver_any_validates(const struct resolver *r)
 {
     const struct server *server;
 
@@ -36,6 +41,28 @@ bool resolver_security_known(const struct resolver *r)
             return true;
     }
     return false;
+}
+
+/* How long security still counts as known after the last resolver has ceased to validate. */
+static int64_t lately_ms(const struct resolver *r)
+{
+    int64_t half_ms = r->settings.check_interval_ms / 2;
+
+    return half_ms < LATELY_MAX_MS ? half_ms : LATELY_MAX_MS;
+}
+
+bool resolver_security_known(const struct resolver *r)
+{
+    const struct server *server;
+    int64_t ceased_ms = 0;
+
+    TAILQ_FOREACH (server, &r->servers, link) {
+        if (validates_now(server))
+            return true;
+        if (server->ceased_ms > ceased_ms)
+            ceased_ms = server->ceased_ms;
+    }
+    return ceased_ms != 0 && resolver_now_ms() - ceased_ms < lately_ms(r);
 }
 
 bool resolver_check_pending(const struct resolver *r)
@@ -76,7 +103,8 @@ static void list_servers(const struct resolver *r, bool trusted, char *out, size
 
 static void warn_unknown(struct resolver *r)
 {
-    const char *what = "nothing counts as signed, DANE cannot be used";
+    const char *what = "nothing counts as signed, DANE cannot be used (QUERY: as if nothing were "
+                       "signed, temporary for next-hops known to have DANE)";
     const struct server *server;
     bool any_trusted = false;
     char list[300];
@@ -124,7 +152,7 @@ static void report(struct resolver *r, const struct server *passed)
     }
 }
 
-/* One resolver stops validating while another still does. */
+/* One resolver stops validating; another may still do so. */
 static void report_loss(struct server *server)
 {
     struct resolver *r = server->resolver;
@@ -134,8 +162,9 @@ static void report_loss(struct server *server)
         (server->warned_ms != 0 && now_ms - server->warned_ms < WARN_EVERY_MS))
         return;
     server->warned_ms = now_ms;
-    resolver_log(r, LOG_WARNING, "resolver %s does not validate DNSSEC now (%s): others are used",
-                 server->addr.text, server->trouble);
+    resolver_log(r, LOG_WARNING, "resolver %s does not validate DNSSEC now (%s): %s",
+                 server->addr.text, server->trouble,
+                 resolver_any_validates(r) ? "others are used" : "lookups fail until it does");
 }
 
 /* ---- When ---- */
@@ -152,7 +181,7 @@ static bool haste(const struct resolver *r)
             (validates_now(server) && server->check_misses > 0))
             return true;
     }
-    return any_trusted && !resolver_security_known(r);
+    return any_trusted && !resolver_any_validates(r);
 }
 
 static void arm_timer(struct resolver *r)
@@ -188,11 +217,14 @@ static void ended(struct server *server, const char *why, bool at_once)
     if (why == NULL) {
         server->check_misses = 0;
         server->validates = server->trusted;
+        server->ceased_ms = 0;
     } else if (at_once || ++server->check_misses >= 2) {
         server->validates = false;
     }
-    if (validated && !server->validates)
+    if (validated && !server->validates) {
+        server->ceased_ms = resolver_now_ms();
         report_loss(server);
+    }
     report(r, why == NULL && server->trusted ? server : NULL);
     arm_timer(r);
     resolver_wake(r); /* queries may wait for this */
@@ -214,6 +246,9 @@ static void on_answer(struct dns_answer *answer, void *arg)
         ended(server, why, false);
     } else if (answer->status == DNS_NXDOMAIN) {
         snprintf(why, sizeof(why), "%.60s does not exist", name);
+        ended(server, why, false);
+    } else if (answer->security == DNS_UNKNOWN) {
+        snprintf(why, sizeof(why), "%.60s out of date", name);
         ended(server, why, false);
     } else if (answer->security != DNS_SECURE) {
         snprintf(why, sizeof(why), "%.60s without AD", name);

@@ -30,10 +30,11 @@ struct server {
     struct upstream *upstream;
     unsigned users; /* attempts of queries that are not settled yet, answered ones too */
 
-    bool trusted;    /* its AD bit is believed */
-    bool validates;  /* it lately passed the check */
-    bool checked;    /* a check has ended, well or not, since it was added */
-    unsigned misses; /* asked without an answer since the last one */
+    bool trusted;      /* its AD bit is believed */
+    bool validates;    /* it passed its last check */
+    int64_t ceased_ms; /* when it ceased to validate; 0: it does, or never did, or is not trusted */
+    bool checked;      /* a check has ended, well or not, since it was added */
+    unsigned misses;   /* asked without an answer since the last one */
 
     struct upstream_ask *check; /* in flight, else NULL */
     struct event check_timer;
@@ -100,6 +101,7 @@ void resolver_servers_free(struct resolver *r);
 void resolver_check_init(struct resolver *r);
 void resolver_check_all(struct resolver *r); /* starts a check of every trusted resolver now */
 void resolver_check_stop(struct server *server);
+bool resolver_any_validates(const struct resolver *r); /* by its last check */
 bool resolver_check_pending(const struct resolver *r); /* queries should wait for the first check */
 void resolver_check_server_answers(struct server *server, bool answers); /* to a query */
 

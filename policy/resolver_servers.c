@@ -188,9 +188,10 @@ static struct server *find_server(struct resolver *r, const struct resolver_addr
     return NULL;
 }
 
-/* Makes the list the one in use: all of it, or nothing changes. */
+/* Makes the list the one in use: all of it, or nothing changes. Who is not in it any more by the
+ * administrator's own word is not believed any more; resolv.conf comes and goes with networks. */
 static int put_into_effect(struct resolver *r, const struct resolver_settings *settings,
-                           const struct addr_list *list)
+                           const struct addr_list *list, bool reload)
 {
     struct server_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
     struct server *server;
@@ -226,10 +227,15 @@ static int put_into_effect(struct resolver *r, const struct resolver_settings *s
         server->checked = server->checked && server->trusted == trusted;
         server->trusted = trusted;
         server->validates = server->validates && server->trusted;
+        if (!server->trusted)
+            server->ceased_ms = 0;
         TAILQ_INSERT_TAIL(&next, server, link);
     }
-    TAILQ_FOREACH (server, &r->servers, link)
+    TAILQ_FOREACH (server, &r->servers, link) {
         resolver_check_stop(server);
+        if (reload) /* what it still answers included */
+            server->trusted = server->validates = false;
+    }
     TAILQ_CONCAT(&r->gone, &r->servers, link);
     TAILQ_CONCAT(&r->servers, &next, link);
     reap_gone(r);
@@ -248,7 +254,7 @@ int resolver_servers_load(struct resolver *r, const struct resolver_settings *se
         list.count = resolver_addr_parse(default_server, &list.items[0]) == 0 ? 1 : 0;
     if (result < 0)
         return result;
-    result = put_into_effect(r, settings, &list);
+    result = put_into_effect(r, settings, &list, true);
     if (result < 0)
         snprintf(err, err_len, "out of memory");
     return result;
@@ -283,7 +289,7 @@ void resolver_servers_refresh(struct resolver *r)
                      path);
         return;
     }
-    if (put_into_effect(r, &r->settings, &list) < 0) {
+    if (put_into_effect(r, &r->settings, &list, false) < 0) {
         memset(&r->conf_stat, 0, sizeof(r->conf_stat)); /* out of memory: again in a second */
         return;
     }

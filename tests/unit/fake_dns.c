@@ -151,6 +151,13 @@ static size_t make_answer(const struct fake_dns *server, const uint8_t *query,
         out[2] |= 0x02;
         return len;
     }
+    if (mode == FAKE_DNS_STALE) {
+        static const uint8_t opt[] = {0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 6, 0, 15, 0, 2, 0, 3};
+
+        out[3] &= (uint8_t)~0x20;
+        put_u16(out, 10, 1);
+        return put(out, end, opt, sizeof(opt));
+    }
     return mode == FAKE_DNS_MALFORMED ? end - 1 : end;
 }
 

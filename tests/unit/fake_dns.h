@@ -27,6 +27,7 @@ enum fake_dns_mode {
     FAKE_DNS_WRONG_ID,       /* only a forged answer with another ID */
     FAKE_DNS_WRONG_QUESTION, /* only a forged answer to another question */
     FAKE_DNS_FORGED_FIRST,   /* both forgeries, with a wrong address, then the answer */
+    FAKE_DNS_STALE,          /* an answer kept beyond its life (RFC 8914 4.4), without AD */
     FAKE_DNS_TRUNCATED_TCP,  /* TC by TCP too */
     FAKE_DNS_TCP_HANGS_UP,   /* TC by UDP, and TCP connections are closed when asked */
 };

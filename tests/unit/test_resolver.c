@@ -200,6 +200,8 @@ static void expect_failed(struct reply reply, const char *failure)
 
 /* ---- What an answer is worth ---- */
 
+#define NOT_VALIDATED "answered without DNSSEC validation"
+
 static void test_secure_and_insecure(void **state)
 {
     struct bench *b = bench_new(1, "127.0.0.1");
@@ -454,11 +456,71 @@ static void test_validating_servers_come_first(void **state)
     run_for_ms(b, 20);
     expect_found(ask(b, "unsigned.example.org", DNS_TYPE_A), DNS_INSECURE);
     assert_int_equal(server(b, 0)->udp, 0);
-    /* The other is the last resort, and what it says is of unknown worth. */
+    /* The other is the last resort: but what it says without AD, while one validates, is no answer
+     * to that one question (RFC 7672 section 2.1.1). */
     server(b, 1)->mode = FAKE_DNS_SILENT;
-    expect_found(ask(b, "unsigned.example.org", DNS_TYPE_A), DNS_UNKNOWN);
+    expect_failed(ask(b, "unsigned.example.org", DNS_TYPE_A), NOT_VALIDATED);
     assert_int_equal(server(b, 1)->udp, 3);
     assert_int_equal(server(b, 0)->udp, 1);
+    expect_failed(ask(b, "unsigned.example.org", DNS_TYPE_TXT), NOT_VALIDATED);
+    assert_true(resolver_security_known(b->resolver));
+    bench_free(b);
+}
+
+/* One whose own check failed is believed when it sets AD, and only then. */
+static void test_own_check_failed(void **state)
+{
+    struct bench *b = bench_new(2, "127.0.0.1");
+
+    (void)state;
+    b->config.check_interval_ms = 400; /* it fails when it fails twice */
+    server(b, 0)->check_mode = FAKE_DNS_SERVFAIL;
+    start(b);
+    RUN_UNTIL(b, server(b, 0)->checks >= 2 && resolver_security_known(b->resolver));
+    run_for_ms(b, 20);
+    server(b, 1)->mode = FAKE_DNS_SILENT;
+    expect_found(ask(b, "n1.example.org", DNS_TYPE_A), DNS_SECURE);
+    expect_failed(ask(b, "unsigned.example.org", DNS_TYPE_A), NOT_VALIDATED);
+    bench_free(b);
+}
+
+/* What a resolver kept beyond its life, without AD, is no answer while one validates. */
+static void test_stale(void **state)
+{
+    struct bench *b = bench_new(2, "127.0.0.1");
+
+    (void)state;
+    start(b);
+    RUN_UNTIL(b, server(b, 0)->checks == 1 && server(b, 1)->checks == 1);
+    run_for_ms(b, 20);
+    server(b, 0)->mode = FAKE_DNS_STALE;
+    expect_found(ask(b, "unsigned.example.org", DNS_TYPE_A), DNS_INSECURE);
+    assert_int_equal(server(b, 0)->udp, 1);
+    server(b, 1)->mode = FAKE_DNS_STALE;
+    expect_failed(ask(b, "n1.example.org", DNS_TYPE_A), NOT_VALIDATED);
+    assert_true(resolver_security_known(b->resolver));
+    bench_free(b);
+}
+
+/* The only one that validates ceases to: for a while that is a failure (it is restarted, perhaps),
+ * then security is unknown. */
+static void test_unknown_after_a_while(void **state)
+{
+    struct bench *b = bench_new(1, "127.0.0.1");
+
+    (void)state;
+    b->config.check_interval_ms = 1000;
+    start(b);
+    RUN_UNTIL(b, resolver_security_known(b->resolver));
+    server(b, 0)->validates = false;
+    RUN_UNTIL(b, strstr(b->log, "does not validate DNSSEC now (example without AD)") != NULL);
+    if (!resolver_security_known(b->resolver))
+        fail_msg("unknown at once");
+    expect_failed(ask(b, "n1.example.org", DNS_TYPE_A), NOT_VALIDATED);
+    assert_null(strstr(b->log, "others are used"));
+    RUN_UNTIL(b, !resolver_security_known(b->resolver));
+    expect_found(ask(b, "n1.example.org", DNS_TYPE_A), DNS_UNKNOWN);
+    RUN_UNTIL(b, strstr(b->log, "DNS security is unknown") != NULL);
     bench_free(b);
 }
 
@@ -1103,6 +1165,9 @@ int main(void)
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_silent_server_is_demoted),
         cmocka_unit_test(test_validating_servers_come_first),
+        cmocka_unit_test(test_own_check_failed),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_unknown_after_a_while),
         cmocka_unit_test(test_bogus_stays_bogus),
         cmocka_unit_test(test_one_of_two_loses_ad),
         cmocka_unit_test(test_late_answer),

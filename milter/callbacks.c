@@ -172,6 +172,8 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **args)
         .params = (const char *const *)(args + 1),
         .host = macro(ctx, "{rcpt_host}"),
         .mailer = macro(ctx, "{rcpt_mailer}"),
+        .resolved = macro(ctx, "{rcpt_addr}"),
+        .own_host = macro(ctx, "j"),
         .queue_id = macro(ctx, "i"),
     };
     return answer(ctx, message_rcpt(session->message, &recipient, &reply), &reply);

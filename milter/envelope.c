@@ -190,12 +190,3 @@ bool envelope_is_tagged(const char *domain, const char *tag)
     /* Full-width letters and ideographic dots spell the same name once the MTA maps them. */
     return is_below(domain, tag) || (nexthop_to_ascii(domain, ascii) == 0 && is_below(ascii, tag));
 }
-
-void envelope_untag(struct envelope_address *address, const char *tag)
-{
-    size_t len = address->domain != NULL ? strlen(address->domain) : 0, tag_len = strlen(tag);
-
-    if (len > tag_len + 1 && is_below(address->domain, tag) &&
-        address->domain[len - tag_len - 1] == '.')
-        address->text[address->domain - address->text + (ptrdiff_t)(len - tag_len - 1)] = '\0';
-}

@@ -53,7 +53,4 @@ int envelope_nexthops(const char *domain, const char *rcpt_host, const char *rcp
  */
 bool envelope_is_tagged(const char *domain, const char *tag);
 
-/* Takes the tag off the address, if it ends with it and something is left of the domain. */
-void envelope_untag(struct envelope_address *address, const char *tag);
-
 #endif

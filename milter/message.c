@@ -67,7 +67,8 @@ static bool check_mail(struct message *m, struct reply *reply)
         reply_set(reply, 501, "5.5.4", "REQUIRETLS takes no value");
         return false;
     }
-    if (!m->trusted && envelope_is_tagged(m->sender.domain, m->config->milter.tag)) {
+    m->reserved = envelope_is_tagged(m->sender.domain, m->config->milter.tag);
+    if (m->reserved && !message_is_without_smtp(m)) {
         reply_set(reply, 550, "5.1.8", "Sender address rejected: reserved domain");
         return false;
     }

@@ -80,6 +80,8 @@ struct message_recipient {
     const char *const *params; /* ends with NULL */
     const char *host;          /* the MTA's choice of next-hop and mailer, or NULL */
     const char *mailer;
+    const char *resolved; /* what the MTA has made of the address, or NULL */
+    const char *own_host; /* the MTA's own name, or NULL */
     const char *queue_id; /* or NULL */
 };
 

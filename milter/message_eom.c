@@ -209,6 +209,17 @@ static enum message_step refuse_whole(const struct message *m, const char *queue
     return MESSAGE_REFUSE;
 }
 
+/* A tagged address in mail without SMTP, which is refused here only. */
+static enum message_step refuse_reserved(const struct message *m, const char *queue_id,
+                                         struct message_refusal *refusal)
+{
+    static const char why[] = "An address of this message is in a reserved domain";
+    enum message_step step = refuse_whole(m, queue_id, METRICS_REJECT, refusal, why);
+
+    reply_set(&refusal->lines[0], 550, "5.1.2", "%s", why);
+    return step;
+}
+
 /*
  * Why a copy that requires TLS would leave by no route though it has one: it is on its way out
  * already, and must not go round. NULL: none would, or the MTA itself sees to what the copy
@@ -248,6 +259,10 @@ static enum message_step change(struct message *m, const struct routing *routing
         return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
                             "This message requires TLS, but its recipients take different ways: "
                             "send it to each separately");
+    if (routing->plan.way == ROUTE_REFUSE_ADDRESS)
+        return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
+                            "This message requires TLS, and a recipient's address is in a form "
+                            "that cannot be held to that: write it as user@domain");
     if (round != NULL)
         return message_fail(LOG_ERR, queue_id, round);
     if (!modify_apply(&plan, m->config, ops) || !routing_apply(routing, m->config, ops) ||
@@ -268,6 +283,8 @@ enum message_step message_eom(struct message *m, const char *queue_id,
     struct routing routing;
     struct tally tally;
 
+    if (m->reserved)
+        return refuse_reserved(m, queue_id, refusal);
     if (!end_bounce(m) || settle_all(m, ops) != 0)
         return message_fail(LOG_ERR, queue_id, "its recipients could not be settled");
     tally = count(m);

@@ -52,7 +52,7 @@ static bool all_settled_without_change(const struct message *m)
 {
     const struct config_route *route;
 
-    if (m->route_headers > 0)
+    if (m->route_headers > 0 || m->reserved)
         return false;
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];

@@ -42,6 +42,7 @@ struct message {
     int64_t rcpt_waited_ms; /* of rcpt_wait, by all recipients together */
     bool rejected;          /* some recipient was, at RCPT */
     bool put_off;           /* likewise, for now */
+    bool reserved;          /* an address has a routing tag: refused at end-of-message */
 
     struct bounce *bounce; /* ours; NULL: not a bounce, or none that may be redacted */
 };

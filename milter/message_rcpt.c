@@ -4,9 +4,11 @@
 #include "message_internal.h"
 
 #include "log.h"
+#include "mailbox.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* What one message may make us keep. A client that sends more is told to split it (RFC 5321 section
  * 4.5.3.1.10); mail without SMTP has nobody to tell, and its recipients are in the MTA's queue
@@ -74,30 +76,57 @@ static int settle_at_rcpt(struct message *m, struct recipient *r)
     return rc;
 }
 
-/* The longest of our tags that the address ends with. */
-static void untag(const struct config *config, struct envelope_address *address)
+/* sendmail's mailer for a route is called as the route, with `rtls` before it. */
+static bool is_mailer_of_route(const struct config *config, const char *mailer)
+{
+    static const char prefix[] = "rtls";
+
+    if (mailer == NULL || strncasecmp(mailer, prefix, strlen(prefix)) != 0)
+        return false;
+    for (size_t i = 0; i < config->route_count; i++) {
+        if (config->routes[i].method == CONFIG_METHOD_RECIPIENT &&
+            strcasecmp(mailer + strlen(prefix), config->routes[i].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether it has a routing tag, in the spelling of the client or once the MTA has made sense of
+ * that: nobody but this filter puts a recipient on a route. */
+static bool is_reserved(const struct config *config, const struct envelope_address *address,
+                        const struct message_recipient *recipient)
 {
     const char *tag = config->milter.tag;
+    const char *at = recipient->resolved != NULL ? strrchr(recipient->resolved, '@') : NULL;
 
-    for (size_t i = 0; i < config->route_count; i++) {
-        const char *own = config->routes[i].tag;
+    return envelope_is_tagged(address->domain, tag) ||
+           envelope_is_tagged(at != NULL ? at + 1 : NULL, tag) ||
+           envelope_is_tagged(recipient->host, tag) ||
+           is_mailer_of_route(config, recipient->mailer);
+}
 
-        if (envelope_is_tagged(address->domain, own) && strlen(own) > strlen(tag))
-            tag = own;
-    }
-    envelope_untag(address, tag);
+static enum message_step refuse_reserved(const struct envelope_address *address,
+                                         struct reply *reply)
+{
+    char shown[130];
+
+    reply_set(reply, 550, "5.1.2", "<%s>: Recipient address rejected: reserved domain",
+              reply_clean(address->text, shown, sizeof(shown)));
+    return MESSAGE_REFUSE;
 }
 
 enum message_step message_rcpt(struct message *m, const struct message_recipient *recipient,
                                struct reply *reply)
 {
     struct envelope_address address;
+    char taggable[ENVELOPE_ADDRESS_MAX + 1];
     bool parsed = envelope_parse(recipient->address, &address) == 0;
-    bool tagged = parsed && envelope_is_tagged(address.domain, m->config->milter.tag);
+    bool reserved = is_reserved(m->config, &address, recipient);
     struct recipient_args args = {.arg = recipient->address,
                                   .address = parsed ? &address : NULL,
-                                  .host = tagged ? NULL : recipient->host,
-                                  .mailer = tagged ? NULL : recipient->mailer};
+                                  .taggable = taggable,
+                                  .host = recipient->host,
+                                  .mailer = recipient->mailer};
     const char *queue_id = recipient->queue_id;
     struct recipient *r;
 
@@ -105,20 +134,16 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
         reply_set(reply, 452, "4.5.3", "Too many recipients");
         return MESSAGE_REFUSE;
     }
-    if (tagged && !m->trusted) {
-        char shown[130];
-
-        reply_set(reply, 550, "5.1.2", "<%s>: Recipient address rejected: reserved domain",
-                  reply_clean(address.text, shown, sizeof(shown)));
-        return MESSAGE_REFUSE;
-    }
-    if (tagged)
-        untag(m->config, &address);
+    if (reserved && !message_is_without_smtp(m))
+        return refuse_reserved(&address, reply);
+    m->reserved |= reserved;
+    if (!parsed || !mailbox_qualify(address.text, recipient->resolved, recipient->own_host,
+                                    taggable, sizeof(taggable)))
+        args.taggable = NULL;
     request_read_rcpt(recipient->params, &args.params);
     r = next_recipient(m);
     if (r == NULL || recipient_init(r, &args) != 0)
         return message_fail(LOG_ERR, queue_id, message_no_memory);
-    r->marked = tagged;
     if (m->may_be_asked && settle_at_rcpt(m, r) != 0) {
         recipient_fini(r);
         return message_fail(LOG_ERR, queue_id, message_no_memory);

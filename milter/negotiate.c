@@ -52,11 +52,11 @@ const char *negotiate_macros(int stage)
 {
     switch (stage) {
     case SMFIM_CONNECT:
-        return "v {daemon_name}";
+        return "v j {daemon_name}";
     case SMFIM_ENVFROM:
         return "i {auth_authen} {tls_version} {daemon_name}";
     case SMFIM_ENVRCPT:
-        return "i {rcpt_host} {rcpt_mailer}";
+        return "i {rcpt_host} {rcpt_mailer} {rcpt_addr}";
     case SMFIM_EOH:
     case SMFIM_EOM:
         return "i";

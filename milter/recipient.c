@@ -42,8 +42,8 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
 {
     const struct envelope_address *address = args->address;
     const char *text = address != NULL ? address->text : "";
-    char *at = malloc(room(text) + room(args->host) + room(args->mailer) + 2 * room(args->arg) +
-                      room(args->params.notify) + room(args->params.orcpt));
+    char *at = malloc(room(text) + room(args->taggable) + room(args->host) + room(args->mailer) +
+                      2 * room(args->arg) + room(args->params.notify) + room(args->params.orcpt));
 
     *recipient = (struct recipient){.address = at, .malformed = address == NULL};
     if (at == NULL)
@@ -54,6 +54,7 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
     recipient->host = append(&at, args->host);
     recipient->mailer = append(&at, args->mailer);
     recipient->arg = append(&at, args->arg);
+    recipient->taggable = append(&at, args->taggable);
     recipient->shown = address != NULL ? recipient->address : append_bare(&at, args->arg);
     recipient->notify = append(&at, args->params.notify);
     recipient->orcpt = append(&at, args->params.orcpt);

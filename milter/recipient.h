@@ -47,10 +47,10 @@ struct recipient {
     const char *domain; /* NULL: none */
     const char *host;   /* the MTA's choice, NULL: not given */
     const char *mailer;
-    const char *arg;    /* as the MTA gave it */
-    const char *notify; /* parameters of RCPT, NULL: none */
+    const char *arg;      /* as the MTA gave it */
+    const char *taggable; /* the address in a form that takes a routing tag, or NULL */
+    const char *notify;   /* parameters of RCPT, NULL: none */
     const char *orcpt;
-    bool marked;    /* it came with a routing tag, which the address is without */
     bool malformed; /* the address could not be parsed */
     bool settled;
     struct decide_asked asked;
@@ -63,6 +63,7 @@ struct recipient {
 struct recipient_args {
     const char *arg;                        /* as the MTA gives it */
     const struct envelope_address *address; /* parsed; NULL: it could not be */
+    const char *taggable;                   /* see mailbox_qualify(), or NULL */
     const char *host;                       /* the MTA's choice, or NULL */
     const char *mailer;
     struct request_rcpt params;

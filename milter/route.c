@@ -59,15 +59,9 @@ static bool all_or_none(const struct route_recipient *recipients, size_t count,
     return true;
 }
 
-/* An address literal cannot become part of a domain name, nor can nothing. */
-static bool can_be_tagged(const struct route_recipient *r)
-{
-    return r->domain != NULL && r->domain[0] != '[';
-}
-
 const char *route_tag(const struct route_recipient *r)
 {
-    return is_routed(r) && can_be_tagged(r) ? r->route->tag : NULL;
+    return is_routed(r) && r->can_be_tagged ? r->route->tag : NULL;
 }
 
 static void by_header(struct route_plan *out, const struct config_route *route, const char *nexthop)
@@ -90,12 +84,12 @@ static void by_recipients(const struct route_recipient *recipients, size_t count
             /* The route says not to mark anyone. */
             if (r->must)
                 out->way = ROUTE_REFUSE;
-        } else if (route_tag(r) == NULL && r->must && !r->local) {
-            out->way = ROUTE_REFUSE;
+        } else if (route_tag(r) == NULL && r->must) {
+            out->way = ROUTE_REFUSE_ADDRESS; /* a local one too: it may be an alias */
         } else if (route_tag(r) != NULL && out->way == ROUTE_NOTHING) {
             out->way = ROUTE_RECIPIENTS;
         }
-        if (out->way == ROUTE_REFUSE)
+        if (out->way == ROUTE_REFUSE || out->way == ROUTE_REFUSE_ADDRESS)
             return;
     }
 }

@@ -21,15 +21,17 @@ struct route_recipient {
     const char *domain;               /* in address, NULL: none */
     const char *nexthop;              /* where the MTA sends it, NULL: to the domain */
     const struct config_route *route; /* NULL or of method none: none */
+    bool can_be_tagged;               /* its address is of a form that takes a tag */
     bool local;                       /* not by SMTP */
     bool must;                        /* without the route, what was promised would not hold */
 };
 
 enum route_way {
     ROUTE_NOTHING,
-    ROUTE_HEADER,     /* one field for all */
-    ROUTE_RECIPIENTS, /* those with a tag are changed */
-    ROUTE_REFUSE,     /* what the recipients need cannot be had together */
+    ROUTE_HEADER,         /* one field for all */
+    ROUTE_RECIPIENTS,     /* those with a tag are changed */
+    ROUTE_REFUSE,         /* what the recipients need cannot be had together */
+    ROUTE_REFUSE_ADDRESS, /* one that must be tagged cannot be */
 };
 
 enum { ROUTE_HEADER_MAX = 64 + 1 + NEXTHOP_TEXT_MAX };

@@ -65,7 +65,7 @@ static const struct config_route *wanted(const struct recipient *r)
     route = at_level(route, r);
     if (route->method == CONFIG_METHOD_NONE)
         return route;
-    return r->marked || !needs_route(r) ? NULL : route;
+    return !needs_route(r) ? NULL : route;
 }
 
 const struct config_route *routing_of(const struct recipient *r, bool again)
@@ -119,6 +119,7 @@ int routing_init(struct routing *routing, const struct config *config,
 
         item->address = r->address;
         item->domain = r->domain;
+        item->can_be_tagged = r->taggable != NULL;
         item->route = routing_of(r, again);
         item->local = is_local(config, r);
         item->must = item->route != NULL && r->asked.request == DECIDE_REQUEST_REQUIRE;
@@ -153,12 +154,13 @@ static bool apply_header(const struct routing *routing, const struct config *con
 static bool mark(const struct recipient *r, const char *tag, const struct message_ops *ops)
 {
     char address[ENVELOPE_ADDRESS_MAX + NEXTHOP_NAME_MAX + 4], params[ROUTE_PARAMS_MAX + 1];
-    size_t len = strlen(r->address);
+    size_t len = strlen(r->taggable);
 
-    if (len > 0 && r->address[len - 1] == '.')
+    if (len > 0 && r->taggable[len - 1] == '.')
         len--;
-    snprintf(address, sizeof(address), "<%.*s.%s>", (int)len, r->address, tag);
-    route_params(r->address, r->notify, r->orcpt, params, sizeof(params));
+    snprintf(address, sizeof(address), "<%.*s.%s>", (int)len, r->taggable, tag);
+    route_params(r->domain != NULL ? r->address : r->taggable, r->notify, r->orcpt, params,
+                 sizeof(params));
     return ops->add_recipient(ops->arg, address, params) && ops->delete_recipient(ops->arg, r->arg);
 }
 
@@ -186,6 +188,7 @@ bool routing_apply(const struct routing *routing, const struct config *config,
     case ROUTE_RECIPIENTS:
         return apply_recipients(routing, ops);
     case ROUTE_REFUSE: /* the caller did */
+    case ROUTE_REFUSE_ADDRESS:
     default:
         return false;
     }

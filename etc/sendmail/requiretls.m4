@@ -45,15 +45,24 @@ Mrtlsoptional,	P=[IPC], F=mDFMuXak8, S=EnvFromSMTP/HdrFromSMTP, R=RequireTLS_unt
 		A=TCP [127.0.0.1] 8697
 
 LOCAL_RULE_0
-# Recipients that the filter has tagged. The host is a name by which the rules below know this way.
-R$* < @ $+ . encrypt . requiretls . invalid . >	$#rtlsencrypt $@ requiretls.invalid $: $1 < @ $2 . encrypt . requiretls . invalid . >
-R$* < @ $+ . encrypt . requiretls . invalid >	$#rtlsencrypt $@ requiretls.invalid $: $1 < @ $2 . encrypt . requiretls . invalid . >
-R$* < @ $+ . optional . requiretls . invalid . >	$#rtlsoptional $@ requiretls.invalid $: $1 < @ $2 . optional . requiretls . invalid . >
-R$* < @ $+ . optional . requiretls . invalid >	$#rtlsoptional $@ requiretls.invalid $: $1 < @ $2 . optional . requiretls . invalid . >
-R$* < @ $+ . requiretls . invalid . >	$#rtlsstrict $@ requiretls.invalid $: $1 < @ $2 . requiretls . invalid . >
-R$* < @ $+ . requiretls . invalid >	$#rtlsstrict $@ requiretls.invalid $: $1 < @ $2 . requiretls . invalid . >
+# Recipients that the filter has tagged.
+R$* < @ $+ . requiretls . invalid . >	$@ $>RequireTLS_tagged $1 < @ $2 . requiretls . invalid . >
+R$* < @ $+ . requiretls . invalid >	$@ $>RequireTLS_tagged $1 < @ $2 . requiretls . invalid . >
 
 LOCAL_RULESETS
+# The way of a tagged recipient. The host is a name by which the rules below know it. What came in by
+# a listener is on its way already: a tag then is that of an alias or a .forward file, which cannot
+# choose another.
+SRequireTLS_tagged
+R$*				$: $1 $| $&{daemon_flags}
+R$* $| $* QQ $*			$#error $@ 5.1.2 $: "550 REQUIRETLS: reserved domain"
+R$* $| $* YY $*			$#error $@ 5.1.2 $: "550 REQUIRETLS: reserved domain"
+R$* $| $* NN $*			$#error $@ 5.1.2 $: "550 REQUIRETLS: reserved domain"
+R$* $| $*			$: $1
+R$* < @ $+ . encrypt . requiretls . invalid . >	$#rtlsencrypt $@ requiretls.invalid $: $1 < @ $2 . encrypt . requiretls . invalid . >
+R$* < @ $+ . optional . requiretls . invalid . >	$#rtlsoptional $@ requiretls.invalid $: $1 < @ $2 . optional . requiretls . invalid . >
+R$*				$#rtlsstrict $@ requiretls.invalid $: $1
+
 SRequireTLS_untag
 R$* < @ $+ . > $*		$1 < @ $2 > $3
 R$* < @ $+ . encrypt . requiretls . invalid >	$@ $1 < @ $2 >

@@ -249,6 +249,12 @@ def _queued():
     return _snippet() + "define(`confDELIVERY_MODE', `queueonly')dnl\n"
 
 
+def _as_it_comes():
+    """The same where sendmail knows the addresses of this host as its own, and UUCP's paths, as it
+    does unless it is told not to (confDONT_PROBE_INTERFACES, FEATURE(`nouucp'))."""
+    return f"undefine(`_NO_UUCP_')dnl\n{_snippet()}\nLOCAL_CONFIG\nCw[{SENDMAIL.address}]\n"
+
+
 def _smart_host():
     """The same without FEATURE(`sts'), as its README tells, for all mail to one host."""
     lines = [line for line in _snippet().splitlines() if not line.startswith("FEATURE(`sts'")]
@@ -272,6 +278,7 @@ RELAYS = ("127.0.0", "192.0.2", "relay.test", "backup.test", "backup-plain.test"
 
 # name -> what gives a setting's part of sendmail.mc
 SETTINGS = {"": _plain, "snippets": _snippet, "snippets, queued": _queued,
+            "snippets, as sendmail comes": _as_it_comes,
             "snippets, smart host": _smart_host, "snippets, access table": _beside_access_table,
             "access map": _access_map, STRANGERS: _snippet}
 

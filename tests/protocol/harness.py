@@ -186,12 +186,14 @@ class Daemon:
         return mc.Milter(str(self.path)).negotiate(**negotiation)
 
     def session(self, tls=True, login=None, client="192.0.2.9", port=40000, name="client.example",
-                daemon_name=None, version=None, **negotiation):
+                daemon_name=None, version=None, own_host=None, **negotiation):
         """A connection up to where MAIL may come."""
         m = self.connect(**negotiation)
         m.base = {"{daemon_name}": daemon_name or "smtpd"}
         if version:
             m.base["v"] = version
+        if own_host:
+            m.base["j"] = own_host
         m.mail_macros = dict(m.base)
         if tls:
             m.mail_macros["{tls_version}"] = "TLSv1.3"

@@ -16,6 +16,7 @@ HEADER = FINE + BOTH.format("header")
 RECIPIENT = FINE + BOTH.format("recipient")
 AGAIN = FINE + ("[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n"
                 "[milter]\naccept_header = any\n")
+REINJECT = RECIPIENT.replace("= recipient", "= recipient\nlocal = reinject")
 ASK = ["REQUIRETLS", "RET=HDRS"]
 NO = [("TLS-Required", "No")]
 LOCAL = {"client": "127.0.0.1", "tls": False}
@@ -54,7 +55,11 @@ CASES = [
      mark('"a b@c"@b.fine', TAG, 'ORCPT=rfc822;"a+20b@c"@b.fine')),
     ("by recipient, not ASCII", RECIPIENT, {}, {"params": ASK, "rcpts": ["<\u00e9@b.fine>"]},
      mark("\u00e9@b.fine", TAG, "ORCPT=utf-8;\\x{E9}@b.fine")),
-    ("marked already", RECIPIENT, LOCAL, {"params": ASK, "rcpts": [f"<a@b.fine.{TAG}>"]}, []),
+    ("by recipient, an alias without a domain", REINJECT, {"own_host": "mx.own.example"},
+     {"params": ASK, "rcpts": ["<all>"],
+      "rcpt_macros": {"{rcpt_mailer}": "local", "{rcpt_addr}": "all"}},
+     [("addrcpt_par", f"<all@mx.own.example.{TAG}>", "ORCPT=rfc822;all@mx.own.example"),
+      ("delrcpt", "<all>")]),
     ("a bounce is on no strict route", HEADER, {}, {"sender": "<>", "params": ASK}, []),
     ("re-injection", AGAIN, {}, {"params": ASK, "rcpts": ["<a@b.fine>"]},
      [("addheader", "Require-TLS-ESMTP", " yes")] + via("again")),

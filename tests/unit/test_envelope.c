@@ -1,5 +1,8 @@
-/* envelope.c: addresses as MTAs hand them over, the choice of the next-hop, tagged domains. */
+/* envelope.c: addresses as MTAs hand them over, the choice of the next-hop, tagged domains;
+ * mailbox.c: which of them can be tagged. */
 #include "envelope.h"
+
+#include "mailbox.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -183,15 +186,79 @@ static void test_tag(void **state)
     }
 }
 
+static const struct mailbox_case {
+    const char *address, *resolved, *host;
+    const char *out; /* NULL: none */
+} mailbox_cases[] = {
+    {"bob@example.org", NULL, NULL, "bob@example.org"},
+    {"bob@example.org", "x@y.example", "here.example", "bob@example.org"},
+    {"bob@example.org.", NULL, NULL, "bob@example.org."},
+    {"a.b+c%d!e@example.org", NULL, NULL, "a.b+c%d!e@example.org"},
+    {"\"a \\\" b\"@example.org", NULL, NULL, "\"a \\\" b\"@example.org"},
+    {"\"a@b\"@example.org", NULL, NULL, "\"a@b\"@example.org"},
+    {"\xc3\xa9@\xc3\xa9.example", NULL, NULL, "\xc3\xa9@\xc3\xa9.example"},
+    {"all", "all", "here.example", "all@here.example"},
+    {"\"all\"", "all", "here.example", "\"all\"@here.example"},
+    {"all", "all", NULL, NULL},
+    {"all", NULL, "here.example", NULL},
+    {"all", "all", "here example", NULL},
+    {"all", "all@there.example", "here.example", "all@there.example"},
+    {"b%example.org", "b@example.org", "here.example", "b@example.org"},
+    {"\"b@example.org\"", "b@example.org", "here.example", "b@example.org"},
+    {"all@[192.0.2.1]", "all", "here.example", "all@here.example"},
+    {"all@[192.0.2.1]", "all@[192.0.2.1]", "here.example", NULL},
+    {"all@[192.0.2.1]", NULL, NULL, NULL},
+    {"bob@example.org(c)", "bob@example.org", "here.example", NULL},
+    {"(c)bob@example.org", "bob@example.org", "here.example", NULL},
+    {"Bob <bob@example.org", "bob@example.org", "here.example", NULL},
+    {"bob@a.example,bob@b.example", "bob@a.example", "here.example", NULL},
+    {"bob@a.example@b.example", "bob@a.example", "here.example", NULL},
+    {"bob @example.org", "bob@example.org", "here.example", NULL},
+    {"bob@example.org ", "bob@example.org", "here.example", NULL},
+    {"bob@\"example.org\"", "bob@example.org", "here.example", NULL},
+    {"group:bob@example.org;", "bob@example.org", "here.example", NULL},
+    {".bob@example.org", NULL, NULL, NULL},
+    {"bob.@example.org", NULL, NULL, NULL},
+    {"b..ob@example.org", NULL, NULL, NULL},
+    {"bob\\@example.org", NULL, NULL, NULL},
+    {"bob@example..org", NULL, NULL, NULL},
+    {"bob@.example.org", NULL, NULL, NULL},
+    {"bob@-a.example", NULL, NULL, NULL},
+    {"bob@.", NULL, NULL, NULL},
+    {"bob@", NULL, NULL, NULL},
+    {"@example.org", NULL, NULL, NULL},
+    {"\"bob@example.org", NULL, NULL, NULL},
+    {"\"bob\\\"@example.org", NULL, NULL, NULL},
+    {"\"bob\\", NULL, NULL, NULL},
+    {"\"b\x01\"@example.org", NULL, NULL, NULL},
+    {"\"b\\\x01\"@example.org", NULL, NULL, NULL},
+    {"", "all", "here.example", NULL},
+};
+
+static void test_mailbox(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(mailbox_cases) / sizeof(mailbox_cases[0]); i++) {
+        const struct mailbox_case *c = &mailbox_cases[i];
+        char out[64];
+        bool done = mailbox_qualify(c->address, c->resolved, c->host, out, sizeof(out));
+
+        assert_string_equal(out, c->out != NULL ? c->out : "");
+        assert_int_equal(done, c->out != NULL);
+        assert_false(mailbox_qualify(c->address, c->resolved, c->host, out,
+                                     c->out != NULL ? strlen(c->out) : sizeof(out)));
+    }
+}
+
 int main(void)
 {
     enum {
         PARSE = sizeof parse_cases / sizeof parse_cases[0],
         NEXTHOP = sizeof nexthop_cases / sizeof nexthop_cases[0],
     };
-    struct CMUnitTest tests[2 + PARSE + NEXTHOP] = {cmocka_unit_test(test_long),
-                                                    cmocka_unit_test(test_tag)};
-    struct CMUnitTest *next = tests + 2;
+    struct CMUnitTest tests[3 + PARSE + NEXTHOP] = {
+        cmocka_unit_test(test_long), cmocka_unit_test(test_tag), cmocka_unit_test(test_mailbox)};
+    struct CMUnitTest *next = tests + 3;
 
     for (size_t i = 0; i < PARSE; i++)
         *next++ = (struct CMUnitTest){.name = parse_cases[i].name,

@@ -24,7 +24,7 @@
  * A script has one command a line, `=` and what is expected:
  *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local] [daemon=NAME]
  *        [no-body] [mta-requiretls]
- *   rcpt ADDRESS [host=HOST] [mailer=NAME] [PARAM...]
+ *   rcpt ADDRESS [host=HOST] [mailer=NAME] [resolved=ADDRESS] [own=HOST] [PARAM...]
  *   header NAME VALUE      no answer
  *   eoh
  *   body NAME              one of the bounces below, in two pieces
@@ -82,7 +82,11 @@ static const struct message_case {
     {"a tagged sender", "", NULL, NULL, NULL,
      "mail <a@b.example.requiretls.invalid> = 550 5.1.8 Sender address rejected: reserved domain"},
     {"a tagged sender from a trusted client", "", NULL, NULL, NULL,
-     "mail <a@b.example.requiretls.invalid> client=local = ok"},
+     "mail <a@b.example.requiretls.invalid> client=127.0.0.1 = 550 5.1.8 Sender address rejected: "
+     "reserved domain"},
+    {"a tagged sender without SMTP", "", NULL, NULL, NULL,
+     "mail <a@b.example.requiretls.invalid> client=local = ok\nrcpt <b@dane.example> = ok\neoh = "
+     "ok\neom = 550 5.1.2 An address of this message is in a reserved domain"},
     {"ignored by rule, REQUIRETLS needs no TLS", "[rule x]\nrequest = ignore\n", NULL, NULL, NONE,
      "mail <a@b.example> REQUIRETLS = ok\nrcpt <b@none.example> = ok\neoh = done"},
     /* --- at RCPT --- */
@@ -222,7 +226,24 @@ static const struct message_case {
      "mail <a@b.example> = ok\nrcpt <b@dane.example.requiretls.invalid> = 550 5.1.2 "
      "<b@dane.example.requiretls.invalid>: Recipient address rejected: reserved domain"},
     {"a tagged recipient from a trusted client", "", NULL, NULL, NULL,
-     "mail <a@b.example> client=127.0.0.1 = ok\nrcpt <b@dane.example.requiretls.invalid> = ok"},
+     "mail <a@b.example> client=127.0.0.1 = ok\nrcpt <b@dane.example.requiretls.invalid> = 550 "
+     "5.1.2 <b@dane.example.requiretls.invalid>: Recipient address rejected: reserved domain"},
+    {"a tagged recipient without SMTP", "", NULL, NULL, NULL,
+     "mail <a@b.example> client=local = ok\nrcpt <b@dane.example.requiretls.invalid> = ok\n"
+     "eoh = ok\neom = 550 5.1.2 An address of this message is in a reserved domain"},
+    {"a tagged recipient by what the MTA makes of it", "", NULL, NULL, NULL,
+     "mail <a@b.example> = ok\n"
+     "rcpt <b%n.example.requiretls.invalid@here.example> resolved=b@n.example.requiretls.invalid = "
+     "550 5.1.2 <b%n.example.requiretls.invalid@here.example>: Recipient address rejected: "
+     "reserved domain\n"
+     "rcpt <b@here.example> host=requiretls.invalid mailer=x = 550 5.1.2 <b@here.example>: "
+     "Recipient address rejected: reserved domain"},
+    {"the mailer of a route", "[route strict]\nmethod = recipient\n[route x]\nmethod = header\n",
+     NULL, NULL, NULL,
+     "mail <a@b.example> = ok\n"
+     "rcpt <b@here.example> mailer=rtlsstrict = 550 5.1.2 <b@here.example>: Recipient address "
+     "rejected: reserved domain\n"
+     "rcpt <b@here.example> mailer=rtlsx = ok\nrcpt <b@here.example> mailer=rtls = ok"},
     {"a null sender is never refused", "", NONE ";" FAILED, NULL, NULL,
      "mail <> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\nrcpt <b@failed.example> = ok\n"
      "eoh = ok\neom = done"},
@@ -545,6 +566,12 @@ static const struct message_case {
 #define TAG                                                                                        \
     "[default]\nroute = strict\noptional_route = optional\n[route strict]\nmethod = "              \
     "recipient\n[route optional]\nmethod = recipient\n"
+#define TAG_REINJECT                                                                               \
+    "[default]\nroute = strict\noptional_route = optional\n[route strict]\nmethod = "              \
+    "recipient\nlocal = reinject\n[route optional]\nmethod = recipient\nlocal = reinject\n"
+#define NO_FORM                                                                                    \
+    "550 5.7.10 This message requires TLS, and a recipient's address is in a form that cannot be " \
+    "held to that: write it as user@domain"
 #define ASK "mail <a@b.example> REQUIRETLS RET=HDRS tls = ok\n"
 #define VIA(value) " + addheader X-REQUIRETLS-Route " value " + delheader X-REQUIRETLS-Route 1"
 #define MARK(address, params) " + addrcpt " address " " params " + delrcpt "
@@ -679,11 +706,13 @@ static const struct message_case {
     {"by recipient, with what stays at home: it may be an alias",
      "[default]\nroute = strict\n[route strict]\nmethod = recipient\nlocal = reinject\n", DANE,
      NULL, NULL,
-     ASK "rcpt <b@dane.example> = ok\nrcpt <me@here.example> mailer=local = ok\n"
-         "rcpt <root> mailer=local = ok\neoh = ok\neom = done + addrcpt "
-         "<b@dane.example.requiretls.invalid> ORCPT=rfc822;b@dane.example + delrcpt "
-         "<b@dane.example> + addrcpt <me@here.example.requiretls.invalid> "
-         "ORCPT=rfc822;me@here.example + delrcpt <me@here.example>"},
+     ASK
+     "rcpt <b@dane.example> = ok\nrcpt <me@here.example> mailer=local = ok\n"
+     "rcpt <root> mailer=local resolved=root own=h.example = ok\neoh = ok\neom = done + addrcpt "
+     "<b@dane.example.requiretls.invalid> ORCPT=rfc822;b@dane.example + delrcpt "
+     "<b@dane.example> + addrcpt <me@here.example.requiretls.invalid> "
+     "ORCPT=rfc822;me@here.example + delrcpt <me@here.example> + addrcpt "
+     "<root@h.example.requiretls.invalid> ORCPT=rfc822;root@h.example + delrcpt <root>"},
     {"by recipient", TAG, DANE ";" STS, NULL, NULL,
      ASK "rcpt <b@dane.example> = ok\nrcpt <b+x@sts.example> NOTIFY=NEVER = ok\neoh = ok\neom = "
          "done" MARK(
@@ -709,9 +738,30 @@ static const struct message_case {
      ASK "rcpt <b@dane.example> = ok\neoh = ok\neom no-rcpt = fail"},
     {"a change of recipients that fails", TAG, DANE, NULL, NULL,
      ASK "rcpt <b@dane.example> = ok\neoh = ok\neom broken = fail"},
-    {"marked already", TAG, DANE, NULL, NULL,
-     "mail <a@b.example> REQUIRETLS RET=HDRS client=127.0.0.1 = ok\n"
-     "rcpt <b@dane.example.requiretls.invalid> = ok\neoh = ok\neom = done"},
+    {"a name without a domain is marked as one of this host", TAG_REINJECT, NULL, NULL, NULL,
+     ASK "rcpt <forward> mailer=local resolved=forward own=mx.here.example = ok\neoh = ok\n"
+         "eom = done" MARK("<forward@mx.here.example.requiretls.invalid>",
+                           "ORCPT=rfc822;forward@mx.here.example") "<forward>"},
+    {"a name at an address of this host is, too", TAG_REINJECT, NULL, NULL, NULL,
+     ASK "rcpt <f@[192.0.2.25]> mailer=local resolved=f own=mx.here.example = ok\neoh = ok\n"
+         "eom = done" MARK("<f@mx.here.example.requiretls.invalid>",
+                           "ORCPT=rfc822;f@[192.0.2.25]") "<f@[192.0.2.25]>"},
+    {"a name without a domain, as the MTA completes it", TAG_REINJECT, DANE, NULL, NULL,
+     ASK
+     "rcpt <b%dane.example> host=dane.example resolved=b@dane.example own=mx.here.example = ok\n"
+     "eoh = ok\neom = done" MARK("<b@dane.example.requiretls.invalid>",
+                                 "ORCPT=rfc822;b@dane.example") "<b%dane.example>"},
+    {"a local name of which the MTA says nothing", TAG_REINJECT, NULL, NULL, NULL,
+     ASK "rcpt <forward> mailer=local = ok\neoh = ok\neom = " NO_FORM},
+    {"a local name, and no name of this host", TAG_REINJECT, NULL, NULL, NULL,
+     ASK "rcpt <forward> mailer=local resolved=forward = ok\neoh = ok\neom = " NO_FORM},
+    {"an address that is not written as user@domain", TAG_REINJECT, DANE, NULL, NULL,
+     ASK "rcpt Bob,<b@dane.example> host=dane.example resolved=b@dane.example own=h.example = ok\n"
+         "eoh = ok\neom = " NO_FORM},
+    {"the same in mail that asks for nothing, or for none", TAG_REINJECT, DANE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <forward> mailer=local = ok\neoh = done\n"
+     "mail <a@b.example> = ok\nrcpt <forward> mailer=local = ok\nheader TLS-Required No\n"
+     "eoh = ok\neom = done"},
     {"TLS-Required: No by header", HEADER, NULL, NULL, NULL,
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader TLS-Required No\neoh = ok\n"
      "eom = done" VIA("optional")},
@@ -992,6 +1042,10 @@ static void do_rcpt(struct scene *s, char **words, size_t count)
                 *p = *p == '_' ? ' ' : *p;
         } else if (strncmp(words[i], "mailer=", 7) == 0) {
             recipient.mailer = words[i] + 7;
+        } else if (strncmp(words[i], "resolved=", 9) == 0) {
+            recipient.resolved = words[i] + 9;
+        } else if (strncmp(words[i], "own=", 4) == 0) {
+            recipient.own_host = words[i] + 4;
         } else {
             params[used++] = words[i];
         }

@@ -1,6 +1,6 @@
 /*
- * Daemon life. As root: read the configuration, open the sockets, raise limits; then drop root,
- * start the engine and libmilter in threads, and take signals until the end.
+ * Daemon life. As root, if started so: read the configuration, raise limits, open the sockets; then
+ * drop root, start the engine and libmilter in threads, and take signals until the end.
  *
  * SIGUSR1 (and SIGHUP) reload: a new snapshot takes the running one's place, or, if it has errors,
  * nothing changes. SIGTERM (and SIGINT) drain: no new message begins, those in flight that have a
@@ -117,7 +117,8 @@ static int exit_status_of(int error)
     }
 }
 
-/* What needs root, or must come before threads. */
+/* What needs root, or must come before threads. Root acts as the user from the first moment on:
+ * only sockets may need more, see socket_file.h. */
 static int open_and_drop(struct daemon *d, const struct config *config)
 {
     struct privilege_user user;
@@ -132,14 +133,11 @@ static int open_and_drop(struct daemon *d, const struct config *config)
         log_msg(LOG_ERR, "[milter] user: %s", err);
         return exit_status_of(rc);
     }
-    if (drop && (rc = privilege_give_directories(&user, err, sizeof(err))) != 0)
-        return fail(exit_status_of(rc), err);
-    /* Sockets are of the daemon's group, unless socket_group names another. */
-    if (drop && setegid(user.gid) != 0)
-        return fail(EX_NOPERM, "cannot take the user's group");
+    if (drop && (rc = privilege_lower(&user, err, sizeof(err))) != 0)
+        return fail(EX_NOPERM, err);
     if (callbacks_register() != 0)
         return fail(EX_SOFTWARE, "libmilter does not take this filter");
-    rc = filter_socket_open(&config->milter, drop ? user.uid : (uid_t)-1, err, sizeof(err));
+    rc = filter_socket_open(&config->milter, err, sizeof(err));
     if (rc == 0)
         rc = front_open(config, &d->front, err, sizeof(err));
     if (rc != 0)

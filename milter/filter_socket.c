@@ -4,7 +4,7 @@
  */
 #include "filter_socket.h"
 
-#include "privilege.h"
+#include "socket_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,35 +56,6 @@ static bool somebody_listens(const char *path)
     answered = connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EAGAIN;
     close(fd);
     return answered;
-}
-
-/* The owner must be able to connect as well, see filter_socket_nudge. */
-static int give_away(const char *path, const struct config_milter *config, uid_t owner, char *err,
-                     size_t err_len)
-{
-    gid_t gid = (gid_t)-1;
-    int rc;
-
-    if (config->socket_group != NULL && config->socket_group[0] != '\0') {
-        char why[200];
-
-        rc = privilege_find_group(config->socket_group, &gid, why, sizeof(why));
-        if (rc != 0) {
-            snprintf(err, err_len, "[milter] socket_group: %s", why);
-            return rc;
-        }
-    }
-    if (chown(path, owner, gid) != 0) {
-        rc = -errno;
-        snprintf(err, err_len, "cannot set owner and group of %s: %s", path, strerror(errno));
-        return rc;
-    }
-    if (chmod(path, config->socket_mode) != 0) {
-        rc = -errno;
-        snprintf(err, err_len, "cannot set the mode of %s: %s", path, strerror(errno));
-        return rc;
-    }
-    return 0;
 }
 
 static int check_unix(const char *path, char *err, size_t err_len)
@@ -143,45 +114,60 @@ static void remember(const char *path)
 {
     struct stat st;
 
-    if (stat(path, &st) != 0)
+    if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
         return;
     memcpy(opened.path, path, strlen(path) + 1);
     opened.device = st.st_dev;
     opened.inode = st.st_ino;
 }
 
-int filter_socket_open(const struct config_milter *config, uid_t owner, char *err, size_t err_len)
+/* With the rights of socket_file_begin. */
+static int open_there(const char *address, const char *path, char *err, size_t err_len)
 {
-    const char *path = path_of(config->socket);
-    mode_t before;
     int fd, rc;
 
     if (path != NULL && (rc = check_unix(path, err, err_len)) != 0)
         return rc;
     smfi_setbacklog(BACKLOG);
     fd = next_descriptor();
-    before = umask(0777); /* nobody gets in before mode and group are right */
     errno = 0;
-    rc = smfi_setconn(config->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS ? 0 : -1;
-    if (rc != 0) {
+    if (smfi_setconn((char *)(uintptr_t)address) != MI_SUCCESS ||
+        smfi_opensocket(true) != MI_SUCCESS) {
         rc = errno != 0 ? -errno : -EIO;
-        snprintf(err, err_len, "cannot open the socket %s: %s", config->socket,
+        snprintf(err, err_len, "cannot open the socket %s: %s", address,
                  errno != 0 ? strerror(-rc) : "see what libmilter has written to syslog");
-    }
-    umask(before);
-    if (rc == 0 && listens(fd))
-        opened.fd = fd; /* libmilter does not tell */
-    if (rc != 0 || path == NULL)
         return rc;
-    remember(path);
-    return give_away(path, config, owner, err, err_len);
+    }
+    if (listens(fd))
+        opened.fd = fd; /* libmilter does not tell */
+    if (path != NULL)
+        remember(path);
+    return 0;
+}
+
+int filter_socket_open(const struct config_milter *config, char *err, size_t err_len)
+{
+    const char *path = path_of(config->socket);
+    struct socket_file file;
+    char why[400];
+    int rc = socket_file_begin(&file, path, path != NULL ? config->socket_group : NULL,
+                               config->socket_mode, why, sizeof(why));
+
+    if (rc != 0)
+        snprintf(err, err_len, "[milter] socket_group: %s", why);
+    if (rc == 0)
+        rc = open_there(config->socket, path, err, err_len);
+    if (rc == 0 && path != NULL)
+        rc = socket_file_give(&file, err, err_len);
+    socket_file_end(&file);
+    return rc;
 }
 
 void filter_socket_remove(void)
 {
     struct stat st;
 
-    if (opened.path[0] != '\0' && stat(opened.path, &st) == 0 && st.st_dev == opened.device &&
+    if (opened.path[0] != '\0' && lstat(opened.path, &st) == 0 && st.st_dev == opened.device &&
         st.st_ino == opened.inode)
         unlink(opened.path);
     opened.path[0] = '\0';

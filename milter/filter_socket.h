@@ -5,15 +5,14 @@
 #include "config.h"
 
 #include <stddef.h>
-#include <sys/types.h>
 
 /*
- * Opens the milter socket, for a daemon that will run as `owner`: refuses to take the place of a
- * filter that answers there, removes a stale socket, sets owner, mode and group. Call after
- * callbacks_register, before root is dropped and before threads exist. Returns 0 or a negative
- * errno (-EADDRINUSE: somebody listens there) with a sentence in err.
+ * Opens the milter socket: refuses to take the place of a filter that answers there, removes a
+ * stale socket, sees to owner, mode and group (socket_file.h). Call after callbacks_register,
+ * before root is dropped and before threads exist. Returns 0 or a negative errno (-EADDRINUSE:
+ * somebody listens there) with a sentence in err.
  */
-int filter_socket_open(const struct config_milter *config, uid_t owner, char *err, size_t err_len);
+int filter_socket_open(const struct config_milter *config, char *err, size_t err_len);
 
 /*
  * Connects and goes away again. To be called by a thread in a callback that waits: libmilter's pool

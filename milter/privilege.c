@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,38 +50,20 @@ int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_len
     return 0;
 }
 
-/* A list with colons between, as systemd.exec(5) has it. */
-static int give_list(const char *list, const struct privilege_user *user, char *err, size_t err_len)
+/* The groups first, while that is still allowed. */
+int privilege_lower(const struct privilege_user *user, char *err, size_t err_len)
 {
-    char path[PATH_MAX];
-
-    for (; *list != '\0'; list += strspn(list, ":")) {
-        size_t len = strcspn(list, ":");
-
-        snprintf(path, sizeof(path), "%.*s", (int)len, list);
-        if (chown(path, user->uid, user->gid) != 0)
-            return failed(errno, err, err_len, "cannot give to its user the directory", path);
-        list += len;
-    }
+    if (initgroups(user->name, user->gid) != 0)
+        return failed(errno, err, err_len, "cannot take the groups of", user->name);
+    if (setegid(user->gid) != 0 || seteuid(user->uid) != 0)
+        return failed(errno, err, err_len, "cannot act as", user->name);
     return 0;
-}
-
-int privilege_give_directories(const struct privilege_user *user, char *err, size_t err_len)
-{
-    static const char *const variables[] = {"RUNTIME_DIRECTORY", "STATE_DIRECTORY"};
-    int rc = 0;
-
-    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]) && rc == 0; i++) {
-        const char *list = getenv(variables[i]);
-
-        if (list != NULL)
-            rc = give_list(list, user, err, err_len);
-    }
-    return rc;
 }
 
 int privilege_drop(const struct privilege_user *user, char *err, size_t err_len)
 {
+    if (seteuid(0) != 0)
+        return failed(errno, err, err_len, "cannot be root to become", user->name);
     if (initgroups(user->name, user->gid) != 0)
         return failed(errno, err, err_len, "cannot take the groups of", user->name);
     if (setgid(user->gid) != 0 || setuid(user->uid) != 0)

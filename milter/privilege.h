@@ -15,11 +15,12 @@ struct privilege_user {
 int privilege_find_user(const char *name, struct privilege_user *out, char *err, size_t err_len);
 int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_len);
 
-/* Gives the user the directories that systemd made for this service ($RUNTIME_DIRECTORY,
- * $STATE_DIRECTORY; unset: none). Not their contents. */
-int privilege_give_directories(const struct privilege_user *user, char *err, size_t err_len);
+/* Root acts as the user, with its groups, until privilege_drop; socket_file.h has what may raise it
+ * again in between. Call before threads exist. */
+int privilege_lower(const struct privilege_user *user, char *err, size_t err_len);
 
-/* Becomes the user with its supplementary groups, for good. Call before threads exist. */
+/* Root, lowered or not, becomes the user with its supplementary groups, for good. Call before
+ * threads exist. */
 int privilege_drop(const struct privilege_user *user, char *err, size_t err_len);
 
 /*

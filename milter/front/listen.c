@@ -1,8 +1,9 @@
 /* Opens listening sockets: unix with mode and group, inet on every address of a host. */
 #include "listen.h"
 
+#include "socket_file.h"
+
 #include <errno.h>
-#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -33,23 +34,11 @@ static bool is_alive(const struct sockaddr_un *addr)
     return alive;
 }
 
-static int find_group(const char *name, gid_t *out)
-{
-    char buf[16384];
-    struct group group, *found = NULL;
-    int error = getgrnam_r(name, &group, buf, sizeof(buf), &found);
-    if (!found)
-        return error ? error : ENOENT;
-    *out = group.gr_gid;
-    return 0;
-}
-
-/* Between bind and listen nobody can connect: that is the time for mode and group. */
+/* Between bind and listen nobody can connect: that is the time for what bind did not give. */
 static int bind_unix(int fd, const struct config_address *address, const struct sockaddr_un *addr,
-                     mode_t mode, const char *group, struct listen_set *out, char *err,
+                     const struct socket_file *file, struct listen_set *out, char *err,
                      size_t err_size)
 {
-    gid_t gid;
     struct stat st;
     if (lstat(addr->sun_path, &st) == 0) {
         if (!S_ISSOCK(st.st_mode))
@@ -67,19 +56,10 @@ static int bind_unix(int fd, const struct config_address *address, const struct 
         out->device = st.st_dev;
         out->inode = st.st_ino;
     }
-    if (group) {
-        int error = find_group(group, &gid);
-        if (error)
-            return fail(address, "socket_group", error, err, err_size);
-        if (chown(addr->sun_path, (uid_t)-1, gid) < 0)
-            return fail(address, "chown", errno, err, err_size);
-    }
-    if (chmod(addr->sun_path, mode) < 0)
-        return fail(address, "chmod", errno, err, err_size);
-    return 0;
+    return socket_file_give(file, err, err_size);
 }
 
-static int open_unix(const struct config_address *address, mode_t mode, const char *group,
+static int open_unix(const struct config_address *address, const struct socket_file *file,
                      struct listen_set *out, char *err, size_t err_size)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -90,7 +70,7 @@ static int open_unix(const struct config_address *address, mode_t mode, const ch
     if (fd < 0)
         return fail(address, "socket", errno, err, err_size);
     out->fds[out->count++] = fd;
-    int result = bind_unix(fd, address, &addr, mode, group, out, err, err_size);
+    int result = bind_unix(fd, address, &addr, file, out, err, err_size);
     if (result < 0)
         return result;
     if (listen(fd, BACKLOG) < 0)
@@ -138,11 +118,19 @@ static int open_inet(const struct config_address *address, struct listen_set *ou
 int listen_open(const struct config_address *address, mode_t mode, const char *group,
                 struct listen_set *out, char *err, size_t err_size)
 {
+    struct socket_file file;
+    char why[200];
     *out = (struct listen_set){0};
-    int result = address->path ? open_unix(address, mode, group, out, err, err_size)
+    int result = socket_file_begin(&file, address->path, address->path ? group : NULL, mode, why,
+                                   sizeof(why));
+    if (result < 0)
+        snprintf(err, err_size, "%s: socket_group: %s", address->text, why);
+    else
+        result = address->path ? open_unix(address, &file, out, err, err_size)
                                : open_inet(address, out, err, err_size);
     if (result < 0)
         listen_close(out);
+    socket_file_end(&file);
     return result;
 }
 

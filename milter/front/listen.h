@@ -21,9 +21,9 @@ struct listen_set {
 };
 
 /*
- * Opens an address; the sockets are non-blocking. A unix socket gets the mode and the group before
- * anyone can connect; a stale one, which nobody listens on, is replaced. `group` NULL: unchanged.
- * Returns 0, or a negative errno with a message that names the address in err.
+ * Opens an address; the sockets are non-blocking. A unix socket has the mode and the group before
+ * anyone can connect (socket_file.h); a stale one, which nobody listens on, is replaced. `group`
+ * NULL: unchanged. Returns 0, or a negative errno with a message that names the address in err.
  */
 int listen_open(const struct config_address *address, mode_t mode, const char *group,
                 struct listen_set *out, char *err, size_t err_size);

@@ -7,6 +7,8 @@
  */
 #include "recipient.h"
 
+#include "nexthop_levels.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,6 +281,7 @@ static void begin(struct settling *s, struct rules_facts *facts)
     /* `bob` without a domain is mail for this host's own domain. */
     const char *domain = r->domain != NULL ? r->domain : config->milter.mydomain;
     struct decide_asked asked = {.request = DECIDE_REQUEST_NONE};
+    struct rules_settings *settings[ENVELOPE_NEXTHOPS_MAX];
 
     envelope_nexthops(r->malformed ? NULL : domain, r->host, r->mailer, &s->nexthops);
     s->count = s->nexthops.count > 0 ? s->nexthops.count : 1;
@@ -289,6 +292,7 @@ static void begin(struct settling *s, struct rules_facts *facts)
 
         facts->nexthop = s->nexthops.count > 0 ? &s->nexthops.items[i] : NULL;
         rules_evaluate(config, facts, &c->settings);
+        settings[i] = &c->settings;
         here = decide_request(s->context->mail, s->context->header, s->context->believed,
                               c->settings.request);
         if (here.request > asked.request)
@@ -306,6 +310,7 @@ static void begin(struct settling *s, struct rules_facts *facts)
     s->recipient->asked = asked;
     for (size_t i = 0; i < s->count; i++)
         s->items[i].in.asker = asked.asker;
+    nexthop_levels_raise(settings, s->count);
 }
 
 static void end(struct settling *s)

@@ -593,6 +593,24 @@ static const struct message_case {
      DANE, NULL, NULL,
      ASK "rcpt <b@none.example> = ok\neoh = ok\neom = done" VIA(
          "encrypt") "\n" ASK "rcpt <b@dane.example> = ok\neoh = ok\neom = done" VIA("strict")},
+#define LOWER                                                                                      \
+    "[rule p]\nnexthop = none.example\nlevel = opportunistic\n[default]\nroute = strict\n"         \
+    "[route strict]\nmethod = header\n"
+    {"no way for a lower level: the strictest of several next-hops holds for all", LOWER,
+     NONE ";" NULLMX ";" DANE, NULL, NULL,
+     ASK "rcpt <b@x.example> host=none.example,_null.example mailer=smtp = 550 5.7.10 "
+         "<b@x.example>: Sender requested REQUIRETLS, but none.example publishes neither DANE nor "
+         "MTA-STS and its MX records are not signed (none of 2 next-hops will do)\n"
+         "rcpt <b@x.example> host=none.example,_dane.example mailer=smtp = ok\neoh = ok\n"
+         "eom = done" VIA("strict dane.example")},
+    {"no way for a lower level, which all of several next-hops have",
+     LOWER "[rule q]\nnexthop = null.example\nlevel = disable\n", NONE ";" NULLMX, NULL, NULL,
+     ASK "rcpt <b@x.example> host=none.example,_null.example mailer=smtp = ok\neoh = ok\n"
+         "eom = done"},
+    {"a way for a lower level takes one of several next-hops alone",
+     LOWER "opportunistic = may\n[route may]\nmethod = header\n", NONE ";" DANE, NULL, NULL,
+     ASK "rcpt <b@x.example> host=none.example,_dane.example mailer=smtp = ok\neoh = ok\n"
+         "eom = done" VIA("may none.example")},
     {"by header, an exempt next-hop goes as at level opportunistic",
      "[default]\nroute = strict\n[route strict]\nmethod = header\nopportunistic = may\n[route "
      "may]\nmethod = header\n[rule x]\nnexthop = none.example\ntls_policy = skip\n",

@@ -143,6 +143,8 @@ decide("local delivery is not applicable", "", "bob@local.test",
        becomes={"bob@local.test": DELIVERED},
        logged={"bob@local.test": {"verdict": "not-applicable"}})
 decide("local delivery with a rule for its mailer", """
+[milter]
+my_mx_names = another.lab.test
 [rule locals]
 mailer = virtual
 level = enforce

@@ -98,9 +98,13 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 /* event_callback_fn: engine_cached must learn of a resolver that ceases to validate. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
+    struct engine *engine = arg;
     (void)fd;
     (void)what;
-    engine_note_security(arg);
+
+    engine_note_security(engine);
+    if (engine->store)
+        engine_store_step(engine->store);
 }
 
 static void *thread_main(void *arg)

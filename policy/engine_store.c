@@ -11,17 +11,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 struct engine_store {
     struct world *world;
     struct sts_cache *cache;
     struct dane_seen *dane;
     struct store *store;
+    void (*log)(void *log_arg, int priority, const char *message);
+    void *log_arg;
+    bool saving;       /* all is being written again */
     int64_t cleaned_s; /* wall clock: when next-hops that are over were dropped last */
 };
 
 /* Between two times that next-hops which had DANE long ago are dropped from the file. */
 enum { CLEAN_EVERY_S = 86400 };
+
+enum {
+    SAVE_BATCH = 5000,  /* policies queued in one step: some ten milliseconds */
+    DANE_BATCH = 10000, /* next-hops in one change */
+};
 
 /* The patterns joined by blanks, for people who look into the file. The caller frees. */
 static char *join_patterns(const struct sts_policy *policy)
@@ -43,6 +52,7 @@ static char *join_patterns(const struct sts_policy *policy)
 static void on_saved(const struct sts_cached *entry, const char *body, size_t body_len, void *arg)
 {
     struct engine_store *store = arg;
+    struct world *world = store->world;
     char *mx = join_patterns(entry->policy);
     const struct store_policy policy = {
         .domain = entry->domain,
@@ -53,7 +63,8 @@ static void on_saved(const struct sts_cached *entry, const char *body, size_t bo
         .body = body,
         .body_len = body_len,
         .fetched_at_s = entry->fetched_wall_s,
-        .used_at_s = entry->fetched_wall_s,
+        .used_at_s =
+            world->ops->wall_s(world) - (world->ops->mono_ms(world) - entry->used_ms) / 1000,
     };
 
     if (mx)
@@ -148,6 +159,8 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
     if (!store)
         return NULL;
     store->world = world;
+    store->log = config->log;
+    store->log_arg = config->log_arg;
     store->cache = cache;
     store->dane = dane;
     store->store = store_new(&store_config);
@@ -161,6 +174,74 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
                    .saved = on_saved, .used = on_used, .removed = on_removed, .arg = store});
     load(store);
     return store;
+}
+
+struct dane_batch {
+    struct engine_store *store;
+    size_t count;
+    struct store_dane list[DANE_BATCH];
+};
+
+static void queue_dane(struct dane_batch *batch)
+{
+    if (batch->count > 0)
+        store_dane_list(batch->store->store, batch->list, batch->count);
+    batch->count = 0;
+}
+
+/* dane_seen_fn */
+static void on_dane(uint64_t key, int64_t seen_at_s, void *arg)
+{
+    struct dane_batch *batch = arg;
+
+    batch->list[batch->count++] = (struct store_dane){.key = key, .seen_at_s = seen_at_s};
+    if (batch->count == DANE_BATCH)
+        queue_dane(batch);
+}
+
+/* All at once: the queue has room for them, and what comes later comes behind. */
+static bool save_dane(struct engine_store *store)
+{
+    struct dane_batch *batch = malloc(sizeof(*batch));
+
+    if (!batch)
+        return false;
+    batch->store = store;
+    batch->count = 0;
+    dane_seen_each(store->dane, on_dane, batch);
+    queue_dane(batch);
+    free(batch);
+    return true;
+}
+
+static void say_saving(const struct engine_store *store)
+{
+    size_t policies = sts_cache_count(store->cache), dane = dane_seen_count(store->dane);
+    char line[160];
+
+    if (!store->log || policies + dane == 0)
+        return;
+    snprintf(line, sizeof(line),
+             "the store has lost what was in it: MTA-STS policies (of %zu domains) and next-hops "
+             "with DANE (%zu) are written again from memory",
+             policies, dane);
+    store->log(store->log_arg, LOG_NOTICE, line);
+}
+
+bool engine_store_step(struct engine_store *store)
+{
+    int64_t now_ms = store->world->ops->mono_ms(store->world);
+
+    if (!store_has_room(store->store))
+        return store->saving;
+    if (store_take_lost(store->store)) {
+        say_saving(store);
+        sts_cache_save_again(store->cache);
+        store->saving = save_dane(store);
+    }
+    for (size_t i = 0; i < SAVE_BATCH && store->saving && store_has_room(store->store); i++)
+        store->saving = sts_cache_save_next(store->cache, now_ms);
+    return store->saving;
 }
 
 void engine_store_close(struct engine_store *store)

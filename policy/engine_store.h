@@ -20,6 +20,10 @@ struct engine_store;
 struct engine_store *engine_store_open(const struct engine_config *config, struct world *world,
                                        struct sts_cache *cache, struct dane_seen *dane);
 
+/* To be called every second or so: looks whether the store has lost what was in it (the file was
+ * damaged, moved, begun anew), and then writes all of it again, in steps. Whether that goes on. */
+bool engine_store_step(struct engine_store *store);
+
 /* Writes what is outstanding. After the cache is gone or told of no sink. NULL is allowed. */
 void engine_store_close(struct engine_store *store);
 

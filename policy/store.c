@@ -5,19 +5,16 @@
  * The engine's thread only ever appends to a list under a lock. The writer takes the whole list,
  * writes it in one transaction, and keeps it for another try if that fails; meanwhile new changes
  * gather up to a bound. A full or read-only disk, a missing directory or a lock is tried again from
- * time to time, with one warning when it begins and one line when it is over. A file found damaged
- * is set aside, whenever that shows.
+ * time to time (store_file.c).
  */
 #include "store.h"
 
-#include "store_db.h"
+#include "store_file.h"
 #include "store_life.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -27,15 +24,15 @@ enum {
     BATCH_DELAY_MS = 1000,
     RETRY_MS = 60000,
     QUEUE_MAX = 10000,
+    /* Room for all next-hops with DANE, and a few policies as large as they may be. */
+    QUEUE_MAX_OCTETS = 32 * 1024 * 1024,
     /* Far above any policy, below what the file takes: nothing queued can ever be unwritable. */
     BODY_MAX = 4 * 1024 * 1024,
 };
 
 struct store {
-    struct store_config config; /* path is our own */
-    char *path;
-    struct store_db *db; /* NULL: not open. The caller's until the writer runs, then the writer's */
-    bool warned;         /* same owner: the present trouble has been reported */
+    struct store_config config; /* without its path */
+    struct store_file file;     /* the caller's until the writer runs, then the writer's */
     pthread_t writer;
     bool writer_runs;
 
@@ -45,101 +42,12 @@ struct store {
     struct store_op *first;
     struct store_op **last;
     size_t queued; /* those the writer has taken but not yet written included */
+    size_t queued_octets;
     uint64_t written, dropped, dropped_reported;
     unsigned flushing; /* callers in store_flush: no delays */
     bool failing;
     bool stopping;
 };
-
-static void say(const struct store *store, int priority, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void say(const struct store *store, int priority, const char *format, ...)
-{
-    char text[1024];
-    int len;
-    va_list args;
-
-    if (store->config.log == NULL)
-        return;
-    len = snprintf(text, sizeof(text), "store %s: ", store->path);
-    if (len < 0 || (size_t)len >= sizeof(text))
-        len = 0;
-    va_start(args, format);
-    vsnprintf(text + len, sizeof(text) - (size_t)len, format, args);
-    va_end(args);
-    store->config.log(store->config.log_arg, priority, text);
-}
-
-/* ---- the file ---- */
-
-static void report_trouble(struct store *store, const char *err)
-{
-    if (!store->warned)
-        say(store, LOG_WARNING, "%s; MTA-STS policies are kept in memory, and this is tried again",
-            err);
-    store->warned = true;
-}
-
-/* Returns whether a new file may now be begun. */
-static bool set_aside(struct store *store, const char *why)
-{
-    char to[4096 + 16];
-    int r;
-
-    store_db_close(store->db);
-    store->db = NULL;
-    r = store_db_set_aside(store->path, to, sizeof(to));
-    if (r == 0) {
-        say(store, LOG_WARNING, "%s: set aside as %s, beginning again", why, to);
-        return true;
-    }
-    if (r == -EEXIST)
-        report_trouble(store, "damaged again, and too many files are set aside already");
-    else
-        report_trouble(store, strerror(-r));
-    return false;
-}
-
-static bool db_open(struct store *store)
-{
-    char err[256] = "";
-    enum store_db_result r;
-
-    if (store->db != NULL)
-        return true;
-    r = store_db_open(store->path, &store->db, err, sizeof(err));
-    if (r == STORE_DB_DAMAGED && set_aside(store, err))
-        r = store_db_open(store->path, &store->db, err, sizeof(err));
-    if (r != STORE_DB_OK)
-        report_trouble(store, err);
-    return r == STORE_DB_OK;
-}
-
-/* One batch, all or nothing. A file that turns out damaged or gone is replaced at once; after other
- * trouble it is closed too, since SQLite would keep a file read-only that once was. */
-static bool batch_write(struct store *store, const struct store_op *batch)
-{
-    char err[256] = "";
-
-    for (int tries = 0; tries < 2; tries++) {
-        enum store_db_result r;
-
-        if (!db_open(store))
-            return false;
-        r = store_db_write(store->db, batch, err, sizeof(err));
-        if (r == STORE_DB_OK)
-            return true;
-        if (r == STORE_DB_DAMAGED && !set_aside(store, err))
-            return false;
-        store_db_close(store->db);
-        store->db = NULL;
-        if (r == STORE_DB_TROUBLE)
-            break;
-    }
-    report_trouble(store, err);
-    return false;
-}
 
 /* ---- the queue ---- */
 
@@ -171,12 +79,13 @@ static struct store_op *op_new(enum store_op_kind kind, const struct store_polic
     const char *mx = policy->mx != NULL ? policy->mx : none;
     const char *body = policy->body != NULL ? policy->body : none;
     size_t domain_len = strlen(policy->domain), id_len = strlen(id), mx_len = strlen(mx);
-    struct store_op *op = malloc(sizeof(*op) + domain_len + id_len + mx_len + policy->body_len + 4);
+    size_t octets = sizeof(struct store_op) + domain_len + id_len + mx_len + policy->body_len + 4;
+    struct store_op *op = malloc(octets);
     char *to;
 
     if (op == NULL)
         return NULL;
-    *op = (struct store_op){.kind = kind, .row = {.policy = *policy}};
+    *op = (struct store_op){.kind = kind, .row = {.policy = *policy}, .octets = octets};
     to = (char *)(op + 1);
     op->row.policy.domain = append(&to, policy->domain, domain_len);
     op->row.policy.id = append(&to, id, id_len);
@@ -190,10 +99,11 @@ static bool enqueue_op(struct store *store, struct store_op *op)
 {
     /* A deletion that is lost would come back to life; those may fill the queue twice. */
     bool deletion = op && (op->kind == STORE_OP_DELETE || op->kind == STORE_OP_DANE_FORGOTTEN);
-    size_t max = store->config.max_queued * (deletion ? 2 : 1);
+    size_t share = deletion ? 2 : 1;
 
     pthread_mutex_lock(&store->lock);
-    if (op == NULL || store->queued >= max) {
+    if (op == NULL || store->queued >= store->config.max_queued * share ||
+        store->queued_octets + op->octets > store->config.max_queued_octets * share) {
         store->dropped++;
         pthread_mutex_unlock(&store->lock);
         free(op);
@@ -201,6 +111,7 @@ static bool enqueue_op(struct store *store, struct store_op *op)
     }
     *store->last = op;
     store->last = &op->next;
+    store->queued_octets += op->octets;
     if (store->queued++ == 0)
         pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->lock);
@@ -252,6 +163,30 @@ bool store_dane_over(struct store *store, int64_t before_s)
     return enqueue_dane(store, STORE_OP_DANE_OVER, 0, before_s);
 }
 
+bool store_dane_list(struct store *store, const struct store_dane *list, size_t count)
+{
+    return enqueue(store, STORE_OP_DANE_LIST,
+                   &(struct store_policy){.domain = "",
+                                          .body = (const char *)list,
+                                          .body_len = count * sizeof(*list)});
+}
+
+bool store_take_lost(struct store *store)
+{
+    return atomic_exchange(&store->file.lost, false);
+}
+
+bool store_has_room(struct store *store)
+{
+    bool room;
+
+    pthread_mutex_lock(&store->lock);
+    room = store->queued < store->config.max_queued / 2 &&
+           store->queued_octets < store->config.max_queued_octets / 2;
+    pthread_mutex_unlock(&store->lock);
+    return room;
+}
+
 /* ---- the writer ---- */
 
 static struct timespec after_ms(unsigned ms)
@@ -287,37 +222,34 @@ static void give_back(struct store *store, struct store_op *batch, struct store_
     store->first = batch;
 }
 
-static void report_end_of_trouble(struct store *store)
-{
-    if (store->warned)
-        say(store, LOG_NOTICE, "written again");
-    store->warned = false;
-}
-
 /* With the lock held, which is released for the writing. Returns whether it succeeded. */
 static bool write_queue(struct store *store)
 {
     struct store_op *batch = store->first;
     struct store_op **batch_last = store->last;
     uint64_t dropped = store->dropped, reported = store->dropped_reported;
-    size_t count = store->queued;
+    size_t count = store->queued, octets = store->queued_octets;
     bool written;
 
     store->first = NULL;
     store->last = &store->first;
     pthread_mutex_unlock(&store->lock);
-    written = batch_write(store, batch);
+    written = store_file_write(&store->file, batch);
     if (written) {
         ops_free(batch);
-        report_end_of_trouble(store);
-        if (dropped != reported)
-            say(store, LOG_WARNING, "%llu changes were dropped, the queue was full",
-                (unsigned long long)(dropped - reported));
+        store_file_well(&store->file);
+        if (dropped != reported) {
+            atomic_store(&store->file.lost, true);
+            store_file_say(&store->file, LOG_WARNING,
+                           "%llu changes were dropped, the queue was full",
+                           (unsigned long long)(dropped - reported));
+        }
     }
     pthread_mutex_lock(&store->lock);
     store->failing = !written;
     if (written) {
         store->queued -= count;
+        store->queued_octets -= octets;
         store->written += count;
         store->dropped_reported = dropped;
     } else {
@@ -327,6 +259,19 @@ static bool write_queue(struct store *store)
     return written;
 }
 
+/* With the lock held. Looks at the file when there has been nothing to do for some time. */
+static void wait_for_work(struct store *store)
+{
+    struct timespec until = after_ms(store->config.retry_ms);
+
+    if (pthread_cond_timedwait(&store->wake, &store->lock, &until) != ETIMEDOUT ||
+        store->first != NULL || store->stopping)
+        return;
+    pthread_mutex_unlock(&store->lock);
+    store_file_look(&store->file);
+    pthread_mutex_lock(&store->lock);
+}
+
 static void *writer_main(void *arg)
 {
     struct store *store = arg;
@@ -334,7 +279,7 @@ static void *writer_main(void *arg)
     pthread_mutex_lock(&store->lock);
     for (;;) {
         while (store->first == NULL && !store->stopping)
-            pthread_cond_wait(&store->wake, &store->lock);
+            wait_for_work(store);
         if (store->first == NULL)
             break;
         pause_ms(store, store->config.batch_delay_ms);
@@ -421,13 +366,13 @@ void store_load_dane(struct store *store, store_dane_fn each, void *arg)
 {
     char err[256] = "";
 
-    if (db_open(store)) {
-        enum store_db_result r = store_db_load_dane(store->db, each, arg, err, sizeof(err));
+    if (store_file_open(&store->file)) {
+        enum store_db_result r = store_db_load_dane(store->file.db, each, arg, err, sizeof(err));
 
         if (r == STORE_DB_DAMAGED)
-            set_aside(store, err);
+            store_file_set_aside(&store->file, err);
         else if (r != STORE_DB_OK)
-            report_trouble(store, err);
+            store_file_trouble(&store->file, err);
     }
 }
 
@@ -437,18 +382,19 @@ size_t store_load(struct store *store, int64_t now_s, store_load_fn each, void *
     char err[256] = "";
     size_t bad = 0;
 
-    if (db_open(store)) {
-        enum store_db_result r = store_db_load(store->db, on_row, &loading, &bad, err, sizeof(err));
+    if (store_file_open(&store->file)) {
+        enum store_db_result r =
+            store_db_load(store->file.db, on_row, &loading, &bad, err, sizeof(err));
 
         if (r == STORE_DB_DAMAGED)
-            set_aside(store, err);
+            store_file_set_aside(&store->file, err);
         else if (r != STORE_DB_OK)
-            report_trouble(store, err);
+            store_file_trouble(&store->file, err);
     }
     if (bad > 0)
-        say(store, LOG_WARNING, "%zu damaged policies were left out", bad);
+        store_file_say(&store->file, LOG_WARNING, "%zu damaged policies were left out", bad);
     if (!writer_start(store))
-        report_trouble(store, "cannot start a thread");
+        store_file_trouble(&store->file, "cannot start a thread");
     return loading.count;
 }
 
@@ -461,19 +407,20 @@ struct store *store_new(const struct store_config *config)
 
     if (store == NULL)
         return NULL;
-    store->path = strdup(config->path);
-    if (store->path == NULL) {
+    if (store_file_init(&store->file, config) != 0) {
         free(store);
         return NULL;
     }
     store->config = *config;
-    store->config.path = store->path;
+    store->config.path = NULL;
     if (store->config.batch_delay_ms == 0)
         store->config.batch_delay_ms = BATCH_DELAY_MS;
     if (store->config.retry_ms == 0)
         store->config.retry_ms = RETRY_MS;
     if (store->config.max_queued == 0)
         store->config.max_queued = QUEUE_MAX;
+    if (store->config.max_queued_octets == 0)
+        store->config.max_queued_octets = QUEUE_MAX_OCTETS;
     store->last = &store->first;
     pthread_mutex_init(&store->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -496,12 +443,12 @@ void store_free(struct store *store)
         pthread_join(store->writer, NULL);
     }
     if (store->queued > 0)
-        say(store, LOG_WARNING, "%zu changes could not be written", store->queued);
+        store_file_say(&store->file, LOG_WARNING, "%zu changes could not be written",
+                       store->queued);
     ops_free(store->first);
-    store_db_close(store->db);
+    store_file_fini(&store->file);
     pthread_cond_destroy(&store->idle);
     pthread_cond_destroy(&store->wake);
     pthread_mutex_destroy(&store->lock);
-    free(store->path);
     free(store);
 }

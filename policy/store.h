@@ -16,9 +16,10 @@ struct store;
 
 struct store_config {
     const char *path;
-    unsigned batch_delay_ms; /* how long changes are gathered for one transaction. 0: 1 s */
-    unsigned retry_ms;       /* after the file could not be opened or written. 0: 60 s */
-    size_t max_queued;       /* changes not yet written; what does not fit is dropped. 0: 10000 */
+    unsigned batch_delay_ms;  /* how long changes are gathered for one transaction. 0: 1 s */
+    unsigned retry_ms;        /* after the file could not be opened or written. 0: 60 s */
+    size_t max_queued;        /* changes not yet written; what does not fit is dropped. 0: 10000 */
+    size_t max_queued_octets; /* of memory for them. 0: 32 MB */
 
     /* Warnings, one line; called on the writer's thread, and on the caller's in store_new and
      * store_load. NULL: silence. */
@@ -69,6 +70,21 @@ bool store_touch(struct store *store, const char *domain, int64_t used_at_s);
 bool store_dane_seen(struct store *store, uint64_t key, int64_t seen_at_s);
 bool store_dane_forgotten(struct store *store, uint64_t key);
 bool store_dane_over(struct store *store, int64_t before_s);
+
+/* Many that were seen, for writing the file again. */
+struct store_dane {
+    uint64_t key;
+    int64_t seen_at_s;
+};
+bool store_dane_list(struct store *store, const struct store_dane *list, size_t count);
+
+/*
+ * Whether the file has lost what was written to it since this was asked last: it was damaged and
+ * set aside, moved, removed or begun anew, or changes were dropped. Who knows what belongs in it
+ * then puts all of it again, in pieces, as long as there is room in the queue (half of it is free).
+ */
+bool store_take_lost(struct store *store);
+bool store_has_room(struct store *store);
 
 /* Waits until all that is queued is written; false when it is not within the time. */
 bool store_flush(struct store *store, int timeout_ms);

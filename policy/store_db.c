@@ -80,6 +80,7 @@ static const char *const sql[STATEMENTS] = {
 struct store_db {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[STATEMENTS];
+    bool is_new; /* made when it was opened */
 };
 
 /* ---- errors ---- */
@@ -152,8 +153,10 @@ static enum store_db_result create(struct store_db *db, char *err, size_t err_le
 
     snprintf(text, sizeof(text), CREATE, APPLICATION_ID, STORE_ROW_FORMAT);
     r = sqlite3_exec(db->sqlite, text, NULL, NULL, NULL);
-    if (r == SQLITE_OK)
+    if (r == SQLITE_OK) {
+        db->is_new = true;
         return STORE_DB_OK;
+    }
     failed(db, r, err, err_len);
     /* Another process may have been quicker; either way the file was empty and is no danger. */
     return STORE_DB_TROUBLE;
@@ -271,6 +274,19 @@ void store_db_close(struct store_db *db)
         sqlite3_finalize(db->statements[i]);
     sqlite3_close(db->sqlite);
     free(db);
+}
+
+bool store_db_is_new(const struct store_db *db)
+{
+    return db->is_new;
+}
+
+bool store_db_has_moved(struct store_db *db)
+{
+    int moved = 0;
+
+    return sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+           moved;
 }
 
 /* ---- load ---- */
@@ -392,6 +408,30 @@ enum store_db_result store_db_load_dane(struct store_db *db, store_dane_fn each,
 
 /* ---- write ---- */
 
+static int write_dane(struct store_db *db, uint64_t key, int64_t seen_at_s)
+{
+    sqlite3_stmt *s = db->statements[DANE_SEEN];
+    int r;
+
+    sqlite3_bind_int64(s, 1, seen_at_s);
+    sqlite3_bind_int64(s, 2, (int64_t)key);
+    r = sqlite3_step(s);
+    sqlite3_reset(s);
+    return r;
+}
+
+static int write_dane_list(struct store_db *db, const char *list, size_t len)
+{
+    struct store_dane dane;
+    int r = SQLITE_DONE;
+
+    for (size_t at = 0; r == SQLITE_DONE && at < len; at += sizeof(dane)) {
+        memcpy(&dane, list + at, sizeof(dane));
+        r = write_dane(db, dane.key, dane.seen_at_s);
+    }
+    return r;
+}
+
 static int write_op(struct store_db *db, const struct store_op *op)
 {
     sqlite3_stmt *s;
@@ -414,11 +454,9 @@ static int write_op(struct store_db *db, const struct store_op *op)
         r = sqlite3_step(s);
         break;
     case STORE_OP_DANE_SEEN:
-        s = db->statements[DANE_SEEN];
-        sqlite3_bind_int64(s, 1, op->row.policy.used_at_s);
-        sqlite3_bind_int64(s, 2, (int64_t)op->dane_key);
-        r = sqlite3_step(s);
-        break;
+        return write_dane(db, op->dane_key, op->row.policy.used_at_s);
+    case STORE_OP_DANE_LIST:
+        return write_dane_list(db, op->row.policy.body, op->row.policy.body_len);
     case STORE_OP_DANE_FORGOTTEN:
         s = db->statements[DANE_FORGOTTEN];
         sqlite3_bind_int64(s, 1, (int64_t)op->dane_key);
@@ -441,12 +479,10 @@ enum store_db_result store_db_write(struct store_db *db, const struct store_op *
                                     size_t err_len)
 {
     enum store_db_result result;
-    int moved = 0;
     int r;
 
     /* Writing to a file that has lost its name would look like success. */
-    if (sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
-        moved) {
+    if (store_db_has_moved(db)) {
         snprintf(err, err_len, "the file was renamed or removed");
         return STORE_DB_MOVED;
     }

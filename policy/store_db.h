@@ -32,9 +32,11 @@ struct store_op {
         STORE_OP_DANE_SEEN,
         STORE_OP_DANE_FORGOTTEN,
         STORE_OP_DANE_OVER, /* all that were seen last before used_at_s */
+        STORE_OP_DANE_LIST, /* seen: policy.body is an array of struct store_dane */
     } kind;
     struct store_row row;
     uint64_t dane_key;
+    size_t octets; /* of memory */
     struct store_op *next;
 };
 
@@ -42,6 +44,9 @@ struct store_op {
 enum store_db_result store_db_open(const char *path, struct store_db **out, char *err,
                                    size_t err_len);
 void store_db_close(struct store_db *db); /* NULL is allowed */
+
+bool store_db_is_new(const struct store_db *db); /* there was none, or an empty one */
+bool store_db_has_moved(struct store_db *db);    /* the path leads to another file, or to none */
 
 /* What becomes of a row that was read. */
 enum store_db_keep {

@@ -42,6 +42,13 @@ int sts_policy_parse(const char *body, size_t len, struct sts_policy **out, char
                      size_t err_len);
 void sts_policy_free(struct sts_policy *policy); /* NULL is allowed */
 
+/*
+ * A policy file that parses to the same policy, for where the file as served is not at hand: its
+ * lines as far as they are known, or else lines of our own. A string that the caller frees; NULL
+ * when out of memory.
+ */
+char *sts_policy_text(const struct sts_policy *policy);
+
 /* Whether these octets are an mx value of the grammar: a domain name, perhaps after `*.`. */
 bool sts_pattern_valid(const char *pattern, size_t len);
 

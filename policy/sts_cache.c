@@ -31,6 +31,7 @@ struct entry {
     struct sts_cached cached;
     struct table_node node;
     struct list lru;
+    struct list unsaved; /* in the cache's list of that name, or alone */
     struct cache_heap_item due;
     enum worth worth;
     char domain[];
@@ -42,6 +43,7 @@ struct sts_cache {
     size_t counts[WORTHS];
     struct cache_heap due; /* all entries, by when they are to be fetched again */
     struct sts_cache_refresh refresh;
+    struct list unsaved; /* of which the sink is to be told again */
     size_t max;
     struct sts_cache_sink sink;
 };
@@ -60,6 +62,7 @@ int sts_cache_new(size_t max, struct sts_cache **out)
     }
     for (int w = 0; w < WORTHS; w++)
         list_init(&cache->lru[w]);
+    list_init(&cache->unsaved);
     cache->max = max ? max : 1;
     *out = cache;
     return 0;
@@ -74,6 +77,7 @@ static void drop(struct sts_cache *cache, struct entry *entry)
 {
     table_remove(&cache->table, &entry->node);
     list_remove(&entry->lru);
+    list_remove(&entry->unsaved);
     cache_heap_remove(&cache->due, &entry->due);
     cache->counts[entry->worth]--;
     sts_policy_free(entry->cached.policy);
@@ -274,6 +278,7 @@ static struct entry *obtain(struct sts_cache *cache, const char *domain, int64_t
     entry->cached.domain = entry->domain;
     entry->cached.used_ms = now_ms;
     list_init(&entry->lru);
+    list_init(&entry->unsaved);
     table_add(&cache->table, &entry->node, entry->domain);
     cache->counts[entry->worth]++;
     place(cache, entry);
@@ -314,6 +319,7 @@ const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *doma
         return NULL;
     entry->cached.fetched_wall_s = wall_s;
     entry->cached.told_ms = now_ms;
+    list_remove(&entry->unsaved);
     if (cache->sink.saved)
         cache->sink.saved(&entry->cached, body, body_len, cache->sink.arg);
     return &entry->cached;
@@ -400,4 +406,34 @@ bool sts_cache_may_warn(struct sts_cache *cache, const char *domain, int64_t now
 size_t sts_cache_count(const struct sts_cache *cache)
 {
     return cache->table.count;
+}
+
+void sts_cache_save_again(struct sts_cache *cache)
+{
+    /* The most valuable first. */
+    for (int w = WORTH_ENFORCE; w >= WORTH_POLICY; w--) {
+        for (struct list *l = cache->lru[w].next; l != &cache->lru[w]; l = l->next) {
+            list_remove(&entry_of_lru(l)->unsaved);
+            list_append(&cache->unsaved, &entry_of_lru(l)->unsaved);
+        }
+    }
+}
+
+bool sts_cache_save_next(struct sts_cache *cache, int64_t now_ms)
+{
+    while (!list_empty(&cache->unsaved)) {
+        struct entry *entry = list_entry(cache->unsaved.next, struct entry, unsaved);
+        char *body;
+
+        list_remove(&entry->unsaved);
+        expire(cache, entry, now_ms);
+        body = entry->cached.policy ? sts_policy_text(entry->cached.policy) : NULL;
+        if (!body)
+            continue;
+        if (cache->sink.saved)
+            cache->sink.saved(&entry->cached, body, strlen(body), cache->sink.arg);
+        free(body);
+        return true;
+    }
+    return false;
 }

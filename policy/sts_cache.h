@@ -39,7 +39,8 @@ struct sts_cached {
 
 /* Told of changes as they happen; arguments are borrowed for the call. */
 struct sts_cache_sink {
-    /* A policy was put in force; body is the file as served. */
+    /* A policy was put in force; body is the file as served, or what sts_policy_text makes of it
+     * when it is told again. */
     void (*saved)(const struct sts_cached *entry, const char *body, size_t body_len, void *arg);
     void (*used)(const struct sts_cached *entry, void *arg); /* once an hour at most */
     void (*removed)(const char *domain, void *arg);
@@ -109,5 +110,10 @@ bool sts_cache_may_warn(struct sts_cache *cache, const char *domain, int64_t now
                         int64_t interval_ms);
 
 size_t sts_cache_count(const struct sts_cache *cache);
+
+/* The sink has lost what it was told: sts_cache_save_next tells it of all policies again that are
+ * in force now, one with each call, until it returns false. */
+void sts_cache_save_again(struct sts_cache *cache);
+bool sts_cache_save_next(struct sts_cache *cache, int64_t now_ms);
 
 #endif

@@ -101,6 +101,7 @@ size_t store_rows_open_at(struct store_rows *rows, int64_t now_s)
         .batch_delay_ms = 1,
         .retry_ms = 20,
         .max_queued = 2000,
+        .max_queued_octets = rows->max_queued_octets,
         .log = on_log,
         .log_arg = rows,
     };

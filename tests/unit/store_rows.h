@@ -14,6 +14,7 @@ struct store_rows {
     char dir[64]; /* made anew, below /tmp */
     char path[100];
     struct store *store;
+    size_t max_queued_octets; /* 0: the default */
     /* what the store said */
     unsigned warnings, notices;
     char said[2000];

@@ -6,6 +6,7 @@
  */
 #include "fake_dns.h"
 #include "policy/engine.h"
+#include "store.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <net/if.h>
@@ -620,6 +622,71 @@ static int enter_namespace(void)
     return status;
 }
 
+static void ignore_policy(const struct store_policy *policy, uint32_t left_s, void *arg)
+{
+    (void)policy;
+    (void)left_s;
+    (void)arg;
+}
+
+static size_t policies_in(const char *path)
+{
+    struct store *store = store_new(&(struct store_config){.path = path});
+    size_t count = store_load(store, time(NULL), ignore_policy, NULL);
+
+    store_free(store);
+    return count;
+}
+
+/* The engine's thread sees that its store is gone, and makes another one of what it knows. */
+static void a_lost_store_is_written_again(void **state)
+{
+    static const char body[] = "version: STSv1\nmode: enforce\nmx: a.example\nmax_age: 864000\n";
+    char dir[] = "/tmp/engine-XXXXXX", path[40], moved[40];
+    struct bench *b = bench_new(FAKE_DNS_ANSWER);
+    struct store_policy policy = {.id = "1",
+                                  .mode = FINDINGS_STS_MODE_ENFORCE,
+                                  .max_age_s = 864000,
+                                  .body = body,
+                                  .body_len = strlen(body),
+                                  .fetched_at_s = time(NULL),
+                                  .used_at_s = time(NULL)};
+    static const char *const domains[] = {"a.example", "b.example", "c.example"};
+    struct nexthop nexthop;
+    struct store *store;
+    (void)state;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/cache.db", dir);
+    snprintf(moved, sizeof(moved), "%s/moved.db", dir);
+    store = store_new(&(struct store_config){.path = path, .batch_delay_ms = 1});
+    assert_int_equal(store_load(store, time(NULL), ignore_policy, NULL), 0);
+    for (size_t i = 0; i < 3; i++) {
+        policy.domain = domains[i];
+        assert_true(store_put(store, &policy));
+    }
+    store_free(store);
+    b->config.store = path;
+    b->config.sts_enable = true;
+    start(b);
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(nexthop_parse("c.example", &nexthop), 0);
+    assert_int_equal(engine_purge(b->engine, &nexthop), 0); /* a change to write */
+    for (int i = 0; i < 3000 && access(path, F_OK) != 0; i++)
+        usleep(10000);
+    sleep(3); /* the engine looks once a second; what is queued then is written at its end */
+    bench_free(b);
+    assert_int_equal(policies_in(path), 2);
+    assert_int_equal(policies_in(moved), 3);
+    unlink(moved);
+    unlink(path);
+    strcat(path, "-journal");
+    unlink(path);
+    strcat(moved, "-journal");
+    unlink(moved);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -634,6 +701,7 @@ int main(void)
         cmocka_unit_test(freed_with_requests_outstanding),
         cmocka_unit_test(freed_at_once),
         cmocka_unit_test(purge_and_literals),
+        cmocka_unit_test(a_lost_store_is_written_again),
         cmocka_unit_test(ten_thousand_cold_domains),
     };
 

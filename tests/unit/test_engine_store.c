@@ -1,12 +1,15 @@
 /* What the MTA-STS cache knows survives a restart; what it forgot stays forgotten. */
 #include "engine_store.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <sqlite3.h>
 
 #include <cmocka.h>
 
@@ -296,6 +299,149 @@ static void dane_survives_a_restart(void **state)
     assert_true(dane_seen_has(f->dane, "example.com", NOW_S + 31 * DAY_S));
 }
 
+/* ---- the file is lost while we run ---- */
+
+enum { MANY = 7000, HAD_DANE = 25000 }; /* more than go into one step, or one change */
+
+static void put_many(struct fixture *f)
+{
+    char domain[40];
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(domain, sizeof(domain), "d%d.example", i);
+        put(f, domain,
+            i % 2 ? TEXT : "version: STSv1\nmode: testing\nmx: a.example\nmax_age: 864000");
+    }
+    for (int i = 0; i < HAD_DANE; i++) {
+        snprintf(domain, sizeof(domain), "dane%d.example", i);
+        dane_seen_add(f->dane, domain, NOW_S);
+    }
+}
+
+/* Rows of a table as another process sees them; -1: it cannot be read now. */
+static int rows_in(const char *path, const char *table)
+{
+    char query[60];
+    sqlite3_stmt *s = NULL;
+    sqlite3 *db;
+    int count = -1;
+
+    snprintf(query, sizeof(query), "SELECT count(*) FROM %s", table);
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, query, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
+        count = sqlite3_column_int(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return count;
+}
+
+/* Steps until as many policies are in the file. */
+static void expect_written(struct fixture *f, int policies)
+{
+    int count = -1;
+
+    for (int i = 0; i < 3000 && count != policies; i++) {
+        engine_store_step(f->store);
+        usleep(10000);
+        count = rows_in(f->path, "policy");
+    }
+    assert_int_equal(count, policies);
+}
+
+static void expect_all_after_restart(struct fixture *f, size_t policies)
+{
+    char domain[40];
+
+    shut_down(f);
+    start(f);
+    assert_int_equal(sts_cache_count(f->cache), policies);
+    assert_int_equal(dane_seen_count(f->dane), HAD_DANE);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(domain, sizeof(domain), "d%d.example", i);
+        assert_string_equal(get(f, domain)->id, "id1");
+        assert_int_equal(get(f, domain)->policy->mode,
+                         i % 2 ? FINDINGS_STS_MODE_ENFORCE : FINDINGS_STS_MODE_TESTING);
+    }
+    assert_string_equal(get(f, "d1.example")->policy->lines, TEXT);
+    assert_int_equal(get(f, "d1.example")->fetched_wall_s, NOW_S);
+}
+
+static void fill_and_wait(struct fixture *f)
+{
+    put_many(f);
+    for (int i = 0; i < 3000 && rows_in(f->path, "policy") < MANY; i++)
+        usleep(10000);
+    expect_written(f, MANY);
+}
+
+static void moved_store_is_written_whole_again(void **state)
+{
+    struct fixture *f = *state;
+    char to[80];
+
+    fill_and_wait(f);
+    snprintf(to, sizeof(to), "%s.moved", f->path);
+    assert_int_equal(rename(f->path, to), 0);
+    put(f, "new.example", TEXT);
+    expect_written(f, MANY + 1);
+    assert_int_equal(unlink(to), 0);
+    expect_all_after_restart(f, MANY + 1);
+}
+
+static void damaged_store_is_written_whole_again(void **state)
+{
+    struct fixture *f = *state;
+    char garbage[8192], aside[100];
+    int fd;
+
+    fill_and_wait(f);
+    memset(garbage, 'x', sizeof(garbage));
+    fd = open(f->path, O_WRONLY);
+    assert_int_equal(write(fd, garbage, sizeof(garbage)), sizeof(garbage));
+    close(fd);
+    put(f, "new.example", TEXT);
+    expect_written(f, MANY + 1);
+    snprintf(aside, sizeof(aside), "%s.set-aside.1", f->path);
+    assert_int_equal(unlink(aside), 0);
+    strcat(aside, "-journal");
+    unlink(aside);
+    expect_all_after_restart(f, MANY + 1);
+}
+
+/* Somebody has put an older file in its place. */
+static void recreated_store_is_written_whole_again(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture other = {0};
+
+    fill_and_wait(f);
+    snprintf(other.path, sizeof(other.path), "%s/old.db", f->dir);
+    start(&other);
+    put(&other, "d1.example", TEXT);
+    shut_down(&other);
+    assert_int_equal(rename(other.path, f->path), 0);
+    strcat(other.path, "-journal");
+    unlink(other.path);
+    put(f, "new.example", TEXT);
+    expect_written(f, MANY + 1);
+    expect_all_after_restart(f, MANY + 1);
+}
+
+/* Steps that come later write what is known then. */
+static void what_is_over_is_not_written_again(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "gone.example", TEXT);
+    put(f, "stays.example", TEXT);
+    sts_cache_save_again(f->cache);
+    assert_true(sts_cache_forget(f->cache, "gone.example"));
+    assert_true(sts_cache_save_next(f->cache, NOW_MS));
+    assert_false(sts_cache_save_next(f->cache, NOW_MS));
+    sts_cache_save_again(f->cache);
+    assert_false(sts_cache_save_next(f->cache, NOW_MS + 11 * DAY_S * 1000));
+}
+
 #define store_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -311,6 +457,10 @@ int main(void)
         store_test(what_has_no_room_leaves_the_store),
         store_test(use_is_noted_once_an_hour),
         store_test(dane_survives_a_restart),
+        store_test(moved_store_is_written_whole_again),
+        store_test(damaged_store_is_written_whole_again),
+        store_test(recreated_store_is_written_whole_again),
+        store_test(what_is_over_is_not_written_again),
     };
 
     return cmocka_run_group_tests_name("engine_store", tests, NULL, NULL);

@@ -361,6 +361,50 @@ static void queue_is_bounded(void **state)
     assert_int_equal(store_rows_open(rows), 1999);
 }
 
+/* Few large policies are as much memory as many small ones. */
+static void queue_is_bounded_in_octets(void **state)
+{
+    enum { OCTETS = 1024 * 1024, LARGE = 60 * 1024 };
+    struct store_rows *rows = *state;
+    char *body = calloc(1, LARGE);
+    struct store_policy large = {
+        .domain = "large.example", .id = "1", .mx = "", .body = body, .body_len = LARGE};
+    unsigned put = 0, deleted = 0;
+
+    rows->max_queued_octets = OCTETS;
+    assert_int_equal(rmdir(rows->dir), 0);
+    store_rows_open(rows);
+    assert_true(store_has_room(rows->store));
+    for (unsigned i = 0; i < 100; i++)
+        put += store_put(rows->store, &large);
+    assert_int_equal(put, OCTETS / LARGE);
+    assert_false(store_has_room(rows->store));
+    for (unsigned i = 0; i < 5; i++)
+        deleted += store_delete(rows->store, "large.example");
+    assert_int_equal(deleted, 5);
+    free(body);
+    assert_int_equal(mkdir(rows->dir, 0700), 0);
+    assert_true(flushed(rows));
+    assert_true(store_has_room(rows->store));
+    assert_true(store_rows_put(rows, 1, 1));
+    assert_true(flushed(rows));
+}
+
+/* What was dropped is missing in the file. */
+static void dropped_changes_are_a_loss(void **state)
+{
+    struct store_rows *rows = *state;
+
+    assert_int_equal(rmdir(rows->dir), 0);
+    store_rows_open(rows);
+    for (unsigned i = 0; i < 3000; i++)
+        store_rows_put(rows, i, 1);
+    assert_int_equal(mkdir(rows->dir, 0700), 0);
+    assert_true(flushed(rows));
+    assert_true(store_take_lost(rows->store));
+    assert_false(store_take_lost(rows->store));
+}
+
 static void giant_policy_is_refused(void **state)
 {
     struct store_rows *rows = *state;
@@ -383,11 +427,33 @@ static void file_removed_while_running(void **state)
 
     fill(rows, 3);
     store_rows_open(rows);
+    assert_false(store_take_lost(rows->store));
     assert_int_equal(unlink(rows->path), 0);
     store_rows_put(rows, 5, 2);
     assert_true(flushed(rows));
+    assert_true(store_take_lost(rows->store));
     store_rows_close(rows);
     assert_int_equal(store_rows_open(rows), 1);
+}
+
+/* Nothing is written, and still it is seen. */
+static void file_moved_while_idle(void **state)
+{
+    struct store_rows *rows = *state;
+    char to[sizeof(rows->path) + 8];
+    bool lost = false;
+
+    fill(rows, 3);
+    store_rows_open(rows);
+    snprintf(to, sizeof(to), "%s.moved", rows->path);
+    assert_int_equal(rename(rows->path, to), 0);
+    for (int i = 0; i < 2000 && !lost; i++) {
+        usleep(10000);
+        lost = store_take_lost(rows->store);
+    }
+    assert_true(lost);
+    assert_int_equal(unlink(to), 0);
+    assert_int_equal(access(rows->path, F_OK), 0);
 }
 
 static void table_dropped_while_running(void **state)
@@ -399,6 +465,7 @@ static void table_dropped_while_running(void **state)
     exec_sql(rows->path, "DROP TABLE policy");
     store_rows_put(rows, 5, 2);
     assert_true(flushed(rows));
+    assert_true(store_take_lost(rows->store));
     store_rows_close(rows);
     assert_int_equal(store_rows_set_aside(rows), 1);
     assert_int_equal(store_rows_open(rows), 1);
@@ -418,6 +485,7 @@ static void overwritten_while_running(void **state)
     close(fd);
     store_rows_put(rows, 5, 2);
     assert_true(flushed(rows));
+    assert_true(store_take_lost(rows->store));
     store_rows_close(rows);
     assert_int_equal(store_rows_set_aside(rows), 1);
     assert_int_equal(rows->warnings, 1);
@@ -669,8 +737,11 @@ int main(void)
         store_test(missing_directory),
         store_test(retried_by_itself),
         store_test(queue_is_bounded),
+        store_test(queue_is_bounded_in_octets),
+        store_test(dropped_changes_are_a_loss),
         store_test(giant_policy_is_refused),
         store_test(file_removed_while_running),
+        store_test(file_moved_while_idle),
         store_test(table_dropped_while_running),
         store_test(overwritten_while_running),
         store_test(locked_by_another),

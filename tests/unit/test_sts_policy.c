@@ -196,6 +196,53 @@ static void valid(void **state)
     }
 }
 
+/* What is told to a store again parses to the same. */
+static void text_again(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(valid_cases) / sizeof(valid_cases[0]); i++) {
+        const struct valid_case *c = &valid_cases[i];
+        struct sts_policy *policy, *again;
+        char err[128], *text;
+
+        assert_int_equal(parse(c->body, strlen(c->body), &policy, err), 0);
+        text = sts_policy_text(policy);
+        assert_non_null(text);
+        if (parse(text, strlen(text), &again, err) != 0)
+            fail_msg("%s: invalid: %s", c->name, err);
+        if (again->mode != policy->mode || again->max_age_s != policy->max_age_s ||
+            strcmp(join(again), c->mx) != 0 || strcmp(again->lines, policy->lines) != 0)
+            fail_msg("%s: became\n%s", c->name, text);
+        free(text);
+        sts_policy_free(again);
+        sts_policy_free(policy);
+    }
+}
+
+/* Of which not all lines are kept. */
+static void long_text_again(void **state)
+{
+    enum { COUNT = 700 };
+    char *body = malloc(100 + COUNT * 30), *text, err[128];
+    size_t len = (size_t)sprintf(body, HEAD AGE);
+    struct sts_policy *policy, *again;
+    (void)state;
+
+    for (int i = 0; i < COUNT; i++)
+        len += (size_t)sprintf(body + len, "mx: *.d%d.example\n", i);
+    assert_int_equal(parse(body, len, &policy, err), 0);
+    text = sts_policy_text(policy);
+    assert_int_equal(parse(text, strlen(text), &again, err), 0);
+    assert_int_equal(again->mx_count, COUNT);
+    assert_int_equal(again->mode, ENFORCE);
+    assert_int_equal(again->max_age_s, 604800);
+    assert_string_equal(again->mx[COUNT - 1], "*.d699.example");
+    sts_policy_free(again);
+    sts_policy_free(policy);
+    free(text);
+    free(body);
+}
+
 static void invalid(void **state)
 {
     (void)state;
@@ -281,8 +328,10 @@ static void every_prefix(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(valid), cmocka_unit_test(invalid), cmocka_unit_test(nul_bytes),
-        cmocka_unit_test(lines), cmocka_unit_test(many_mx), cmocka_unit_test(every_prefix),
+        cmocka_unit_test(valid),           cmocka_unit_test(text_again),
+        cmocka_unit_test(long_text_again), cmocka_unit_test(invalid),
+        cmocka_unit_test(nul_bytes),       cmocka_unit_test(lines),
+        cmocka_unit_test(many_mx),         cmocka_unit_test(every_prefix),
     };
 
     return cmocka_run_group_tests_name("sts_policy", tests, NULL, NULL);

@@ -4,7 +4,8 @@
  * The grammar makes every line a `key: value`, and a line whose key is known but whose value is
  * not of that key's form is still a well-formed extension. So:
  *  - what is no key/value pair at all (a byte order mark, an empty line, control characters, a
- *    blank before the colon, no value, broken UTF-8) makes the policy invalid;
+ *    blank before the colon, no value, broken UTF-8) makes the policy invalid; but blank lines at
+ *    the end, which the ABNF does not have and editors leave, are passed over;
  *  - version, mode and max_age count by their first line only; if that has no valid value the
  *    policy is invalid;
  *  - an mx value that is no domain name (an address in brackets or IPv6, a U-label, `*.*.x`, a
@@ -266,6 +267,15 @@ static int parse_line(struct parser *p)
     return r;
 }
 
+static bool is_blank_to_the_end(const struct parser *p)
+{
+    for (const char *s = p->at; s < p->end; s++) {
+        if (!is_wsp(*s) && *s != '\r' && *s != '\n')
+            return false;
+    }
+    return true;
+}
+
 static int check_whole(struct parser *p)
 {
     const char *missing = NULL;
@@ -299,8 +309,11 @@ int sts_policy_parse(const char *body, size_t len, struct sts_policy **out, char
         return -ENOMEM;
     p.policy->lines = calloc(1, (len < LINES_MAX ? len + 1 : LINES_MAX) + 1);
     r = p.policy->lines != NULL ? 0 : -ENOMEM;
-    while (r == 0 && p.at < p.end)
+    while (r == 0 && p.at < p.end) {
         r = parse_line(&p);
+        if (r == 0 && is_blank_to_the_end(&p))
+            break;
+    }
     if (r == 0)
         r = check_whole(&p);
     if (r != 0) {

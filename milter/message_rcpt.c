@@ -105,16 +105,6 @@ static bool is_reserved(const struct config *config, const struct envelope_addre
            is_mailer_of_route(config, recipient->mailer);
 }
 
-static enum message_step refuse_reserved(const struct envelope_address *address,
-                                         struct reply *reply)
-{
-    char shown[130];
-
-    reply_set(reply, 550, "5.1.2", "<%s>: Recipient address rejected: reserved domain",
-              reply_clean(address->text, shown, sizeof(shown)));
-    return MESSAGE_REFUSE;
-}
-
 enum message_step message_rcpt(struct message *m, const struct message_recipient *recipient,
                                struct reply *reply)
 {
@@ -134,8 +124,10 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
         reply_set(reply, 452, "4.5.3", "Too many recipients");
         return MESSAGE_REFUSE;
     }
-    if (reserved && !message_is_without_smtp(m))
-        return refuse_reserved(&address, reply);
+    if (reserved && !message_is_without_smtp(m)) {
+        reply_set_reserved(reply, address.text, m->mail.parameter || m->mail.marker);
+        return MESSAGE_REFUSE;
+    }
     m->reserved |= reserved;
     if (!parsed || !mailbox_qualify(address.text, recipient->resolved, recipient->own_host,
                                     taggable, sizeof(taggable)))

@@ -14,6 +14,14 @@ static char printable(char c)
     return c >= ' ' && c <= '~' ? c : '?';
 }
 
+void reply_set_reserved(struct reply *reply, const char *address, bool asked)
+{
+    char shown[130];
+
+    reply_set(reply, 550, "5.1.2", "<%s>: Recipient address rejected: " REPLY_RESERVED "%s",
+              reply_clean(address, shown, sizeof(shown)), asked ? ", " REPLY_RESERVED_ASKED : "");
+}
+
 const char *reply_clean(const char *text, char *out, size_t out_len)
 {
     size_t i;

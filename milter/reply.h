@@ -5,6 +5,7 @@
 #ifndef REPLY_H
 #define REPLY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A reply line is at most 512 octets (RFC 5321 section 4.5.3.1.5); libmilter's own limit is 980. */
@@ -19,6 +20,12 @@ struct reply {
 /* Sets all three. What is not printable ASCII in the text becomes `?`; what is too long is cut. */
 void reply_set(struct reply *reply, int code, const char *status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Of a recipient in the domain of routing tags, 550 5.1.2; `asked`: the message requires TLS, as
+ * the reply then says. requiretls-query --check-setup knows by it what a proxy has handed on. */
+#define REPLY_RESERVED "reserved domain"
+#define REPLY_RESERVED_ASKED "REQUIRETLS was asked for"
+void reply_set_reserved(struct reply *reply, const char *address, bool asked);
 
 /* Copies a peer's text for a reply: other than printable ASCII becomes `?`, over-long text is cut
  * and ends in "...". out_len must be at least 4. Returns out. */

@@ -83,6 +83,7 @@ static void examine_postfix(const struct config *config, const char *dir,
     }
     setup_postfix_check(&postfix, report);
     setup_postfix_native(&postfix, report);
+    setup_postfix_proxies(&postfix, report);
     setup_check_host(config, report);
     setup_check_limits(config, listener_of(&postfix.mta), connections_of(&postfix), report);
     setup_check_resolver(config, report);

@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "setup_postconf.h"
+#include "setup_proxy.h"
 #include "setup_report.h"
 #include "setup_use.h"
 
@@ -36,6 +37,7 @@ struct setup_postfix {
     setup_values_fn values;
     void *values_arg;
     setup_connect_fn connect;
+    setup_proxy_fn proxy;
     setup_certificates_fn certificates;
     void *certificates_arg;
 };
@@ -66,6 +68,10 @@ void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *re
 /* Whether a Postfix that does not know REQUIRETLS is told what requires it. setup_postfix_check
  * leaves this one out: it looks at what is not there. */
 void setup_postfix_native(const struct setup_postfix *postfix, struct setup_report *report);
+
+/* Whether a proxy between two smtpds keeps the marker; tries it. Left out by setup_postfix_check
+ * too: it takes time. */
+void setup_postfix_proxies(const struct setup_postfix *postfix, struct setup_report *report);
 
 /* Services whose program is that, one after the other: NULL first, NULL at the end. */
 const struct postconf_service *setup_postfix_next(const struct setup_postfix *postfix,

@@ -92,6 +92,7 @@ int setup_postfix_read(struct setup_postfix *postfix, char *err, size_t err_size
     postfix->values = setup_table_values;
     postfix->values_arg = postfix;
     postfix->connect = setup_probe_port;
+    postfix->proxy = setup_proxy_try;
     postfix->certificates = count_certificates;
     for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
         int error = read_one(postfix, reads[i].option, reads[i].take, err, err_size);

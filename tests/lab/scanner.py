@@ -2,7 +2,8 @@
 
 It passes on each command and each reply as it comes, so it serves as an after-queue filter
 (content_filter) and as a proxy within a session (smtpd_proxy_filter). A message with the word
-EICAR in its body is refused; others go on with `X-Scanned: yes` at the top of the header.
+EICAR in its body is refused; others go on with `X-Scanned: yes` at the top of the header. It can also
+write a MAIL of its own, as amavisd does: with the parameters that it knows, and no others.
 """
 
 import socket
@@ -10,6 +11,7 @@ import socketserver
 import threading
 
 VIRUS = b"EICAR"
+KNOWN = (b"BODY=", b"RET=", b"ENVID=", b"SMTPUTF8")  # parameters that it writes itself
 HIDDEN = (b"STARTTLS", b"CHUNKING", b"PIPELINING", b"BDAT")  # what it does not offer itself
 
 
@@ -21,7 +23,7 @@ class _Session(socketserver.StreamRequestHandler):
              conn.makefile("rwb") as self.back:
             self.answer()
             while line := self.rfile.readline():
-                self.tell(line)
+                self.tell(self.own(line) if self.server.writes else line)
                 word = line.split(None, 1)[:1]
                 reply = self.answer(hide=word == [b"EHLO"])
                 if word == [b"DATA"] and reply.startswith(b"354"):
@@ -32,6 +34,14 @@ class _Session(socketserver.StreamRequestHandler):
     def tell(self, line):
         self.back.write(line)
         self.back.flush()
+
+    def own(self, line):
+        """MAIL as it writes it."""
+        if not line.upper().startswith(b"MAIL"):
+            return line
+        end = line.rindex(b">") + 1
+        kept = [word for word in line[end:].split() if word.upper().startswith(KNOWN)]
+        return b" ".join([line[:end], *kept]) + b"\r\n"
 
     def reply(self):
         """One reply of the smtpd behind, as a list of lines."""
@@ -68,13 +78,13 @@ class _Session(socketserver.StreamRequestHandler):
 
 
 class Scanner(socketserver.ThreadingTCPServer):
-    """Use as a context; `seen` holds every message that came by."""
+    """Use as a context; `seen` holds every message that came by. writes: a MAIL of its own."""
 
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, port, behind):
-        self.behind, self.seen = behind, []
+    def __init__(self, port, behind, writes=False):
+        self.behind, self.writes, self.seen = behind, writes, []
         super().__init__(("127.0.0.1", port), _Session)
 
     def __enter__(self):

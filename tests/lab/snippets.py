@@ -94,8 +94,9 @@ def _ports(instance, text):
     return re.sub(r"\b(1002[45])\b", lambda m: str(scanner_port(instance, int(m[1]))), text)
 
 
-def _placed(title, change=lambda added: added):
-    """The snippets with what a section of etc/PLACEMENT says; change: of its part of master.cf."""
+def _placed(title, change=lambda added: added, whole=lambda master: master):
+    """The snippets with what a section of etc/PLACEMENT says; change: of its part of master.cf, whole:
+    of all of that."""
     def make(instance, main, master):
         main, master = _with_snippet()(instance, main, master)
         main = merged(main, _ports(instance, placement(title, "main.cf")))
@@ -104,8 +105,17 @@ def _placed(title, change=lambda added: added):
         if own:  # the service smtp of an ordinary master.cf; the lab's go by addresses
             added = added[own.end():]
             master = _for_others(master, own[1])
-        return main, master + change(added)
+        return main, whole(master + change(added))
     return make
+
+
+def _refused(master):
+    """master.cf after what etc/PLACEMENT has for a proxy that writes its own MAIL."""
+    setting = re.search(r"^ +postconf -P 'smtp/inet/(smtpd_command_filter=)'$",
+                        section_of("PLACEMENT", "Behind a proxy filter"), re.M)
+    if not setting:
+        raise procs.LabError("etc/PLACEMENT takes REQUIRETLS before every proxy")
+    return master.replace(command_filter(), f"    -o {setting[1]}\n")
 
 
 def merged_ini(text, added):
@@ -228,6 +238,7 @@ SETTINGS = {
     "behind a content filter, its own cleanup": _placed("Behind a content filter", lambda added:
         added + "    -o cleanup_service_name=requiretls-cleanup\n"),
     "behind a proxy filter": _placed("Behind a proxy filter"),
+    "behind a proxy filter that writes its own MAIL": _placed("Behind a proxy filter", whole=_refused),
     "behind a proxy filter, the filter before it alone": _placed("Behind a proxy filter",
                                                                  _no_second_filter),
     "opportunistic+starttls": _with_snippet(_one_map("opportunistic+starttls")),

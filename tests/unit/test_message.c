@@ -228,6 +228,10 @@ static const struct message_case {
     {"a tagged recipient from a trusted client", "", NULL, NULL, NULL,
      "mail <a@b.example> client=127.0.0.1 = ok\nrcpt <b@dane.example.requiretls.invalid> = 550 "
      "5.1.2 <b@dane.example.requiretls.invalid>: Recipient address rejected: reserved domain"},
+    {"a tagged recipient, with the marker: what a proxy has handed on", "", NULL, NULL, NULL,
+     "mail <> SIZE=00000000000000008689 client=127.0.0.1 = ok\n"
+     "rcpt <b@dane.example.requiretls.invalid> = 550 5.1.2 <b@dane.example.requiretls.invalid>: "
+     "Recipient address rejected: reserved domain, REQUIRETLS was asked for"},
     {"a tagged recipient without SMTP", "", NULL, NULL, NULL,
      "mail <a@b.example> client=local = ok\nrcpt <b@dane.example.requiretls.invalid> = ok\n"
      "eoh = ok\neom = 550 5.1.2 An address of this message is in a reserved domain"},

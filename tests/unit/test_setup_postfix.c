@@ -157,6 +157,23 @@ static int connect_port(const char *host, const char *port)
     return strcmp(port, "10027") == 0 ? -ECONNREFUSED : 0;
 }
 
+/* Proxies by their ports; what they hand on comes to the filter. */
+static int proxy(const char *where, const char *parameter, const char *recipient, char *text,
+                 size_t size)
+{
+    assert_string_equal(parameter, "SIZE=00000000000000008689");
+    assert_string_equal(recipient, "setup-check@example.org.requiretls.invalid");
+    if (strcmp(where, "127.0.0.1:10024") == 0)
+        snprintf(text, size, "5.1.2 <x>: rejected: reserved domain, REQUIRETLS was asked for");
+    else if (strcmp(where, "inet:127.0.0.1:10026") == 0)
+        snprintf(text, size, "from MTA: 550 5.1.2 <x>: rejected: reserved domain");
+    else if (strcmp(where, "unix:/var/spool/postfix/proxy") == 0)
+        snprintf(text, size, "2.0.0 Ok");
+    else
+        return -ECONNREFUSED;
+    return where[0] == 'u' ? 250 : 550;
+}
+
 static int certificates(void *arg, const char *path)
 {
     (void)arg;
@@ -213,6 +230,7 @@ static void begin(struct fixture *f, const char *version, const char *changed,
                                         .lookup = lookup,
                                         .values = values,
                                         .connect = connect_port,
+                                        .proxy = proxy,
                                         .certificates = certificates};
     snprintf(text, sizeof(text), "mail_version = %s\n%s%s%s", version,
              changed != NULL ? changed : "", native ? parameters311 : "", parameters);
@@ -711,9 +729,45 @@ static void native(void **state)
     }
 }
 
+/* A before-queue proxy that writes its own MAIL loses the marker. */
+static void proxies(void **state)
+{
+#define BACK "10025/inet/smtpd_milters = " MILTER "\n10025/inet/smtpd_proxy_filter =\n"
+    static const struct {
+        const char *version, *changed, *own, *wanted;
+    } cases_of_proxies[] = {
+        {OLD, NULL, NULL, ""},
+        {OLD, "smtpd_proxy_filter = 127.0.0.1:10024\n", BACK, ""},
+        {OLD, "smtpd_proxy_filter = inet:127.0.0.1:10026\n", BACK, "error proxy-marker;"},
+        {OLD, NULL, BACK "submission/inet/smtpd_proxy_filter = inet:127.0.0.1:10026\n",
+         "error proxy-marker;"},
+        {OLD, NULL,
+         BACK "submission/inet/smtpd_proxy_filter = inet:127.0.0.1:10026\n"
+              "submission/inet/smtpd_command_filter =\n",
+         ""},
+        {OLD, "smtpd_proxy_filter = unix:proxy\n", BACK, "unknown proxy-marker;"},
+        {OLD, "smtpd_proxy_filter = 127.0.0.1:10028\n", BACK, "unknown proxy-marker;"},
+        {NEW, "smtpd_proxy_filter = inet:127.0.0.1:10026\n", BACK, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases_of_proxies) / sizeof(cases_of_proxies[0]); i++) {
+        struct fixture f;
+        char seen[500];
+
+        begin(&f, cases_of_proxies[i].version, cases_of_proxies[i].changed, cases_of_proxies[i].own,
+              NULL);
+        setup_postfix_proxies(&f.postfix, &f.report);
+        report_to_text(&f.report, seen, sizeof(seen));
+        assert_string_equal(seen, cases_of_proxies[i].wanted);
+        end(&f);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case), cmocka_unit_test(native)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case), cmocka_unit_test(native),
+                                       cmocka_unit_test(proxies)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -396,7 +396,9 @@ WARNED = {
     "no filter without SMTP": (main(non_smtpd_milters=None), ("3.11",), {"non-smtpd-milters"}),
     "another policy server": (main(smtp_tls_policy_maps="socketmap:unix:other/socket:QUERY"), BOTH,
                               {"map-policy"}),
-    "an smtpd without the filter": (service("PUBLIC/inet/smtpd_milters="), BOTH, {"milter-service"}),
+    "an smtpd without the filter": (
+        service("PUBLIC/inet/smtpd_milters=", "PUBLIC/inet/smtpd_command_filter="), BOTH,
+        {"milter-service"}),
     "relayed mail by the map enforce": (
         service(f"relay/unix/smtp_tls_policy_maps={SOCKETMAP}:enforce"), BOTH, {"map-enforce"}),
     "a header that only the filter heeds": (native_alone, ("3.11",), {"accept-header"}),

@@ -23,10 +23,11 @@ OPTIONAL = {"3.11": "requiretls-optional sent may", "3.7": "requiretls-optional 
 VIRUS = "EICAR\n"
 
 
-def beside(title, name, change=None, versions=BOTH, setting=None, more=RULES):
+def beside(title, name, change=None, versions=BOTH, setting=None, more=RULES, writes=False):
     """Registers a scenario of (lab, machine, daemon, scanner) with a section of etc/PLACEMENT.
 
-    change: of requiretls-milter.conf, instead of what that section says.
+    change: of requiretls-milter.conf, instead of what that section says; writes: the scanner writes
+    a MAIL of its own.
     """
     def changed(text):
         if change:
@@ -38,7 +39,7 @@ def beside(title, name, change=None, versions=BOTH, setting=None, more=RULES):
             def run(lab, version=version):
                 mta = lab.mtas[version]
                 ports = [snippets.scanner_port(mta, port) for port in (10024, 10025)]
-                with Scanner(*ports) as scanner:
+                with Scanner(*ports, writes) as scanner:
                     function(lab, mta, daemon(lab, mta, more, changed), scanner)
                     procs.wait_for(lambda: not mta.queued(), "the queue to be empty")
             scenario(f"filters {version}: {title.lower()}, {name}",
@@ -142,6 +143,15 @@ def same_for_both(title):
         wrong_in_the_end)
 
 
+def checked(lab, mta, placed, change=None, writes=False):
+    """What the set-up check says, with the scanner there."""
+    daemon(lab, mta, "", placed)
+    copy = checksetup.Copy(mta)
+    copy.configure(smtpd_milter_maps="", **change or {})  # the lab's, see snippets.py
+    with Scanner(*(snippets.scanner_port(mta, port) for port in (10024, 10025)), writes):
+        return checksetup.check(copy, checksetup.configuration(mta, placed))
+
+
 def in_order(title, setting, change=None, wanted=frozenset()):
     """The set-up check has nothing to say to it, or what does not work."""
     def placed(text):
@@ -151,10 +161,7 @@ def in_order(title, setting, change=None, wanted=frozenset()):
               machines=BOTH)
     def _(lab):
         for mta in lab.mtas.values():
-            daemon(lab, mta, "", placed)
-            copy = checksetup.Copy(mta)
-            copy.configure(**change or {})
-            report = checksetup.check(copy, checksetup.configuration(mta, placed))
+            report = checked(lab, mta, placed, change)
             if wanted and mta.modern:
                 expect(report.names("error", "warning", "unknown"), wanted, str(report))
             else:
@@ -281,3 +288,49 @@ def _(lab, mta, running, scanner):
     become(header, {"bob@plain.test": "smtp bounced 5.7.10 may?/!requiretls:nocertmatch"
                     if mta.modern else PLAIN["3.7"]})
     expect((scanner.saw(sent.token), scanner.saw(header.token)), (1, 1), "times scanned")
+
+
+# One that writes a MAIL of its own loses the marker, as etc/PLACEMENT says.
+
+WRITES = "behind a proxy filter that writes its own MAIL"
+
+
+@beside(PROXY, "one that writes its own MAIL loses the request, of which the set-up check tells",
+        versions=("3.7",), writes=True)
+def _(lab, mta, running, scanner):
+    sent = post(lab, mta, "bob@dane.test", parameters=ASK)
+    become(sent, {"bob@dane.test": "smtp sent Verified"})
+    expect((scanner.saw(sent.token), running.decisions()), (1, {}), "scanned, lines of the filter")
+    scanner.shutdown()
+    scanner.server_close()
+    report = checked(lab, mta, lambda text: text, writes=True)
+    expect((report.code, report.names("error", "unknown")), (1, {"proxy-marker"}), str(report))
+    check("smtpd_command_filter=" in report.remedies("proxy-marker")[0], str(report))
+
+
+@beside(PROXY, "one that writes its own MAIL, where the parameter is refused", versions=("3.7",),
+        setting=WRITES, writes=True)
+def _(lab, mta, running, scanner):
+    refused = post(lab, mta, "bob@dane.test", parameters=ASK)
+    expect(refused.replies["mail"], (555, "5.5.4"), "MAIL")
+    ways = require_ways(mta)
+    for by in (ways["header"], ways["rule"]):
+        sent = post(lab, mta, "bob@dane.test", **by)
+        become(sent, {"bob@dane.test": SURE["3.7"]})
+        expect(scanner.saw(sent.token), 1, "times scanned")
+
+
+@scenario("check-setup: " + WRITES, setting=WRITES, machines=BOTH)
+def _(lab):
+    for mta in lab.mtas.values():
+        checksetup.in_order(checked(lab, mta, lambda text: text, writes=True), mta.name)
+
+
+@scenario("check-setup 3.7: a proxy filter that is down", setting="behind a proxy filter")
+def _(lab):
+    mta = lab.mtas["3.7"]
+    daemon(lab, mta, "")
+    copy = checksetup.Copy(mta)
+    copy.configure(smtpd_milter_maps="")
+    report = checksetup.check(copy)
+    expect((report.code, report.names("error", "unknown")), (75, {"proxy-marker"}), str(report))

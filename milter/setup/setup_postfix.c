@@ -280,5 +280,6 @@ void setup_postfix_check(struct setup_postfix *postfix, struct setup_report *rep
     setup_postfix_bounces(postfix, report);
     setup_postfix_maps(postfix, report);
     setup_postfix_tls(postfix, report);
+    setup_postfix_transports(postfix, report);
     setup_postfix_routes(postfix, report);
 }

@@ -63,6 +63,7 @@ void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *r
 void setup_postfix_marker(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_maps(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_tls(struct setup_postfix *postfix, struct setup_report *report);
+void setup_postfix_transports(struct setup_postfix *postfix, struct setup_report *report);
 void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *report);
 
 /* Whether a Postfix that does not know REQUIRETLS is told what requires it. setup_postfix_check
@@ -108,6 +109,14 @@ bool setup_postfix_no_milters(const struct setup_postfix *postfix,
  * for this host alone, for 127.0.0.1. */
 bool setup_postfix_filtered(const struct setup_postfix *postfix,
                             const struct postconf_service *service);
+
+/* Whether mail comes there only for a second time, by a route: a rule looks for its name. */
+bool setup_postfix_is_second(const struct setup_postfix *postfix,
+                             const struct postconf_service *service);
+
+/* The smtpd where a scanner hands its mail back to the filter, as far as can be known; NULL: none.
+ */
+const struct postconf_service *setup_postfix_behind(const struct setup_postfix *postfix);
 
 /* Whether that service hands its mail to a proxy, and the smtpd that takes it back asks the filter.
  */

@@ -227,7 +227,7 @@ static void check_older(const struct setup_postfix *postfix, struct setup_report
     while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
         bool filtered = setup_postfix_filtered(postfix, service);
 
-        any |= filtered;
+        any |= filtered && !setup_postfix_is_second(postfix, service);
         elsewhere |= filtered && !setup_postfix_is_inner(service) && takes(postfix, service);
     }
     while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {

@@ -90,8 +90,8 @@ static void check_terms(const struct setup_postfix *postfix, const struct postco
     }
 }
 
-/* Whether mail comes there only for a second time, by a route: a rule looks for its name. */
-static bool is_second(const struct setup_postfix *postfix, const struct postconf_service *service)
+bool setup_postfix_is_second(const struct setup_postfix *postfix,
+                             const struct postconf_service *service)
 {
     const struct config *config = postfix->config;
     const char *daemon = postconf_get(&postfix->conf, service, "milter_macro_daemon_name");
@@ -205,7 +205,7 @@ void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *re
     while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
         if (!setup_postfix_filtered(postfix, service))
             continue;
-        filtered += !is_second(postfix, service);
+        filtered += !setup_postfix_is_second(postfix, service);
         if (!again(&action, service, "milter_default_action"))
             check_action(postfix, service, "smtpd_milters", report);
         if (!again(&terms, service, "milter_protocol"))

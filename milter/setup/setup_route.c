@@ -144,8 +144,8 @@ static void check_status(const struct setup_postfix *postfix, const struct confi
     }
 }
 
-/* Whether the rules send mail on it that requires TLS, or with `optional` such as waives it. */
-static bool carries(const struct config *config, const struct config_route *route, bool optional)
+bool setup_route_carries(const struct config *config, const struct config_route *route,
+                         bool optional)
 {
     const struct config_route *by_default =
         optional ? config->defaults->optional_route : config->defaults->route;
@@ -192,12 +192,12 @@ void setup_route_transport(const struct setup_postfix *postfix, const struct con
     const struct config *config = postfix->config;
 
     check_status(postfix, route, transport, report);
-    if (carries(config, route, false))
+    if (setup_route_carries(config, route, false))
         check_can(postfix, route, transport, report);
     check_requiretls(postfix, route, transport, report);
     if (is_lower(config, route))
         check_lower(postfix, route, transport, "at a level below enforce", report);
-    if (carries(config, route, true))
+    if (setup_route_carries(config, route, true))
         check_lower(postfix, route, transport, "with TLS-Required: No", report);
 }
 
@@ -225,7 +225,9 @@ static bool any_marked(const struct config *config)
 
 void setup_postfix_native(const struct setup_postfix *postfix, struct setup_report *report)
 {
-    if (postfix->conf.version >= POSTCONF_REQUIRETLS || is_scanned(postfix) ||
+    bool later = is_scanned(postfix) && setup_postfix_behind(postfix) != NULL;
+
+    if (postfix->conf.version >= POSTCONF_REQUIRETLS || later ||
         postfix->config->milter.marker[0] == '\0' || any_marked(postfix->config))
         return;
     setup_add(report, SETUP_WARNING, "route-native",
@@ -244,6 +246,6 @@ void setup_route_native(const struct setup_postfix *postfix, const struct config
         return;
     /* What is missing in general is said elsewhere: this is about what the file asks for. */
     if (smtp != NULL && (route->can & VERDICT_CAN_WEB_PKI) != 0 &&
-        carries(postfix->config, route, false))
+        setup_route_carries(postfix->config, route, false))
         check_can(postfix, route, smtp, report);
 }

@@ -64,6 +64,110 @@ bool setup_route_goes_on(const struct config *config, const char *daemon)
     return false;
 }
 
+/* What the rules for a listener give to mail that comes back there. */
+struct second {
+    const struct config_route *route; /* NULL: none; nor one that leads back */
+    const struct config_route *optional_route;
+    bool requires; /* whatever the message says */
+};
+
+static const struct config_route *leading_out(const struct config_route *route)
+{
+    return route != NULL && !config_route_reinjects(route) ? route : NULL;
+}
+
+static struct second second_of(const struct config *config, const char *daemon)
+{
+    struct second second = {NULL, NULL, false};
+
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+
+        if (!rules_names_daemon(rule, daemon))
+            continue;
+        if (second.route == NULL)
+            second.route = leading_out(rule->route);
+        if (second.optional_route == NULL)
+            second.optional_route = leading_out(rule->optional_route);
+        second.requires |=
+            (rule->sets & (1u << RULES_REQUEST)) != 0 && rule->request == RULES_REQUEST_REQUIRE;
+    }
+    return second;
+}
+
+/* Whether Require-TLS-ESMTP, which the filter adds the first time, counts for it the second time.
+ */
+static bool header_tells(const struct config *config)
+{
+    return config->milter.add_header != CONFIG_ADD_HEADER_NO &&
+           config->milter.accept_header != CONFIG_ACCEPT_NO;
+}
+
+/* What the rules have for mail that requires TLS when it comes back. */
+static void check_required(const struct setup_postfix *postfix, const struct config_route *route,
+                           const struct postconf_service *smtpd, struct setup_report *report)
+{
+    const char *daemon = postconf_get(&postfix->conf, smtpd, "milter_macro_daemon_name");
+    struct second second = second_of(postfix->config, daemon);
+    bool native = postfix->conf.version >= POSTCONF_REQUIRETLS;
+
+    if (second.route == NULL || (!native && second.route->method == CONFIG_METHOD_NONE)) {
+        setup_add(
+            report, SETUP_ERROR, name,
+            "[route %s] leads to %s, but no rule with `daemon = %s` gives what requires TLS a "
+            "route from there that enforces it",
+            route->name, smtpd->id, daemon);
+        setup_remedy(report,
+                     "`route = strict` in the [rule] with `daemon = %s`, as the snippets do",
+                     daemon);
+    }
+    if (!second.requires && !header_tells(postfix->config)) {
+        setup_add(report, SETUP_ERROR, name,
+                  "[route %s] leads to %s, where neither a rule with `daemon = %s` nor the header "
+                  "says that the mail requires TLS: it would leave as any other mail",
+                  route->name, smtpd->id, daemon);
+        setup_remedy(report, "`request = require` in the [rule] with `daemon = %s`", daemon);
+    }
+}
+
+/* TLS-Required: No would be sent round for ever, and waits. */
+static void check_optional(const struct setup_postfix *postfix, const struct config_route *route,
+                           const struct postconf_service *smtpd, struct setup_report *report)
+{
+    const struct config_route *by_default = postfix->config->defaults->optional_route;
+    const char *daemon = postconf_get(&postfix->conf, smtpd, "milter_macro_daemon_name");
+
+    if (by_default == NULL || leading_out(by_default) != NULL ||
+        second_of(postfix->config, daemon).optional_route != NULL)
+        return;
+    setup_add(report, SETUP_ERROR, name,
+              "[route %s] leads to %s, but no rule with `daemon = %s` has an optional_route from "
+              "there: mail with TLS-Required: No waits",
+              route->name, smtpd->id, daemon);
+    setup_remedy(report, "`optional_route = optional` in the [rule] with `daemon = %s`", daemon);
+}
+
+/* Postfix 3.11 marks what comes back with Require-TLS-ESMTP, if it believes that. */
+static void check_mark(const struct setup_postfix *postfix, const struct config_route *route,
+                       const struct postconf_service *smtpd, struct setup_report *report)
+{
+    const char *cleanup_name = postconf_get(&postfix->conf, smtpd, "cleanup_service_name");
+    const struct postconf_service *cleanup = postconf_service(&postfix->conf, cleanup_name, "unix");
+
+    if (postconf_yes(postconf_get(&postfix->conf, cleanup, "requiretls_esmtp_header")) &&
+        postfix->config->milter.add_header != CONFIG_ADD_HEADER_NO)
+        return;
+    setup_add(
+        report, SETUP_ERROR, name,
+        "[route %s] leads to %s, where Postfix does not learn that the mail requires TLS (%s): "
+        "it passes no REQUIRETLS on, and does not hold copies by aliases(5) to it",
+        route->name, smtpd->id,
+        postfix->config->milter.add_header != CONFIG_ADD_HEADER_NO ? "requiretls_esmtp_header = no"
+                                                                   : "add_header = no");
+    setup_remedy(report, "a cleanup service of its own with requiretls_esmtp_header = yes, as the "
+                         "snippet has it, and `add_header = reinject` in [milter]");
+}
+
 static void check_second(const struct setup_postfix *postfix, const struct config_route *route,
                          const struct postconf_service *smtpd, struct setup_report *report)
 {
@@ -88,6 +192,11 @@ static void check_second(const struct setup_postfix *postfix, const struct confi
                      "a [rule] with `daemon = %s` and a `route` of its own, first in the "
                      "file; and milter_macro_daemon_name of %s of the same name",
                      daemon, smtpd->id);
+    } else {
+        if (setup_route_carries(postfix->config, route, false))
+            check_required(postfix, route, smtpd, report);
+        if (setup_route_carries(postfix->config, route, true))
+            check_optional(postfix, route, smtpd, report);
     }
 }
 
@@ -152,5 +261,8 @@ void setup_route_reinjection(const struct setup_postfix *postfix, const struct c
     }
     check_running(postfix, route, nexthop, report);
     check_second(postfix, route, smtpd, report);
+    if (postfix->conf.version >= POSTCONF_REQUIRETLS &&
+        setup_route_carries(postfix->config, route, false))
+        check_mark(postfix, route, smtpd, report);
     check_recipients(postfix, route, transport, report);
 }

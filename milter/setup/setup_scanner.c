@@ -82,7 +82,7 @@ static bool is_behind(const struct setup_postfix *postfix, const struct postconf
            !is_second(postfix->config, parameter_of(postfix, service, "milter_macro_daemon_name"));
 }
 
-static const struct postconf_service *behind(const struct setup_postfix *postfix)
+const struct postconf_service *setup_postfix_behind(const struct setup_postfix *postfix)
 {
     const struct postconf_service *service = NULL;
 
@@ -97,7 +97,7 @@ bool setup_postfix_proxied(const struct setup_postfix *postfix,
                            const struct postconf_service *service)
 {
     return parameter_of(postfix, service, "smtpd_proxy_filter")[0] != '\0' &&
-           behind(postfix) != NULL;
+           setup_postfix_behind(postfix) != NULL;
 }
 
 static void check_proxy(const struct setup_postfix *postfix, const struct postconf_service *service,
@@ -105,7 +105,7 @@ static void check_proxy(const struct setup_postfix *postfix, const struct postco
 {
     const char *proxy = parameter_of(postfix, service, "smtpd_proxy_filter");
 
-    if (proxy[0] == '\0' || behind(postfix) != NULL)
+    if (proxy[0] == '\0' || setup_postfix_behind(postfix) != NULL)
         return;
     setup_add(report, SETUP_ERROR, "proxy-filter",
               "%s hands its mail to smtpd_proxy_filter = %s: there a milter sees no header and no "
@@ -128,7 +128,7 @@ static bool any_header_route(const struct config *config)
 static void check_routes_behind(const struct setup_postfix *postfix, struct setup_report *report)
 {
     if (postfix->conf.version >= POSTCONF_REQUIRETLS || !any_header_route(postfix->config) ||
-        behind(postfix) != NULL)
+        setup_postfix_behind(postfix) != NULL)
         return;
     setup_add(report, SETUP_ERROR, "content-filter",
               "no smtpd that takes mail back from the scanner asks the filter: mail that requires "
@@ -139,7 +139,7 @@ static void check_routes_behind(const struct setup_postfix *postfix, struct setu
 /* What smtpd took with REQUIRETLS comes back with the header alone. */
 static void check_way_back(const struct setup_postfix *postfix, struct setup_report *report)
 {
-    const struct postconf_service *service = behind(postfix), *cleanup;
+    const struct postconf_service *service = setup_postfix_behind(postfix), *cleanup;
 
     if (postfix->conf.version < POSTCONF_REQUIRETLS || service == NULL)
         return;
@@ -155,6 +155,37 @@ static void check_way_back(const struct setup_postfix *postfix, struct setup_rep
                  "postconf -P '%s/cleanup_service_name=requiretls-cleanup', and that service as "
                  "the snippet has it",
                  service->id);
+}
+
+/* Whether a rule asks for REQUIRETLS. */
+static bool any_asks(const struct config *config)
+{
+    for (size_t i = 0; i < config->rule_count; i++) {
+        if ((config->rules[i].sets & (1u << RULES_REQUEST)) != 0 &&
+            config->rules[i].request == RULES_REQUEST_REQUIRE)
+            return true;
+    }
+    return false;
+}
+
+/* The queue before a content filter keeps what the filter knows in the header alone; Postfix 3.11
+ * writes that itself for REQUIRETLS in MAIL. */
+static void check_noted(const struct setup_postfix *postfix, struct setup_report *report)
+{
+    const struct config *config = postfix->config;
+    const struct postconf_service *service = setup_postfix_behind(postfix);
+    bool native = postfix->conf.version >= POSTCONF_REQUIRETLS;
+    bool counts = config->milter.accept_header != CONFIG_ACCEPT_NO;
+
+    if (service == NULL || (native && !any_asks(config)) ||
+        (counts && config->milter.add_header == CONFIG_ADD_HEADER_YES))
+        return;
+    setup_add(report, SETUP_ERROR, "scanner-header",
+              "mail that requires TLS goes through the scanner without saying so (%s): %s does not "
+              "learn of it",
+              counts ? "add_header is not yes" : "accept_header = no", service->id);
+    setup_remedy(report, counts ? "`add_header = yes` in [milter], as PLACEMENT shows"
+                                : "`accept_header = trusted` in [milter]");
 }
 
 struct in_use {
@@ -193,6 +224,8 @@ void setup_postfix_scanners(struct setup_postfix *postfix, struct setup_report *
 
     if (in_use.content_filter && report->count == before)
         check_routes_behind(postfix, report);
+    if (in_use.content_filter)
+        check_noted(postfix, report);
     if (in_use.content_filter || in_use.proxy)
         check_way_back(postfix, report);
 }

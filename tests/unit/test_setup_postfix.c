@@ -29,6 +29,11 @@ static const char filter_conf[] =
 /* What is the same in all versions. */
 static const char parameters[] = "compatibility_level = 3.6\n"
                                  "mail_owner = postfix\n"
+                                 "local_transport = local:mail.example.org\n"
+                                 "virtual_transport = virtual\n"
+                                 "relay_transport = relay\n"
+                                 "default_transport = smtp\n"
+                                 "cleanup_service_name = cleanup\n"
                                  "queue_directory = /var/spool/postfix\n"
                                  "smtpd_milters = " MILTER "\n"
                                  "non_smtpd_milters = " MILTER "\n"
@@ -63,8 +68,15 @@ static const char services[] = SERVICE("smtp/inet", "smtp", "inet", "y", "-", "s
                 SERVICE("smtp/unix", "smtp", "unix", "y", "-", "smtp")
                     SERVICE("relay/unix", "relay", "unix", "y", "-", "smtp")
                         SERVICE("strict/unix", "strict", "unix", "y", "-", "smtp")
-                            SERVICE("10025/inet", "127.0.0.1:10025", "inet", "n", "-", "smtpd")
-                                SERVICE("10027/inet", "127.0.0.1:10027", "inet", "n", "-", "smtpd");
+                            SERVICE("local/unix", "local", "unix", "n", "-", "local")
+                                SERVICE("virtual/unix", "virtual", "unix", "n", "-", "virtual")
+                                    SERVICE("lmtp/unix", "lmtp", "unix", "n", "-", "lmtp")
+                                        SERVICE("store/unix", "store", "unix", "n", "-", "lmtp")
+                                            SERVICE("lists/unix", "lists", "unix", "n", "-", "pipe")
+                                                SERVICE("10025/inet", "127.0.0.1:10025", "inet",
+                                                        "n", "-", "smtpd")
+                                                    SERVICE("10027/inet", "127.0.0.1:10027", "inet",
+                                                            "n", "-", "smtpd");
 
 static const char postscreen[] = SERVICE("smtpd/pass", "smtpd", "pass", "y", "-", "smtpd");
 
@@ -81,6 +93,9 @@ static const char own_older[] =
 #define SIMPLE "MAIL FROM:<sender@example.org>"
 #define QUOTED "MAIL FROM:<\"a>b\"@example.org>"
 #define MARKER " SIZE=00000000000000008689"
+
+/* Postfix 3.11 marks what comes back. */
+#define MARKS "cleanup/unix/requiretls_esmtp_header = yes\n"
 
 /* Tables: name, key, result. */
 static const char *const tables[][3] = {
@@ -134,6 +149,9 @@ static const char *const contents[][2] = {
     {"hash:/ours", MILTER},
     {"hash:/ours", "{ " MILTER ", connect_timeout=3s }, inet:localhost:8891"},
     {"hash:/others", "inet:localhost:8891"},
+    {"hash:/transports", "smtp:[gateway.example.org]"},
+    {"hash:/transports", ":[gateway.example.org]"},
+    {"hash:/lists", "lists:"},
 };
 
 static int values(void *arg, const char *table, setup_value_fn take, void *take_arg)
@@ -341,13 +359,29 @@ static const struct {
      "content_filter = scan:[127.0.0.1]:10024\nmilter_header_checks = regexp:/routes\n",
      "10025/inet/smtpd_milters = " MILTER "\n10025/inet/content_filter =\n"
      "10025/inet/milter_macro_daemon_name = scanned\n",
-     "[route strict]\nmethod = header\n[rule x]\ndaemon = scanned\nroute = strict\n", NULL, ""},
+     "[milter]\nadd_header = yes\n"
+     "[route strict]\nmethod = header\n[rule x]\ndaemon = scanned\nroute = strict\n",
+     NULL, ""},
+    {"a content filter, and a header that does not say it", OLD,
+     "content_filter = scan:[127.0.0.1]:10024\nmilter_header_checks = regexp:/routes\n",
+     "10025/inet/smtpd_milters = " MILTER "\n10025/inet/content_filter =\n"
+     "10025/inet/milter_macro_daemon_name = scanned\n",
+     "[route strict]\nmethod = header\n[rule x]\ndaemon = scanned\nroute = strict\n", NULL,
+     "error scanner-header;"},
+    {"a content filter, and a header that does not count", OLD,
+     "content_filter = scan:[127.0.0.1]:10024\nmilter_header_checks = regexp:/routes\n",
+     "10025/inet/smtpd_milters = " MILTER "\n10025/inet/content_filter =\n"
+     "10025/inet/milter_macro_daemon_name = scanned\n",
+     "[milter]\nadd_header = yes\naccept_header = no\n"
+     "[route strict]\nmethod = header\n[rule x]\ndaemon = scanned\nroute = strict\n",
+     NULL, "error scanner-header;"},
     {"a content filter and FILTER behind it alone, in more words", OLD,
      "content_filter = scan:[127.0.0.1]:10024\nmilter_header_checks = regexp:/routes\n",
      "10025/inet/smtpd_milters = " MILTER "\n10025/inet/content_filter =\n"
      "10025/inet/milter_macro_daemon_name = scanned\n",
-     "[route strict]\nmethod = header\n[rule x]\ndaemon = scanned, !other\nroute = strict\n", NULL,
-     ""},
+     "[milter]\nadd_header = yes\n"
+     "[route strict]\nmethod = header\n[rule x]\ndaemon = scanned, !other\nroute = strict\n",
+     NULL, ""},
     {"a content filter and FILTER behind it, but not us", OLD,
      "content_filter = scan:[127.0.0.1]:10024\nmilter_header_checks = regexp:/routes\n",
      "10025/inet/content_filter =\n10025/inet/milter_macro_daemon_name = scanned\n",
@@ -608,8 +642,17 @@ static const struct {
      "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n", NULL,
      "[route loop]\nmethod = header\nlocal = reinject\n", NULL, "error route-reinjection;"},
     {"loop: the second does not ask, 3.11", NEW,
-     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n", NULL,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n", MARKS,
      "[route loop]\nmethod = header\nlocal = reinject\n[default]\nroute = loop\n", NULL, ""},
+    {"loop: the second does not ask, and does not mark, 3.11", NEW,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n", NULL,
+     "[route loop]\nmethod = header\nlocal = reinject\n[default]\nroute = loop\n", NULL,
+     "error route-reinjection;"},
+    {"loop: no header to mark by, 3.11", NEW,
+     "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n", MARKS,
+     "[milter]\nadd_header = no\n[route loop]\nmethod = header\nlocal = reinject\n[default]\n"
+     "route = loop\n",
+     NULL, "error route-reinjection;"},
     {"loop: the second has no rule", OLD,
      "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n",
      "10025/inet/smtpd_milters = " MILTER "\n", "[route loop]\nmethod = header\nlocal = reinject\n",
@@ -647,7 +690,39 @@ static const struct {
      "[rule first]\nclient = 192.0.2.0/24\nroute = loop\n[rule second]\ndaemon = second\n"
      "route = strict\n",
      NULL, ""},
-    {"loop: recipients together", NEW, "milter_header_checks = regexp:/routes\n", NULL,
+#define LOOP(more, rule)                                                                           \
+    more                                                                                           \
+        "[route loop]\nmethod = header\nlocal = reinject\n[route strict]\nmethod = header\n[rule " \
+        "second]\ndaemon = second\n" rule
+#define SECOND                                                                                     \
+    "10025/inet/smtpd_milters = " MILTER "\n10025/inet/milter_macro_daemon_name = second\n"
+#define LOOPED "milter_header_checks = regexp:/routes\nsmtp_destination_recipient_limit = 1\n"
+    {"loop: in order, for require", OLD, LOOPED, SECOND,
+     LOOP("[milter]\nadd_header = no\n[default]\nroute = loop\n",
+          "request = require\nroute = strict\n"),
+     NULL, ""},
+    {"loop: in order, the header says it", OLD, LOOPED, SECOND,
+     LOOP("[default]\nroute = loop\n", "route = strict\n"), NULL, ""},
+    {"loop: nothing says that it requires TLS", OLD, LOOPED, SECOND,
+     LOOP("[milter]\nadd_header = no\n[default]\nroute = loop\n", "route = strict\n"), NULL,
+     "error route-reinjection;"},
+    {"loop: the header says it, but does not count", OLD, LOOPED, SECOND,
+     LOOP("[milter]\naccept_header = no\n[default]\nroute = loop\n", "route = strict\n"), NULL,
+     "error route-reinjection;"},
+    {"loop: the second time it is native, which older Postfix does not enforce", OLD, LOOPED,
+     SECOND, LOOP("[default]\nroute = loop\n", "request = require\nroute = native\n"), NULL,
+     "error route-reinjection;"},
+    {"loop: the second time it is native, 3.11", NEW, LOOPED, SECOND MARKS,
+     LOOP("[milter]\naccept_header = any\n[default]\nroute = loop\n",
+          "request = require\nroute = native\n"),
+     NULL, ""},
+    {"loop: the second time it has a route for TLS-Required: No alone", OLD, LOOPED, SECOND,
+     LOOP("[default]\nroute = loop\n", "request = require\noptional_route = strict\n"), NULL,
+     "error route-reinjection;error route-can;"},
+    {"loop: the second time it has none for TLS-Required: No", OLD, LOOPED, SECOND,
+     LOOP("[default]\noptional_route = loop\n", "route = strict\n"), NULL,
+     "error route-reinjection;"},
+    {"loop: recipients together", NEW, "milter_header_checks = regexp:/routes\n", MARKS,
      "[route loop]\nmethod = header\nlocal = reinject\n[default]\nroute = loop\n", NULL,
      "warning route-reinjection;"},
     {"loop: elsewhere", OLD, "milter_header_checks = regexp:/routes\n", NULL,
@@ -660,6 +735,30 @@ static const struct {
      "[route unloaded]\nmethod = header\nlocal = reinject\n[route strict]\nmethod = header\n"
      "[rule second]\ndaemon = unloaded\nroute = strict\n",
      NULL, "error route-reinjection;"},
+    {"transports: all local, or SMTP", OLD,
+     "transport_maps = hash:/transports\nvirtual_transport = lmtp:unix:private/dovecot-lmtp\n",
+     NULL, NULL, NULL, ""},
+    {"transports: one that is not used", OLD, "transport_maps = hash:/transport\n", NULL, NULL,
+     NULL, ""},
+    {"transports: a pipe that is not in local_mailers", OLD, "transport_maps = hash:/lists\n", NULL,
+     NULL, NULL, "error local-mailers;"},
+    {"transports: a pipe that a pattern names", OLD, "transport_maps = hash:/lists\n", NULL,
+     "[milter]\nlocal_mailers = local, virtual, li*\n", NULL, ""},
+    {"transports: none of their names", OLD, NULL, NULL, "[milter]\nlocal_mailers = nothing\n",
+     NULL, "error local-mailers;"},
+    {"transports: LMTP to a socket that is not in local_mailers", OLD,
+     "virtual_transport = store:unix:private/store\n", NULL, NULL, NULL, "error local-mailers;"},
+    {"transports: LMTP to another host", OLD,
+     "virtual_transport = store:inet:store.example.org:24\n", NULL, NULL, NULL, ""},
+    {"transports: LMTP to another host, in local_mailers", OLD,
+     "virtual_transport = lmtp:[192.0.2.24]\n", NULL, NULL, NULL, "warning local-mailers;"},
+    {"transports: smtp(8) in local_mailers", OLD, NULL, NULL,
+     "[milter]\nlocal_mailers = local, virtual, relay\n", NULL, "error local-mailers;"},
+    {"transports: smtp(8) in local_mailers, by a pattern", OLD, NULL, NULL,
+     "[milter]\nlocal_mailers = local, virtual, str*\n", NULL, "error local-mailers;"},
+    {"transports: smtp(8) in local_mailers, to this host alone", OLD,
+     "virtual_transport = strict:[127.0.0.1]:10027\n", NULL,
+     "[milter]\nlocal_mailers = local, strict\n", NULL, ""},
 #define RECIPIENT "[route strict]\nmethod = recipient\ncan = dane, sts\n[default]\nroute = strict\n"
     {"tag: all there", OLD,
      "transport_maps = regexp:/transport\nsmtp_generic_maps = regexp:/generic\n", NULL, RECIPIENT,
@@ -713,7 +812,7 @@ static void native(void **state)
         {OLD, NULL, "[rule all]\nroute = native\n", "warning route-native;"},
         {OLD, NULL, "[route s]\nmethod = header\n[rule back]\ndaemon = back\nroute = s\n",
          "warning route-native;"},
-        {OLD, "content_filter = scan:[127.0.0.1]:10024\n", NULL, ""},
+        {OLD, "content_filter = scan:[127.0.0.1]:10024\n", NULL, "warning route-native;"},
     };
 
     (void)state;

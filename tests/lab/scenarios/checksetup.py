@@ -277,6 +277,24 @@ BREAKS = {
                                   {"route-reinjection"}, "127.0.0.1"),
     "the second time, without its rule": (ours("daemon = requiretls-loop\n", "daemon = other\n"),
                                           BOTH, {"route-reinjection"}, "a [rule] with `daemon"),
+    "the second time, nothing says that it requires TLS": (
+        ours("daemon = requiretls-loop\nrequest = require\n", "daemon = requiretls-loop\n"),
+        ("3.7",), {"route-reinjection"}, "`request = require`"),
+    "the second time, a route that does not enforce": (
+        ours("request = require\nroute = strict\n", "request = require\nroute = native\n"),
+        ("3.7",), {"route-reinjection"}, "`route = strict`"),
+    "the second time, a way back for TLS-Required: No": (
+        ours("route = strict\noptional_route = optional\n", "route = strict\n"), BOTH,
+        {"route-reinjection"}, "`optional_route = optional`"),
+    "the second time, Postfix does not mark it": (
+        service("requiretls-cleanup/unix/requiretls_esmtp_header=no"), ("3.11",),
+        {"route-reinjection"}, "requiretls_esmtp_header = yes"),
+    "local_mailers with smtp(8) in it": (
+        ours("[milter]\n", "[milter]\nlocal_mailers = local, virtual, error, retry, discard, rel*\n"),
+        BOTH, {"local-mailers"}, "take it out of local_mailers"),
+    "local_mailers without a transport in use": (
+        ours("[milter]\n", "[milter]\nlocal_mailers = local, virtual, error, retry\n"), BOTH,
+        {"local-mailers"}, "add discard to local_mailers"),
     "tags that Postfix does not know": (section(RECIPIENT_ROUTE), BOTH, {"route-tag"},
                                         "transport_maps"),
     "tags that are seen outside": (

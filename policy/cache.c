@@ -116,9 +116,14 @@ void cache_set_max(struct cache *cache, size_t max)
     pthread_mutex_unlock(&cache->lock);
 }
 
+static bool agrees(const struct entry *entry, bool security_known)
+{
+    return entry->findings->security_known || !security_known;
+}
+
 static bool holds(const struct entry *entry, int64_t now_ms, bool security_known)
 {
-    return entry->findings->security_known == security_known && entry->dane_ends_ms > now_ms &&
+    return agrees(entry, security_known) && entry->dane_ends_ms > now_ms &&
            entry->sts_ends_ms > now_ms;
 }
 
@@ -149,7 +154,7 @@ void cache_look(struct cache *cache, const char *text, bool security_known, stru
     entry = find(cache, text);
     if (entry) {
         out->findings = findings_ref(entry->findings);
-        if (entry->findings->security_known == security_known)
+        if (agrees(entry, security_known))
             out->dane_ends_ms = entry->dane_ends_ms;
         out->sts_ends_ms = entry->sts_ends_ms;
     }

@@ -2,7 +2,7 @@
  * Findings by next-hop, bounded, least recently used out first. The DANE part and the STS part of
  * an entry end at times of their own; an entry is given out whole while both hold, and serves a new
  * lookup with the part that still does. Entries made while the security of answers was unknown are
- * not given out once it is known, nor the reverse.
+ * not given out once it is known; what was learnt while it was known stays good.
  *
  * Any thread, under one lock that is held for moments only.
  */

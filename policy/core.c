@@ -44,6 +44,7 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
         return -ENOMEM;
     core->world = world;
     core->settings = *settings;
+    core->trust_withdrawn = world->ops->trust_withdrawn(world);
     list_init(&core->refreshes);
     list_init(&core->outdated);
     status = table_init(&core->flights);
@@ -128,6 +129,23 @@ void core_free(struct core *core)
     free(core);
 }
 
+/* The trust in a resolver was withdrawn: what it said is forgotten, also by lookups in flight. */
+static void distrust(struct core *core)
+{
+    struct list flights;
+
+    cache_clear(core->cache);
+    outdate_all(core); /* who asks from now on begins anew; those in flight are not to be kept */
+    list_take(&flights, &core->outdated);
+    while (!list_empty(&flights)) {
+        struct flight *flight = list_entry(flights.next, struct flight, link);
+
+        list_remove(&flight->link);
+        list_append(&core->outdated, &flight->link);
+        lookup_distrust(flight->lookup);
+    }
+}
+
 void core_configure(struct core *core, const struct core_settings *settings)
 {
     bool refresh = settings->sts_refresh_ms != core->settings.sts_refresh_ms;
@@ -139,6 +157,10 @@ void core_configure(struct core *core, const struct core_settings *settings)
         outdate_all(core);
     }
     core->settings = *settings;
+    if (core->world->ops->trust_withdrawn(core->world) != core->trust_withdrawn) {
+        core->trust_withdrawn = core->world->ops->trust_withdrawn(core->world);
+        distrust(core);
+    }
     if (refresh)
         core_renew_configure(core);
     cache_set_max(core->cache, settings->max_domains);

@@ -50,7 +50,8 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
 void core_free(struct core *core);
 
 /* Lookups in flight go on for those who asked; who asks later does not share them where the
- * settings change what is looked for. */
+ * settings change what is looked for. Also to be called when the world's resolvers were configured:
+ * when trust was withdrawn nothing is cached any more, and lookups in flight begin anew. */
 void core_configure(struct core *core, const struct core_settings *settings);
 
 /*

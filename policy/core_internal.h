@@ -32,8 +32,9 @@ struct core {
     struct table flights;
     struct list outdated; /* flights that settings or an administrator have overtaken */
     size_t outdated_count;
-    int64_t warn_dane_ms; /* when it may be said again that not all can be remembered */
-    int64_t warn_full_ms; /* when it may be said again that there are too many of them */
+    unsigned trust_withdrawn; /* the world's count that the cache knows of */
+    int64_t warn_dane_ms;     /* when it may be said again that not all can be remembered */
+    int64_t warn_full_ms;     /* when it may be said again that there are too many of them */
 
     struct world_timer *renew_timer; /* for the next entry of the cache that is due */
     int64_t renew_at_ms;

@@ -30,16 +30,18 @@ void core_warn_refresh(struct core *core, const struct findings *f)
     core_log(core, LOG_WARNING, line);
 }
 
-static bool any_lookup_failed(const struct findings *f)
+static unsigned failed_lookups(const struct findings *f)
 {
+    unsigned count = f->mx == FINDINGS_MX_FAILED;
+
     for (size_t i = 0; i < f->host_count; i++) {
         const struct findings_host *host = &f->hosts[i];
 
-        if (host->a == FINDINGS_ADDR_FAILED || host->aaaa == FINDINGS_ADDR_FAILED ||
-            host->tlsa_state == FINDINGS_TLSA_FAILED)
-            return true;
+        count += host->a == FINDINGS_ADDR_FAILED;
+        count += host->aaaa == FINDINGS_ADDR_FAILED;
+        count += host->tlsa_state == FINDINGS_TLSA_FAILED;
     }
-    return f->mx == FINDINGS_MX_FAILED;
+    return count;
 }
 
 static bool has_dane(const struct findings *f)
@@ -59,7 +61,7 @@ void core_note_dane(struct core *core, const struct findings *f)
     if (!core->settings.dane_enable || !f->security_known)
         return;
     if (!has_dane(f)) {
-        if (!any_lookup_failed(f))
+        if (failed_lookups(f) == 0)
             dane_seen_forget(core->dane_seen, f->nexthop.text);
     } else if (!dane_seen_add(core->dane_seen, f->nexthop.text, now_s) &&
                core_now_ms(core) >= core->warn_dane_ms) {
@@ -88,13 +90,21 @@ static bool old_sts_is_better(const struct findings_sts *old, const struct findi
            old->state == FINDINGS_STS_POLICY && strcmp(old->id, fresh->id) == 0;
 }
 
+/* Whether the old DANE part says more than the new one: that failed, is of unknown security, or
+ * knows less of hosts that were found securely. */
+static bool old_dane_is_better(const struct findings *old, const struct findings *fresh)
+{
+    if (old->summary == FINDINGS_SUMMARY_FAILED || !old->security_known)
+        return false;
+    return fresh->summary == FINDINGS_SUMMARY_FAILED || !fresh->security_known ||
+           (old->mx != FINDINGS_MX_INSECURE && failed_lookups(fresh) > failed_lookups(old));
+}
+
 /* A part that failed does not replace what is cached of it and still holds. */
 static void keep_what_holds(const struct cache_view *old, int64_t now_ms, struct keeping *k)
 {
     const struct findings *fresh = k->findings, *was = old->findings;
-    bool keep_dane = was && old->dane_ends_ms > now_ms &&
-                     fresh->summary == FINDINGS_SUMMARY_FAILED &&
-                     was->summary != FINDINGS_SUMMARY_FAILED;
+    bool keep_dane = was && old->dane_ends_ms > now_ms && old_dane_is_better(was, fresh);
     bool keep_sts = was && old->sts_ends_ms > now_ms && old_sts_is_better(&was->sts, &fresh->sts);
     int64_t ends_ms;
 

@@ -96,11 +96,16 @@ static void run_parts(struct lookup *l)
     } while (moved && !l->out_of_memory);
 }
 
-static void stop_parts(struct lookup *l)
+static void stop_dane(struct lookup *l)
 {
     ask_stop(&l->mx);
     for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
         lookup_host_stop(&l->hosts[i]);
+}
+
+static void stop_parts(struct lookup *l)
+{
+    stop_dane(l);
     lookup_sts_stop(l);
 }
 
@@ -194,6 +199,29 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
     }
     finish_draft(l);
     return l;
+}
+
+static void begin_dane_anew(struct lookup *l)
+{
+    stop_dane(l);
+    l->parts |= LOOKUP_DANE;
+    l->unknown = l->vouched = false;
+    l->dane_ends_ms = now_ms(l) + l->settings.max_ttl_ms;
+    l->mx_state = MX_START;
+    l->mx_entries = NULL;
+    l->mx_count = 0;
+    l->hosts = NULL;
+    l->draft.mx = FINDINGS_MX_PENDING;
+    l->draft.failure = NULL;
+    l->draft.hosts = NULL;
+    l->draft.host_count = 0;
+}
+
+void lookup_distrust(struct lookup *l)
+{
+    if ((l->parts & LOOKUP_DANE) || l->known)
+        begin_dane_anew(l);
+    lookup_run(l);
 }
 
 void lookup_free(struct lookup *l)

@@ -58,6 +58,12 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
                           const struct findings *known, int64_t known_dane_ends_ms,
                           int64_t known_sts_ends_ms, lookup_changed_fn changed, void *arg);
 
+/*
+ * What DNS said so far is not to be relied upon: asks about the DANE part once more, though it may
+ * have been taken from what was known. Calls `changed`. Not from a callback of the world.
+ */
+void lookup_distrust(struct lookup *lookup);
+
 /* Cancels what is in flight. NULL is allowed. */
 void lookup_free(struct lookup *lookup);
 

@@ -65,6 +65,9 @@ void resolver_cancel(struct resolver_query *query);
  * check_interval_ms, at most half a minute, ago). */
 bool resolver_security_known(const struct resolver *resolver);
 
+/* How often a reload has withdrawn the trust in a resolver, or has taken out a trusted one. */
+unsigned resolver_trust_withdrawn(const struct resolver *resolver);
+
 struct resolver_stats {
     size_t in_flight; /* queries sent and not yet answered, but for the slow ones */
     size_t slow;      /* those that let others pass */

@@ -65,6 +65,7 @@ struct resolver {
 
     struct server_list servers; /* in the order of the configuration */
     struct server_list gone;
+    unsigned withdrawn;      /* how often the administrator ceased to trust one of them */
     struct stat conf_stat;   /* of resolv.conf when it was read last */
     int64_t conf_checked_ms; /* when it was looked at last */
 

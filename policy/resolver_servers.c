@@ -224,6 +224,7 @@ static int put_into_effect(struct resolver *r, const struct resolver_settings *s
 
         if (server->trusted != trusted)
             r->warned_ms = 0;
+        r->withdrawn += server->trusted && !trusted;
         server->checked = server->checked && server->trusted == trusted;
         server->trusted = trusted;
         server->validates = server->validates && server->trusted;
@@ -233,8 +234,10 @@ static int put_into_effect(struct resolver *r, const struct resolver_settings *s
     }
     TAILQ_FOREACH (server, &r->servers, link) {
         resolver_check_stop(server);
-        if (reload) /* what it still answers included */
-            server->trusted = server->validates = false;
+        if (!reload)
+            continue;
+        r->withdrawn += server->trusted; /* what it still answers included */
+        server->trusted = server->validates = false;
     }
     TAILQ_CONCAT(&r->gone, &r->servers, link);
     TAILQ_CONCAT(&r->servers, &next, link);
@@ -296,6 +299,11 @@ void resolver_servers_refresh(struct resolver *r)
     resolver_log(r, LOG_INFO, "%s has changed: %zu resolvers, the first is %s", path, list.count,
                  list.items[0].text);
     resolver_check_all(r);
+}
+
+unsigned resolver_trust_withdrawn(const struct resolver *r)
+{
+    return r->withdrawn;
 }
 
 void resolver_servers_free(struct resolver *r)

@@ -55,6 +55,9 @@ struct world_ops {
     int64_t (*mono_ms)(struct world *w); /* CLOCK_BOOTTIME where there is one: sleep counts */
     int64_t (*wall_s)(struct world *w);
     bool (*security_known)(struct world *w);
+    /* How often a reload has withdrawn the trust in a resolver: what was learnt before is not to be
+     * relied upon. */
+    unsigned (*trust_withdrawn)(struct world *w);
     uint32_t (*random)(struct world *w, uint32_t below);
 };
 

@@ -137,6 +137,11 @@ static bool security_known(struct world *w)
     return resolver_security_known(real(w)->resolver);
 }
 
+static unsigned trust_withdrawn(struct world *w)
+{
+    return resolver_trust_withdrawn(real(w)->resolver);
+}
+
 static uint32_t random_below(struct world *w, uint32_t below)
 {
     uint32_t value = 0;
@@ -159,6 +164,7 @@ static const struct world_ops ops = {
     .mono_ms = mono_ms,
     .wall_s = wall_s,
     .security_known = security_known,
+    .trust_withdrawn = trust_withdrawn,
     .random = random_below,
 };
 

@@ -258,6 +258,16 @@ static int security(struct play *play, char *args)
     return 0;
 }
 
+static int distrust(struct play *play, char *args)
+{
+    struct core_settings settings = play->settings;
+
+    (void)args;
+    sim_world_withdraw_trust(play->sim);
+    core_configure(play->core, &settings);
+    return 0;
+}
+
 static int purge(struct play *play, char *args)
 {
     struct nexthop nexthop;
@@ -352,6 +362,7 @@ static const struct {
     {"dns", scenario_dns},
     {"https", scenario_https},
     {"security", security},
+    {"distrust", distrust},
     {"config", config},
     {"ask", ask},
     {"cancel", cancel},

@@ -41,6 +41,7 @@ struct sim_world {
     int64_t wall_s;
     uint32_t seed;
     bool security_known;
+    unsigned trust_withdrawn;
 };
 
 /* The clock of the engine does not begin at zero. */
@@ -265,6 +266,11 @@ static bool security_known(struct world *w)
     return sim_of(w)->security_known;
 }
 
+static unsigned trust_withdrawn(struct world *w)
+{
+    return sim_of(w)->trust_withdrawn;
+}
+
 static uint32_t random_below(struct world *w, uint32_t below)
 {
     struct sim_world *sim = sim_of(w);
@@ -284,6 +290,7 @@ static const struct world_ops ops = {
     .mono_ms = mono_ms,
     .wall_s = wall_s,
     .security_known = security_known,
+    .trust_withdrawn = trust_withdrawn,
     .random = random_below,
 };
 
@@ -416,6 +423,11 @@ unsigned sim_world_outstanding(const struct sim_world *sim)
 void sim_world_set_security(struct sim_world *sim, bool known)
 {
     sim->security_known = known;
+}
+
+void sim_world_withdraw_trust(struct sim_world *sim)
+{
+    sim->trust_withdrawn++;
 }
 
 void sim_world_step_wall(struct sim_world *sim, int64_t seconds)

@@ -94,7 +94,7 @@ static void both_parts_must_hold(void **state)
     cache_free(cache);
 }
 
-static void security_must_agree(void **state)
+static void unknown_security_is_no_use_once_it_is_known(void **state)
 {
     struct cache *cache = cache_of(10);
     const struct findings *unknown = plain_domain("b.example", false);
@@ -105,7 +105,7 @@ static void security_must_agree(void **state)
     assert_int_equal(cache_put(cache, unknown, 100, 100, 1000), 0);
     findings_unref(unknown);
     assert_true(has(cache, "a.example", 0, true));
-    assert_false(has(cache, "a.example", 0, false));
+    assert_true(has(cache, "a.example", 0, false)); /* it was known when it was learnt */
     assert_true(has(cache, "b.example", 0, false));
     assert_false(has(cache, "b.example", 0, true));
     cache_look(cache, "b.example", true, &view); /* MTA-STS does not depend on DNSSEC */
@@ -200,7 +200,9 @@ static void snapshot_of_many(void **state)
     }
     free(all);
     assert_int_equal(cache_snapshot(cache, 50, false, &all, &count), 0);
-    assert_int_equal(count, 0);
+    assert_int_equal(count, COUNT - COUNT / 10);
+    while (count > 0)
+        findings_unref(all[--count]);
     free(all);
     cache_free(cache);
 }
@@ -273,7 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_parts_must_hold),
-        cmocka_unit_test(security_must_agree),
+        cmocka_unit_test(unknown_security_is_no_use_once_it_is_known),
         cmocka_unit_test(least_recently_used_goes_first),
         cmocka_unit_test(timetable),
         cmocka_unit_test(snapshot_of_many),

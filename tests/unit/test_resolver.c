@@ -1064,6 +1064,7 @@ static void test_reconfigure(void **state)
     b->config.resolvers = only;
     assert_int_equal(resolver_reconfigure(b->resolver, &b->config, err, sizeof(err)), 0);
     assert_true(resolver_security_known(b->resolver)); /* what is known of it is kept */
+    assert_int_equal(resolver_trust_withdrawn(b->resolver), 1);
     RUN_UNTIL(b, reply.calls == 1);
     expect_found(reply, DNS_INSECURE);
     assert_int_equal(server(b, 0)->udp, 2);

@@ -70,8 +70,9 @@ void engine_free(struct engine *engine);
 
 /*
  * Takes over a new configuration while lookups go on; what is cached stays, unless dane_enable or
- * sts_enable change. The store's path and sts_port do not change. Returns 0 or a negative errno,
- * then nothing has changed. Any thread.
+ * sts_enable change or a resolver is not trusted any more: then lookups in flight begin anew, too.
+ * The store's path and sts_port do not change. Returns 0 or a negative errno, then nothing has
+ * changed. Any thread.
  */
 int engine_reconfigure(struct engine *engine, const struct engine_config *config, char *err,
                        size_t err_len);

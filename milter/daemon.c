@@ -11,6 +11,7 @@
 #include "background.h"
 #include "callbacks.h"
 #include "config.h"
+#include "config_host.h"
 #include "filter_socket.h"
 #include "front.h"
 #include "log.h"
@@ -67,6 +68,12 @@ static void warn_on_stderr(void *arg, const char *message)
 {
     (void)arg;
     fprintf(stderr, "%s: warning: %s\n", ident, message);
+}
+
+static void to_log(void *arg, const char *message)
+{
+    (void)arg;
+    log_msg(LOG_ERR, "%s", message);
 }
 
 static int fail(int exit_status, const char *message)
@@ -186,6 +193,8 @@ static int start_threads(struct daemon *d, struct config *config)
         config_unref(config);
         return fail(EX_OSERR, "out of memory");
     }
+    if (config_host_check_ca(config, to_log, NULL) != 0)
+        return EX_CONFIG;
     rc = engine_new(&terms, &d->engine, err, sizeof(err));
     if (rc != 0)
         return fail(exit_status_of(rc), err);
@@ -217,18 +226,6 @@ static void undo_start(struct daemon *d)
 
 /* --- reload ---------------------------------------------------------------------------------- */
 
-struct reload_report {
-    unsigned errors;
-};
-
-static void on_reload_error(void *arg, const char *message)
-{
-    struct reload_report *report = arg;
-
-    report->errors++;
-    log_msg(LOG_ERR, "%s", message);
-}
-
 static void on_reload_warning(void *arg, const char *message)
 {
     (void)arg;
@@ -252,9 +249,10 @@ static bool take_over(struct daemon *d, struct config *loaded)
     config_report_fixed(running, loaded, on_fixed, NULL);
     config_unref(running);
     engine_terms(loaded, &terms);
-    rc = engine_reconfigure(d->engine, &terms, err, sizeof(err));
-    if (rc != 0) {
+    rc = config_host_check_ca(loaded, to_log, NULL);
+    if (rc == 0 && (rc = engine_reconfigure(d->engine, &terms, err, sizeof(err))) != 0)
         log_msg(LOG_ERR, "%s", err);
+    if (rc != 0) {
         config_unref(loaded);
         return false;
     }
@@ -266,14 +264,13 @@ static bool take_over(struct daemon *d, struct config *loaded)
 
 static void reload(struct daemon *d)
 {
-    struct reload_report report = {0};
     struct config *loaded = NULL;
     bool done;
 
     notify_reloading();
-    done = config_load(d->config_path, d->host_name, on_reload_error, on_reload_warning, &report,
-                       &loaded) == 0 &&
-           take_over(d, loaded);
+    done =
+        config_load(d->config_path, d->host_name, to_log, on_reload_warning, NULL, &loaded) == 0 &&
+        take_over(d, loaded);
     if (done)
         log_msg(LOG_INFO, "reloaded %s", d->config_path);
     else
@@ -395,10 +392,13 @@ static int check_host(const struct config *config)
     if (check_group("milter", config->milter.socket_group) != EX_OK ||
         (listens_unix(config) && check_group("socketmap", config->socketmap.socket_group) != EX_OK))
         status = EX_CONFIG;
-    if (engine_config_check(&config->engine, err, sizeof(err)) != 0) {
-        fprintf(stderr, "%s: [mta_sts] %s\n", ident, err);
-        status = EX_CONFIG;
+    /* Last, as whoever the daemon will be. */
+    if (geteuid() == 0 && status == EX_OK && privilege_drop(&user, err, sizeof(err)) != 0) {
+        fprintf(stderr, "%s: %s\n", ident, err);
+        status = EX_NOPERM;
     }
+    if (config_host_check_ca(config, to_stderr, NULL) != 0)
+        status = EX_CONFIG;
     return status;
 }
 

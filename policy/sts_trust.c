@@ -8,36 +8,60 @@
  */
 #include "sts_trust.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+static int load_file(X509_STORE *store, const char *ca_file, char *err, size_t err_len)
+{
+    const char *why = "there are none in it";
+    FILE *file = fopen(ca_file, "re");
+
+    if (file != NULL)
+        fclose(file);
+    else
+        why = strerror(errno);
+    if (file != NULL && X509_STORE_load_file(store, ca_file) == 1)
+        return 0;
+    snprintf(err, err_len, "%s: cannot load CA certificates: %s", ca_file, why);
+    return -EINVAL;
+}
+
+/* OpenSSL reads the directory when it needs to, and says nothing if it is not there. */
+static int load_path(X509_STORE *store, const char *ca_path, char *err, size_t err_len)
+{
+    const char *why = "out of memory";
+    DIR *dir = opendir(ca_path);
+
+    if (dir != NULL)
+        closedir(dir);
+    else
+        why = strerror(errno);
+    if (dir != NULL && X509_STORE_load_path(store, ca_path) == 1)
+        return 0;
+    snprintf(err, err_len, "%s: not a directory of CA certificates: %s", ca_path, why);
+    return -EINVAL;
+}
+
 static int load(X509_STORE *store, const char *ca_file, const char *ca_path, char *err,
                 size_t err_len)
 {
-    struct stat st;
+    int r = 0;
 
     if (ca_file == NULL && ca_path == NULL && X509_STORE_set_default_paths(store) != 1) {
         snprintf(err, err_len, "cannot load the system's CA certificates");
         return -EINVAL;
     }
-    if (ca_file != NULL && X509_STORE_load_file(store, ca_file) != 1) {
-        snprintf(err, err_len, "%s: cannot load CA certificates", ca_file);
-        return -EINVAL;
-    }
-    if (ca_path != NULL) {
-        /* OpenSSL reads the directory when it needs to, and says nothing if it is not there. */
-        if (stat(ca_path, &st) != 0 || !S_ISDIR(st.st_mode) ||
-            X509_STORE_load_path(store, ca_path) != 1) {
-            snprintf(err, err_len, "%s: not a directory of CA certificates", ca_path);
-            return -EINVAL;
-        }
-    }
-    return 0;
+    if (ca_file != NULL)
+        r = load_file(store, ca_file, err, err_len);
+    if (r == 0 && ca_path != NULL)
+        r = load_path(store, ca_path, err, err_len);
+    return r;
 }
 
 int sts_trust_load(const char *ca_file, const char *ca_path, X509_STORE **out, char *err,

@@ -99,8 +99,9 @@ struct config {
     struct config_milter milter;
     struct engine_config engine; /* [dns], [mta_sts], [dane], [cache] */
     struct config_list resolvers;
-    bool web_pki;        /* [dane] web_pki */
-    bool accept_testing; /* [mta_sts] accept_testing */
+    bool web_pki;                        /* [dane] web_pki */
+    bool accept_testing;                 /* [mta_sts] accept_testing */
+    unsigned ca_file_line, ca_path_line; /* where they stand; 0: nowhere */
     struct config_socketmap socketmap;
     struct config_address metrics_listen; /* text NULL: off */
     struct config_log log;

@@ -342,6 +342,25 @@ static void unknown_key(struct loader *l, const char *name, unsigned line)
     error_at(l, line, "unknown key %.100s; [%s] takes %s", name, l->section_text, names);
 }
 
+/* Lines that are needed when the file has been read. */
+static void note_line(struct loader *l, unsigned line)
+{
+    const struct config_key *key = l->key;
+
+    if (key->section == CONFIG_SECTION_MTA_STS &&
+        key->offset == offsetof(struct config, engine.sts_ca_file))
+        l->config->ca_file_line = line;
+    if (key->section == CONFIG_SECTION_MTA_STS &&
+        key->offset == offsetof(struct config, engine.sts_ca_path))
+        l->config->ca_path_line = line;
+    if (l->rule == NULL || key->fact != 0)
+        return;
+    if (key->detail == RULES_ROUTE)
+        l->rule->route_line = line;
+    if (key->detail == RULES_OPTIONAL_ROUTE)
+        l->rule->optional_route_line = line;
+}
+
 static void on_value(void *arg, const char *name, const char *value, bool continued, unsigned line)
 {
     struct loader *l = arg;
@@ -366,11 +385,8 @@ static void on_value(void *arg, const char *name, const char *value, bool contin
         l->rule->needs |= l->key->fact;
         if (l->key->fact == 0)
             l->rule->sets |= 1u << l->key->detail;
-        if (l->key->detail == RULES_ROUTE && l->key->fact == 0)
-            l->rule->route_line = line;
-        if (l->key->detail == RULES_OPTIONAL_ROUTE && l->key->fact == 0)
-            l->rule->optional_route_line = line;
     }
+    note_line(l, line);
     if ((l->key->flags & CONFIG_KEY_LIST) && l->seen[index] == 0)
         begin_list(l);
     if (l->seen[index] == 0)

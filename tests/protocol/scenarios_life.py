@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -63,17 +64,49 @@ def check_missing_file():
     matches(err, "/nonexistent/x.conf")
 
 
+NO_CERTIFICATES = (
+    ("ca_file", "/nonexistent/ca.pem", "cannot load CA certificates: No such file or directory"),
+    ("ca_file", "/etc/passwd", "cannot load CA certificates: there are none in it"),
+    ("ca_path", "/nonexistent", "not a directory of CA certificates: No such file or directory"),
+    ("ca_path", "/etc/passwd", "not a directory of CA certificates: Not a directory"))
+
+
 def check_files():
     """-t and the start agree on the files that the configuration names."""
-    for key, value, error in (("ca_file", "/nonexistent/ca.pem", "cannot load CA certificates"),
-                              ("ca_file", "/etc/passwd", "cannot load CA certificates"),
-                              ("ca_path", "/nonexistent", "not a directory of CA certificates")):
+    for key, value, error in NO_CERTIFICATES:
         for options in (["-t"], ["-f"], []):
             d = Daemon(f"[mta_sts]\n{key} = {value}\n")
             status, _, err = run_program(*options, "-c", str(d.file))
             d.remove()
             equal(status, CONFIG, f"{key} = {value} {options}")
-            matches(err, f"{value}: {error}")
+            matches(err, f"(?m){d.file}:2: {key}: {value}: {error}$")
+
+
+def check_files_as_user():
+    """A file that root alone can read is none for the daemon, whose user cannot; -t says so too."""
+    with tempfile.TemporaryDirectory() as top:
+        os.chmod(top, 0o755)
+        file, directory = Path(top) / "ca.pem", Path(top) / "ca"
+        shutil.copy("/etc/ssl/certs/ca-certificates.crt", file)
+        file.chmod(0o600)
+        directory.mkdir(mode=0o700)
+        for key, value in (("ca_file", file), ("ca_path", directory)):
+            for options in (["-t"], ["-f"]):
+                d = Daemon(f"[mta_sts]\n{key} = {value}\n[milter]\nuser = nobody\n")
+                status, _, err = run_program(*options, "-c", str(d.file))
+                d.remove()
+                equal(status, CONFIG, f"{key} {options}")
+                matches(err, f"(?m){d.file}:2: {key}: {value}: .*: Permission denied$")
+
+
+def check_files_at_reload():
+    with Daemon("[milter]\ntag = first.invalid\n") as d:
+        for key, value, error in NO_CERTIFICATES:
+            d.reload(f"[mta_sts]\n{key} = {value}\n[milter]\ntag = second.invalid\n")
+            matches(d.log(), f"(?m){d.file}:2: {key}: {value}: {error}$")
+            matches(d.log(), "was not taken over: the configuration in force stays as it is")
+        with d.session() as m:
+            equal(message(m, rcpts=["<b@x.first.invalid>"])["rcpt"][0].code, "550")
 
 
 def check_missing_user():
@@ -455,7 +488,9 @@ def run(suite):
             ("-t, a file in order", check_good),
             ("-t, a file with errors: 78, file and line, nothing started", check_bad),
             ("-t, no file: 78", check_missing_file),
-            ("files that the configuration names: 78", check_files),
+            ("files that the configuration names: 78, file and line", check_files),
+            ("files that the daemon's user cannot read: 78", check_files_as_user),
+            ("files that the configuration names, at a reload", check_files_at_reload),
             ("an unknown user: 78", check_missing_user),
             ("an unknown socket group: 78", check_missing_group),
             ("socket mode and group", socket_mode_and_group),

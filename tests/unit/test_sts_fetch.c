@@ -511,12 +511,14 @@ static void reconfigure(void **state)
 
     f->config.ca_file = "/no/such/file.pem";
     assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), -EINVAL);
-    assert_string_equal(err, "/no/such/file.pem: cannot load CA certificates");
+    assert_string_equal(
+        err, "/no/such/file.pem: cannot load CA certificates: No such file or directory");
     fetch_one(f, &good);
     f->config.ca_file = NULL;
     f->config.ca_path = "/no/such/directory";
     assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), -EINVAL);
-    assert_string_equal(err, "/no/such/directory: not a directory of CA certificates");
+    assert_string_equal(
+        err, "/no/such/directory: not a directory of CA certificates: No such file or directory");
     fetch_one(f, &good);
     /* the system's CAs have not signed it */
     f->config.ca_path = NULL;

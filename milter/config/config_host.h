@@ -1,0 +1,17 @@
+/*
+ * What a configuration names on this host. Apart from config_check.c, which looks at the file
+ * alone: the answer depends on who runs this, and where.
+ */
+#ifndef CONFIG_HOST_H
+#define CONFIG_HOST_H
+
+#include "config.h"
+
+/*
+ * Whether this process can read the CA certificates that the configuration names (or the system's,
+ * where it names none). Reports each that it cannot, as "file:line: ca_file: ...". Returns 0 or
+ * -EINVAL.
+ */
+int config_host_check_ca(const struct config *config, config_report_fn on_error, void *arg);
+
+#endif

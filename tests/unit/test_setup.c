@@ -6,10 +6,12 @@
 #include "setup_address.h"
 #include "setup_ca.h"
 #include "setup_postconf.h"
+#include "setup_proxy.h"
 #include "setup_report.h"
 #include "setup_run.h"
 #include "setup_table.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -358,14 +362,94 @@ static void test_tables(void **state)
     }
 }
 
+/* Answers one client with these lines, one after each that it reads, and with the last of them once
+ * more after the message. */
+static void serve(int listener, const char *const *answers)
+{
+    char line[512];
+    int fd = accept(listener, NULL, NULL);
+    FILE *in = fdopen(fd, "r");
+    bool data = false;
+
+    for (; in != NULL && *answers != NULL; answers++) {
+        if (write(fd, *answers, strlen(*answers)) < 0)
+            break;
+        do {
+            if (fgets(line, sizeof(line), in) == NULL)
+                _exit(0);
+        } while (data && strcmp(line, ".\r\n") != 0);
+        data = strcmp(line, "DATA\r\n") == 0;
+    }
+    _exit(0);
+}
+
+static void test_proxy(void **state)
+{
+    static const struct {
+        const char *answers[8];
+        int wanted;
+        const char *text;
+    } cases[] = {
+        {{"220 hello\r\n", "250-a\r\n250 b\r\n", "250 ok\r\n",
+          "550-5.1.2 no\r\n550 5.1.2 never\r\n"},
+         550,
+         "5.1.2 no 5.1.2 never"},
+        {{"220 hello\r\n", "250 a\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n",
+          "550 5.1.2 late\r\n"},
+         550,
+         "5.1.2 late"},
+        {{"220 hello\r\n", "250 a\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 taken\r\n"},
+         250,
+         "taken"},
+        {{"554\r\n"}, 554, ""},
+        {{"+OK not SMTP\r\n"}, -EPROTO, ""},
+        {{"220 hello\r\n"}, -ECONNRESET, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sockaddr_in address = {.sin_family = AF_INET};
+        socklen_t len = sizeof(address);
+        char where[64], text[200];
+        int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        assert_int_equal(bind(listener, (const struct sockaddr *)&address, len), 0);
+        assert_int_equal(listen(listener, 1), 0);
+        assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+        pid_t pid = fork();
+        if (pid == 0)
+            serve(listener, cases[i].answers);
+        close(listener);
+        snprintf(where, sizeof(where), "%s127.0.0.1:%d", i % 2 ? "inet:" : "",
+                 ntohs(address.sin_port));
+        assert_int_equal(setup_proxy_try(where, "SIZE=1", "a@b.example", text, sizeof(text)),
+                         cases[i].wanted);
+        if (cases[i].wanted > 0)
+            assert_string_equal(text, cases[i].text);
+        waitpid(pid, NULL, 0);
+        assert_int_equal(setup_proxy_try(where, "", "a@b.example", text, sizeof(text)),
+                         -ECONNREFUSED);
+    }
+    char text[200];
+    assert_int_equal(setup_proxy_try("unix:/no/such/socket", "", "a@b.example", text, sizeof(text)),
+                     -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_patterns),     cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_addresses),    cmocka_unit_test(test_long_addresses),
-        cmocka_unit_test(test_lists),        cmocka_unit_test(test_seconds),
-        cmocka_unit_test(test_postconf),     cmocka_unit_test(test_report),
-        cmocka_unit_test(test_run),          cmocka_unit_test(test_as),
+        cmocka_unit_test(test_proxy),
+        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_long_addresses),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_seconds),
+        cmocka_unit_test(test_postconf),
+        cmocka_unit_test(test_report),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_as),
         cmocka_unit_test(test_certificates),
     };
 

@@ -243,6 +243,15 @@ static bool add_header(void *arg, const char *name, const char *value)
     return smfi_addheader(arg, mutable(name), spaced) == MI_SUCCESS;
 }
 
+static bool change_header(void *arg, const char *name, unsigned index, const char *value)
+{
+    const struct session *session = smfi_getpriv(arg);
+    char spaced[1000];
+
+    snprintf(spaced, sizeof(spaced), "%s%s", session->terms.lead_space ? " " : "", value);
+    return smfi_chgheader(arg, mutable(name), (int)index, spaced) == MI_SUCCESS;
+}
+
 static bool delete_header(void *arg, const char *name, unsigned index)
 {
     return smfi_chgheader(arg, mutable(name), (int)index, NULL) == MI_SUCCESS;
@@ -299,6 +308,7 @@ static sfsistat on_eom(SMFICTX *ctx)
         .progress = progress,
         .add_header = add_header,
         .delete_header = delete_header,
+        .change_header = change_header,
         .change_from = change_from,
         .quarantine = quarantine,
         .add_recipient = add_recipient,

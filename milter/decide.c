@@ -20,7 +20,7 @@ struct decide_asked decide_request(const struct request_mail *mail,
 
     if (rule == RULES_REQUEST_IGNORE)
         return asked;
-    if (mail->parameter || mail->marker || (believed && header->require_esmtp)) {
+    if (mail->parameter || mail->marker || (believed && header->require_esmtp > 0)) {
         asked.request = DECIDE_REQUEST_REQUIRE;
     } else if (rule == RULES_REQUEST_REQUIRE) {
         asked.request = DECIDE_REQUEST_REQUIRE;
@@ -97,36 +97,6 @@ static void derive_without(const struct decide_input *in, struct verdict *out)
     }
 }
 
-/* A clause for what verdict_explain has no findings to speak of. */
-static void explain_without(const struct decide_input *in, const struct verdict *verdict, char *out,
-                            size_t out_len)
-{
-    const char *name = in->nexthop != NULL ? in->nexthop->text : "the recipient's domain";
-
-    if (verdict->reason == VERDICT_REASON_LITERAL) {
-        snprintf(out, out_len, "%s is an address and can publish neither DANE nor MTA-STS", name);
-        return;
-    }
-    switch (in->missing) {
-    case DECIDE_MISSING_TIME:
-        snprintf(out, out_len, "the lookups for %s are not finished", name);
-        return;
-    case DECIDE_MISSING_BUSY:
-        snprintf(out, out_len, "too many messages are waiting for lookups, of %s or others", name);
-        return;
-    case DECIDE_MISSING_STOP:
-        snprintf(out, out_len, "this service is being restarted");
-        return;
-    case DECIDE_MISSING_MTA:
-        snprintf(out, out_len, "the MTA ended the session while %s was looked up", name);
-        return;
-    case DECIDE_MISSING_ENGINE:
-    default:
-        snprintf(out, out_len, "%s cannot be looked up at present", name);
-        return;
-    }
-}
-
 static void derive(const struct decide_input *in, struct verdict *verdict, struct decision *out)
 {
     struct verdict_terms terms;
@@ -139,13 +109,13 @@ static void derive(const struct decide_input *in, struct verdict *verdict, struc
     if (verdict->value == VERDICT_PENDING) { /* the caller stopped waiting */
         verdict->value = VERDICT_UNDECIDED;
         verdict->reason = VERDICT_REASON_DNS_FAILED;
-        explain_without(in, verdict, out->reason, sizeof(out->reason));
+        decide_explain_without(in, verdict, out->reason, sizeof(out->reason));
     } else if (verdict->value == VERDICT_SATISFIED) {
         out->reason[0] = '\0';
     } else if (in->findings != NULL) {
         verdict_explain(in->findings, verdict, out->reason, sizeof(out->reason));
     } else {
-        explain_without(in, verdict, out->reason, sizeof(out->reason));
+        decide_explain_without(in, verdict, out->reason, sizeof(out->reason));
     }
 }
 
@@ -279,6 +249,18 @@ static void local_delivery(const struct config_route *route, struct decision *ou
         out->route = route;
 }
 
+/* RFC 8689 section 4.2.1 holds no bounce to REQUIRETLS. An MTA that does so all the same discards
+ * what it cannot send, as there is nobody to tell: the route is one that demands nothing. */
+static void null_sender(const struct decide_input *in, struct decision *out)
+{
+    not_applicable(out, "the reverse-path is empty");
+    out->level = VERDICT_LEVEL_OPPORTUNISTIC;
+    out->null_sender = true;
+    out->local = in->settings->not_applicable;
+    if (in->mta_may_enforce && (!out->local || config_route_reinjects(in->settings->route)))
+        out->route = in->settings->route;
+}
+
 static void begin(const struct decide_input *in, struct decision *out)
 {
     *out = (struct decision){
@@ -311,7 +293,7 @@ void decide_require(const struct decide_input *in, struct decision *out)
 
     begin(in, out);
     if (in->null_sender) {
-        not_applicable(out, "the reverse-path is empty");
+        null_sender(in, out);
         return;
     }
     if (in->settings->not_applicable) {

@@ -58,7 +58,8 @@ struct decide_input {
     const struct findings *findings;   /* NULL: none needed, or `missing` says why */
     enum decide_missing missing;
     bool null_sender;
-    bool mta_requiretls; /* the MTA enforces REQUIRETLS itself, as Postfix 3.11 */
+    bool mta_requiretls;  /* the MTA enforces it of this message itself, as Postfix 3.11 */
+    bool mta_may_enforce; /* the same where that is not certain */
     enum decide_asker asker;
 };
 
@@ -73,6 +74,7 @@ struct decision {
     bool exempt;                      /* by tls_policy = skip: nothing is demanded of it */
     const struct config_route *route; /* NULL: not routed */
     bool local;                       /* it stays on this host, by its mailer */
+    bool null_sender;                 /* nothing is demanded of its delivery, nor may be */
     const char *findings;             /* for the log: a summary's name, `policy`, `-` */
     char expect[64];                  /* what the MTA will log of the delivery, "" if unknown */
     char reason[DECIDE_REASON_MAX];   /* a clause for people, "" if there is nothing to say */

@@ -14,6 +14,10 @@ bool decide_is_exempt(const struct rules_settings *settings);
 void decide_expect(const struct decide_input *in, const struct verdict *verdict,
                    struct decision *out);
 
+/* A clause for what verdict_explain has no findings to speak of. */
+void decide_explain_without(const struct decide_input *in, const struct verdict *verdict, char *out,
+                            size_t out_len);
+
 /* A verdict may be settled before all has been looked up: the summary is not there yet then, and
  * what the verdict rests on says it instead. */
 const char *decide_summary(const struct verdict *verdict);

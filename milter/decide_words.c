@@ -1,6 +1,6 @@
 /*
  * The words in which a decision is logged: what it rests on, and what the MTA will log of the
- * delivery if all goes as found.
+ * delivery if all goes as found. And the reason where nothing was found out.
  */
 #include "decide_internal.h"
 
@@ -144,4 +144,33 @@ const char *decide_request_name(enum decide_request request)
     };
 
     return (size_t)request < sizeof(names) / sizeof(names[0]) ? names[request] : "unknown";
+}
+
+void decide_explain_without(const struct decide_input *in, const struct verdict *verdict, char *out,
+                            size_t out_len)
+{
+    const char *name = in->nexthop != NULL ? in->nexthop->text : "the recipient's domain";
+
+    if (verdict->reason == VERDICT_REASON_LITERAL) {
+        snprintf(out, out_len, "%s is an address and can publish neither DANE nor MTA-STS", name);
+        return;
+    }
+    switch (in->missing) {
+    case DECIDE_MISSING_TIME:
+        snprintf(out, out_len, "the lookups for %s are not finished", name);
+        return;
+    case DECIDE_MISSING_BUSY:
+        snprintf(out, out_len, "too many messages are waiting for lookups, of %s or others", name);
+        return;
+    case DECIDE_MISSING_STOP:
+        snprintf(out, out_len, "this service is being restarted");
+        return;
+    case DECIDE_MISSING_MTA:
+        snprintf(out, out_len, "the MTA ended the session while %s was looked up", name);
+        return;
+    case DECIDE_MISSING_ENGINE:
+    default:
+        snprintf(out, out_len, "%s cannot be looked up at present", name);
+        return;
+    }
 }

@@ -22,10 +22,25 @@ bool message_is_without_smtp(const struct message *m)
     return m->client.address == NULL;
 }
 
+bool message_is_believed(const struct message *m)
+{
+    switch (m->config->milter.accept_header) {
+    case CONFIG_ACCEPT_ANY:
+        return true;
+    case CONFIG_ACCEPT_AUTHENTICATED:
+        return m->login != NULL || m->trusted;
+    case CONFIG_ACCEPT_TRUSTED:
+        return m->trusted;
+    case CONFIG_ACCEPT_NO:
+    default:
+        return false;
+    }
+}
+
 bool message_mta_enforces(const struct message *m)
 {
     bool by_header =
-        m->header.require_esmtp && m->config->milter.accept_header == CONFIG_ACCEPT_ANY;
+        m->header.require_exact && m->config->milter.accept_header == CONFIG_ACCEPT_ANY;
 
     return m->client.mta_requiretls && (m->mail.parameter || by_header);
 }

@@ -42,6 +42,7 @@ struct message_ops {
     bool (*progress)(void *arg); /* false: the MTA is gone */
     bool (*add_header)(void *arg, const char *name, const char *value);
     bool (*delete_header)(void *arg, const char *name, unsigned index); /* from 1 */
+    bool (*change_header)(void *arg, const char *name, unsigned index, const char *value);
     bool (*change_from)(void *arg, const char *sender, const char *params);
     bool (*quarantine)(void *arg, const char *reason);
     bool (*add_recipient)(void *arg, const char *address, const char *params);

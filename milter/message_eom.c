@@ -70,13 +70,15 @@ static int settle_all(struct message *m, const struct message_ops *ops)
         .alive_arg = &life,
     };
 
-    for (size_t i = 0; i < m->recipient_count; i++) {
-        /* With what wait.c may add, a sign of life every three seconds. */
-        if (wait_now_ms() - life.shown_ms >= LIFE_GAP_MS && !show_life(&life))
-            return -1;
-        if (message_settle(m, &m->recipients[i], &patience) != 0 || !m->recipients[i].settled)
-            return -1;
-    }
+    do {
+        for (size_t i = 0; i < m->recipient_count; i++) {
+            /* With what wait.c may add, a sign of life every three seconds. */
+            if (wait_now_ms() - life.shown_ms >= LIFE_GAP_MS && !show_life(&life))
+                return -1;
+            if (message_settle(m, &m->recipients[i], &patience) != 0 || !m->recipients[i].settled)
+                return -1;
+        }
+    } while (message_bind(m));
     return 0;
 }
 
@@ -87,9 +89,20 @@ struct tally {
     size_t good;
 };
 
+/* Whether what the copy demands is demanded at delivery as well. */
+static bool is_enforced(const struct message *m, const struct recipient *r)
+{
+    const struct config_route *route = routing_of(r, m->again);
+
+    if (route == NULL)
+        return false;
+    return route->method != CONFIG_METHOD_NONE || message_mta_enforces(m);
+}
+
 /*
  * A definite no for some recipients refuses the message for all, unless `mixed` leaves those to the
- * MTA. What is only deferred cannot be left to anyone: the message is.
+ * MTA, which then must enforce what was asked. What is only deferred cannot be left to anyone: the
+ * message is.
  */
 static struct tally count(const struct message *m)
 {
@@ -102,7 +115,7 @@ static struct tally count(const struct message *m)
             tally.good++;
         else if (o->decision.action != DECIDE_REJECT)
             tally.deferred++;
-        else if (o->mixed == RULES_MIXED_KEEP)
+        else if (o->mixed == RULES_MIXED_KEEP && is_enforced(m, &m->recipients[i]))
             tally.kept++;
         else
             tally.rejected++;
@@ -160,6 +173,37 @@ static enum message_step refuse(const struct message *m, const struct tally *tal
     return MESSAGE_REFUSE;
 }
 
+/* Whether all servers that the message leaves for are told REQUIRETLS, as far as can be known. */
+static bool passes_requiretls_on(const struct message *m)
+{
+    bool by_mta = message_mta_enforces(m);
+
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+        const struct config_route *route = routing_of(r, m->again);
+
+        if (r->asked.request != DECIDE_REQUEST_REQUIRE || r->outcome == NULL)
+            continue;
+        if (!r->outcome->decision.local && r->outcome->decision.level != VERDICT_LEVEL_ENFORCE)
+            return false; /* REQUIRETLS is said only where it is offered */
+        if (!by_mta && (route == NULL || route->method == CONFIG_METHOD_NONE ||
+                        (route->can & VERDICT_CAN_REQUIRETLS) == 0))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * RFC 8689 section 4.1 has TLS-Required ignored where REQUIRETLS was said; a server that is not
+ * told the one would go by the other. What a signature covers stays, and so does what a bounce has,
+ * which is to arrive.
+ */
+static bool drops_waiver(const struct message *m)
+{
+    return !m->header.signed_tls_required && !message_has_null_sender(m) && m->bounce == NULL &&
+           !passes_requiretls_on(m);
+}
+
 static void plan_changes(const struct message *m, const struct routing *routing,
                          struct modify_plan *plan)
 {
@@ -171,7 +215,8 @@ static void plan_changes(const struct message *m, const struct routing *routing,
         .smtputf8 = m->mail.smtputf8,
         .route_headers = m->route_headers,
         .null_sender = message_has_null_sender(m),
-        .has_require_header = m->header.require_esmtp,
+        .has_require_header = m->header.require_exact,
+        .require_header = m->header.require_esmtp,
         .reinjects = routing_reinjects(routing),
     };
     for (size_t i = 0; i < m->recipient_count; i++) {
@@ -180,6 +225,10 @@ static void plan_changes(const struct message *m, const struct routing *routing,
         if (r->asked.request == DECIDE_REQUEST_REQUIRE && r->outcome != NULL)
             modify_plan_require(plan, &r->outcome->decision);
     }
+    if (plan->require)
+        plan->tls_required_fields = drops_waiver(m) ? m->header.tls_required : 0;
+    else if (message_drops_require(m))
+        plan->require_fields = m->header.require_fields;
 }
 
 static void log_accepted(const struct message *m, const char *queue_id)

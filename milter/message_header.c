@@ -48,11 +48,19 @@ void message_header(struct message *m, const char *name, const char *value)
         keep_header(m, name, value);
 }
 
+/* What a signature covers stays: to remove it would break that. What Postfix 3.11 writes for the
+ * parameter is not the client's. */
+bool message_drops_require(const struct message *m)
+{
+    return m->header.require_fields > 0 && !m->header.signed_require && !message_is_believed(m) &&
+           !m->mail.parameter && !m->mail.marker;
+}
+
 static bool all_settled_without_change(const struct message *m)
 {
     const struct config_route *route;
 
-    if (m->route_headers > 0 || m->reserved)
+    if (m->route_headers > 0 || m->reserved || message_drops_require(m))
         return false;
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];
@@ -79,10 +87,12 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
         return MESSAGE_CONTINUE; /* what it asks for may yet be found in its body */
     bounce_free(m->bounce);
     m->bounce = NULL;
-    for (size_t i = 0; i < m->recipient_count; i++) {
-        if (message_settle(m, &m->recipients[i], &patience) != 0)
-            return message_fail(LOG_ERR, queue_id, message_no_memory);
-    }
+    do {
+        for (size_t i = 0; i < m->recipient_count; i++) {
+            if (message_settle(m, &m->recipients[i], &patience) != 0)
+                return message_fail(LOG_ERR, queue_id, message_no_memory);
+        }
+    } while (message_bind(m));
     for (size_t i = 0; i < m->recipient_count; i++) {
         if (m->recipients[i].asked.request != DECIDE_REQUEST_NONE)
             message_await(m);

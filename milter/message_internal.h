@@ -40,6 +40,7 @@ struct message {
     size_t recipient_count;
     size_t recipient_cap;
     int64_t rcpt_waited_ms; /* of rcpt_wait, by all recipients together */
+    bool bound;             /* some recipient's copy requires TLS: none waives it */
     bool rejected;          /* some recipient was, at RCPT */
     bool put_off;           /* likewise, for now */
     bool reserved;          /* an address has a routing tag: refused at end-of-message */
@@ -56,6 +57,9 @@ bool message_has_null_sender(const struct message *message);
 /* Has a stop of the daemon wait for the message: it is known now that it has a request, of either
  * kind. */
 void message_await(struct message *message);
+
+/* Whether Require-TLS-ESMTP of this client counts. */
+bool message_is_believed(const struct message *message);
 
 /*
  * Whether the MTA itself holds the message to REQUIRETLS when it sends it, as Postfix 3.11 does for
@@ -93,11 +97,24 @@ void message_log_settled(const struct message *message, const struct recipient *
 /* Counts the message as a whole, under the strictest request of its recipients. */
 void message_count(const struct message *message, enum metrics_action action);
 
+/* --- message_header.c */
+
+/* Whether Require-TLS-ESMTP fields are to be removed, so that no later hop believes them, where the
+ * message requires no TLS. */
+bool message_drops_require(const struct message *message);
+
 /* --- message_rcpt.c */
 
 /* Settles what can be settled now. Returns 0 or -ENOMEM. */
 int message_settle(struct message *message, struct recipient *recipient,
                    const struct recipient_patience *patience);
+
+/*
+ * One message goes one way: where one recipient's copy requires TLS by a rule and another's waives
+ * it, all require it (RFC 8689 section 4.1 tags all copies alike). To be called when what each asks
+ * for is known. Returns whether recipients are to be settled anew.
+ */
+bool message_bind(struct message *message);
 
 /* --- message_seen.c */
 

@@ -10,6 +10,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void write_line(int priority, const struct logline *line)
 {
@@ -81,6 +82,22 @@ void message_count_refused(const struct message *m)
                         m->rejected ? METRICS_REJECT : METRICS_TEMPFAIL);
 }
 
+/* A copy that this host adds, as for always_bcc, and that may not leave is lost without a bounce.
+ */
+static void warn_unreported(const struct message *m, const struct recipient *r,
+                            const char *queue_id, enum decide_action action)
+{
+    char id[64], to[130], reason[DECIDE_REASON_MAX];
+
+    if (action != DECIDE_REJECT || !m->loopback || r->notify == NULL ||
+        strcasecmp(r->notify, "NEVER") != 0)
+        return;
+    log_msg(LOG_WARNING, "%s: the copy for <%s> is refused, and nobody is told (NOTIFY=NEVER): %s",
+            queue_id != NULL ? log_quote_field(queue_id, id, sizeof(id)) : "NOQUEUE",
+            reply_clean(r->shown, to, sizeof(to)),
+            reply_clean(r->outcome->decision.reason, reason, sizeof(reason)));
+}
+
 void message_log_recipient(const struct message *m, const struct recipient *r, const char *queue_id,
                            enum decide_action action, const char *reason)
 {
@@ -104,6 +121,7 @@ void message_log_recipient(const struct message *m, const struct recipient *r, c
                   : o->decision.reason[0] != '\0' ? o->decision.reason
                                                   : NULL;
     write_line(o->decision.fell_back ? LOG_WARNING : LOG_INFO, &line);
+    warn_unreported(m, r, queue_id, action);
     if (r->asked.request == DECIDE_REQUEST_REQUIRE)
         metrics_recipient(runtime_metrics(m->runtime), o->level, o->decision.verdict);
 }

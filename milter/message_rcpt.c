@@ -15,21 +15,6 @@
  * already. */
 enum { RECIPIENTS_MAX = 10000 };
 
-static bool is_believed(const struct message *m)
-{
-    switch (m->config->milter.accept_header) {
-    case CONFIG_ACCEPT_ANY:
-        return true;
-    case CONFIG_ACCEPT_AUTHENTICATED:
-        return m->login != NULL || m->trusted;
-    case CONFIG_ACCEPT_TRUSTED:
-        return m->trusted;
-    case CONFIG_ACCEPT_NO:
-    default:
-        return false;
-    }
-}
-
 int message_settle(struct message *m, struct recipient *r,
                    const struct recipient_patience *patience)
 {
@@ -40,12 +25,38 @@ int message_settle(struct message *m, struct recipient *r,
         .facts = &m->facts,
         .mail = &m->mail,
         .header = &m->header,
-        .believed = is_believed(m),
+        .believed = message_is_believed(m),
         .null_sender = message_has_null_sender(m),
-        .mta_requiretls = m->client.mta_requiretls,
+        .mta_requiretls = message_mta_enforces(m),
+        .mta_may_enforce =
+            m->client.mta_requiretls && (m->mail.parameter || m->header.require_exact),
+        .bound = m->bound,
     };
 
     return r->settled ? 0 : recipient_settle(r, &context, patience);
+}
+
+bool message_bind(struct message *m)
+{
+    bool requires = false, waives = false;
+
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        requires |= m->recipients[i].asked.request == DECIDE_REQUEST_REQUIRE;
+        waives |= m->recipients[i].asked.request == DECIDE_REQUEST_OPTIONAL;
+    }
+    if (!requires || !waives)
+        return false;
+    m->bound = true;
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        struct recipient *r = &m->recipients[i];
+
+        if (r->asked.request == DECIDE_REQUEST_OPTIONAL) {
+            free(r->outcome);
+            r->outcome = NULL;
+            r->settled = false;
+        }
+    }
+    return true;
 }
 
 /* A place for one more, or NULL. */

@@ -1,7 +1,8 @@
 /*
- * Changes at end-of-message. RFC 8689 section 5: a message that requires TLS is bounced as if
- * RET=HDRS had been asked for (RFC 3461 section 4.3). Only the MTA can do that, so it is told by
- * changing the envelope sender to itself, with parameters.
+ * Changes at end-of-message. RFC 8689 section 4.1: who requires TLS does not waive it. RFC 8689
+ * section 5: a message that requires TLS is bounced as if RET=HDRS had been asked for (RFC 3461
+ * section 4.3). Only the MTA can do that, so it is told by changing the envelope sender to itself,
+ * with parameters.
  */
 #include "modify.h"
 
@@ -47,15 +48,32 @@ static bool ask_for_headers_only(const struct modify_plan *plan, const struct me
     return ops->change_from(ops->arg, plan->sender, params);
 }
 
+/* From the last to the first: MTAs differ in whether deleting one renumbers the others. */
+static bool delete_all(const char *name, unsigned count, const struct message_ops *ops)
+{
+    for (unsigned i = count; i > 0; i--) {
+        if (!ops->delete_header(ops->arg, name, i))
+            return false;
+    }
+    return true;
+}
+
+/* Postfix takes the value `yes` alone, without blanks at its end; one that differs is made that. */
+static bool add_require_header(const struct modify_plan *plan, const struct message_ops *ops)
+{
+    if (plan->require_header > 0)
+        return ops->change_header(ops->arg, request_require_esmtp, plan->require_header, "yes");
+    return ops->add_header(ops->arg, request_require_esmtp, "yes");
+}
+
 bool modify_apply(const struct modify_plan *plan, const struct config *config,
                   const struct message_ops *ops)
 {
-    /* From the last to the first: MTAs differ in whether deleting one renumbers the others. */
-    for (unsigned i = plan->route_headers; i > 0; i--) {
-        if (!ops->delete_header(ops->arg, config->milter.route_header, i))
-            return false;
-    }
-    if (adds_header(plan, config) && !ops->add_header(ops->arg, "Require-TLS-ESMTP", "yes"))
+    if (!delete_all(config->milter.route_header, plan->route_headers, ops) ||
+        !delete_all(request_require_esmtp, plan->require_fields, ops) ||
+        !delete_all(request_tls_required, plan->tls_required_fields, ops))
+        return false;
+    if (adds_header(plan, config) && !add_require_header(plan, ops))
         return false;
     if (!ask_for_headers_only(plan, ops))
         return false;

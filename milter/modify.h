@@ -15,8 +15,11 @@ struct modify_plan {
     enum request_ret ret;
     bool eight_bit, smtputf8; /* as the client said */
     bool null_sender;
-    bool has_require_header; /* Require-TLS-ESMTP: yes is there already */
+    bool has_require_header; /* Require-TLS-ESMTP: yes is there already, as Postfix reads it */
+    unsigned require_header; /* else the number of one that only we take for it; 0: none */
     unsigned route_headers;  /* forged routing header fields, to be removed */
+    unsigned require_fields; /* Require-TLS-ESMTP fields, likewise */
+    unsigned tls_required_fields;
 
     bool require;           /* some recipient's copy requires TLS */
     bool reinjects;         /* its route leads to a second smtpd of this host */

@@ -19,7 +19,9 @@ struct recipient_context {
     const struct request_header *header;
     bool believed; /* this client's Require-TLS-ESMTP counts */
     bool null_sender;
-    bool mta_requiretls; /* the MTA enforces REQUIRETLS itself */
+    bool mta_requiretls;  /* the MTA enforces REQUIRETLS of this message itself */
+    bool mta_may_enforce; /* the same where that is not certain */
+    bool bound;           /* another recipient's copy requires TLS: none waives it */
 };
 
 /* How long settling may take. */

@@ -303,10 +303,13 @@ static void begin(struct settling *s, struct rules_facts *facts)
             .nexthop = facts->nexthop,
             .null_sender = s->context->null_sender,
             .mta_requiretls = s->context->mta_requiretls,
+            .mta_may_enforce = s->context->mta_may_enforce,
         };
         c->owned = NULL;
         c->known = c->early = c->renewed = false;
     }
+    if (s->context->bound && asked.request == DECIDE_REQUEST_OPTIONAL)
+        asked = (struct decide_asked){DECIDE_REQUEST_REQUIRE, DECIDE_ASKED_BY_RULE};
     s->recipient->asked = asked;
     for (size_t i = 0; i < s->count; i++)
         s->items[i].in.asker = asked.asker;
@@ -375,7 +378,9 @@ int recipient_settle(struct recipient *recipient, const struct recipient_context
     begin(&s, &facts);
     switch (recipient->asked.request) {
     case DECIDE_REQUEST_REQUIRE:
-        if (find(&s, patience))
+        /* Nothing is found out for a bounce; whether the MTA would hold it to its request may be
+         * for the header to say. */
+        if ((!context->null_sender || (facts.known & RULES_FACT_HEADER) != 0) && find(&s, patience))
             rc = conclude(&s);
         break;
     case DECIDE_REQUEST_OPTIONAL:

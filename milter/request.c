@@ -5,8 +5,13 @@
  */
 #include "request.h"
 
+#include "dkim.h"
+
 #include <string.h>
 #include <strings.h>
+
+const char request_tls_required[] = "TLS-Required";
+const char request_require_esmtp[] = "Require-TLS-ESMTP";
 
 /* RFC 3461 section 4.4 allows 100 characters; some clients use more. Repeated in a modification
  * request, so it must stay far below the limit of a milter command. */
@@ -105,16 +110,22 @@ static bool is_word(const char *value, const char *word)
 
 bool request_read_header(struct request_header *header, const char *name, const char *value)
 {
-    if (request_is_field(name, "TLS-Required")) {
+    if (request_is_field(name, request_tls_required)) {
         header->tls_required++;
         if (is_word(value, "No"))
             header->tls_required_no++;
         return true;
     }
-    if (request_is_field(name, "Require-TLS-ESMTP")) {
-        if (is_word(value, "yes"))
-            header->require_esmtp = true;
+    if (request_is_field(name, request_require_esmtp)) {
+        header->require_fields++;
+        if (is_word(value, "yes") && header->require_esmtp == 0)
+            header->require_esmtp = header->require_fields;
+        header->require_exact |= strcmp(value + (*value == ' '), "yes") == 0;
         return true;
+    }
+    if (request_is_field(name, "DKIM-Signature")) {
+        header->signed_tls_required |= dkim_covers(value, request_tls_required);
+        header->signed_require |= dkim_covers(value, request_require_esmtp);
     }
     return false;
 }

@@ -42,12 +42,18 @@ void request_read_rcpt(const char *const *params, struct request_rcpt *out);
 struct request_header {
     unsigned tls_required;    /* TLS-Required fields, whatever their value */
     unsigned tls_required_no; /* those whose value is No and nothing else */
-    bool require_esmtp;       /* a Require-TLS-ESMTP field with the value yes */
+    unsigned require_fields;  /* Require-TLS-ESMTP fields, whatever their value */
+    unsigned require_esmtp;   /* the number, from 1, of the first whose value is yes; 0: none is */
+    bool require_exact;       /* the value of one is as Postfix 3.11 compares it */
+    bool signed_tls_required; /* a DKIM-Signature covers TLS-Required fields: they are to stay */
+    bool signed_require;      /* likewise those of Require-TLS-ESMTP */
 };
+
+extern const char request_tls_required[], request_require_esmtp[]; /* the two names */
 
 /*
  * Reads one header field. `value` may begin with white space and be folded.
- * Returns true if the field is one of the two that matter here.
+ * Returns true if the field is one of the two that are a request.
  */
 bool request_read_header(struct request_header *header, const char *name, const char *value);
 

@@ -46,7 +46,7 @@ static const struct config_route *at_level(const struct config_route *route,
 {
     const struct decision *d = &r->outcome->decision;
 
-    if (r->asked.request != DECIDE_REQUEST_REQUIRE || d->verdict == VERDICT_NOT_APPLICABLE)
+    if (r->asked.request != DECIDE_REQUEST_REQUIRE || d->local)
         return route;
     if (d->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS && route->starttls != NULL)
         return route->starttls;
@@ -122,7 +122,8 @@ int routing_init(struct routing *routing, const struct config *config,
         item->can_be_tagged = r->taggable != NULL;
         item->route = routing_of(r, again);
         item->local = is_local(config, r);
-        item->must = item->route != NULL && r->asked.request == DECIDE_REQUEST_REQUIRE;
+        item->must = item->route != NULL && r->asked.request == DECIDE_REQUEST_REQUIRE &&
+                     !r->outcome->decision.null_sender;
         if (r->outcome != NULL && r->outcome->nexthop[0] != '\0')
             item->nexthop = r->outcome->nexthop;
     }

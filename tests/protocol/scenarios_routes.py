@@ -61,6 +61,29 @@ CASES = [
      [("addrcpt_par", f"<all@mx.own.example.{TAG}>", "ORCPT=rfc822;all@mx.own.example"),
       ("delrcpt", "<all>")]),
     ("a bounce is on no strict route", HEADER, {}, {"sender": "<>", "params": ASK}, []),
+    ("a bounce that Postfix 3.11 would discard", HEADER.replace(
+        "[route optional]", "opportunistic = optional\n[route optional]"),
+     {"version": "Postfix 3.11.7"}, {"sender": "<>", "params": ASK, "rcpts": ["<a@b.fine>"]}, via("optional")),
+    ("a bounce that another MTA would not", HEADER.replace(
+        "[route optional]", "opportunistic = optional\n[route optional]"),
+     {"version": "Postfix 3.10.2"}, {"sender": "<>", "params": ASK}, []),
+    ("Require-TLS-ESMTP with blanks, re-injected", AGAIN, {},
+     {"params": ["RET=HDRS"], "rcpts": ["<a@b.fine>"],
+      "headers": [("Require-TLS-ESMTP", " no"), ("Require-TLS-ESMTP", " yes ")]},
+     [("chgheader", 2, "Require-TLS-ESMTP", " yes")] + via("again")),
+    ("Require-TLS-ESMTP that is not believed", HEADER, {},
+     {"headers": [("Require-TLS-ESMTP", " yes"), ("Subject", " x"), ("require-tls-esmtp", " yes ")]},
+     [("chgheader", 2, "Require-TLS-ESMTP", ""), ("chgheader", 1, "Require-TLS-ESMTP", "")]),
+    ("TLS-Required of what requires TLS", HEADER, {},
+     {"params": ASK, "rcpts": ["<a@b.fine>"], "headers": NO},
+     [("chgheader", 1, "TLS-Required", "")] + via("strict")),
+    ("TLS-Required that is signed, of what requires TLS", HEADER, {},
+     {"params": ASK, "rcpts": ["<a@b.fine>"],
+      "headers": [("DKIM-Signature", " v=1;\n\th=from:tls-required; b=x"), *NO]}, via("strict")),
+    ("one recipient's copy requires TLS, another's waives it",
+     HEADER + "[rule r]\nnexthop = b.fine\nrequest = require\n", {},
+     {"params": ["RET=HDRS"], "rcpts": ["<a@b.fine>", "<c@d.fine>"], "headers": NO},
+     [("chgheader", 1, "TLS-Required", "")] + via("strict")),
     ("re-injection", AGAIN, {}, {"params": ASK, "rcpts": ["<a@b.fine>"]},
      [("addheader", "Require-TLS-ESMTP", " yes")] + via("again")),
 ]
@@ -117,6 +140,20 @@ def no_loop():
             equal(message(m, queue_id="4bTwo", **back)["eom"].changes, via("out"), "by its listener")
 
 
+def bcc_may_not_leave():
+    rule = "[rule out]\ndaemon = second\nrequest = require\nroute = out\n[route out]\nmethod = header\n"
+    lost = (r"warning: 4bX: the copy for <archive@none\.test> is refused, and nobody is told "
+            r"\(NOTIFY=NEVER\): this host's own policy for none\.test")
+    with Daemon(rule + "[rule none]\nnexthop = none.test\ntls_policy = encrypt\n") as d:
+        for session, notify, warnings in (({}, "NEVER", 0), (LOCAL, "FAILURE", 0),
+                                          (LOCAL, "NEVER", 1)):
+            with d.session(**session, daemon_name="second") as m:
+                m.mail("<a@b.example>", macros=m.mail_macros)
+                got = m.rcpt("<archive@none.test>", f"NOTIFY={notify}", macros={"i": "4bX"})
+                matches(got.text, r"^550 5\.7\.10 ")
+                equal(len(d.logged(lost)), warnings, notify)
+
+
 def run(suite):
     for name, *case in CASES:
         suite.run(f"route: {name}", route, *case)
@@ -126,5 +163,6 @@ def run(suite):
              mark("x@b.fine", TAG, "ORCPT=rfc822;x@b.fine")),
             ("local and remote, local = refuse", local_and_remote, "refuse",
              r"^550 5\.7\.10 This message requires TLS, but its recipients take different ways"),
+            ("a copy without notices that may not leave is a warning", bcc_may_not_leave),
             ("re-injected mail that comes back", no_loop)):
         suite.run(f"route: {name}", function, *args)

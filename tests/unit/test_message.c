@@ -25,7 +25,7 @@
  *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local] [daemon=NAME]
  *        [no-body] [mta-requiretls]
  *   rcpt ADDRESS [host=HOST] [mailer=NAME] [resolved=ADDRESS] [own=HOST] [PARAM...]
- *   header NAME VALUE      no answer
+ *   header NAME VALUE      no answer; in VALUE `_` is a blank, `|` a line end
  *   eoh
  *   body NAME              one of the bounces below, in two pieces
  *   eom [no-quarantine] [no-chgfrom] [no-chgbody] [no-rcpt] [broken]
@@ -336,9 +336,38 @@ static const struct message_case {
     {"REQUIRETLS beats TLS-Required", "", NONE, NULL, NULL,
      "mail <a@b.example> REQUIRETLS tls = ok\nheader TLS-Required No\n"
      "rcpt <b@none.example> = " REFUSED_NONE},
-    {"Require-TLS-ESMTP of a stranger is not believed", "", NONE, NULL, NULL,
+    {"Require-TLS-ESMTP of a stranger is not believed, and removed", "", NONE, NULL, NULL,
      "mail <a@b.example> tls = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\n"
-     "eoh = done"},
+     "eoh = ok\neom = done + delheader Require-TLS-ESMTP 1"},
+    {"all such fields are, whatever they say, also of a bounce", "", NONE, NULL, NULL,
+     "mail <> = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP no\n"
+     "header require-tls-esmtp _yes_\neoh = ok\n"
+     "eom = done + delheader Require-TLS-ESMTP 2 + delheader Require-TLS-ESMTP 1"},
+#define SIGNED(names) "header DKIM-Signature _v=1;_a=rsa-sha256;|_h=" names ";_b=x\n"
+    {"not one that a DKIM-Signature covers", "", NONE, NULL, NULL,
+     "mail <a@b.example> tls = ok\nrcpt <b@none.example> = ok\n" SIGNED(
+         "from:require-tls-esmtp") "header Require-TLS-ESMTP yes\neoh = done\n"
+                                   "mail <a@b.example> tls = ok\nrcpt <b@none.example> = "
+                                   "ok\nheader Require-TLS-ESMTP yes\n" SIGNED("From")
+                                       SIGNED("Require-TLS-ESMTP_:_To")
+                                           SIGNED("TLS-Required") "eoh = done"},
+    {"but one that it does not", "", NONE, NULL, NULL,
+     "mail <a@b.example> tls = ok\nrcpt <b@none.example> = ok\n" SIGNED(
+         "from:tls-required") "header Require-TLS-ESMTP yes\neoh = ok\neom = done + delheader "
+                              "Require-TLS-ESMTP 1"},
+    {"nor one of a message that requires TLS anyway",
+     "[rule r]\nnexthop = dane.example\nrequest = require\n", DANE, NULL, NULL,
+     "mail <a@b.example> RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\n"
+     "rcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\neoh = ok\neom = done"},
+    {"nor what Postfix 3.11 writes for the parameter, though that is ignored",
+     "[rule i]\nrequest = ignore\n", NONE, NULL, NULL,
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = done"},
+    {"removed beside a route for TLS-Required: No",
+     "[default]\noptional_route = o\n[route o]\nmethod = header\n", NONE, NULL, NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\n"
+     "header TLS-Required No\neoh = ok\neom = done + delheader Require-TLS-ESMTP 1 + addheader "
+     "X-REQUIRETLS-Route o + delheader X-REQUIRETLS-Route 1"},
     {"of an authenticated client it is", "", NONE, NULL, NULL,
      "mail <a@b.example> tls login=bob = ok\nrcpt <b@none.example> = ok\n"
      "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
@@ -348,13 +377,13 @@ static const struct message_case {
     {"accept_header = trusted, authenticated", "[milter]\naccept_header = trusted\n", NONE, NULL,
      NULL,
      "mail <a@b.example> tls login=bob = ok\nrcpt <b@none.example> = ok\n"
-     "header Require-TLS-ESMTP yes\neoh = done"},
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = done + delheader Require-TLS-ESMTP 1"},
     {"accept_header = any", "[milter]\naccept_header = any\n", NONE, NULL, NULL,
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\n"
      "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
     {"accept_header = no", "[milter]\naccept_header = no\n", NONE, NULL, NULL,
      "mail <a@b.example> client=local = ok\nrcpt <b@none.example> = ok\n"
-     "header Require-TLS-ESMTP yes\neoh = done"},
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = done + delheader Require-TLS-ESMTP 1"},
     {"a rule by sender", "[rule d]\nsender = .dept.example\nrequest = require\n", NONE, NULL, NULL,
      "mail <a@x.dept.example> = ok\n"
      "rcpt <b@none.example> = 550 5.7.10 <b@none.example>: This message requires TLS, but "
@@ -390,7 +419,32 @@ static const struct message_case {
      "request = require\n",
      DANE, NULL, NULL,
      "mail <a@b.example> RET=HDRS tls = ok\nrcpt <b@dane.example> = ok\nheader TLS-Required No\n"
-     "eoh = ok\neom = done"},
+     "eoh = ok\neom = done + delheader TLS-Required 1"},
+#define WAIVED "rcpt <b@dane.example> = ok\nheader TLS-Required No\nheader tls-required maybe\n"
+#define ASKED "mail <a@b.example> REQUIRETLS RET=HDRS tls"
+#define WAIVER_GONE "eom = done + delheader TLS-Required 2 + delheader TLS-Required 1"
+    {"what requires TLS waives it no longer, where nobody is told REQUIRETLS", "", DANE, NULL, NULL,
+     ASKED " = ok\n" WAIVED "eoh = ok\n" WAIVER_GONE},
+    {"unless a DKIM-Signature covers that", "", DANE, NULL, NULL,
+     ASKED " = ok\n" WAIVED SIGNED("from:to:|_TLS-Required") "eoh = ok\neom = done"},
+    {"where Postfix 3.11 passes REQUIRETLS on, the other is ignored", "", DANE, NULL, NULL,
+     ASKED " mta-requiretls = ok\n" WAIVED "eoh = ok\neom = done"},
+    {"but at a level below enforce it may not be told",
+     "[rule p]\nnexthop = dane.example\nlevel = opportunistic+starttls\n", NULL, NULL, NULL,
+     ASKED " mta-requiretls = ok\n" WAIVED "eoh = ok\n" WAIVER_GONE},
+    {"nor what a rule asks for, by an MTA that does not know of it",
+     "[rule r]\nsender = a@b.example\nrequest = require\n", DANE, NULL, NULL,
+     "mail <a@b.example> RET=HDRS tls mta-requiretls = ok\n" WAIVED "eoh = ok\n" WAIVER_GONE},
+    {"a route that can requiretls passes it on",
+     "[default]\nroute = s\n[route s]\nmethod = header\ncan = dane, requiretls\n", DANE, NULL, NULL,
+     ASKED " = ok\n" WAIVED "eoh = ok\neom = done + addheader X-REQUIRETLS-Route s + delheader "
+           "X-REQUIRETLS-Route 1"},
+    {"a bounce keeps it", "", DANE, NULL, NULL,
+     "mail <> REQUIRETLS tls = ok\n" WAIVED "eoh = ok\neom = done"},
+#undef SIGNED
+#undef WAIVED
+#undef ASKED
+#undef WAIVER_GONE
     {"a rule may be asked to ignore TLS-Required: No",
      "[rule i]\nrequest = ignore\n[default]\n"
      "optional_route = optional\n[route optional]\nmethod = header\n",
@@ -431,10 +485,26 @@ static const struct message_case {
      "rcpt <b@null.example> = ok\nheader Require-TLS-ESMTP yes\neoh = ok\n"
      "eom = " REFUSED_NONE
      " | 550 5.7.10 <b@null.example>: null.example accepts no mail (null MX) (556 5.1.10)"},
-    {"mixed = keep leaves them to the MTA",
+    {"mixed = keep leaves them to an MTA that enforces REQUIRETLS",
+     "[milter]\naccept_header = any\n[default]\nmixed = keep\n", DANE ";" NONE, NULL, NULL,
+     "mail <a@b.example> mta-requiretls = ok\nrcpt <b@dane.example> = ok\n"
+     "rcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"mixed = keep needs a route that enforces",
      "[milter]\naccept_header = any\n[default]\nmixed = keep\n", DANE ";" NONE, NULL, NULL,
      "mail <a@b.example> = ok\nrcpt <b@dane.example> = ok\nrcpt <b@none.example> = ok\n"
-     "header Require-TLS-ESMTP yes\neoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS"},
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
+    {"mixed = keep, an MTA that does not know what a rule asks for",
+     "[rule r]\nheader = X-Secret: yes\nrequest = require\n[default]\nmixed = keep\n",
+     DANE ";" NONE, NULL, NULL,
+     "mail <a@b.example> mta-requiretls = ok\nrcpt <b@dane.example> = ok\n"
+     "rcpt <b@none.example> = ok\nheader X-Secret yes\neoh = ok\n"
+     "eom = 550 5.7.10 <b@none.example>: This message requires TLS, but none.example publishes "
+     "neither DANE nor MTA-STS and its MX records are not signed"},
+    {"mixed = keep, or what a header says that Postfix reads otherwise",
+     "[milter]\naccept_header = any\n[default]\nmixed = keep\n", DANE ";" NONE, NULL, NULL,
+     "mail <a@b.example> mta-requiretls = ok\nrcpt <b@dane.example> = ok\n"
+     "rcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes_\neoh = ok\neom = " REFUSED_NONE},
     {"mixed = keep, nobody left", "[milter]\naccept_header = any\n[default]\nmixed = keep\n", NONE,
      NULL, NULL,
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\neoh = ok\n"
@@ -445,7 +515,9 @@ static const struct message_case {
      "header Require-TLS-ESMTP yes\neoh = ok\neom = 451 4.4.3 <b@failed.example>: Sender requested "
      "REQUIRETLS, but the MX lookup for failed.example failed (SERVFAIL)" DEFERRED},
     {"mixed = keep, one undecided and nobody good",
-     "[milter]\naccept_header = any\n[default]\nmixed = keep\n", NONE ";" FAILED, FAILED, NULL,
+     "[milter]\naccept_header = any\n[default]\nmixed = keep\nroute = s\n[route s]\nmethod = "
+     "header\n",
+     NONE ";" FAILED, FAILED, NULL,
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nrcpt <b@failed.example> = ok\n"
      "header Require-TLS-ESMTP yes\neoh = ok\neom = 451 4.4.3 <b@failed.example>: Sender requested "
      "REQUIRETLS, but the MX lookup for failed.example failed (SERVFAIL)" DEFERRED},
@@ -659,6 +731,67 @@ static const struct message_case {
      ASK "rcpt <b@none.example> = ok\neoh = ok\n"
          "eom = done + addheader Require-TLS-ESMTP yes" VIA(
              "again") "\n" ASK "rcpt <b@dane.example> = ok\neoh = ok\neom = done"},
+    {"re-injected, the header made what Postfix reads",
+     "[milter]\naccept_header = any\n[default]\nroute = again\n[route again]\nmethod = "
+     "header\nlocal = "
+     "reinject\n",
+     DANE, NULL, NULL,
+#define READ(value, change)                                                                        \
+    "mail <a@b.example> RET=HDRS = ok\nrcpt <b@dane.example> = ok\nheader "                        \
+    "Require-TLS-ESMTP " value "\neoh = ok\neom = done" change VIA("again") "\n"
+#define MADE(n) " + chgheader Require-TLS-ESMTP " n " yes"
+     READ("yes_", MADE("1")) READ("yes|_", MADE("1")) READ("__yes", MADE("1"))
+         READ("Yes", MADE("1")) READ("no\nheader Require-TLS-ESMTP yes_", MADE("2")) READ("yes", "")
+             READ("_yes", "") READ("yes_\nheader Require-TLS-ESMTP yes", "") ASK
+     "rcpt <b@dane.example> = ok\nheader Require-TLS-ESMTP no\neoh = ok\n"
+     "eom = done + addheader Require-TLS-ESMTP yes" VIA("again")},
+#undef READ
+#undef MADE
+    {"an MTA that would discard a bounce takes it by a route that demands nothing",
+     "[default]\nroute = strict\n[route strict]\nmethod = header\nlocal = refuse\n"
+     "opportunistic = may\n[route may]\nmethod = header\nlocal = refuse\n",
+     NULL, NULL, NONE,
+     "mail <> REQUIRETLS tls mta-requiretls = ok\nrcpt <b@none.example> = ok\neoh = ok\n"
+     "eom = done" VIA(
+         "may") "\n"
+                "mail <> tls mta-requiretls client=127.0.0.1 = ok\nrcpt <b@none.example> = ok\n"
+                "header Require-TLS-ESMTP yes\neoh = ok\neom = done" VIA(
+                    "may") "\n"
+                           "mail <> tls mta-requiretls REQUIRETLS = ok\nrcpt <b@none.example> = "
+                           "ok\n"
+                           "rcpt <me@here.example> mailer=local = ok\neoh = ok\neom = done\n"
+                           "mail <> tls REQUIRETLS = ok\nrcpt <b@none.example> = ok\neoh = ok\neom "
+                           "= done"},
+    {"such a bounce is re-injected, with what stays at home",
+     "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n", NULL, NULL,
+     NONE,
+     "mail <> REQUIRETLS tls mta-requiretls = ok\nrcpt <b@none.example> = ok\n"
+     "rcpt <me@here.example> mailer=error = ok\neoh = ok\neom = done" VIA("again")},
+    {"by a rule for the second smtpd as well, whose request the header must bear out",
+     "[rule out]\ndaemon = second\nrequest = require\nroute = strict\n[route strict]\nmethod = "
+     "header\nopportunistic = may\n[route may]\nmethod = header\n",
+     NULL, NULL, NONE,
+     "mail <> mta-requiretls client=127.0.0.1 daemon=second = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP yes\neoh = ok\neom = done" VIA(
+         "may") "\n"
+                "mail <> mta-requiretls client=127.0.0.1 daemon=second = ok\nrcpt <b@none.example> "
+                "= ok\n"
+                "eoh = ok\neom = done"},
+    {"one recipient's copy requires TLS, another's waives it: all require it",
+     "[milter]\naccept_header = any\n[default]\nroute = again\noptional_route = again2\n[route "
+     "again]\n"
+     "method = header\nlocal = reinject\n[route again2]\nmethod = header\nlocal = reinject\n"
+     "[rule r]\nnexthop = dane.example\nrequest = require\n",
+     DANE ";" STS ";" NONE, NULL, NULL,
+     "mail <a@b.example> RET=HDRS = ok\nrcpt <b@dane.example> = ok\nrcpt <b@sts.example> = ok\n"
+     "header TLS-Required No\neoh = ok\neom = done + delheader TLS-Required 1 + addheader "
+     "Require-TLS-ESMTP yes" VIA("again") "\n"
+                                          "mail <a@b.example> = ok\nrcpt <b@none.example> = "
+                                          "ok\nrcpt <b@dane.example> = ok\n"
+                                          "header TLS-Required No\neoh = ok\neom = 550 5.7.10 "
+                                          "<b@none.example>: This message requires "
+                                          "TLS, but none.example publishes neither DANE nor "
+                                          "MTA-STS and its MX records are not signed"},
     {"re-injected, though all stay at home: they may be aliases",
      "[default]\nroute = again\noptional_route = again2\n[route again]\nmethod = header\nlocal = "
      "reinject\n[route again2]\nmethod = header\nlocal = reinject\n",
@@ -792,19 +925,15 @@ static const struct message_case {
      "eom = done" MARK("<b@none.example.optional.requiretls.invalid>",
                        "ORCPT=rfc822;b@none.example") "<b@none.example>"},
     {"different routes by header: marked each for its own",
-     HEADER "[rule r]\nnexthop = dane.example\nrequest = require\n", DANE, NULL, NULL,
-     "mail <a@b.example> RET=HDRS = ok\nrcpt <b@none.example> = ok\nrcpt <b@dane.example> = ok\n"
-     "header TLS-Required No\neoh = ok\neom = done" MARK(
-         "<b@none.example.optional.requiretls.invalid>",
-         "ORCPT=rfc822;b@none.example") "<b@none.example>" MARK("<b@dane.example.requiretls."
-                                                                "invalid>",
-                                                                "ORCPT=rfc822;b@dane.example") "<b@"
-                                                                                               "dan"
-                                                                                               "e."
-                                                                                               "exa"
-                                                                                               "mpl"
-                                                                                               "e"
-                                                                                               ">"},
+     HEADER "[rule r]\nnexthop = dane.example\nroute = optional\n", DANE ";" STS, NULL, NULL,
+     ASK "rcpt <b@sts.example> = ok\nrcpt <b@dane.example> = ok\neoh = ok\neom = done" MARK(
+         "<b@sts.example.requiretls.invalid>",
+         "ORCPT=rfc822;b@sts.example") "<b@sts.example>" MARK("<b@dane.example.optional.requiretls."
+                                                              "invalid>",
+                                                              "ORCPT=rfc822;b@dane.example") "<b@"
+                                                                                             "dane."
+                                                                                             "examp"
+                                                                                             "le>"},
     {"different next-hops by header: marked", HEADER,
      DANE "; nexthop=[relay.example] mx=not-asked host=relay.example,0,a=s,tlsa=usable", NULL, NULL,
      ASK
@@ -920,6 +1049,14 @@ static bool on_progress(void *arg)
 static bool on_add(void *arg, const char *name, const char *value)
 {
     return change(arg, "addheader", name, value);
+}
+
+static bool on_change(void *arg, const char *name, unsigned index, const char *value)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%u %s", index, value);
+    return change(arg, "chgheader", name, text);
 }
 
 static bool on_delete(void *arg, const char *name, unsigned index)
@@ -1084,6 +1221,7 @@ static void do_eom(struct scene *s, char **words, size_t count)
         .progress = on_progress,
         .add_header = on_add,
         .delete_header = on_delete,
+        .change_header = on_change,
         .change_from = on_change_from,
         .can_replace_body = true,
         .can_change_recipients = true,
@@ -1148,7 +1286,7 @@ static void do_body(struct scene *s, const char *name)
 static void do_header(struct scene *s, const char *name, char *value)
 {
     for (char *p = value; *p != '\0'; p++)
-        *p = *p == '_' ? ' ' : *p;
+        *p = *p == '_' ? ' ' : *p == '|' ? '\n' : *p;
     message_header(s->message, name, value);
 }
 

@@ -170,7 +170,48 @@ static void run_header_case(void **state)
     for (const struct field *f = c->fields; f->name != NULL; f++)
         request_read_header(&got, f->name, f->value);
     assert_int_equal(request_header_optional(&got), c->optional);
-    assert_int_equal(got.require_esmtp, c->require);
+    assert_int_equal(got.require_esmtp > 0, c->require);
+}
+
+/* Postfix 3.11 compares what is behind the colon and its blanks with `yes`. */
+static void test_exact(void **state)
+{
+    static const struct {
+        const char *value;
+        bool yes, exact;
+    } rows[] = {
+        {"yes", true, true},       {" yes", true, true},   {"yes ", true, false},
+        {"  yes", true, false},    {"\tyes", true, false}, {"\r\n yes", true, false},
+        {"yes\r\n ", true, false}, {"Yes", true, false},   {"yes sir", false, false},
+        {"", false, false},        {" ", false, false},    {"no", false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct request_header got = {0};
+
+        request_read_header(&got, "Require-TLS-ESMTP", "no");
+        request_read_header(&got, "require-tls-esmtp", rows[i].value);
+        request_read_header(&got, "Require-TLS-ESMTP", "maybe");
+        assert_int_equal(got.require_fields, 3);
+        assert_int_equal(got.require_esmtp, rows[i].yes ? 2 : 0);
+        assert_int_equal(got.require_exact, rows[i].exact);
+    }
+}
+
+static void test_signed(void **state)
+{
+    struct request_header got = {0};
+
+    (void)state;
+    request_read_header(&got, "DKIM-Signature", "v=1; h=From");
+    assert_false(got.signed_tls_required || got.signed_require);
+    request_read_header(&got, "X-DKIM-Signature", "h=tls-required");
+    assert_false(got.signed_tls_required || got.signed_require);
+    request_read_header(&got, "dkim-signature", "v=1; h=tls-required");
+    assert_true(got.signed_tls_required && !got.signed_require);
+    request_read_header(&got, "DKIM-Signature", "v=1; h=From:Require-TLS-ESMTP");
+    assert_true(got.signed_tls_required && got.signed_require);
 }
 
 static void test_header_is_known(void **state)
@@ -190,10 +231,11 @@ int main(void)
         MAIL = sizeof mail_cases / sizeof mail_cases[0],
         HEADER = sizeof header_cases / sizeof header_cases[0],
     };
-    struct CMUnitTest tests[3 + MAIL + HEADER] = {cmocka_unit_test(test_long_envid),
-                                                  cmocka_unit_test(test_bodies),
-                                                  cmocka_unit_test(test_header_is_known)};
-    struct CMUnitTest *next = tests + 3;
+    struct CMUnitTest tests[5 + MAIL + HEADER] = {
+        cmocka_unit_test(test_long_envid), cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_header_is_known), cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_signed)};
+    struct CMUnitTest *next = tests + 5;
 
     for (size_t i = 0; i < MAIL; i++)
         *next++ = (struct CMUnitTest){.name = mail_cases[i].name,

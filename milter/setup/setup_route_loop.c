@@ -235,6 +235,29 @@ static void check_recipients(const struct setup_postfix *postfix, const struct c
     setup_remedy(report, "postconf -e '%s = 1'", parameter);
 }
 
+/* What comes back is known by its listener and by a client that is this host's loopback interface.
+ */
+static void check_source(const struct setup_postfix *postfix, const struct config_route *route,
+                         const struct postconf_service *transport, const char *nexthop,
+                         struct setup_report *report)
+{
+    bool six = strncmp(nexthop, "[::1]", 5) == 0;
+    const char *parameter = six ? "smtp_bind_address6" : "smtp_bind_address";
+    const char *source = postconf_get(&postfix->conf, transport, parameter);
+    char set[300];
+
+    if (source[0] == '\0' || strncmp(source, "127.", 4) == 0 || strcmp(source, "::1") == 0)
+        return;
+    setup_add(report, SETUP_ERROR, name,
+              "[route %s]: %s connects from %s (%s of %s), which the filter does not know for this "
+              "host: what requires TLS is put off",
+              route->name, transport->id, source, parameter,
+              setup_postfix_place(transport, parameter));
+    snprintf(set, sizeof(set), "postconf -P '%s/%s=%s'", transport->id, parameter,
+             six ? "::1" : "127.0.0.1");
+    setup_remedy(report, "%s", set);
+}
+
 void setup_route_reinjection(const struct setup_postfix *postfix, const struct config_route *route,
                              const struct postconf_service *transport, const char *nexthop,
                              struct setup_report *report)
@@ -260,6 +283,7 @@ void setup_route_reinjection(const struct setup_postfix *postfix, const struct c
         return;
     }
     check_running(postfix, route, nexthop, report);
+    check_source(postfix, route, transport, nexthop, report);
     check_second(postfix, route, smtpd, report);
     if (postfix->conf.version >= POSTCONF_REQUIRETLS &&
         setup_route_carries(postfix->config, route, false))

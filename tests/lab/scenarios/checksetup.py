@@ -286,6 +286,9 @@ BREAKS = {
     "the second time, a way back for TLS-Required: No": (
         ours("route = strict\noptional_route = optional\n", "route = strict\n"), BOTH,
         {"route-reinjection"}, "`optional_route = optional`"),
+    "the second time, from an address of another network": (
+        service("requiretls-loop/unix/smtp_bind_address=192.0.2.7"), BOTH, {"route-reinjection"},
+        "smtp_bind_address=127.0.0.1"),
     "the second time, Postfix does not mark it": (
         service("requiretls-cleanup/unix/requiretls_esmtp_header=no"), ("3.11",),
         {"route-reinjection"}, "requiretls_esmtp_header = yes"),

@@ -21,6 +21,7 @@ void arena_init(struct arena *arena)
 {
     arena->blocks = NULL;
     arena->left = 0;
+    arena->octets = 0;
 }
 
 void arena_fini(struct arena *arena)
@@ -31,6 +32,7 @@ void arena_fini(struct arena *arena)
         arena->blocks = next;
     }
     arena->left = 0;
+    arena->octets = 0;
 }
 
 static bool add_block(struct arena *arena, size_t len)
@@ -42,6 +44,7 @@ static bool add_block(struct arena *arena, size_t len)
     block->next = arena->blocks;
     arena->blocks = block;
     arena->left = len;
+    arena->octets += sizeof *block + len;
     return true;
 }
 

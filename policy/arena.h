@@ -8,9 +8,13 @@
 
 struct arena_block;
 
+/* What `len` octets come to at most. */
+#define ARENA_OCTETS(len) ((size_t)(len) + 16)
+
 struct arena {
     struct arena_block *blocks;
-    size_t left; /* octets unused in the first block */
+    size_t left;   /* octets unused in the first block */
+    size_t octets; /* that it has taken from the system */
 };
 
 void arena_init(struct arena *arena);

@@ -6,6 +6,7 @@
 #include "cache.h"
 
 #include "cache_heap.h"
+#include "findings_make.h"
 #include "list.h"
 #include "table.h"
 
@@ -18,6 +19,8 @@ enum {
     /* How often an entry is renewed ahead of time without a use in between. Two, since a resolver
      * answers the first from its own cache, with the little life that is left there. */
     RENEWALS_PER_USE = 2,
+    BLOCK_HEAD = 16,       /* what malloc adds to a block */
+    TOO_LARGE = 16,        /* findings of more than one of so many parts are not kept */
     SNAPSHOT_PIECE = 1000, /* entries copied under one hold of the lock */
 };
 
@@ -37,6 +40,7 @@ struct cache {
     struct list lru; /* least recently used first */
     struct cache_heap heap;
     size_t max;
+    size_t octets, max_octets;
 };
 
 int cache_new(size_t max, struct cache **out)
@@ -58,6 +62,7 @@ int cache_new(size_t max, struct cache **out)
     }
     list_init(&cache->lru);
     cache->max = max ? max : 1;
+    cache->max_octets = SIZE_MAX;
     *out = cache;
     return 0;
 }
@@ -69,8 +74,16 @@ static struct entry *find(const struct cache *cache, const char *text)
     return node ? list_entry(node, struct entry, node) : NULL;
 }
 
+/* What an entry with these findings takes: both blocks of memory, its slot and its place in the
+ * heap. */
+static size_t octets_of(const struct findings *findings)
+{
+    return findings_size(findings) + sizeof(struct entry) + 2 * BLOCK_HEAD + 3 * sizeof(void *);
+}
+
 static void drop(struct cache *cache, struct entry *entry)
 {
+    cache->octets -= octets_of(entry->findings);
     table_remove(&cache->table, &entry->node);
     list_remove(&entry->lru);
     cache_heap_remove(&cache->heap, &entry->heap);
@@ -80,7 +93,8 @@ static void drop(struct cache *cache, struct entry *entry)
 
 static void evict(struct cache *cache)
 {
-    while (cache->table.count > cache->max)
+    while (cache->table.count > 0 &&
+           (cache->table.count > cache->max || cache->octets > cache->max_octets))
         drop(cache, list_entry(cache->lru.next, struct entry, lru));
 }
 
@@ -119,6 +133,14 @@ void cache_set_max(struct cache *cache, size_t max)
 static bool agrees(const struct entry *entry, bool security_known)
 {
     return entry->findings->security_known || !security_known;
+}
+
+void cache_set_max_octets(struct cache *cache, size_t max)
+{
+    pthread_mutex_lock(&cache->lock);
+    cache->max_octets = max;
+    evict(cache);
+    pthread_mutex_unlock(&cache->lock);
 }
 
 static bool holds(const struct entry *entry, int64_t now_ms, bool security_known)
@@ -165,10 +187,12 @@ void cache_look(struct cache *cache, const char *text, bool security_known, stru
 static void set_findings(struct cache *cache, struct entry *entry, const struct findings *findings)
 {
     if (entry->findings) {
+        cache->octets -= octets_of(entry->findings);
         table_remove(&cache->table, &entry->node);
         findings_unref(entry->findings);
     }
     entry->findings = findings_ref(findings);
+    cache->octets += octets_of(findings);
     table_add(&cache->table, &entry->node, entry->findings->nexthop.text);
 }
 
@@ -189,27 +213,39 @@ static struct entry *obtain(struct cache *cache, const struct findings *findings
     return entry;
 }
 
+static bool put(struct cache *cache, const struct findings *findings, int64_t dane_ends_ms,
+                int64_t sts_ends_ms, int64_t due_ms)
+{
+    struct entry *entry = obtain(cache, findings, due_ms);
+
+    if (!entry)
+        return false;
+    if (!entry->findings)
+        list_append(&cache->lru, &entry->lru);
+    set_findings(cache, entry, findings);
+    entry->dane_ends_ms = dane_ends_ms;
+    entry->sts_ends_ms = sts_ends_ms;
+    cache_heap_move(&cache->heap, &entry->heap, due_ms);
+    evict(cache);
+    return true;
+}
+
 int cache_put(struct cache *cache, const struct findings *findings, int64_t dane_ends_ms,
               int64_t sts_ends_ms, int64_t due_ms)
 {
     struct entry *entry;
-    bool fresh;
+    bool kept = true;
 
     pthread_mutex_lock(&cache->lock);
-    entry = obtain(cache, findings, due_ms);
-    if (entry) {
-        fresh = entry->findings == NULL;
-        set_findings(cache, entry, findings);
-        entry->dane_ends_ms = dane_ends_ms;
-        entry->sts_ends_ms = sts_ends_ms;
-        cache_heap_move(&cache->heap, &entry->heap, due_ms);
-        if (fresh) {
-            list_append(&cache->lru, &entry->lru);
-            evict(cache);
-        }
+    if (octets_of(findings) <= cache->max_octets / TOO_LARGE) {
+        kept = put(cache, findings, dane_ends_ms, sts_ends_ms, due_ms);
+    } else {
+        entry = find(cache, findings->nexthop.text);
+        if (entry)
+            drop(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);
-    return entry ? 0 : -ENOMEM;
+    return kept ? 0 : -ENOMEM;
 }
 
 bool cache_remove(struct cache *cache, const char *text)
@@ -278,6 +314,16 @@ void cache_set_due(struct cache *cache, const char *text, int64_t due_ms)
     if (entry)
         cache_heap_move(&cache->heap, &entry->heap, due_ms);
     pthread_mutex_unlock(&cache->lock);
+}
+
+size_t cache_octets(struct cache *cache)
+{
+    size_t octets;
+
+    pthread_mutex_lock(&cache->lock);
+    octets = cache->octets;
+    pthread_mutex_unlock(&cache->lock);
+    return octets;
 }
 
 size_t cache_count(struct cache *cache)

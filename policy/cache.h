@@ -1,8 +1,9 @@
 /*
- * Findings by next-hop, bounded, least recently used out first. The DANE part and the STS part of
- * an entry end at times of their own; an entry is given out whole while both hold, and serves a new
- * lookup with the part that still does. Entries made while the security of answers was unknown are
- * not given out once it is known; what was learnt while it was known stays good.
+ * Findings by next-hop, bounded in number and in octets, least recently used out first. The DANE
+ * part and the STS part of an entry end at times of their own; an entry is given out whole while
+ * both hold, and serves a new lookup with the part that still does. Entries made while the security
+ * of answers was unknown are not given out once it is known; what was learnt while it was known
+ * stays good.
  *
  * Any thread, under one lock that is held for moments only.
  */
@@ -16,6 +17,8 @@ struct cache;
 int cache_new(size_t max, struct cache **out); /* 0 or a negative errno */
 void cache_free(struct cache *cache);          /* NULL is allowed */
 void cache_set_max(struct cache *cache, size_t max);
+/* Findings that take more than a 16th of that are not kept, nor what there was of the next-hop. */
+void cache_set_max_octets(struct cache *cache, size_t max);
 
 /* A reference to findings of which both parts hold, or NULL. Counts as a use. */
 const struct findings *cache_get(struct cache *cache, const char *text, int64_t now_ms,
@@ -49,6 +52,7 @@ bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_
 void cache_set_due(struct cache *cache, const char *text, int64_t due_ms);
 
 size_t cache_count(struct cache *cache);
+size_t cache_octets(struct cache *cache); /* that the entries take, findings included */
 
 /* References to all findings that hold; the caller frees them and the array. 0 or -ENOMEM. */
 int cache_snapshot(struct cache *cache, int64_t now_ms, bool security_known,

@@ -17,6 +17,8 @@ enum {
     REUSE_MIN_MS = 30 * 1000,
     /* Between two warnings that no more lookups are begun. */
     WARN_FULL_MS = 60 * 1000,
+    MEMORY_DEFAULT = 256 << 20,
+    MEMORY_LEAST = 1 << 20,
 };
 
 int64_t core_now_ms(const struct core *core)
@@ -33,6 +35,18 @@ void core_log(struct core *core, int priority, const char *message)
 {
     if (core->settings.log)
         core->settings.log(core->settings.log_arg, priority, message);
+}
+
+/* Shares max_memory out. */
+static void limit_memory(struct core *core)
+{
+    size_t octets = core->settings.max_memory ? core->settings.max_memory : MEMORY_DEFAULT;
+
+    if (octets < MEMORY_LEAST)
+        octets = MEMORY_LEAST;
+    cache_set_max_octets(core->cache, octets / 2);
+    sts_cache_set_max_octets(core->sts_cache, octets / 4);
+    core->lookup_memory.max = octets / 4;
 }
 
 int core_new(struct world *world, const struct core_settings *settings, struct core **out)
@@ -54,8 +68,10 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
         status = sts_cache_new(settings->max_domains, &core->sts_cache);
     if (status == 0)
         status = dane_seen_new(&core->dane_seen);
-    if (status == 0)
+    if (status == 0) {
+        limit_memory(core);
         status = core_renew_start(core);
+    }
     if (status < 0) {
         core_free(core);
         return status;
@@ -163,6 +179,7 @@ void core_configure(struct core *core, const struct core_settings *settings)
     }
     if (refresh)
         core_renew_configure(core);
+    limit_memory(core);
     cache_set_max(core->cache, settings->max_domains);
     sts_cache_set_max(core->sts_cache, settings->max_domains);
     core_renew_schedule(core);
@@ -246,7 +263,8 @@ static unsigned parts_needed(const struct cache_view *view, int64_t until_ms)
 static struct lookup *start_lookup(struct core *core, struct flight *flight,
                                    const struct nexthop *nexthop, bool ahead)
 {
-    const struct lookup_env env = {core->world, core->sts_cache, core->dane_seen, &core->counters};
+    const struct lookup_env env = {core->world, core->sts_cache, core->dane_seen, &core->counters,
+                                   &core->lookup_memory};
     struct lookup *lookup;
     struct cache_view view;
     int64_t until_ms;

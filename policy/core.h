@@ -27,7 +27,8 @@ struct core_settings {
     int64_t negative_ttl_ms;
     int64_t max_ttl_ms;
     size_t max_domains;
-    core_log_fn log; /* NULL: silence */
+    size_t max_memory; /* octets; see engine_config. 0: the default */
+    core_log_fn log;   /* NULL: silence */
     void *log_arg;
 };
 

@@ -28,6 +28,7 @@ struct core {
     struct counters counters;
     struct cache *cache;
     struct sts_cache *sts_cache;
+    struct lookup_memory lookup_memory;
     struct dane_seen *dane_seen;
     struct table flights;
     struct list outdated; /* flights that settings or an administrator have overtaken */

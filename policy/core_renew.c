@@ -116,7 +116,8 @@ static void on_refreshed(struct lookup *lookup, void *arg)
 
 static void refresh_policy(struct core *core, const char *domain)
 {
-    const struct lookup_env env = {core->world, core->sts_cache, core->dane_seen, &core->counters};
+    const struct lookup_env env = {core->world, core->sts_cache, core->dane_seen, &core->counters,
+                                   &core->lookup_memory};
     const struct lookup_settings settings = {
         .sts_enable = true,
         .sts_fresh_until_ms = INT64_MAX,

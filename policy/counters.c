@@ -72,6 +72,7 @@ void counters_read(const struct counters *c, struct engine_stats *out)
     out->dns_queries = get(&c->dns_queries);
     out->sts_fetches = get(&c->sts_fetches);
     out->dns_outstanding = atomic_load_explicit(&c->dns_outstanding, memory_order_relaxed);
+    out->lookup_octets = atomic_load_explicit(&c->lookup_octets, memory_order_relaxed);
     for (size_t t = 0; t < ENGINE_DNS_TYPES; t++) {
         for (size_t r = 0; r < ENGINE_DNS_RESULTS; r++)
             out->dns_results[t][r] = get(&c->dns_results[t][r]);

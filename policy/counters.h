@@ -16,6 +16,7 @@ struct counters {
     atomic_uint_least64_t dns_queries;
     atomic_uint_least64_t sts_fetches;
     atomic_size_t dns_outstanding;
+    atomic_size_t lookup_octets; /* that lookups in progress hold */
     atomic_uint_least64_t dns_results[ENGINE_DNS_TYPES][ENGINE_DNS_RESULTS];
     atomic_uint_least64_t fetch_results[ENGINE_FETCH_RESULTS];
     atomic_uint_least64_t summaries[FINDINGS_SUMMARY_FAILED + 1];
@@ -31,7 +32,7 @@ static inline void counters_add(atomic_uint_least64_t *counter, uint64_t n)
 void counters_dns(struct counters *counters, uint16_t type, enum dns_status status);
 void counters_lookup(struct counters *counters, enum findings_summary summary, int64_t took_ms);
 
-/* Fills in all but cache_entries. */
+/* Fills in all but what the cache holds. */
 void counters_read(const struct counters *counters, struct engine_stats *out);
 
 #endif

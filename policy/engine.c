@@ -134,6 +134,7 @@ static void core_settings_of(const struct engine_config *config, struct core_set
         .negative_ttl_ms = config->negative_ttl_ms,
         .max_ttl_ms = config->max_ttl_ms,
         .max_domains = config->max_domains,
+        .max_memory = config->max_memory,
         .log = config->log,
         .log_arg = config->log_arg,
     };
@@ -320,4 +321,5 @@ void engine_get_stats(struct engine *engine, struct engine_stats *out)
 {
     counters_read(core_counters(engine->core), out);
     out->cache_entries = cache_count(core_cache(engine->core));
+    out->cache_octets = cache_octets(core_cache(engine->core));
 }

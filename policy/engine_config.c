@@ -24,6 +24,7 @@ void engine_config_init(struct engine_config *config)
     config->sts_port = 443;
     config->dane_enable = true;
     config->max_domains = 100000;
+    config->max_memory = (size_t)256 << 20;
     config->negative_ttl_ms = 5 * 60 * 1000;
     config->max_ttl_ms = 24 * 60 * 60 * 1000;
     config->prefetch = true;

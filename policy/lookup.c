@@ -14,6 +14,49 @@ enum {
     FAILURE_LIFE_MS = 10 * 1000,
 };
 
+const char lookup_no_room[] = "more than memory is set aside for";
+
+/* ---- Memory ---- */
+
+/* What the lookup may hold beyond LOOKUP_SMALL. */
+static size_t room_beyond_small(const struct lookup *l, size_t parts)
+{
+    const struct lookup_memory *memory = l->env.memory;
+    size_t others = memory->used - l->large;
+
+    return memory->max > others ? (memory->max - others) / parts : 0;
+}
+
+bool lookup_has_room(const struct lookup *l, size_t more)
+{
+    size_t own = sizeof *l + l->arena.octets - l->policy_octets + more;
+    size_t room = LOOKUP_SMALL + room_beyond_small(l, 16);
+
+    return own <= room && (own <= LOOKUP_SMALL || own <= LOOKUP_LARGEST);
+}
+
+bool lookup_has_room_for_policy(const struct lookup *l, size_t more)
+{
+    return sizeof *l + l->arena.octets + more <= LOOKUP_SMALL + room_beyond_small(l, 4);
+}
+
+static void set_octets(struct lookup *l, size_t octets)
+{
+    size_t large = octets > LOOKUP_SMALL ? octets - LOOKUP_SMALL : 0;
+
+    atomic_fetch_add_explicit(&l->env.counters->lookup_octets, octets - l->octets,
+                              memory_order_relaxed);
+    l->octets = octets;
+    l->env.memory->used += large - l->large;
+    l->large = large;
+}
+
+/* What it holds by now. */
+static void count_octets(struct lookup *l)
+{
+    set_octets(l, sizeof *l + l->arena.octets);
+}
+
 static int64_t now_ms(const struct lookup *l)
 {
     return l->env.world->ops->mono_ms(l->env.world);
@@ -128,6 +171,7 @@ static void finish_draft(struct lookup *l)
 void lookup_run(struct lookup *l)
 {
     run_parts(l);
+    count_octets(l);
     if (l->out_of_memory)
         stop_parts(l);
     else
@@ -193,6 +237,7 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
         take_known(l, known);
 
     run_parts(l);
+    count_octets(l);
     if (l->out_of_memory) {
         lookup_free(l);
         return NULL;
@@ -229,6 +274,7 @@ void lookup_free(struct lookup *l)
     if (!l)
         return;
     stop_parts(l);
+    set_octets(l, 0);
     arena_fini(&l->arena);
     findings_unref(l->known);
     free(l);

@@ -39,12 +39,27 @@ struct lookup_settings {
  */
 typedef void (*lookup_changed_fn)(struct lookup *lookup, void *arg);
 
+/* What all lookups in progress hold together; one for all of them. */
+struct lookup_memory {
+    size_t max;  /* octets; beyond LOOKUP_SMALL each */
+    size_t used; /* of them */
+};
+
+enum {
+    /* Every lookup may hold so many octets: most need no more. */
+    LOOKUP_SMALL = 8 * 1024,
+    /* And no lookup more than so many, a policy not counted. Between the two it may hold a 16th of
+     * what is left: the fuller memory is, the sooner large ones fail, never small ones. */
+    LOOKUP_LARGEST = 256 * 1024,
+};
+
 /* What the lookup uses and does not own. */
 struct lookup_env {
     struct world *world;
     struct sts_cache *sts_cache;
     const struct dane_seen *dane_seen;
     struct counters *counters;
+    struct lookup_memory *memory;
 };
 
 /*

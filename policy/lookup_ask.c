@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* What is kept of an answer in any case: a canonical name or the reason of a failure. */
+enum { ROOM_FOR_ANSWER = 512 };
+
 static void ask_send(struct ask *ask, const char *name);
 
 static int64_t now_ms(const struct ask *ask)
@@ -91,6 +94,12 @@ static void ask_send(struct ask *ask, const char *name)
     struct lookup *l = ask->lookup;
     struct world *world = l->env.world;
 
+    if (!lookup_has_room(l, ROOM_FOR_ANSWER)) {
+        ask->done = true;
+        ask->status = DNS_FAILED;
+        ask->failure = lookup_no_room;
+        return;
+    }
     ask->query = world->ops->query(world, l->nexthop.name, name, ask->type, on_answer, ask);
     if (!ask->query) {
         ask->done = true;
@@ -121,6 +130,12 @@ void ask_start(struct ask *ask, struct lookup *lookup, const char *name, uint16_
         return;
     }
     ask_send(ask, name);
+}
+
+void ask_fail_for_room(struct ask *ask)
+{
+    ask->status = DNS_FAILED;
+    ask->failure = lookup_no_room;
 }
 
 void ask_stop(struct ask *ask)

@@ -45,6 +45,16 @@ static void note_failure(struct host *host, const char *what, const char *reason
     l->out_of_memory |= !host->out->failure;
 }
 
+/* Octets that the answer's records take in the arena. */
+static size_t tlsa_octets(const struct dns_answer *answer)
+{
+    size_t octets = 0;
+
+    for (size_t i = 0; i < answer->count; i++)
+        octets += sizeof(struct findings_tlsa) + ARENA_OCTETS(answer->records[i].tlsa.data_len);
+    return octets;
+}
+
 /* Usable records first when there are too many: dropping them would change the outcome. */
 static void take_tlsa(struct ask *ask, const struct dns_answer *answer)
 {
@@ -53,6 +63,10 @@ static void take_tlsa(struct ask *ask, const struct dns_answer *answer)
 
     if (answer->status != DNS_FOUND)
         return;
+    if (!lookup_has_room(l, tlsa_octets(answer))) {
+        ask_fail_for_room(ask);
+        return;
+    }
     set->records =
         arena_zalloc(&l->arena, TLSA_MAX < answer->count ? TLSA_MAX * sizeof *set->records
                                                          : answer->count * sizeof *set->records);

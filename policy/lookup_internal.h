@@ -44,7 +44,8 @@ struct ask {
 
 void ask_start(struct ask *ask, struct lookup *lookup, const char *name, uint16_t type,
                ask_take_fn take, void *arg);
-void ask_stop(struct ask *ask); /* nothing may be in flight any more; no callback */
+void ask_fail_for_room(struct ask *ask); /* for take: the answer cannot be kept, and has failed */
+void ask_stop(struct ask *ask);          /* nothing may be in flight any more; no callback */
 
 /* The security of the answer, as far as the whole lookup may rely on it. */
 enum dns_security ask_security(const struct ask *ask);
@@ -107,6 +108,9 @@ struct lookup {
     void *changed_arg;
 
     struct arena arena;
+    size_t policy_octets;         /* of them, what a policy takes */
+    size_t octets;                /* that are in the counter of what lookups hold */
+    size_t large;                 /* that are in env.memory->used */
     const struct findings *known; /* our reference: what the draft takes from it */
     struct findings draft;
     bool unknown;         /* an answer came whose security nobody vouches for */
@@ -129,6 +133,14 @@ struct lookup {
     char id[STS_ID_MAX + 1];
     enum sts_record_status record;
 };
+
+/* Whether the lookup may come to hold so many octets more. If not, what they were needed for has
+ * failed: that is temporary, and never an absence. */
+bool lookup_has_room(const struct lookup *l, size_t more);
+/* The same for a policy in force. */
+bool lookup_has_room_for_policy(const struct lookup *l, size_t more);
+/* Why something failed when there was none. */
+extern const char lookup_no_room[];
 
 /* Moves everything as far as it goes, then reports. For callbacks of the world. */
 void lookup_run(struct lookup *l);

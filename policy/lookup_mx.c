@@ -9,12 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Octets that the answer's records take in the arena, and their hosts. */
+static size_t mx_octets(const struct dns_answer *answer)
+{
+    size_t hosts = answer->count < FINDINGS_MAX_HOSTS ? answer->count : FINDINGS_MAX_HOSTS;
+    size_t octets = hosts * (sizeof(struct host) + sizeof(struct findings_host));
+
+    for (size_t i = 0; i < answer->count; i++)
+        octets += sizeof(struct mx_entry) + ARENA_OCTETS(strlen(answer->records[i].mx.host) + 1);
+    return octets;
+}
+
 static void take_mx(struct ask *ask, const struct dns_answer *answer)
 {
     struct lookup *l = ask->lookup;
 
     if (answer->status != DNS_FOUND)
         return;
+    if (!lookup_has_room(l, mx_octets(answer))) {
+        ask_fail_for_room(ask);
+        return;
+    }
     l->mx_entries = arena_zalloc(&l->arena, answer->count * sizeof *l->mx_entries);
     for (size_t i = 0; l->mx_entries && i < answer->count; i++) {
         struct mx_entry *entry = &l->mx_entries[l->mx_count++];

@@ -56,14 +56,31 @@ static void say_failure(struct lookup *l, enum findings_sts_failure failure, con
     }
 }
 
-/* Copies a policy into the draft: the cache's own may be replaced while the lookup goes on. */
+/* Octets that a policy takes in the arena. */
+static size_t policy_octets(const struct sts_policy *policy)
+{
+    size_t octets = sizeof(char *) + ARENA_OCTETS(STS_ID_MAX + 1);
+
+    for (size_t i = 0; i < policy->mx_count; i++)
+        octets += sizeof(char *) + ARENA_OCTETS(strlen(policy->mx[i]) + 1);
+    return octets + (policy->lines ? ARENA_OCTETS(strlen(policy->lines) + 1) : 0);
+}
+
+/* Copies a policy into the draft: the cache's own may be replaced while the lookup goes on. Where
+ * there is no room the lookup as a whole fails, as without its policy it would say too little. */
 static void apply_policy(struct lookup *l, const struct sts_cached *cached,
                          enum findings_sts_source source, bool id_current)
 {
     struct findings_sts *sts = &l->draft.sts;
     const struct sts_policy *policy = cached->policy;
-    const char **mx = arena_zalloc(&l->arena, (policy->mx_count + 1) * sizeof *mx);
+    size_t octets = policy_octets(policy), before = l->arena.octets;
+    const char **mx;
 
+    if (!lookup_has_room_for_policy(l, octets)) {
+        l->out_of_memory = true;
+        return;
+    }
+    mx = arena_zalloc(&l->arena, (policy->mx_count + 1) * sizeof *mx);
     for (size_t i = 0; mx && i < policy->mx_count; i++) {
         mx[i] = arena_string(&l->arena, policy->mx[i]);
         l->out_of_memory |= !mx[i];
@@ -78,6 +95,7 @@ static void apply_policy(struct lookup *l, const struct sts_cached *cached,
     sts->mx_count = mx ? (uint16_t)policy->mx_count : 0;
     sts->id_current = id_current;
     l->out_of_memory |= !mx || !sts->id || (policy->lines && !sts->policy_lines);
+    l->policy_octets = l->arena.octets - before;
     lookup_limit_sts(l, cached->expires_ms - now_ms(l));
     settle(l, FINDINGS_STS_POLICY);
 }

@@ -1,5 +1,5 @@
 /*
- * MTA-STS policies by domain, in three lists by worth, each in the order of last use. Wall-clock
+ * MTA-STS policies by domain, in lists by worth, each in the order of last use. Wall-clock
  * time is only carried along: expiry goes by the monotonic clock, so that setting the clock neither
  * ends a policy nor prolongs it.
  */
@@ -22,10 +22,13 @@ enum {
     OVERDUE_SPREAD_MS = 60 * 60 * 1000,
     /* One in so many entries more may be a failure when policies fill the cache. */
     FAILURE_SHARE = 8,
+    /* A policy that takes more octets than this is large: sixty patterns and more. */
+    LARGE_OCTETS = 4096,
+    BLOCK_HEAD = 16, /* what malloc adds to a block */
 };
 
 /* In the order in which they are evicted. */
-enum worth { WORTH_FAILURE, WORTH_POLICY, WORTH_ENFORCE, WORTHS };
+enum worth { WORTH_FAILURE, WORTH_POLICY, WORTH_LARGE, WORTH_ENFORCE, WORTHS };
 
 struct entry {
     struct sts_cached cached;
@@ -34,6 +37,7 @@ struct entry {
     struct list unsaved; /* in the cache's list of that name, or alone */
     struct cache_heap_item due;
     enum worth worth;
+    size_t octets; /* that its policy takes */
     char domain[];
 };
 
@@ -41,10 +45,11 @@ struct sts_cache {
     struct table table;
     struct list lru[WORTHS]; /* least recently used first */
     size_t counts[WORTHS];
+    size_t octets[WORTHS];
     struct cache_heap due; /* all entries, by when they are to be fetched again */
     struct sts_cache_refresh refresh;
     struct list unsaved; /* of which the sink is to be told again */
-    size_t max;
+    size_t max, max_octets;
     struct sts_cache_sink sink;
 };
 
@@ -64,6 +69,7 @@ int sts_cache_new(size_t max, struct sts_cache **out)
         list_init(&cache->lru[w]);
     list_init(&cache->unsaved);
     cache->max = max ? max : 1;
+    cache->max_octets = SIZE_MAX;
     *out = cache;
     return 0;
 }
@@ -80,6 +86,7 @@ static void drop(struct sts_cache *cache, struct entry *entry)
     list_remove(&entry->unsaved);
     cache_heap_remove(&cache->due, &entry->due);
     cache->counts[entry->worth]--;
+    cache->octets[entry->worth] -= entry->octets;
     sts_policy_free(entry->cached.policy);
     free(entry);
 }
@@ -97,19 +104,44 @@ void sts_cache_free(struct sts_cache *cache)
     free(cache);
 }
 
-static enum worth worth_of(const struct sts_cached *cached)
+static size_t octets_of(const struct sts_policy *policy)
 {
-    if (!cached->policy)
+    size_t octets = sizeof *policy + BLOCK_HEAD;
+
+    for (size_t i = 0; i < policy->mx_count; i++)
+        octets += sizeof(char *) + BLOCK_HEAD + strlen(policy->mx[i]) + 1;
+    return octets + (policy->lines ? BLOCK_HEAD + strlen(policy->lines) + 1 : 0);
+}
+
+static enum worth worth_of(const struct entry *entry)
+{
+    const struct sts_policy *policy = entry->cached.policy;
+
+    if (!policy)
         return WORTH_FAILURE;
-    return cached->policy->mode == FINDINGS_STS_MODE_ENFORCE ? WORTH_ENFORCE : WORTH_POLICY;
+    if (policy->mode != FINDINGS_STS_MODE_ENFORCE)
+        return WORTH_POLICY;
+    return entry->octets > LARGE_OCTETS ? WORTH_LARGE : WORTH_ENFORCE;
+}
+
+/* Takes `policy`, which may be NULL. The entry's place is another then. */
+static void set_policy(struct sts_cache *cache, struct entry *entry, struct sts_policy *policy)
+{
+    cache->octets[entry->worth] -= entry->octets;
+    sts_policy_free(entry->cached.policy);
+    entry->cached.policy = policy;
+    entry->octets = policy ? octets_of(policy) : 0;
+    cache->octets[entry->worth] += entry->octets;
 }
 
 /* Into the list where it belongs, as the one used last. */
 static void place(struct sts_cache *cache, struct entry *entry)
 {
     cache->counts[entry->worth]--;
-    entry->worth = worth_of(&entry->cached);
+    cache->octets[entry->worth] -= entry->octets;
+    entry->worth = worth_of(entry);
     cache->counts[entry->worth]++;
+    cache->octets[entry->worth] += entry->octets;
     list_remove(&entry->lru);
     list_append(&cache->lru[entry->worth], &entry->lru);
 }
@@ -124,13 +156,15 @@ static void tell_removed(struct sts_cache *cache, const struct entry *entry)
  */
 static bool is_full(const struct sts_cache *cache, enum worth worth)
 {
-    size_t failures = cache->counts[WORTH_FAILURE], count = 0;
+    size_t failures = cache->counts[WORTH_FAILURE], count = 0, octets = 0;
 
     if (worth == WORTH_FAILURE && failures <= cache->max / FAILURE_SHARE + 1)
         return false;
-    for (int w = worth; w < WORTHS; w++)
+    for (int w = worth; w < WORTHS; w++) {
         count += cache->counts[w];
-    return count > cache->max;
+        octets += cache->octets[w];
+    }
+    return count > cache->max || (worth != WORTH_FAILURE && octets > cache->max_octets);
 }
 
 /* `spare` has just come in: its caller is not done with it, and it goes when the next comes. */
@@ -209,6 +243,12 @@ void sts_cache_set_max(struct sts_cache *cache, size_t max)
     evict(cache, NULL);
 }
 
+void sts_cache_set_max_octets(struct sts_cache *cache, size_t max)
+{
+    cache->max_octets = max;
+    evict(cache, NULL);
+}
+
 void sts_cache_set_sink(struct sts_cache *cache, const struct sts_cache_sink *sink)
 {
     cache->sink = *sink;
@@ -226,8 +266,7 @@ static void expire(struct sts_cache *cache, struct entry *entry, int64_t now_ms)
     if (!entry->cached.policy || entry->cached.expires_ms > now_ms)
         return;
     tell_removed(cache, entry);
-    sts_policy_free(entry->cached.policy);
-    entry->cached.policy = NULL;
+    set_policy(cache, entry, NULL);
     entry->cached.id[0] = '\0';
     set_due(cache, entry, INT64_MAX);
     place(cache, entry);
@@ -294,8 +333,7 @@ static struct entry *put(struct sts_cache *cache, const char *domain, const char
         sts_policy_free(policy);
         return NULL;
     }
-    sts_policy_free(entry->cached.policy);
-    entry->cached.policy = policy;
+    set_policy(cache, entry, policy);
     snprintf(entry->cached.id, sizeof entry->cached.id, "%s", id);
     entry->cached.fetched_ms = entry->cached.tried_ms = fetched_ms;
     entry->cached.expires_ms = fetched_ms + (int64_t)policy->max_age_s * 1000;
@@ -436,4 +474,13 @@ bool sts_cache_save_next(struct sts_cache *cache, int64_t now_ms)
         return true;
     }
     return false;
+}
+
+size_t sts_cache_octets(const struct sts_cache *cache)
+{
+    size_t octets = 0;
+
+    for (int w = 0; w < WORTHS; w++)
+        octets += cache->octets[w];
+    return octets;
 }

@@ -53,6 +53,9 @@ struct sts_cache_sink {
 int sts_cache_new(size_t max, struct sts_cache **out);
 void sts_cache_free(struct sts_cache *cache); /* NULL is allowed */
 void sts_cache_set_max(struct sts_cache *cache, size_t max);
+/* At most so many octets in policies. What is larger than any policy that is meant well goes before
+ * other policies in mode enforce. */
+void sts_cache_set_max_octets(struct sts_cache *cache, size_t max);
 void sts_cache_set_sink(struct sts_cache *cache, const struct sts_cache_sink *sink);
 
 /* The entry of a domain or NULL; its policy is NULL when it has expired. `use` is whether that
@@ -110,6 +113,7 @@ bool sts_cache_may_warn(struct sts_cache *cache, const char *domain, int64_t now
                         int64_t interval_ms);
 
 size_t sts_cache_count(const struct sts_cache *cache);
+size_t sts_cache_octets(const struct sts_cache *cache); /* that the policies take */
 
 /* The sink has lost what it was told: sts_cache_save_next tells it of all policies again that are
  * in force now, one with each call, until it returns false. */

@@ -117,6 +117,7 @@ const struct config_key config_keys[] = {
     {CONFIG_SECTION_CACHE, "store", config_type_store, .offset = AT(engine.store),
      .flags = CONFIG_KEY_FIXED},
     {CONFIG_SECTION_CACHE, "max_domains", config_type_count_size, .offset = AT(engine.max_domains)},
+    {CONFIG_SECTION_CACHE, "max_memory", config_type_memory, .offset = AT(engine.max_memory)},
     {CONFIG_SECTION_CACHE, "negative_ttl", config_type_duration,
      .offset = AT(engine.negative_ttl_ms)},
     {CONFIG_SECTION_CACHE, "max_ttl", config_type_duration, .offset = AT(engine.max_ttl_ms)},

@@ -29,6 +29,19 @@ const char *config_type_size(struct pool *pool, const struct config_key *key, co
     return config_value_size(value, field);
 }
 
+const char *config_type_memory(struct pool *pool, const struct config_key *key, const char *value,
+                               void *field)
+{
+    size_t size;
+    const char *expected = config_value_size(value, &size);
+
+    (void)pool, (void)key;
+    if (expected != NULL || size < 1024 * 1024)
+        return "a size from 1m to 1024m";
+    *(size_t *)field = size;
+    return NULL;
+}
+
 const char *config_type_count(struct pool *pool, const struct config_key *key, const char *value,
                               void *field)
 {

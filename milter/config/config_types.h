@@ -15,6 +15,7 @@
 TYPE(config_type_bool);
 TYPE(config_type_duration);
 TYPE(config_type_size);
+TYPE(config_type_memory);
 TYPE(config_type_count);
 TYPE(config_type_count_int);
 TYPE(config_type_count_size);

@@ -230,6 +230,10 @@ static void write_engine(const struct engine_stats *stats, FILE *out)
     write_lookups(stats, out);
     plain(out, "requiretls_cache_entries", "gauge", "Next-hops in the cache.",
           stats->cache_entries);
+    plain(out, "requiretls_cache_bytes", "gauge", "Memory that next-hops in the cache take.",
+          stats->cache_octets);
+    plain(out, "requiretls_lookup_bytes", "gauge", "Memory that lookups in progress hold.",
+          stats->lookup_octets);
     head(out, "requiretls_cache_requests_total", "counter", "Cache requests by result.");
     fprintf(out,
             "requiretls_cache_requests_total{result=\"hit\"} %" PRIu64 "\n"

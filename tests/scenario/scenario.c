@@ -239,6 +239,8 @@ static int config(struct play *play, char *args)
             s->sts_refresh_ms = atoll(value) * 1000;
         else if (strcmp(word, "max_domains") == 0)
             s->max_domains = (size_t)atoll(value);
+        else if (strcmp(word, "max_memory") == 0)
+            s->max_memory = (size_t)atoll(value);
         else if (strcmp(word, "prefetch") == 0)
             s->prefetch = strcmp(value, "on") == 0;
         else if (strcmp(word, "dane") == 0)

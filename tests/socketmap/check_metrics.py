@@ -71,7 +71,7 @@ def metrics_format():
         equal(buckets[-1][1],
               families["requiretls_lookup_seconds"][1]["requiretls_lookup_seconds_count"])
         for wanted in ("messages_total", "recipients_total", "findings_total", "lookup_seconds",
-                       "cache_entries", "cache_requests_total", "dns_queries_total",
+                       "cache_entries", "cache_bytes", "lookup_bytes", "cache_requests_total", "dns_queries_total",
                        "sts_fetch_total", "socketmap_requests_total", "dsn_redacted_total",
                        "build_info"):
             check(f"requiretls_{wanted}" in families, f"no {wanted}")

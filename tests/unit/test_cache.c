@@ -137,6 +137,72 @@ static void least_recently_used_goes_first(void **state)
     cache_free(cache);
 }
 
+/* Findings of a domain with so many octets of TLSA data. */
+static const struct findings *large_domain(const char *name, size_t octets)
+{
+    static const uint8_t data[60000];
+    const struct findings_tlsa tlsa = {.usage = 3, .data_len = (uint16_t)octets, .data = data};
+    const struct findings_host host = {.name = "mx.example", .tlsa = &tlsa, .tlsa_count = 1};
+    const struct findings draft = {
+        .nexthop = {.name = name, .text = name, .port = 25, .kind = NEXTHOP_DOMAIN},
+        .security_known = true,
+        .hosts = &host,
+        .host_count = 1,
+    };
+    const struct findings *f = findings_freeze(&draft);
+
+    assert_true(octets <= sizeof(data));
+    assert_non_null(f);
+    return f;
+}
+
+static void put_large(struct cache *cache, const char *name, size_t octets)
+{
+    const struct findings *f = large_domain(name, octets);
+
+    assert_int_equal(cache_put(cache, f, 100, 100, 100), 0);
+    findings_unref(f);
+}
+
+static void findings_are_counted_by_octets(void **state)
+{
+    enum { LIMIT = 1 << 20 };
+    struct cache *cache = cache_of(10000);
+    char name[40];
+    (void)state;
+
+    cache_set_max_octets(cache, LIMIT);
+    put(cache, "first.example", 100, 100, 100);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "large%d.example", i);
+        put_large(cache, name, 50000);
+        assert_true(cache_octets(cache) <= LIMIT);
+        assert_true(has(cache, name, 0, true));
+        assert_true(has(cache, "first.example", 0, true)); /* used, so that it stays */
+    }
+    assert_int_equal(cache_count(cache), 1 + LIMIT / 50500);
+    assert_false(has(cache, "large0.example", 0, true));
+    /* One that would drive out too many others is not kept, nor what it replaces. */
+    cache_set_max_octets(cache, LIMIT / 2);
+    assert_true(cache_octets(cache) <= LIMIT / 2);
+    put_large(cache, name, 100);
+    assert_true(has(cache, name, 0, true));
+    put_large(cache, name, 50000);
+    assert_false(has(cache, name, 0, true));
+    assert_true(has(cache, "first.example", 0, true));
+    /* What goes is counted, too. */
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "large%d.example", i);
+        cache_remove(cache, name);
+    }
+    put(cache, "first.example", 200, 200, 200);
+    assert_int_equal(cache_count(cache), 1);
+    assert_true(cache_octets(cache) < 1000);
+    cache_clear(cache);
+    assert_int_equal(cache_octets(cache), 0);
+    cache_free(cache);
+}
+
 static void timetable(void **state)
 {
     struct cache *cache = cache_of(10);
@@ -265,6 +331,8 @@ static void hundred_thousand_domains_in_60_mb(void **state)
     used = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
     assert_int_equal(cache_count(cache), COUNT);
     assert_true(used > COUNT * 100);
+    /* What is counted is what is taken, within a tenth. */
+    assert_true(cache_octets(cache) > used / 10 * 9 && cache_octets(cache) < used / 10 * 11);
     if (used >= LIMIT)
         fail_msg("%zu octets a domain", used / COUNT);
     cache_free(cache);
@@ -277,6 +345,7 @@ int main(void)
         cmocka_unit_test(both_parts_must_hold),
         cmocka_unit_test(unknown_security_is_no_use_once_it_is_known),
         cmocka_unit_test(least_recently_used_goes_first),
+        cmocka_unit_test(findings_are_counted_by_octets),
         cmocka_unit_test(timetable),
         cmocka_unit_test(snapshot_of_many),
         cmocka_unit_test(heap_order),

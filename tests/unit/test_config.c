@@ -257,6 +257,8 @@ static const struct {
      "encrypt, dane, dane-only, fingerprint, verify or secure, and attributes)\n"},
     {"bad store", "[cache]\nstore = lmdb:/x\n",
      "FILE:2: store = lmdb:/x: expected sqlite:/path or memory\n"},
+    {"less memory than anything needs", "[cache]\nmax_memory = 1023k\n",
+     "FILE:2: max_memory = 1023k: expected a size from 1m to 1024m\n"},
     {"all errors at once", "[dns]\ntries = x\nfoo = 1\n[rule a]\nroute = none\n",
      "FILE:2: tries = x: expected a number from 1 to 1000000000\n"
      "FILE:3: unknown key foo; [dns] takes resolvers, trust_ad, timeout, tries, check_name, "
@@ -396,6 +398,7 @@ static void test_defaults(void **state)
     assert_true(c->web_pki);
     assert_string_equal(c->engine.store, "/var/lib/requiretls-milter/cache.db");
     assert_int_equal(c->engine.max_domains, 100000);
+    assert_int_equal(c->engine.max_memory, 268435456);
     assert_int_equal(c->engine.negative_ttl_ms, 300000);
     assert_int_equal(c->engine.max_ttl_ms, 86400000);
     assert_true(c->engine.prefetch);
@@ -437,7 +440,8 @@ static const char every_key[] =
     "enable = no\nca_file = /etc/ca.pem\nca_path = /etc/ca\nconnect_timeout = 1s\ntimeout = 2s\n"
     "max_policy = 1m\nmin_retry = 1m\ngive_up = 3h\nrefresh = 2h\naccept_testing = yes\n"
     "[dane]\nenable = no\nweb_pki = no\n"
-    "[cache]\nstore = memory\nmax_domains = 10\nnegative_ttl = 1m\nmax_ttl = 1h\nprefetch = no\n"
+    "[cache]\nstore = memory\nmax_domains = 10\nmax_memory = 2m\nnegative_ttl = 1m\nmax_ttl = "
+    "1h\nprefetch = no\n"
     "[socketmap]\nlisten = unix:/a, inet:127.0.0.1:8461\n inet:[::1]:8462\nsocket_mode = 0600\n"
     "socket_group = mail\ntlsrpt = yes\nmax_connections = 3\n"
     "[metrics]\nlisten = inet:127.0.0.1:9000\n"
@@ -503,6 +507,7 @@ static void test_every_key(void **state)
     assert_false(c->web_pki);
     assert_null(c->engine.store);
     assert_int_equal(c->engine.max_domains, 10);
+    assert_int_equal(c->engine.max_memory, 2097152);
     assert_int_equal(c->engine.negative_ttl_ms, 60000);
     assert_int_equal(c->engine.max_ttl_ms, 3600000);
     assert_false(c->engine.prefetch);

@@ -100,6 +100,7 @@ static void test_every_key(void **state)
     assert_int_equal(sample->engine.sts_give_up_ms, defaults->engine.sts_give_up_ms);
     assert_int_equal(sample->engine.sts_refresh_ms, defaults->engine.sts_refresh_ms);
     assert_int_equal(sample->engine.max_domains, defaults->engine.max_domains);
+    assert_int_equal(sample->engine.max_memory, defaults->engine.max_memory);
     assert_int_equal(sample->engine.negative_ttl_ms, defaults->engine.negative_ttl_ms);
     assert_int_equal(sample->engine.max_ttl_ms, defaults->engine.max_ttl_ms);
     assert_string_equal(sample->engine.store, defaults->engine.store);

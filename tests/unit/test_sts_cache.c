@@ -157,6 +157,62 @@ static size_t take_all(struct sts_cache *cache, int64_t now_ms)
     return count;
 }
 
+/* A policy in mode enforce that takes more than `octets`. */
+static void put_large(struct sts_cache *cache, const char *domain, size_t octets)
+{
+    static char body[65536];
+    struct sts_policy *p;
+    char err[100];
+    size_t len = (size_t)sprintf(body, "version: STSv1\nmode: enforce\nmax_age: 600\n");
+
+    for (size_t i = 0; i < octets / 64 + 1; i++)
+        len += (size_t)sprintf(body + len, "mx: mx%zu.%.40s\n", i,
+                               "a-rather-long-name-of-a-host.example.org");
+    assert_int_equal(sts_policy_parse(body, len, &p, err, sizeof(err)), 0);
+    assert_non_null(sts_cache_put(cache, domain, "1", p, body, len, 0, 0));
+}
+
+/* Large policies drive out each other, and none of those that everybody has. */
+static void policies_are_counted_by_octets(void **state)
+{
+    struct sts_cache *cache = cache_of(1000);
+    size_t small, max;
+    char name[40];
+    (void)state;
+
+    put(cache, "testing.example", "testing", 600, 0);
+    small = sts_cache_octets(cache);
+    max = 100 * small + 200000;
+    sts_cache_set_max_octets(cache, max);
+    for (int i = 0; i < 50; i++) {
+        snprintf(name, sizeof(name), "small%d.example", i);
+        put(cache, name, "enforce", 600, 0);
+    }
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "large%d.example", i);
+        put_large(cache, name, 20000);
+        assert_true(sts_cache_octets(cache) <= max);
+        assert_true(in_force(cache, name, 0));
+    }
+    assert_false(in_force(cache, "testing.example", 0));
+    assert_false(in_force(cache, "large0.example", 0));
+    for (int i = 0; i < 50; i++) {
+        snprintf(name, sizeof(name), "small%d.example", i);
+        assert_true(in_force(cache, name, 0));
+    }
+    /* A policy that grows, ends or is forgotten is counted as it is then. */
+    put_large(cache, "small0.example", 10000);
+    assert_true(sts_cache_octets(cache) <= max);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "large%d.example", i);
+        sts_cache_forget(cache, name);
+        snprintf(name, sizeof(name), "small%d.example", i);
+        assert_false(in_force(cache, name, 600000));
+    }
+    assert_int_equal(sts_cache_octets(cache), 0);
+    sts_cache_free(cache);
+}
+
 static void due_for_refresh(void **state)
 {
     const struct sts_cache_refresh refresh = {
@@ -308,6 +364,7 @@ int main(void)
         cmocka_unit_test(evicts_by_worth),
         cmocka_unit_test(a_failure_evicts_no_policy),
         cmocka_unit_test(nothing_less_evicts_an_enforce_policy),
+        cmocka_unit_test(policies_are_counted_by_octets),
         cmocka_unit_test(due_for_refresh),
         cmocka_unit_test(overdue_is_spread),
         cmocka_unit_test(sink_is_told),

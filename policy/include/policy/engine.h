@@ -36,6 +36,8 @@ struct engine_config {
 
     const char *store; /* path of the SQLite store for STS policies; NULL: memory only */
     size_t max_domains;
+    size_t max_memory; /* octets; at least 1 MiB. A half is for cached findings, a quarter for
+                          policies in force, a quarter for large lookups in progress. 0: default */
     int negative_ttl_ms;
     int max_ttl_ms;
     bool prefetch;
@@ -169,6 +171,8 @@ enum { ENGINE_LOOKUP_BUCKETS = 13 };
 /* Counted since engine_new. A copy: the fields may be some increments apart from each other. */
 struct engine_stats {
     size_t cache_entries;
+    size_t cache_octets;  /* that cached findings take */
+    size_t lookup_octets; /* that lookups in progress hold */
     uint64_t cache_hits;
     uint64_t cache_misses;
     uint64_t lookups;     /* started */

@@ -147,7 +147,8 @@ static bool may_pass(const struct lookup *l, const struct sts_cached *cached)
 /* The policy with the id in DNS cannot be had (now). `cached` has an entry for that. */
 static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
 {
-    lookup_limit_sts(l, cached->retry_ms - now_ms(l));
+    if (cached->retry_ms > now_ms(l))
+        lookup_limit_sts(l, cached->retry_ms - now_ms(l));
     say_failure(l, (enum findings_sts_failure)cached->failure, cached->failure_text);
     if (cached->policy) /* the id in DNS may still be its own when only a refresh failed */
         apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, strcmp(cached->id, l->id) == 0);
@@ -156,12 +157,11 @@ static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
 }
 
 static void remember_failure(struct lookup *l, enum findings_sts_failure failure, bool passing,
-                             const char *text)
+                             int64_t retry_in_ms, const char *text)
 {
     int64_t now = now_ms(l);
-    const struct sts_cached *cached =
-        sts_cache_fail(l->env.sts_cache, l->nexthop.name, l->id, failure, passing, text, now,
-                       now + l->settings.sts_min_retry_ms);
+    const struct sts_cached *cached = sts_cache_fail(
+        l->env.sts_cache, l->nexthop.name, l->id, failure, passing, text, now, now + retry_in_ms);
 
     if (cached)
         fetch_failed(l, cached);
@@ -187,7 +187,7 @@ static void fetch_ok(struct lookup *l, const struct fetch_result *result)
             l->out_of_memory = true;
     } else if (status == -EBADMSG) {
         counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_INVALID], 1);
-        remember_failure(l, FINDINGS_STS_POLICY_INVALID, false, err);
+        remember_failure(l, FINDINGS_STS_POLICY_INVALID, false, l->settings.sts_min_retry_ms, err);
     } else {
         l->out_of_memory = true;
     }
@@ -198,6 +198,7 @@ static void on_fetched(const struct fetch_result *result, void *arg)
 {
     struct lookup *l = arg;
     atomic_uint_least64_t *results = l->env.counters->fetch_results;
+    int64_t retry_ms = l->settings.sts_min_retry_ms;
 
     l->fetch = NULL;
     switch (result->status) {
@@ -206,16 +207,21 @@ static void on_fetched(const struct fetch_result *result, void *arg)
         break;
     case FETCH_REFUSED:
         counters_add(&results[ENGINE_FETCH_REFUSED], 1);
-        remember_failure(l, FINDINGS_STS_FETCH_ERROR, false, result->failure);
+        remember_failure(l, FINDINGS_STS_FETCH_ERROR, false, retry_ms, result->failure);
+        break;
+    case FETCH_NO_HOST: /* DNS said so, which is as good as its word: it is asked again next time */
+        counters_add(&results[ENGINE_FETCH_REFUSED], 1);
+        lookup_limit_sts(l, l->settings.negative_ttl_ms);
+        remember_failure(l, FINDINGS_STS_FETCH_ERROR, false, 0, result->failure);
         break;
     case FETCH_WEBPKI:
         counters_add(&results[ENGINE_FETCH_WEBPKI], 1);
-        remember_failure(l, FINDINGS_STS_WEBPKI_INVALID, true, result->failure);
+        remember_failure(l, FINDINGS_STS_WEBPKI_INVALID, true, retry_ms, result->failure);
         break;
     case FETCH_FAILED:
     default:
         counters_add(&results[ENGINE_FETCH_FAILED], 1);
-        remember_failure(l, FINDINGS_STS_FETCH_ERROR, true, result->failure);
+        remember_failure(l, FINDINGS_STS_FETCH_ERROR, true, retry_ms, result->failure);
         break;
     }
     lookup_run(l);

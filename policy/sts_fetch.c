@@ -151,9 +151,9 @@ static void fail(struct world_fetch *fetch, const char *failure)
 }
 
 /* A domain without a policy host has no policy, whatever its record says. */
-static void refuse(struct world_fetch *fetch, const char *failure)
+static void no_host(struct world_fetch *fetch, const char *failure)
 {
-    finish(fetch, &(struct fetch_result){.status = FETCH_REFUSED, .failure = failure});
+    finish(fetch, &(struct fetch_result){.status = FETCH_NO_HOST, .failure = failure});
 }
 
 static void on_request_done(const struct fetch_result *result, void *arg)
@@ -215,7 +215,7 @@ static void on_addresses(const char *addresses, const char *failure, bool defini
         fetch->lookup = NULL;
         sts_host_free(lookup);
     } else if (addresses == NULL) {
-        (definite ? refuse : fail)(fetch, failure);
+        (definite ? no_host : fail)(fetch, failure);
     } else {
         fetch->lookup = NULL;
         request_policy(fetch, addresses); /* may end the fetch */
@@ -255,7 +255,7 @@ static void step(struct world_fetch *fetch)
     if (fetch->addresses != NULL) {
         request_policy(fetch, fetch->addresses);
     } else if (fetch->no_addresses != NULL) {
-        (fetch->no_host ? refuse : fail)(fetch, fetch->no_addresses);
+        (fetch->no_host ? no_host : fail)(fetch, fetch->no_addresses);
     } else if (fetch->lookup == NULL) {
         look_up(fetch);
         if (fetch->lookup == NULL)
@@ -269,7 +269,7 @@ static void begin(struct world_fetch *fetch)
     enter_list(fetch, WORKING);
     fetch->began_ms = monotonic_ms();
     if (!fetch->host_valid) {
-        refuse(fetch, "not a domain name that can have a policy host");
+        no_host(fetch, "not a domain name that can have a policy host");
         return;
     }
     trust_refresh(fetch->fetcher);

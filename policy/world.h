@@ -19,8 +19,8 @@ struct world_timer;
 /* How a fetch of https://mta-sts.<domain>/.well-known/mta-sts.txt ended (RFC 8461 section 3.3). */
 enum fetch_status {
     FETCH_OK,      /* 200 and text/plain; the body is whole */
-    FETCH_REFUSED, /* a definite answer that is no policy: 404, redirect, wrong type, oversize; no
-                      such host, or none with an address */
+    FETCH_REFUSED, /* a definite answer that is no policy: 404, redirect, wrong type, oversize */
+    FETCH_NO_HOST, /* DNS says that there is no such host, or that it has no address */
     FETCH_WEBPKI,  /* the certificate does not authenticate the host: passing */
     FETCH_FAILED,  /* no connection, time-out, other TLS error, 5xx, failed lookup: passing */
 };

@@ -222,9 +222,9 @@ static void fetch_go(struct world *w, struct world_fetch *handle)
         strcpy(event->body, h->body);
     }
     snprintf(event->failure, sizeof event->failure, "%s",
-             h ? h->failure : "no address of the policy host");
+             h ? h->failure : "policy host does not exist");
     event->result = (struct fetch_result){
-        .status = h ? h->status : FETCH_FAILED,
+        .status = h ? h->status : FETCH_NO_HOST,
         .body = event->body,
         .body_len = event->body ? strlen(event->body) : 0,
         .failure = event->failure,

@@ -102,12 +102,12 @@ static const struct host hosts[] = {
 
     /* the way to an address */
     {"GOOD.test", ABSENT, NGINX, FETCH_OK, POLICY},
-    {"status404.test.", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
-    {"", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
-    {"good.test/x", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
-    {"good.test:8443", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
-    {"x@good.test", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
-    {"g\xc3\xb6od.test", ABSENT, NGINX, FETCH_REFUSED, "not a domain name"},
+    {"status404.test.", ABSENT, NGINX, FETCH_NO_HOST, "not a domain name"},
+    {"", ABSENT, NGINX, FETCH_NO_HOST, "not a domain name"},
+    {"good.test/x", ABSENT, NGINX, FETCH_NO_HOST, "not a domain name"},
+    {"good.test:8443", ABSENT, NGINX, FETCH_NO_HOST, "not a domain name"},
+    {"x@good.test", ABSENT, NGINX, FETCH_NO_HOST, "not a domain name"},
+    {"g\xc3\xb6od.test", ABSENT, NGINX, FETCH_NO_HOST, "not a domain name"},
 };
 
 /* The same host by other ways of DNS. */
@@ -119,9 +119,9 @@ static const struct host ways[] = {
     {"good.test", NGINX6, SERVFAIL, FETCH_OK, POLICY},
     {"good.test", MUTE, NGINX, FETCH_OK, POLICY},
     {"good.test", NGINX6, MUTE, FETCH_OK, POLICY},
-    {"good.test", ABSENT, ABSENT, FETCH_REFUSED, "policy host has no address"},
-    {"good.test", NXDOMAIN, NXDOMAIN, FETCH_REFUSED, "policy host does not exist"},
-    {"good.test", ABSENT, NXDOMAIN, FETCH_REFUSED, "policy host has no address"},
+    {"good.test", ABSENT, ABSENT, FETCH_NO_HOST, "policy host has no address"},
+    {"good.test", NXDOMAIN, NXDOMAIN, FETCH_NO_HOST, "policy host does not exist"},
+    {"good.test", ABSENT, NXDOMAIN, FETCH_NO_HOST, "policy host has no address"},
     {"good.test", ALIAS, ALIAS, FETCH_FAILED, "address of the policy host: lookup failed"},
     {"good.test", SERVFAIL, SERVFAIL, FETCH_FAILED, "address of the policy host: SERVFAIL"},
     {"good.test", ABSENT, SERVFAIL, FETCH_FAILED, "address of the policy host: SERVFAIL"},

@@ -6,6 +6,7 @@
 #include "setup_run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
@@ -21,37 +22,67 @@ enum { LOOK_MS = 10000 };
 /* What the daemon keeps open beside its connections: store, logs, resolvers, policy hosts. */
 enum { DESCRIPTORS_ELSE = 300 };
 
-/* Result: the errno of what the user may not do, 0 if it may. */
-static void look_writable(const void *path, void *result)
-{
-    int *error = result;
+/* What the user may not do: errno, 0 if nothing, and the file's name after that of the store, or
+ * "/" for the directory of it. */
+struct store_look {
+    int error;
+    char part[16];
+};
 
-    *error = access(path, W_OK | X_OK) != 0 ? errno : 0;
+/* The store, and what SQLite keeps beside it. What is not there yet is made by the daemon. */
+static void look_at_store(const void *path, void *result)
+{
+    static const char *const parts[] = {"", "-wal", "-shm", "-journal"};
+    struct store_look *look = result;
+    char name[PATH_MAX + 16];
+
+    *look = (struct store_look){.part = "/"};
+    snprintf(name, sizeof(name), "%s", (const char *)path);
+    if (access(dirname(name), W_OK | X_OK) != 0) {
+        look->error = errno;
+        return;
+    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && look->error == 0; i++) {
+        snprintf(name, sizeof(name), "%s%s", (const char *)path, parts[i]);
+        int fd = open(name, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+        if (fd >= 0)
+            close(fd);
+        else if (errno != ENOENT)
+            look->error = errno;
+        snprintf(look->part, sizeof(look->part), "%s", parts[i]);
+    }
 }
 
 static void check_store(const struct config *config, const struct setup_who *who,
                         struct setup_report *report)
 {
     static const char name[] = "store";
+    const char *store = config->engine.store;
+    struct store_look look = {0};
     char copy[PATH_MAX];
-    int error = 0;
 
-    if (config->engine.store == NULL) {
+    if (store == NULL) {
         setup_add(report, SETUP_WARNING, name,
                   "store = memory: MTA-STS policies are forgotten at every restart");
         setup_remedy(report, "store = sqlite:/var/lib/requiretls-milter/cache.db in [cache]");
         return;
     }
-    snprintf(copy, sizeof(copy), "%s", config->engine.store);
+    snprintf(copy, sizeof(copy), "%s", store);
     const char *directory = dirname(copy);
-    int tried = setup_as(who, look_writable, directory, &error, sizeof(error), LOOK_MS);
+    int tried = setup_as(who, look_at_store, store, &look, sizeof(look), LOOK_MS);
     if (tried != 0) {
         setup_add(report, SETUP_UNKNOWN, name, "%s: %s", directory, strerror(-tried));
         setup_remedy(report, "run this check as root");
-    } else if (error != 0) {
+    } else if (look.error != 0 && look.part[0] == '/') {
         setup_add(report, SETUP_ERROR, name, "%s: the user %s cannot write there: %s", directory,
-                  who->name, strerror(error));
+                  who->name, strerror(look.error));
         setup_remedy(report, "install -d -o %s -m 0750 %s", who->name, directory);
+    } else if (look.error != 0) {
+        setup_add(report, SETUP_ERROR, name,
+                  "%s%s: the user %s cannot open it: %s: MTA-STS policies are forgotten at every "
+                  "restart",
+                  store, look.part, who->name, strerror(look.error));
+        setup_remedy(report, "chown %s %s*, then restart the daemon", who->name, store);
     } else {
         setup_add(report, SETUP_OK, name, "%s can write to %s", who->name, directory);
     }

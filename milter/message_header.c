@@ -97,8 +97,10 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
         if (m->recipients[i].asked.request != DECIDE_REQUEST_NONE)
             message_await(m);
     }
-    if (!all_settled_without_change(m))
+    if (!all_settled_without_change(m)) {
+        message_remember_early(m, queue_id);
         return MESSAGE_CONTINUE;
+    }
     for (size_t i = 0; i < m->recipient_count; i++)
         message_log_settled(m, &m->recipients[i], queue_id);
     message_count(m, METRICS_ACCEPT);

@@ -135,8 +135,13 @@ bool message_is_second(const struct message *message);
 bool message_has_been_here(const struct message *message, const char *value);
 
 /* Bounces name the message that bounced by its queue id, which MTAs may use again: keeps the id of
- * a message that requires TLS, forgets that of another. */
+ * a message that requires TLS, forgets that of another. At end-of-message: waits for a moment until
+ * the id is in the file that outlives this process. */
 void message_remember(const struct message *message, const char *queue_id, bool require);
+
+/* The same as soon as the request is known, so that the file is written while the rest of the
+ * message comes in. That of a message which is refused then stays: its number may be used again. */
+void message_remember_early(const struct message *message, const char *queue_id);
 
 /* Keeps the id of a message that goes to a second smtpd. */
 void message_remember_reinjected(const struct message *message, const char *queue_id);

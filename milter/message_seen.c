@@ -67,16 +67,31 @@ bool message_has_been_here(const struct message *m, const char *value)
     return false;
 }
 
+/* What the disk has not taken by then is left to it: mail does not wait for a slow one. */
+enum { KEPT_MS = 100 };
+
+void message_remember_early(const struct message *m, const char *queue_id)
+{
+    for (size_t i = 0; queue_id != NULL && i < m->recipient_count; i++) {
+        if (m->recipients[i].asked.request == DECIDE_REQUEST_REQUIRE) {
+            seen_ids_add(runtime_seen_ids(m->runtime), queue_id);
+            return;
+        }
+    }
+}
+
 void message_remember(const struct message *m, const char *queue_id, bool require)
 {
     struct seen_ids *seen = runtime_seen_ids(m->runtime);
 
     if (queue_id == NULL)
         return;
-    if (require)
-        seen_ids_add(seen, queue_id);
-    else
+    if (!require) {
         seen_ids_remove(seen, queue_id);
+        return;
+    }
+    seen_ids_add(seen, queue_id);
+    (void)seen_ids_wait_kept(seen, queue_id, KEPT_MS);
 }
 
 void message_remember_reinjected(const struct message *m, const char *queue_id)

@@ -17,6 +17,7 @@ struct runtime {
     struct metrics *metrics;
     struct wait_gate *gate;
     struct seen_ids *seen_ids;
+    struct seen_store *seen_store; /* NULL: in memory only */
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t ended; /* the last message that is awaited did, while draining */
@@ -44,6 +45,7 @@ static int init_ended(pthread_cond_t *cond)
 static void free_parts(struct runtime *runtime)
 {
     wait_gate_free(runtime->gate);
+    seen_store_stop(runtime->seen_store);
     seen_ids_free(runtime->seen_ids);
     free(runtime);
 }
@@ -107,6 +109,11 @@ struct engine *runtime_engine(struct runtime *runtime)
 struct wait_gate *runtime_gate(struct runtime *runtime)
 {
     return runtime->gate;
+}
+
+int runtime_keep_seen_ids(struct runtime *runtime, const char *path)
+{
+    return seen_store_start(path, 0, runtime->seen_ids, &runtime->seen_store);
 }
 
 struct seen_ids *runtime_seen_ids(struct runtime *runtime)

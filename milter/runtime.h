@@ -9,6 +9,7 @@
 #include "metrics.h"
 #include "policy/engine.h"
 #include "seen_ids.h"
+#include "seen_store.h"
 #include "wait.h"
 
 #include <stdbool.h>
@@ -29,6 +30,12 @@ void runtime_set_metrics(struct runtime *runtime, struct metrics *metrics);
 struct engine *runtime_engine(struct runtime *runtime);
 struct metrics *runtime_metrics(struct runtime *runtime); /* NULL: nothing is counted */
 struct wait_gate *runtime_gate(struct runtime *runtime);
+
+/*
+ * Keeps the queue ids that runtime_seen_ids has in a file, over a restart. Before sessions begin.
+ * Returns 0 or a negative errno: they are in memory only then.
+ */
+int runtime_keep_seen_ids(struct runtime *runtime, const char *path);
 struct seen_ids *runtime_seen_ids(struct runtime *runtime); /* of messages that require TLS */
 
 /* The running configuration, with a reference for the caller. Any thread. */

@@ -2,6 +2,9 @@
 
 import itertools
 import os
+import tempfile
+import time
+from pathlib import Path
 
 import milter_client as mc
 from harness import Daemon, check, equal, matches, message
@@ -78,6 +81,52 @@ def known_by_queue_id():
             equal(message(m, queue_id="4bOld")["eoh"].action, "accept", "the id is used again")
         with d.session(**OWN) as m:
             equal(bounce(m, report())["eom"].changes, [])
+
+
+def known_after_restart():
+    """However the daemon ended; what it could not write is a warning and no more."""
+    with tempfile.TemporaryDirectory() as directory:
+        ids = Path(directory) / "queue-ids"
+        config = f"[cache]\nstore = sqlite:{directory}/cache.db\n"
+
+        def again(kill, asks, queue_id="4bOld"):
+            """Another daemon; one message to it, and the end it has."""
+            with Daemon(config) as d:
+                with d.session(**OWN) as m:
+                    got = new_body(bounce(m, report())["eom"])
+                with d.session() as m:
+                    message(m, params=["REQUIRETLS"] if asks else [], queue_id=queue_id)
+                    if kill:
+                        d.process.kill()
+                        d.process.wait()
+                        d.process = None
+                return got, d.log()
+        equal(again(True, True)[0], b"", "before")
+        equal(again(True, True, "4bNew")[0], redacted(""), "killed")
+        equal(again(False, True, "4bNewer")[0], redacted(""), "killed twice")
+        equal(again(False, False)[0], redacted(""), "stopped")
+        equal(again(False, True)[0], b"", "the id was used again by ordinary mail")
+        # A file that is damaged gives what it has.
+        with open(ids, "r+b") as file:
+            file.seek(os.path.getsize(ids) - 64)
+            file.write(b"\xff" * 200)
+        got, log = again(False, True)
+        matches(log, "warning: .*/queue-ids is damaged in part: set aside as .*queue-ids.set-aside.1")
+        got, log = again(False, True)
+        check("queue-ids" not in log, log)
+        equal(got, redacted(""), "after the damage")
+        ids.write_bytes(b"something else")
+        got, log = again(False, True)
+        matches(log, "warning: .*/queue-ids is no file of this program's.*set-aside.2")
+        equal(got, b"", "lost")
+        equal(again(False, True)[0], redacted(""), "and begun again")
+        # One that cannot be written holds nothing up.
+        ids.unlink()
+        ids.mkdir()
+        before = time.monotonic()
+        got, log = again(False, True)
+        matches(log, "warning: .*/queue-ids cannot be opened: Is a directory: queue ids")
+        check(time.monotonic() - before < 10, "it took too long")
 
 
 def many_on_one_connection():
@@ -202,6 +251,8 @@ def run(suite):
     for name, *case in CASES:
         suite.run(f"bounce: {name}", redaction, *case)
     for name, function in (("known by its queue id", known_by_queue_id),
+                           ("known by its queue id after a restart, a SIGKILL, a damaged file",
+                            known_after_restart),
                            ("many on one connection", many_on_one_connection),
                            ("50 MB", huge),
                            ("1 GB", gigabyte),

@@ -181,21 +181,6 @@ static void *run_filter(void *arg)
     return NULL;
 }
 
-/* Queue ids are kept beside the store. That they are not is no reason not to start. */
-static void keep_queue_ids(struct daemon *d, const char *store)
-{
-    const char *slash = store != NULL ? strrchr(store, '/') : NULL;
-    char path[PATH_MAX];
-    int rc;
-
-    if (slash == NULL)
-        return;
-    snprintf(path, sizeof(path), "%.*s/queue-ids", (int)(slash - store), store);
-    rc = runtime_keep_seen_ids(d->runtime, path);
-    if (rc != 0)
-        log_msg(LOG_WARNING, "%s is not written: %s", path, strerror(-rc));
-}
-
 /* Takes over the reference to the configuration. */
 static int start_threads(struct daemon *d, struct config *config)
 {
@@ -210,7 +195,7 @@ static int start_threads(struct daemon *d, struct config *config)
     }
     if (config_host_check_ca(config, to_log, NULL) != 0)
         return EX_CONFIG;
-    keep_queue_ids(d, terms.store);
+    runtime_keep_seen_ids(d->runtime, terms.store);
     rc = engine_new(&terms, &d->engine, err, sizeof(err));
     if (rc != 0)
         return fail(exit_status_of(rc), err);

@@ -4,9 +4,14 @@
  */
 #include "runtime.h"
 
+#include "log.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* Queue ids of REQUIRETLS messages: at 100 an hour, those of 27 days. */
@@ -111,9 +116,18 @@ struct wait_gate *runtime_gate(struct runtime *runtime)
     return runtime->gate;
 }
 
-int runtime_keep_seen_ids(struct runtime *runtime, const char *path)
+void runtime_keep_seen_ids(struct runtime *runtime, const char *store)
 {
-    return seen_store_start(path, 0, runtime->seen_ids, &runtime->seen_store);
+    const char *slash = store != NULL ? strrchr(store, '/') : NULL;
+    char path[PATH_MAX];
+    int rc;
+
+    if (slash == NULL)
+        return;
+    snprintf(path, sizeof(path), "%.*s/queue-ids", (int)(slash - store), store);
+    rc = seen_store_start(path, 0, runtime->seen_ids, &runtime->seen_store);
+    if (rc != 0)
+        log_msg(LOG_WARNING, "%s is not written: %s", path, strerror(-rc));
 }
 
 struct seen_ids *runtime_seen_ids(struct runtime *runtime)

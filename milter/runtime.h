@@ -32,10 +32,10 @@ struct metrics *runtime_metrics(struct runtime *runtime); /* NULL: nothing is co
 struct wait_gate *runtime_gate(struct runtime *runtime);
 
 /*
- * Keeps the queue ids that runtime_seen_ids has in a file, over a restart. Before sessions begin.
- * Returns 0 or a negative errno: they are in memory only then.
+ * Keeps the queue ids that runtime_seen_ids has over a restart, in the file queue-ids beside the
+ * store; NULL: in memory only. Before sessions begin. A failure is a warning in the log.
  */
-int runtime_keep_seen_ids(struct runtime *runtime, const char *path);
+void runtime_keep_seen_ids(struct runtime *runtime, const char *store);
 struct seen_ids *runtime_seen_ids(struct runtime *runtime); /* of messages that require TLS */
 
 /* The running configuration, with a reference for the caller. Any thread. */

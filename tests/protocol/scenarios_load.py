@@ -17,7 +17,8 @@ KINDS = [
     ({"headers": [("TLS-Required", "No")]}, "eoh", "accept"),
     ({"sender": "<>", "params": ["REQUIRETLS"], "rcpts": ["<a@b.refused>"]}, "eom", "continue"),
     ({"params": ["REQUIRETLS"], "rcpts": ["<a@b.fine.requiretls.invalid>"]}, "rcpt",
-     "550 5.1.2 <a@b.fine.requiretls.invalid>: Recipient address rejected: reserved domain"),
+     "550 5.1.2 <a@b.fine.requiretls.invalid>: Recipient address rejected: reserved domain, "
+     "REQUIRETLS was asked for"),
 ]
 
 

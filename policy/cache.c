@@ -260,6 +260,39 @@ bool cache_remove(struct cache *cache, const char *text)
     return entry != NULL;
 }
 
+/* The entries of one slot of the table. */
+static size_t remove_in_slot(struct cache *cache, size_t slot, cache_match_fn match, void *arg)
+{
+    struct table_node *next;
+    size_t removed = 0;
+
+    for (struct table_node *node = cache->table.slots[slot]; node; node = next) {
+        struct entry *entry = list_entry(node, struct entry, node);
+
+        next = node->next;
+        if (match(entry->findings, arg)) {
+            drop(cache, entry);
+            removed++;
+        }
+    }
+    return removed;
+}
+
+size_t cache_remove_all(struct cache *cache, cache_match_fn match, void *arg)
+{
+    size_t removed = 0, slot = 0;
+    bool more = true;
+
+    while (more) {
+        pthread_mutex_lock(&cache->lock);
+        for (size_t n = 0; n < SNAPSHOT_PIECE && slot < cache->table.slot_count; n++)
+            removed += remove_in_slot(cache, slot++, match, arg);
+        more = slot < cache->table.slot_count;
+        pthread_mutex_unlock(&cache->lock);
+    }
+    return removed;
+}
+
 int64_t cache_next_due(struct cache *cache)
 {
     int64_t due_ms;

@@ -40,6 +40,11 @@ int cache_put(struct cache *cache, const struct findings *findings, int64_t dane
 bool cache_remove(struct cache *cache, const char *text); /* whether there was one */
 void cache_clear(struct cache *cache);
 
+/* Removes the entries that `match` says yes to; how many. It is called under the lock, which is
+ * given back now and then. On the thread that puts entries in. */
+typedef bool (*cache_match_fn)(const struct findings *findings, void *arg);
+size_t cache_remove_all(struct cache *cache, cache_match_fn match, void *arg);
+
 /* When the next entry is due; INT64_MAX when there is none. */
 int64_t cache_next_due(struct cache *cache);
 

@@ -102,7 +102,7 @@ static void flight_free(struct core *core, struct flight *flight)
 }
 
 /* Who asks from now on gets a lookup of his own time. */
-static void outdate(struct core *core, struct flight *flight)
+void core_outdate(struct core *core, struct flight *flight)
 {
     table_remove(&core->flights, &flight->node);
     flight->outdated = true;
@@ -114,7 +114,7 @@ static void outdate_all(struct core *core)
 {
     for (size_t slot = 0; slot < core->flights.slot_count; slot++) {
         while (core->flights.slots[slot])
-            outdate(core, list_entry(core->flights.slots[slot], struct flight, node));
+            core_outdate(core, list_entry(core->flights.slots[slot], struct flight, node));
     }
 }
 
@@ -386,19 +386,6 @@ const struct findings *core_cached(struct core *core, const struct nexthop *next
 
     counters_add(f ? &core->counters.cache_hits : &core->counters.cache_misses, 1);
     return f;
-}
-
-bool core_purge(struct core *core, const struct nexthop *nexthop)
-{
-    struct flight *flight = core_flight_find(core, nexthop->text);
-    bool had = cache_remove(core->cache, nexthop->text);
-
-    if (flight)
-        outdate(core, flight);
-    had |= dane_seen_forget(core->dane_seen, nexthop->text);
-    if (nexthop->kind == NEXTHOP_DOMAIN)
-        had |= sts_cache_forget(core->sts_cache, nexthop->name);
-    return had;
 }
 
 struct cache *core_cache(struct core *core)

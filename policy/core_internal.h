@@ -62,6 +62,8 @@ void core_forget_outdated(struct core *core, const char *text);
  * once. NULL: out of memory. */
 struct flight *core_fly(struct core *core, const struct nexthop *nexthop, bool ahead);
 struct flight *core_flight_find(struct core *core, const char *text);
+/* Who asks from now on does not share the flight. */
+void core_outdate(struct core *core, struct flight *flight);
 void core_land_if_complete(struct core *core, struct flight *flight);
 
 int core_renew_start(struct core *core); /* 0 or -ENOMEM */

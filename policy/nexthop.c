@@ -13,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { DEFAULT_PORT = 25, LABEL_MAX = 63 };
+enum { LABEL_MAX = 63 };
 
 static bool is_digit(char c)
 {
@@ -125,7 +125,7 @@ static void write_text(struct nexthop *nh, bool ipv6)
     bool bracket = nh->kind != NEXTHOP_DOMAIN;
     char port[8] = "";
 
-    if (nh->port != DEFAULT_PORT)
+    if (nh->port != NEXTHOP_PORT_DEFAULT)
         snprintf(port, sizeof port, ":%u", (unsigned)nh->port);
     snprintf(nh->text, sizeof nh->text, "%s%s%s%s%s", bracket ? "[" : "", ipv6 ? "IPv6:" : "",
              nh->name, bracket ? "]" : "", port);
@@ -207,7 +207,7 @@ static bool parse_canonical(const char *text, struct nexthop *out)
     memcpy(out->name, text, len + 1);
     memcpy(out->text, text, len + 1);
     out->kind = NEXTHOP_DOMAIN;
-    out->port = DEFAULT_PORT;
+    out->port = NEXTHOP_PORT_DEFAULT;
     return true;
 }
 
@@ -219,7 +219,7 @@ int nexthop_parse(const char *text, struct nexthop *out)
     if (parse_canonical(text, out))
         return 0;
     memset(out, 0, sizeof *out);
-    out->port = DEFAULT_PORT;
+    out->port = NEXTHOP_PORT_DEFAULT;
     if (text[0] == '[') {
         status = parse_bracketed(text, out, &ipv6);
     } else if (parse_address(text, out->name, &ipv6)) {

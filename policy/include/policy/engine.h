@@ -122,7 +122,10 @@ bool engine_security_known(struct engine *engine);
 int64_t engine_mono_ms(void); /* any thread */
 
 /*
- * Forgets what is cached about a next-hop, its MTA-STS policy in memory and store included.
+ * Forgets what is cached about a next-hop, its MTA-STS policy in memory and store included. A
+ * domain, with or without a port, covers that name on every port, and the host of that name in
+ * brackets;
+ * `[host]` covers the host on every port, `[host]:port` itself alone.
  * Lookups in flight go on for those who asked; their findings are not kept, and not shared with who
  * asks later (a policy that they fetch, being fresh, is). For administrators only: to forget a
  * policy is a downgrade. Returns 0, -ENOENT when nothing was cached, or another negative errno. Any

@@ -18,6 +18,7 @@ enum nexthop_kind {
 enum {
     NEXTHOP_NAME_MAX = 253, /* RFC 1035 2.3.4, presentation form without the root dot */
     NEXTHOP_TEXT_MAX = NEXTHOP_NAME_MAX + 2 + 6,
+    NEXTHOP_PORT_DEFAULT = 25,
 };
 
 struct nexthop {

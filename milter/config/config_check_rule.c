@@ -47,6 +47,13 @@ static void check_level(struct config_check *c, const struct config_rule *rule)
         return;
     if (route == NULL)
         route = c->config->defaults->route;
+    if (rule->level == VERDICT_LEVEL_DISABLE && route != NULL &&
+        route->method != CONFIG_METHOD_NONE)
+        config_check_report(c, CONFIG_REPORT_WARNING, rule->line,
+                            "level = disable of [rule %s] depends on more than the next-hop, and "
+                            "takes no route: Postfix 3.11 enforces what comes with REQUIRETLS all "
+                            "the same",
+                            rule->name);
     if (route == NULL || route->method == CONFIG_METHOD_NONE)
         config_check_report(
             c, CONFIG_REPORT_WARNING, rule->line,

@@ -144,6 +144,8 @@ on_undecided = log
                                  "undecided": False})
         equal(explain["on_undecided"]["origin"], "[default]")
         equal(explain["mixed"]["origin"], "built in")
+        equal(explain["require_offer"], {"value": "auto", "origin": "built in", "undecided": False},
+              "require_offer")
         check(explain["decision"].startswith("accept"), explain)
         one, = objects(query(server, "--json", "--explain", "bob@plain.test"))
         check(one["explain"]["request"]["undecided"], "without --from the sender is not known")

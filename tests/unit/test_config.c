@@ -569,6 +569,14 @@ static const struct {
      "[rule a]\nsender = example.org\nlevel = opportunistic\n",
      "FILE:1: the level of [rule a] depends on more than the next-hop: at delivery the MTA learns "
      "of it only through a route with a method\n"},
+    {"a level by sender, with a route",
+     "[route r]\nmethod = header\n[rule a]\nsender = example.org\nlevel = opportunistic\nroute = "
+     "r\n",
+     ""},
+    {"the level disable by sender takes no route",
+     "[route r]\nmethod = header\n[rule a]\nsender = example.org\nlevel = disable\nroute = r\n",
+     "FILE:3: level = disable of [rule a] depends on more than the next-hop, and takes no route: "
+     "Postfix 3.11 enforces what comes with REQUIRETLS all the same\n"},
     {"a level by next-hop is", "[rule a]\nnexthop = example.org\nlevel = opportunistic\n", ""},
     {"a rule that sets nothing", "[rule a]\nnexthop = example.org\n",
      "FILE:1: [rule a] sets nothing\n"},
@@ -618,11 +626,11 @@ static const struct {
      ""},
     {"rules on the client of a message that comes back",
      "[route l]\nmethod = header\nlocal = reinject\n[default]\nroute = l\n"
-     "[rule a]\nclient = 192.0.2.1\nlevel = disable\n"
+     "[rule a]\nclient = 192.0.2.1\nlevel = opportunistic\n"
      "[rule b]\nclient = local\nlevel = opportunistic\n"
      "[rule c]\nauthenticated = no\nfallback = none\n"
      "[rule d]\ntls = no\nrequest = require\n"
-     "[rule e]\ntls = no\ndaemon = l\nlevel = disable\n",
+     "[rule e]\ntls = no\ndaemon = l\nlevel = opportunistic\n",
      "FILE:6: [rule a] looks at the client: a message that comes back by [route l] has this host "
      "for its client\n"
      "FILE:12: [rule c] looks at the client: a message that comes back by [route l] has this host "

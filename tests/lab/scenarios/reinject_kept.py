@@ -161,15 +161,6 @@ def _(lab, mta, running):
     become(price, {"bob@dane-wrong.test": "requiretls-optional sent may"})
 
 
-@routes311("bounces never go round", more=RULES)
-def _(lab, mta, running):
-    sent = post(lab, mta, ["bob@dane.test", "bob@local.test"], sender="", parameters=ASK)
-    become(sent, {"bob@dane.test": "smtp sent dane-only/requiretls", "bob@local.test":
-                  "virtual sent"})
-    expect(running.decisions()["bob@dane.test"]["route"], "-", "its route")
-    check("route=loop" not in running.log(), running.log())
-
-
 # --- what comes from outside -------------------------------------------------------------------
 
 @routes311("routing fields from outside are removed and lead nowhere; marked addresses are refused",

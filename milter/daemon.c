@@ -142,9 +142,12 @@ static int open_and_drop(struct daemon *d, const struct config *config)
     }
     if (drop && (rc = privilege_lower(&user, err, sizeof(err))) != 0)
         return fail(EX_NOPERM, err);
-    if (callbacks_register() != 0)
+    if (config->milter.socket == NULL)
+        rc = 0;
+    else if (callbacks_register() != 0)
         return fail(EX_SOFTWARE, "libmilter does not take this filter");
-    rc = filter_socket_open(&config->milter, err, sizeof(err));
+    else
+        rc = filter_socket_open(&config->milter, err, sizeof(err));
     if (rc == 0)
         rc = front_open(config, &d->front, err, sizeof(err));
     if (rc != 0)
@@ -208,8 +211,7 @@ static int start_threads(struct daemon *d, struct config *config)
     rc = front_start(d->front, config, d->engine, d->metrics, err, sizeof(err));
     if (rc != 0)
         return fail(EX_OSERR, err);
-    rc = pthread_create(&d->filter, NULL, run_filter, NULL);
-    if (rc != 0)
+    if (config->milter.socket != NULL && pthread_create(&d->filter, NULL, run_filter, NULL) != 0)
         return fail(EX_OSERR, "cannot start a thread");
     signals_take();
     return EX_OK;

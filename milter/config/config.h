@@ -57,7 +57,7 @@ struct config_route {
 };
 
 struct config_milter {
-    char *socket; /* as libmilter takes it */
+    char *socket; /* as libmilter takes it; NULL: no milter */
     mode_t socket_mode;
     char *socket_group; /* NULL: none */
     char *user;         /* NULL: stay who we are */

@@ -231,8 +231,13 @@ static void check_trusted(struct config_check *c)
 static void check_sockets(struct config_check *c)
 {
     const struct config_socketmap *s = &c->config->socketmap;
-    const char *milter_path = strchr(c->config->milter.socket, ':') + 1;
+    const char *socket = c->config->milter.socket;
+    const char *milter_path = socket != NULL ? strchr(socket, ':') + 1 : "";
 
+    if (socket == NULL && s->listen_count == 0)
+        config_check_report(c, CONFIG_REPORT_WARNING, 0,
+                            "neither [milter] socket nor [socketmap] listen: nobody can ask this "
+                            "daemon anything");
     for (size_t i = 0; i < s->listen_count; i++) {
         bool twice = s->listen[i].path != NULL && strcmp(s->listen[i].path, milter_path) == 0;
 

@@ -160,7 +160,7 @@ const char *config_type_field_name(struct pool *pool, const struct config_key *k
 const char *config_type_milter_socket(struct pool *pool, const struct config_key *key,
                                       const char *value, void *field)
 {
-    const char *expected = config_address_milter(value);
+    const char *expected = value[0] != '\0' ? config_address_milter(value) : NULL;
 
     return expected != NULL ? expected : config_type_text(pool, key, value, field);
 }

@@ -19,7 +19,7 @@ void setup_own_from(struct setup_mta *mta, const struct config *config)
     struct setup_address address;
 
     mta->own_count = 0;
-    if (setup_address_own(config->milter.socket, &address))
+    if (config->milter.socket != NULL && setup_address_own(config->milter.socket, &address))
         add_own(mta, &address);
     for (size_t i = 0; i < config->socketmap.listen_count; i++) {
         const struct config_address *listen = &config->socketmap.listen[i];

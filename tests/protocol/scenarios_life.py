@@ -149,6 +149,28 @@ def socket_mode_and_group():
                 equal(path.stat().st_gid, 65534, path.name)
 
 
+def without_milter():
+    """[milter] socket = (nothing): maps alone."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o777)
+        maps = Path(place) / "policy.sock"
+        config = f"[milter]\nsocket =\n[socketmap]\nlisten = unix:{maps}\n"
+        with Daemon(config) as d:
+            check(not d.path.exists(), "there is a milter socket")
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(maps))
+                client.sendall(b"22:requiretls own.example,")
+                equal(client.recv(100), b"16:OK opportunistic,")
+            d.reload(config + "[default]\nlevel = disable\n")
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(maps))
+                client.sendall(b"22:requiretls own.example,")
+                equal(client.recv(100), b"10:OK disable,")
+            began = time.monotonic()
+            d.stop()
+            check(time.monotonic() - began < 5, "it took long to stop")
+
+
 def socket_directory_missing():
     d = Daemon("[milter]\nsocket = unix:/nonexistent/milter.sock\n")
     status, output = d.run()
@@ -494,6 +516,7 @@ def run(suite):
             ("an unknown user: 78", check_missing_user),
             ("an unknown socket group: 78", check_missing_group),
             ("socket mode and group", socket_mode_and_group),
+            ("no milter socket: the maps alone", without_milter),
             ("the socket's directory is missing", socket_directory_missing),
             ("a stale socket is replaced", stale_socket),
             ("another file than a socket is not", no_socket_in_the_way),

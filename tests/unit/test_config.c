@@ -596,6 +596,9 @@ static const struct {
      "FILE:3: require_offer = yes: no route can requiretls, so all mail that requires TLS at level "
      "enforce is refused\n"},
     {"require_offer = yes where the MTA may", "[default]\nrequire_offer = yes\n", ""},
+    {"no milter", "[milter]\nsocket =\n", ""},
+    {"neither milter nor maps", "[milter]\nsocket =\n[socketmap]\nlisten =\n",
+     "FILE: neither [milter] socket nor [socketmap] listen: nobody can ask this daemon anything\n"},
     {"a pattern that makes SMTP local", "[milter]\nlocal_mailers = local, *mtp, re*\n",
      "FILE: local_mailers: *mtp is smtp too, which sends mail out: nothing is enforced there\n"
      "FILE: local_mailers: re* is relay too, which sends mail out: nothing is enforced there\n"},

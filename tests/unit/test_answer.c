@@ -230,9 +230,12 @@ static const struct {
      "host=mx0.example.org,10,tlsa=usable host=mx1.example.org,20 host=mx.self.example,20",
      "OK dane-only", "OK dane-only"},
     {"we are the best MX host ourselves", "host=mx.self.example,10 host=mx2.example.org,20",
-     "NOTFOUND", "*"},
+     "NOTFOUND", "OK " UNSATISFIED},
+    {"we are the best MX host ourselves, perhaps forged: an STS policy stays in force",
+     "mx=insecure host=mx.self.example,10,a=i sts=enforce pat=mx1.example.org",
+     "OK secure match=mx1.example.org servername=hostname", "OK " UNSATISFIED},
     {"we are the only host, without MX records", "mx=absent host=mx.self.example,0,tlsa=usable",
-     "NOTFOUND", "*"},
+     "NOTFOUND", "OK " UNSATISFIED},
     /* What a peer publishes cannot change the answer's structure or meaning. */
     {"Postfix's keywords are no host names",
      "mx=insecure host=nexthop,a=i,match host=hostname,a=i,match host=mx1.example.org,a=i,match "

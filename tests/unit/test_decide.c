@@ -140,6 +140,8 @@ static void run_case(void **state)
     /* Whatever is not satisfied says why, and whatever is refused has a code to say it with. */
     assert_true((decision.verdict == VERDICT_SATISFIED) == (decision.reason[0] == '\0'));
     assert_true(decide_is_refusal(&decision) == (decision.code != 0));
+    /* What another look of the MTA may find is held to the request by the route. */
+    assert_ptr_equal(decision.route, c->route);
 }
 
 static const struct offer_case {

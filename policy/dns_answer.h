@@ -63,6 +63,7 @@ struct dns_answer {
     const char *canonical;      /* end of that chain, else the name asked for */
     size_t count;               /* of records, all of the type asked for */
     const struct dns_record *records;
+    uint32_t resolver;   /* who gave it, for world_ops.check; 0: nobody */
     const char *failure; /* for people, with DNS_FAILED: "SERVFAIL", "timed out"...; else NULL */
 };
 

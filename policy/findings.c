@@ -55,7 +55,7 @@ bool findings_host_is_gone(const struct findings_host *host)
 
 bool findings_complete(const struct findings *f)
 {
-    if (f->mx == FINDINGS_MX_PENDING || f->sts.state == FINDINGS_STS_PENDING)
+    if (f->mx == FINDINGS_MX_PENDING || f->sts.state == FINDINGS_STS_PENDING || f->unchecked)
         return false;
     for (size_t i = 0; i < f->host_count; i++) {
         if (!host_complete(&f->hosts[i]))

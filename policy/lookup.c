@@ -106,6 +106,7 @@ void lookup_lose_security(struct lookup *l)
     if (l->unknown)
         return;
     l->unknown = true;
+    lookup_check_stop(l); /* nothing permanent can come of it anyway */
     l->draft.security_known = false;
     if (l->draft.mx == FINDINGS_MX_SECURE)
         l->draft.mx = FINDINGS_MX_INSECURE;
@@ -141,6 +142,7 @@ static void run_parts(struct lookup *l)
 
 static void stop_dane(struct lookup *l)
 {
+    lookup_check_stop(l);
     ask_stop(&l->mx);
     for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
         lookup_host_stop(&l->hosts[i]);
@@ -163,6 +165,7 @@ static void finish_draft(struct lookup *l)
     l->draft.dane_seen =
         !l->draft.security_known &&
         dane_seen_has(l->env.dane_seen, l->nexthop.text, l->env.world->ops->wall_s(l->env.world));
+    l->draft.unchecked = !list_empty(&l->checks);
     l->draft.summary = (uint8_t)findings_summarise(&l->draft);
     l->draft.made_at_ms = now_ms(l);
     l->draft.ttl_s = (uint32_t)(life_ms / 1000);
@@ -210,6 +213,7 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
 
     if (!l)
         return NULL;
+    list_init(&l->checks);
     arena_init(&l->arena);
     l->env = *env;
     l->settings = *settings;
@@ -246,26 +250,28 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
     return l;
 }
 
-static void begin_dane_anew(struct lookup *l)
+void lookup_begin_dane_anew(struct lookup *l, const char *failure)
 {
     stop_dane(l);
     l->parts |= LOOKUP_DANE;
     l->unknown = l->vouched = false;
     l->dane_ends_ms = now_ms(l) + l->settings.max_ttl_ms;
-    l->mx_state = MX_START;
+    l->mx_state = failure ? MX_SETTLED : MX_START;
     l->mx_entries = NULL;
     l->mx_count = 0;
     l->hosts = NULL;
-    l->draft.mx = FINDINGS_MX_PENDING;
-    l->draft.failure = NULL;
+    l->draft.mx = failure ? FINDINGS_MX_FAILED : FINDINGS_MX_PENDING;
+    l->draft.failure = failure;
     l->draft.hosts = NULL;
     l->draft.host_count = 0;
+    if (failure)
+        lookup_limit_dane(l, FAILURE_LIFE_MS);
 }
 
 void lookup_distrust(struct lookup *l)
 {
     if ((l->parts & LOOKUP_DANE) || l->known)
-        begin_dane_anew(l);
+        lookup_begin_dane_anew(l, NULL);
     lookup_run(l);
 }
 

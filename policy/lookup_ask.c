@@ -66,6 +66,8 @@ static void ask_record(struct ask *ask, const struct dns_answer *answer)
             l->vouched = true;
         else
             lookup_lose_security(l);
+        if (answer->security == DNS_INSECURE && !l->unknown)
+            lookup_check_answer(l, answer->resolver);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "findings_make.h"
+#include "list.h"
 #include "lookup.h"
 
 enum {
@@ -120,6 +121,8 @@ struct lookup {
     int64_t sts_ends_ms;
 
     enum mx_state mx_state;
+    struct list checks; /* of resolvers that gave answers without AD, in flight */
+    unsigned renewed;   /* how often such a check failed */
     struct ask mx;
     struct mx_entry *mx_entries;
     size_t mx_count;
@@ -157,6 +160,13 @@ void lookup_limit_sts(struct lookup *l, int64_t life_ms);
 int64_t lookup_life_of(const struct lookup *l, const struct ask *ask);
 /* The same for a life of life_ms from its receipt. */
 int64_t lookup_left_of(const struct lookup *l, const struct ask *ask, int64_t life_ms);
+
+/* Asks all of DNS but the STS record anew; with `failure` that is what it comes to. */
+void lookup_begin_dane_anew(struct lookup *l, const char *failure);
+
+/* lookup_check.c */
+void lookup_check_answer(struct lookup *l, uint32_t resolver); /* an answer of DNS_INSECURE came */
+void lookup_check_stop(struct lookup *l);
 
 bool lookup_mx_step(struct lookup *l);
 bool lookup_host_step(struct host *host);

@@ -281,6 +281,7 @@ static void on_answer(struct dns_answer *answer, void *arg)
         on_error(attempt, dns_answer_failed("answered without DNSSEC validation"));
     } else {
         answer->security = security;
+        answer->resolver = server->id;
         settle(query, answer);
     }
 }
@@ -358,6 +359,8 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     call_back(r);
+    resolver_confirm_call_back(r);
+    resolver_confirm_begin(r);
     start_waiting(r);
 }
 
@@ -440,6 +443,7 @@ int resolver_new(struct event_base *base, const struct engine_config *config, st
     }
     r->base = base;
     TAILQ_INIT(&r->servers);
+    list_init(&r->confirmed);
     TAILQ_INIT(&r->gone);
     event_assign(&r->work, base, -1, 0, on_work, r);
     evtimer_assign(&r->unblock, base, on_work, r);
@@ -483,6 +487,7 @@ void resolver_free(struct resolver *r)
     cancel_all(&r->queue.ready);
     event_del(&r->check_timer);
     resolver_servers_free(r);
+    resolver_confirm_drop(r);
     event_del(&r->work);
     event_del(&r->unblock);
     resolver_queue_fini(&r->queue);

@@ -65,6 +65,18 @@ void resolver_cancel(struct resolver_query *query);
  * check_interval_ms, at most half a minute, ago). */
 bool resolver_security_known(const struct resolver *resolver);
 
+/*
+ * Whether the resolver that gave an answer without AD (dns_answer.resolver) still validates: tells
+ * how a check of it ends that is begun from now on. Nothing permanent may rest on such an answer
+ * before that has passed. Rules for `done` and the handle as for queries; a check takes at most
+ * twice dns_timeout_ms. NULL: out of memory.
+ */
+struct resolver_confirm;
+typedef void (*resolver_confirm_fn)(bool passed, void *arg);
+struct resolver_confirm *resolver_confirm(struct resolver *resolver, uint32_t id,
+                                          resolver_confirm_fn done, void *arg);
+void resolver_confirm_cancel(struct resolver_confirm *confirm);
+
 /* How often a reload has withdrawn the trust in a resolver, or has taken out a trusted one. */
 unsigned resolver_trust_withdrawn(const struct resolver *resolver);
 

@@ -225,6 +225,7 @@ static void ended(struct server *server, const char *why, bool at_once)
         server->ceased_ms = resolver_now_ms();
         report_loss(server);
     }
+    resolver_confirm_checked(server, why == NULL);
     report(r, why == NULL && server->trusted ? server : NULL);
     arm_timer(r);
     resolver_wake(r); /* queries may wait for this */
@@ -271,7 +272,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     ended(server, "does not answer", false);
 }
 
-static void start(struct server *server)
+void resolver_check_start(struct server *server)
 {
     struct resolver *r = server->resolver;
     struct timeval delay = {.tv_sec = r->settings.timeout_ms / 1000,
@@ -280,6 +281,7 @@ static void start(struct server *server)
     if (server->check != NULL)
         return;
     r->sent_count++;
+    server->check_serial++;
     server->check =
         upstream_ask(server->upstream, r->settings.check_name, DNS_TYPE_SOA, on_answer, server);
     if (server->check == NULL) {
@@ -306,7 +308,7 @@ void resolver_check_all(struct resolver *r)
     arm_timer(r);
     TAILQ_FOREACH (server, &r->servers, link) {
         if (server->trusted || server->misses > 0)
-            start(server);
+            resolver_check_start(server);
     }
     report(r, NULL);
 }

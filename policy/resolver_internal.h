@@ -6,6 +6,7 @@
 #define POLICY_RESOLVER_INTERNAL_H
 
 #include "dns_name.h"
+#include "list.h"
 #include "resolver.h"
 #include "resolver_addr.h"
 #include "resolver_queue.h"
@@ -36,7 +37,10 @@ struct server {
     bool checked;      /* a check has ended, well or not, since it was added */
     unsigned misses;   /* asked without an answer since the last one */
 
+    uint32_t id;                /* never used twice; dns_answer.resolver */
     struct upstream_ask *check; /* in flight, else NULL */
+    unsigned check_serial;      /* of the check that was begun last */
+    struct list confirms;       /* who waits for a check, see resolver_confirm.c */
     struct event check_timer;
     unsigned check_misses; /* checks without any good answer since the last one */
     char trouble[96];      /* why the last check failed; "" when it did not */
@@ -65,6 +69,8 @@ struct resolver {
 
     struct server_list servers; /* in the order of the configuration */
     struct server_list gone;
+    uint32_t last_id;        /* of a server */
+    struct list confirmed;   /* whose check has ended; to be called back */
     unsigned withdrawn;      /* how often the administrator ceased to trust one of them */
     struct stat conf_stat;   /* of resolv.conf when it was read last */
     int64_t conf_checked_ms; /* when it was looked at last */
@@ -100,10 +106,18 @@ void resolver_servers_free(struct resolver *r);
 
 /* resolver_check.c */
 void resolver_check_init(struct resolver *r);
-void resolver_check_all(struct resolver *r); /* starts a check of every trusted resolver now */
+void resolver_check_all(struct resolver *r);      /* starts a check of every trusted resolver now */
+void resolver_check_start(struct server *server); /* unless one is in flight */
 void resolver_check_stop(struct server *server);
 bool resolver_any_validates(const struct resolver *r); /* by its last check */
 bool resolver_check_pending(const struct resolver *r); /* queries should wait for the first check */
 void resolver_check_server_answers(struct server *server, bool answers); /* to a query */
+
+/* resolver_confirm.c */
+void resolver_confirm_checked(struct server *server, bool passed); /* a check has ended */
+void resolver_confirm_fail(struct server *server); /* it is trusted no more, or gone */
+void resolver_confirm_call_back(struct resolver *r);
+void resolver_confirm_begin(struct resolver *r); /* the checks that somebody waits for */
+void resolver_confirm_drop(struct resolver *r);  /* what is still to be called back */
 
 #endif

@@ -137,6 +137,8 @@ static struct server *server_new(struct resolver *r, const struct resolver_setti
         return NULL;
     server->resolver = r;
     server->addr = *addr;
+    server->id = ++r->last_id;
+    list_init(&server->confirms);
     server->upstream = upstream_new(r->base, addr, patience_ms(settings));
     if (server->upstream == NULL) {
         free(server);
@@ -148,6 +150,7 @@ static struct server *server_new(struct resolver *r, const struct resolver_setti
 static void server_free(struct server *server)
 {
     resolver_check_stop(server);
+    resolver_confirm_fail(server);
     upstream_free(server->upstream);
     free(server);
 }
@@ -228,12 +231,15 @@ static int put_into_effect(struct resolver *r, const struct resolver_settings *s
         server->checked = server->checked && server->trusted == trusted;
         server->trusted = trusted;
         server->validates = server->validates && server->trusted;
-        if (!server->trusted)
+        if (!server->trusted) {
             server->ceased_ms = 0;
+            resolver_confirm_fail(server);
+        }
         TAILQ_INSERT_TAIL(&next, server, link);
     }
     TAILQ_FOREACH (server, &r->servers, link) {
         resolver_check_stop(server);
+        resolver_confirm_fail(server);
         if (!reload)
             continue;
         r->withdrawn += server->trusted; /* what it still answers included */

@@ -429,10 +429,18 @@ static void derive_enforce(const struct findings *f, const struct verdict_terms 
     }
 }
 
-void verdict_derive(const struct findings *f, const struct verdict_terms *terms,
-                    struct verdict *out)
+/* While answers without AD are not checked, only what rests on AD, or on nothing, is final. */
+static void wait_for_check(const struct findings *f, struct verdict *out)
 {
-    memset(out, 0, sizeof *out);
+    bool final = out->value == VERDICT_SATISFIED &&
+                 (out->basis == VERDICT_BASIS_DANE || out->basis == VERDICT_BASIS_LEVEL);
+
+    if (f->unchecked && !final)
+        *out = (struct verdict){.value = VERDICT_PENDING};
+}
+
+static void derive(const struct findings *f, const struct verdict_terms *terms, struct verdict *out)
+{
     switch (terms->level) {
     case VERDICT_LEVEL_ENFORCE:
         derive_enforce(f, terms, out);
@@ -454,4 +462,12 @@ void verdict_derive(const struct findings *f, const struct verdict_terms *terms,
         set(out, VERDICT_UNDECIDED, VERDICT_REASON_DNS_FAILED);
         return;
     }
+}
+
+void verdict_derive(const struct findings *f, const struct verdict_terms *terms,
+                    struct verdict *out)
+{
+    memset(out, 0, sizeof *out);
+    derive(f, terms, out);
+    wait_for_check(f, out);
 }

@@ -15,6 +15,7 @@ struct world;
 struct world_query;
 struct world_fetch;
 struct world_timer;
+struct world_check;
 
 /* How a fetch of https://mta-sts.<domain>/.well-known/mta-sts.txt ended (RFC 8461 section 3.3). */
 enum fetch_status {
@@ -36,6 +37,7 @@ struct fetch_result {
 typedef void (*world_query_fn)(const struct dns_answer *answer, void *arg);
 typedef void (*world_fetch_fn)(const struct fetch_result *result, void *arg);
 typedef void (*world_timer_fn)(void *arg);
+typedef void (*world_check_fn)(bool passed, void *arg);
 
 struct world_ops {
     /* Each start returns NULL only when out of memory; then there is no callback. A handle is dead
@@ -44,6 +46,10 @@ struct world_ops {
     struct world_query *(*query)(struct world *w, const char *nexthop, const char *name,
                                  uint16_t type, world_query_fn done, void *arg);
     void (*query_cancel)(struct world *w, struct world_query *query);
+    /* Whether the resolver that gave an answer of DNS_INSECURE passes a check begun from now on. */
+    struct world_check *(*check)(struct world *w, uint32_t resolver, world_check_fn done,
+                                 void *arg);
+    void (*check_cancel)(struct world *w, struct world_check *check);
     /* A fetch made ready does nothing that the policy host could notice, and calls nobody back,
      * until it is told to go. */
     struct world_fetch *(*fetch_prepare)(struct world *w, const char *domain, world_fetch_fn done,

@@ -57,6 +57,17 @@ static void dns_cancel(void *ctx, struct world_query *handle)
     query_cancel(ctx, handle);
 }
 
+static struct world_check *check(struct world *w, uint32_t resolver, world_check_fn done, void *arg)
+{
+    return (struct world_check *)resolver_confirm(real(w)->resolver, resolver, done, arg);
+}
+
+static void check_cancel(struct world *w, struct world_check *handle)
+{
+    (void)w;
+    resolver_confirm_cancel((struct resolver_confirm *)handle);
+}
+
 static struct world_fetch *fetch_prepare(struct world *w, const char *domain, world_fetch_fn done,
                                          void *arg)
 {
@@ -156,6 +167,8 @@ static uint32_t random_below(struct world *w, uint32_t below)
 static const struct world_ops ops = {
     .query = query,
     .query_cancel = query_cancel,
+    .check = check,
+    .check_cancel = check_cancel,
     .fetch_prepare = fetch_prepare,
     .fetch_go = fetch_go,
     .fetch_cancel = fetch_cancel,

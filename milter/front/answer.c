@@ -401,10 +401,40 @@ bool answer_needs_findings(enum answer_map map, const struct answer_terms *terms
     return map != ANSWER_REQUIRETLS && !terms->tls_policy;
 }
 
+static enum answer_kind derive(const struct findings *findings, const struct answer_terms *terms,
+                               enum answer_map map, struct text *out)
+{
+    struct verdict_terms without_dane;
+    switch (map) {
+    case ANSWER_QUERY:
+    case ANSWER_OPPORTUNISTIC:
+    case ANSWER_STS:
+        return derive_query(findings, terms, false, out);
+    case ANSWER_QUERY_TLSRPT:
+        return derive_query(findings, terms, true, out);
+    case ANSWER_POSTFIX:
+        return derive_query(findings, terms, terms->tlsrpt, out);
+    case ANSWER_OPPORTUNISTIC_STARTTLS:
+        return derive_starttls(findings, terms, out);
+    case ANSWER_ENFORCE:
+        return derive_enforce(findings, &terms->enforce, out);
+    case ANSWER_ENFORCE_PKI:
+        without_dane = terms->enforce;
+        without_dane.can &= ~(unsigned)VERDICT_CAN_DANE;
+        return derive_enforce(findings, &without_dane, out);
+    case ANSWER_ACCESS:
+        return derive_access(findings, terms, out);
+    case ANSWER_REQUIRETLS:
+    case ANSWER_MAPS:
+    default:
+        return temp(out, "internal error", NULL);
+    }
+}
+
 enum answer_kind answer_derive(const struct findings *findings, const struct answer_terms *terms,
                                enum answer_map map, char *out, size_t out_size)
 {
-    struct verdict_terms without_dane;
+    enum answer_kind kind;
     struct text text;
     text_init(&text, out, out_size);
     if (map == ANSWER_REQUIRETLS)
@@ -413,30 +443,12 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
         return answer_override(terms->tls_policy, map, &text);
     if (!findings)
         return temp(&text, "the lookup could not be made", NULL);
-    switch (map) {
-    case ANSWER_QUERY:
-    case ANSWER_OPPORTUNISTIC:
-    case ANSWER_STS:
-        return derive_query(findings, terms, false, &text);
-    case ANSWER_QUERY_TLSRPT:
-        return derive_query(findings, terms, true, &text);
-    case ANSWER_POSTFIX:
-        return derive_query(findings, terms, terms->tlsrpt, &text);
-    case ANSWER_OPPORTUNISTIC_STARTTLS:
-        return derive_starttls(findings, terms, &text);
-    case ANSWER_ENFORCE:
-        return derive_enforce(findings, &terms->enforce, &text);
-    case ANSWER_ENFORCE_PKI:
-        without_dane = terms->enforce;
-        without_dane.can &= ~(unsigned)VERDICT_CAN_DANE;
-        return derive_enforce(findings, &without_dane, &text);
-    case ANSWER_ACCESS:
-        return derive_access(findings, terms, &text);
-    case ANSWER_REQUIRETLS:
-    case ANSWER_MAPS:
-    default:
-        return temp(&text, "internal error", NULL);
-    }
+    kind = derive(findings, terms, map, &text);
+    /* What rests on answers without AD waits until their resolver is seen to validate still. */
+    if (findings->unchecked &&
+        (kind == ANSWER_NOTFOUND || (kind == ANSWER_OK && strcmp(text.buf, "dane-only") != 0)))
+        return pending(&text);
+    return kind;
 }
 
 enum answer_kind answer_no_nexthop(enum answer_map map, char *out, size_t out_size)

@@ -260,6 +260,17 @@ static int security(struct play *play, char *args)
     return 0;
 }
 
+static int check(struct play *play, char *args)
+{
+    char result[8];
+    long delay_ms = 0;
+
+    if (sscanf(args, "%7s delay=%ld", result, &delay_ms) < 1)
+        return scenario_fail(play, "check passes|fails [delay=MS]");
+    sim_world_set_check(play->sim, strcmp(result, "passes") == 0, delay_ms);
+    return 0;
+}
+
 static int distrust(struct play *play, char *args)
 {
     struct core_settings settings = play->settings;
@@ -365,6 +376,7 @@ static const struct {
     {"https", scenario_https},
     {"security", security},
     {"distrust", distrust},
+    {"check", check},
     {"config", config},
     {"ask", ask},
     {"cancel", cancel},

@@ -15,7 +15,7 @@ struct event {
     struct sim_world *sim;
     int64_t at_ms;
     /* EVENT_READY: a fetch that was not told to go; it happens never, and counts for nothing. */
-    enum { EVENT_ANSWER, EVENT_FETCHED, EVENT_TIMER, EVENT_READY } kind;
+    enum { EVENT_ANSWER, EVENT_FETCHED, EVENT_TIMER, EVENT_READY, EVENT_CHECK } kind;
     struct dns_answer answer;
     struct fetch_result result;
     char *body;
@@ -26,6 +26,8 @@ struct event {
     world_query_fn on_answer;
     world_fetch_fn on_fetched;
     world_timer_fn on_timer;
+    world_check_fn on_checked;
+    bool passed;
     void *arg;
 };
 
@@ -42,6 +44,8 @@ struct sim_world {
     uint32_t seed;
     bool security_known;
     unsigned trust_withdrawn;
+    bool check_fails;
+    int64_t check_delay_ms;
 };
 
 /* The clock of the engine does not begin at zero. */
@@ -192,6 +196,24 @@ static void query_cancel(struct world *w, struct world_query *handle)
     cancel(w, handle);
 }
 
+static struct world_check *check(struct world *w, uint32_t resolver, world_check_fn done, void *arg)
+{
+    struct sim_world *sim = sim_of(w);
+    struct event *event = schedule(sim, sim->check_delay_ms);
+
+    (void)resolver;
+    event->kind = EVENT_CHECK;
+    event->on_checked = done;
+    event->arg = arg;
+    event->passed = !sim->check_fails;
+    return (struct world_check *)event;
+}
+
+static void check_cancel(struct world *w, struct world_check *handle)
+{
+    cancel(w, handle);
+}
+
 static struct world_fetch *fetch_prepare(struct world *w, const char *domain, world_fetch_fn done,
                                          void *arg)
 {
@@ -282,6 +304,8 @@ static uint32_t random_below(struct world *w, uint32_t below)
 static const struct world_ops ops = {
     .query = query,
     .query_cancel = query_cancel,
+    .check = check,
+    .check_cancel = check_cancel,
     .fetch_prepare = fetch_prepare,
     .fetch_go = fetch_go,
     .fetch_cancel = fetch_cancel,
@@ -425,6 +449,12 @@ void sim_world_set_security(struct sim_world *sim, bool known)
     sim->security_known = known;
 }
 
+void sim_world_set_check(struct sim_world *sim, bool passes, int64_t delay_ms)
+{
+    sim->check_fails = !passes;
+    sim->check_delay_ms = delay_ms;
+}
+
 void sim_world_withdraw_trust(struct sim_world *sim)
 {
     sim->trust_withdrawn++;
@@ -453,6 +483,9 @@ static void happen(struct event *event)
         break;
     case EVENT_TIMER:
         event->on_timer(event->arg);
+        break;
+    case EVENT_CHECK:
+        event->on_checked(event->passed, event->arg);
         break;
     case EVENT_READY: /* never comes to pass */
         break;

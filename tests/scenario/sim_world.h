@@ -62,6 +62,8 @@ unsigned sim_world_fetched(const struct sim_world *sim, const char *domain);
 unsigned sim_world_outstanding(const struct sim_world *sim); /* questions and fetches, no timers */
 
 void sim_world_set_security(struct sim_world *sim, bool known);
+/* How checks of a resolver end that gave an answer without AD, and after how long. */
+void sim_world_set_check(struct sim_world *sim, bool passes, int64_t delay_ms);
 void sim_world_withdraw_trust(struct sim_world *sim); /* by a reload, which is the caller's */
 void sim_world_step_wall(struct sim_world *sim, int64_t seconds);
 int64_t sim_world_now(const struct sim_world *sim); /* milliseconds since the beginning */

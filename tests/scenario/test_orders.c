@@ -202,6 +202,8 @@ static void judge(struct watcher *w, const struct findings *f)
     for (size_t i = 0; i < TERMS; i++) {
         struct verdict v;
         verdict_derive(f, &terms[i], &v);
+        if (v.value == VERDICT_PENDING && f->unchecked)
+            continue; /* another answer without AD came; it must not change what was settled */
         if (w->settled[i] != VERDICT_PENDING && v.value != w->settled[i])
             snprintf(w->change, sizeof(w->change), "terms %zu: %s became %s, when:\n%s", i,
                      verdict_value_name(w->settled[i]), verdict_value_name(v.value), w->before);

@@ -150,6 +150,8 @@ void findings_from_text(const char *spec, struct findings_text *out)
             set_stale(&f->sts);
         else if (strcmp(word, "unknown") == 0)
             f->security_known = false;
+        else if (strcmp(word, "unchecked") == 0)
+            f->unchecked = true;
         else if (strcmp(word, "dane-seen") == 0)
             f->dane_seen = true;
         else

@@ -208,6 +208,13 @@ static const struct {
      "OK " UNSATISFIED},
     /* Unknown security: QUERY as if nothing were signed, enforce waits. */
     {"security unknown", "unknown mx=insecure host=mx1.example.org,a=i", "NOTFOUND", "TEMP *"},
+    {"answers without AD are not checked yet: nothing is found",
+     "unchecked mx=insecure host=mx1.example.org,a=i", "PENDING", "PENDING"},
+    {"answers without AD are not checked yet: nor does STS hold",
+     "unchecked mx=insecure host=mx1.example.org,a=i,match sts=enforce pat=mx1.example.org",
+     "PENDING", "PENDING"},
+    {"answers without AD are not checked yet: DANE does not rest on them",
+     "unchecked host=mx1.example.org,tlsa=usable", "OK dane-only", "OK dane-only"},
     {"security unknown, DANE seen of late: a known partner is not downgraded",
      "unknown dane-seen mx=insecure host=mx1.example.org,a=i",
      "TEMP DNS security is unknown, and this next-hop is known to have DANE", "TEMP *"},

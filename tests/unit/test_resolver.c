@@ -36,6 +36,7 @@ struct reply {
     int calls;
     bool asking; /* inside resolver_query */
     enum dns_status status;
+    uint32_t resolver;
     enum dns_security security;
     size_t count;
     struct dns_record first;
@@ -62,6 +63,7 @@ static void on_reply(const struct dns_answer *answer, void *arg)
     reply->calls++;
     reply->status = answer->status;
     reply->security = answer->security;
+    reply->resolver = answer->resolver;
     reply->count = answer->count;
     if (answer->count > 0) {
         reply->first = answer->records[0];
@@ -269,7 +271,7 @@ static void test_lost_and_found(void **state)
     server(b, 0)->validates = false;
     RUN_UNTIL(b, !resolver_security_known(b->resolver));
     expect_found(ask(b, "unsigned.example.org", DNS_TYPE_A), DNS_UNKNOWN);
-    assert_non_null(strstr(b->log, "DNS security is unknown"));
+    RUN_UNTIL(b, strstr(b->log, "DNS security is unknown") != NULL);
     assert_null(strstr(b->log, "known again"));
     server(b, 0)->validates = true;
     RUN_UNTIL(b, resolver_security_known(b->resolver));
@@ -500,6 +502,97 @@ static void test_stale(void **state)
     expect_failed(ask(b, "n1.example.org", DNS_TYPE_A), NOT_VALIDATED);
     assert_true(resolver_security_known(b->resolver));
     bench_free(b);
+}
+
+struct confirmation {
+    int calls;
+    bool passed;
+};
+
+static void on_confirmed(bool passed, void *arg)
+{
+    struct confirmation *c = arg;
+
+    c->calls++;
+    c->passed = passed;
+}
+
+/* Whether a resolver still validates is told by a check that was begun after the question. */
+static void test_confirm(void **state)
+{
+    struct bench *b = bench_new(1, "127.0.0.1");
+    struct confirmation c[4] = {{0}};
+    struct reply reply;
+    size_t checks;
+
+    (void)state;
+    start(b);
+    reply = ask(b, "unsigned.example.org", DNS_TYPE_A);
+    expect_found(reply, DNS_INSECURE);
+    checks = server(b, 0)->checks;
+    /* One check serves all who came before it; those that come meanwhile need another. */
+    server(b, 0)->check_mode = FAKE_DNS_HOLD;
+    assert_non_null(resolver_confirm(b->resolver, reply.resolver, on_confirmed, &c[0]));
+    assert_non_null(resolver_confirm(b->resolver, reply.resolver, on_confirmed, &c[1]));
+    assert_int_equal(c[0].calls, 0);
+    RUN_UNTIL(b, fake_dns_held(b->servers[0]) == 1);
+    assert_non_null(resolver_confirm(b->resolver, reply.resolver, on_confirmed, &c[2]));
+    resolver_confirm_cancel(resolver_confirm(b->resolver, reply.resolver, on_confirmed, &c[3]));
+    server(b, 0)->check_mode = FAKE_DNS_ANSWER;
+    fake_dns_release(b->servers[0]);
+    server(b, 0)->check_mode = FAKE_DNS_HOLD;
+    RUN_UNTIL(b, c[0].calls == 1 && c[1].calls == 1);
+    assert_true(c[0].passed && c[1].passed);
+    run_for_ms(b, 20);
+    assert_int_equal(c[2].calls, 0);
+    assert_int_equal(server(b, 0)->checks, checks + 2);
+    /* It ceases to validate. */
+    server(b, 0)->validates = false;
+    server(b, 0)->check_mode = FAKE_DNS_ANSWER;
+    fake_dns_release(b->servers[0]);
+    RUN_UNTIL(b, c[2].calls == 1);
+    assert_false(c[2].passed);
+    assert_int_equal(c[3].calls, 0);
+    /* And then it need not be asked; nor one that nobody knows. */
+    memset(c, 0, sizeof(c));
+    checks = server(b, 0)->checks;
+    resolver_confirm(b->resolver, reply.resolver, on_confirmed, &c[0]);
+    resolver_confirm(b->resolver, 99, on_confirmed, &c[1]);
+    RUN_UNTIL(b, c[0].calls == 1 && c[1].calls == 1);
+    assert_false(c[0].passed || c[1].passed);
+    assert_int_equal(server(b, 0)->checks, checks);
+    bench_free(b);
+}
+
+/* Those who wait for a check are told when its resolver is trusted no more; the end tells nobody.
+ */
+static void test_confirm_and_reconfigure(void **state)
+{
+    struct bench *b = bench_new(1, "127.0.0.1");
+    struct confirmation c[3] = {{0}};
+    struct reply reply;
+    char err[200];
+
+    (void)state;
+    start(b);
+    reply = ask(b, "unsigned.example.org", DNS_TYPE_A);
+    server(b, 0)->check_mode = FAKE_DNS_SILENT;
+    resolver_confirm(b->resolver, reply.resolver, on_confirmed, &c[0]);
+    run_for_ms(b, 20);
+    /* A reload that changes nothing: the check begins anew, and is lost once. */
+    assert_int_equal(resolver_reconfigure(b->resolver, &b->config, err, sizeof(err)), 0);
+    RUN_UNTIL(b, server(b, 0)->checks == 3);
+    server(b, 0)->check_mode = FAKE_DNS_ANSWER; /* the next one, after the time-out */
+    RUN_UNTIL(b, c[0].calls == 1);
+    server(b, 0)->check_mode = FAKE_DNS_SILENT;
+    resolver_confirm(b->resolver, reply.resolver, on_confirmed, &c[1]);
+    b->config.trust_ad = ENGINE_TRUST_AD_NO;
+    assert_int_equal(resolver_reconfigure(b->resolver, &b->config, err, sizeof(err)), 0);
+    RUN_UNTIL(b, c[1].calls == 1);
+    assert_false(c[1].passed);
+    resolver_confirm(b->resolver, reply.resolver, on_confirmed, &c[2]);
+    bench_free(b);
+    assert_int_equal(c[2].calls, 0);
 }
 
 /* The only one that validates ceases to: for a while that is a failure (it is restarted, perhaps),
@@ -1167,6 +1260,8 @@ int main(void)
         cmocka_unit_test(test_silent_server_is_demoted),
         cmocka_unit_test(test_validating_servers_come_first),
         cmocka_unit_test(test_own_check_failed),
+        cmocka_unit_test(test_confirm),
+        cmocka_unit_test(test_confirm_and_reconfigure),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_unknown_after_a_while),
         cmocka_unit_test(test_bogus_stays_bogus),

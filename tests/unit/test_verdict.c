@@ -35,7 +35,9 @@ enum {
     INSECURE = FINDINGS_MX_INSECURE,
     ABSENT = FINDINGS_MX_ABSENT,
     UNKNOWN = 100,  /* INSECURE, with no resolver known to validate */
-    UNKNOWN_SEEN,   /* likewise, DANE was seen of late */
+    UNCHECKED,      /* INSECURE, and no check has shown yet that this can be believed */
+    UNCHECKED_DANE, /* SECURE, other answers are not checked yet */
+    UNKNOWN_SEEN,   /* INSECURE, no resolver known to validate, DANE was seen of late */
     UNKNOWN_ABSENT, /* ABSENT, likewise */
     UNKNOWN_HOST,   /* [host], likewise */
     UNKNOWN_NULL,   /* null MX, likewise */
@@ -267,6 +269,10 @@ static const struct verdict_case cases[] = {
     /* No resolver known to validate */
     {"unknown: nothing", UNKNOWN, "mx1 10 i- none", "none", "+pki", "undecided security-unknown"},
     {"unknown: sts enforce", UNKNOWN, "mx1 10 i- none +", "enforce", "", "satisfied sts mx1"},
+    {"unchecked: nothing is refused", UNCHECKED, "mx1 10 i- none", "none", "", "pending"},
+    {"unchecked: sts does not satisfy", UNCHECKED, "mx1 10 i- none +", "enforce", "", "pending"},
+    {"unchecked: dane does", UNCHECKED_DANE, "mx1 10 s- usable,mx2 20 i- none", "none", "",
+     "satisfied dane mx1"},
     {"unknown: dane seen of late, sts must not override it", UNKNOWN_SEEN, "mx1 10 i- none +",
      "enforce", "+pki", "undecided security-unknown"},
     {"unknown: dane seen of late, sts is not waited for", UNKNOWN_SEEN, "mx1 10 i- none +",
@@ -463,6 +469,9 @@ static void read_mx(unsigned mx, struct findings *f)
         mx == UNKNOWN_NULL)
         f->security_known = false;
     f->dane_seen = mx == UNKNOWN_SEEN;
+    f->unchecked = mx == UNCHECKED || mx == UNCHECKED_DANE;
+    if (mx == UNCHECKED || mx == UNCHECKED_DANE)
+        f->mx = mx == UNCHECKED ? FINDINGS_MX_INSECURE : FINDINGS_MX_SECURE;
     if (mx == UNKNOWN || mx == UNKNOWN_SEEN)
         f->mx = FINDINGS_MX_INSECURE;
     if (mx == UNKNOWN_ABSENT)

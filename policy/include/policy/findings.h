@@ -147,6 +147,9 @@ struct findings {
     uint8_t summary;     /* enum findings_summary; holds when findings_complete() */
     bool security_known; /* false: no trusted resolver has lately shown AD; then nothing here
                             counts as secure, and insecure means unknown */
+    bool unchecked;      /* answers without AD are in it of which no check has shown yet that their
+                            resolver still validates: only what rests on AD is final; never in
+                            published, complete findings */
     bool dane_seen;      /* with security_known false: it had usable TLSA records under signed MX
                             records in the last 30 days, so it is known to lose by that */
     uint16_t host_count;

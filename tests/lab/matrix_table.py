@@ -37,7 +37,8 @@ left         Postfix 3.11: its own word (smtp_log_tls_feature_status); else the 
              FAIL), `no TLS` for plaintext. What was not sent is `bounced` or `deferred`, with the
              status
 arrived      `same`: byte for byte as it was sent, below the fields Received; `+ field`: the same
-             and the field Require-TLS-ESMTP: yes; REQUIRETLS: in MAIL FROM of the next server
+             and the field Require-TLS-ESMTP: yes; `- field`: without that; `- No`: without the
+             field TLS-Required: No; REQUIRETLS: in MAIL FROM of the next server
 came back    `header`: a bounce with the header alone; `all`: with the body
 """
 
@@ -83,7 +84,8 @@ def changes(cell, data):
         words.append("header in another order")
     if body != new_body:
         words.append("another body")
-    return ", ".join(words).replace("+Require-TLS-ESMTP: yes", "+ field") or "same"
+    text = ", ".join(words).replace("Require-TLS-ESMTP: yes", " field")
+    return text.replace("-TLS-Required: No", "- No") or "same"
 
 
 def arrived(cell):

@@ -54,7 +54,11 @@ void decide_terms(const struct decide_input *in, struct verdict_terms *out)
     out->level = in->settings->level;
     out->require_offer = in->settings->require_offer == RULES_OFFER_YES;
     out->can = route_can(in);
-    /* The map QUERY demands nothing on account of a policy in mode testing (RFC 8461 section 5). */
+    /* By the map QUERY the MTA goes to hosts without TLSA records as well, as `dane` has it, and
+     * refuses them only if it enforces REQUIRETLS itself. */
+    out->dane_every = !in->mta_requiretls && !config_route_asks_enforce(in->settings->route);
+    /* Nor does that map demand anything on account of a policy in mode testing (RFC 8461 section
+     * 5). */
     out->accept_testing = out->accept_testing && config_route_asks_enforce(in->settings->route);
 }
 

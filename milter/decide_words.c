@@ -103,6 +103,8 @@ const char *decide_summary(const struct verdict *verdict)
     case VERDICT_REASON_ROUTE_NO_WEB_PKI:
     case VERDICT_REASON_WEB_PKI_OFF:
         return findings_summary_name(FINDINGS_SUMMARY_DNSSEC_PKI);
+    case VERDICT_REASON_DANE_PARTIAL:
+        return findings_summary_name(FINDINGS_SUMMARY_DANE_PARTIAL);
     case VERDICT_REASON_ROUTE_NO_DANE:
         return findings_summary_name(FINDINGS_SUMMARY_DANE);
     case VERDICT_REASON_ROUTE_NO_STS:

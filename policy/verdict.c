@@ -191,10 +191,17 @@ static bool matches(const struct view *v, size_t i)
     return v->f->hosts[i].sts_match;
 }
 
+/* Whether mail may go to a host without DANE all the same. */
+static bool leads_past_dane(const struct view *v)
+{
+    return v->terms->dane_every && !v->binds &&
+           v->count[HOST_DANE] + v->count[HOST_OUT] < v->f->host_count;
+}
+
 /* (a): these alone count when there are any, since `dane-only` admits no others. */
 static bool try_dane(const struct view *v, struct verdict *out)
 {
-    if (!dane_can(v) || v->count[HOST_DANE] == 0)
+    if (!dane_can(v) || v->count[HOST_DANE] == 0 || leads_past_dane(v))
         return false;
     for (size_t i = 0; i < v->f->host_count; i++) {
         if (v->standing[i] == HOST_DANE)
@@ -333,6 +340,8 @@ static enum verdict_reason shortfall(const struct view *v)
         return v->reachable < v->f->host_count ? VERDICT_REASON_NO_PRIMARY : VERDICT_REASON_NO_HOST;
     if (v->count[HOST_DANE] > 0 && !dane_can(v))
         return VERDICT_REASON_ROUTE_NO_DANE;
+    if (v->count[HOST_DANE] > 0)
+        return VERDICT_REASON_DANE_PARTIAL;
     if (v->sts == STS_IN_FORCE && any_match(v) && !sts_can(v))
         return VERDICT_REASON_ROUTE_NO_STS;
     if (v->sts == STS_IN_FORCE && !any_match(v))

@@ -122,6 +122,12 @@ static void explain_reason(const struct findings *f, const struct verdict *verdi
     case VERDICT_REASON_STS_NO_MATCH:
         snprintf(out, out_len, "no mail server of %s matches its MTA-STS policy", who);
         return;
+    case VERDICT_REASON_DANE_PARTIAL:
+        snprintf(out, out_len,
+                 "only some mail servers of %s publish DANE, and this host's route does not avoid "
+                 "the others",
+                 who);
+        return;
     case VERDICT_REASON_DANE_UNUSABLE:
         explain_unusable(f, " does not rely on the Web PKI", out, out_len);
         return;

@@ -59,33 +59,38 @@ static enum answer_kind ask(struct scene *s, enum answer_map map, char out[ANSWE
     return answer_derive(&s->findings, &s->terms, map, out, ANSWER_MAX);
 }
 
-static void decide(struct scene *s, const struct config_route *route, struct decision *out)
+static void decide(struct scene *s, const struct config_route *route, bool mta,
+                   struct decision *out)
 {
     struct rules_settings settings = {.route = route};
     struct nexthop nexthop;
     const struct decide_input in = {.settings = &settings,
                                     .terms = &s->terms.enforce,
                                     .nexthop = &nexthop,
-                                    .findings = &s->findings};
+                                    .findings = &s->findings,
+                                    .mta_requiretls = mta};
 
     nexthop_parse(s->findings.nexthop.text, &nexthop);
     decide_require(&in, out);
 }
 
-/* What was accepted for the ordinary way: QUERY demands it, as far as it demands of all mail. */
-static void check_native(struct scene *s)
+/* What was accepted for the ordinary way: QUERY demands it, with `dane` only where the MTA looks
+ * for itself what becomes of hosts without TLSA records. */
+static void check_native(struct scene *s, bool mta)
 {
     static char got[ANSWER_MAX];
     struct decision decision;
     enum answer_kind kind;
 
-    decide(s, &native, &decision);
+    decide(s, &native, mta, &decision);
     kind = ask(s, ANSWER_QUERY, got);
     if (decision.verdict != VERDICT_SATISFIED || kind == ANSWER_PENDING)
         return;
     if (kind != ANSWER_OK || is_unsatisfied(got) ||
         (!begins(got, "dane") && !begins(got, "secure match=")))
         tell(s, "accepted, and QUERY does not demand it", got);
+    if (!mta && strcmp(got, "dane") == 0)
+        tell(s, "accepted, and QUERY lets plaintext through", got);
     if (begins(decision.expect, "secure/") != begins(got, "secure") ||
         (begins(got, "dane") && strcspn(decision.expect, "/") != strlen(got)))
         tell(s, decision.expect, got);
@@ -98,7 +103,7 @@ static void check_strict(struct scene *s)
     struct decision decision;
     enum answer_kind kind;
 
-    decide(s, &strict, &decision);
+    decide(s, &strict, false, &decision);
     kind = ask(s, ANSWER_ENFORCE, got);
     if (kind == ANSWER_NOTFOUND ||
         (kind == ANSWER_OK && strcmp(got, "dane-only") != 0 && !begins(got, "secure match=")))
@@ -129,7 +134,8 @@ static void check_starttls(struct scene *s)
 static void check_all(struct scene *s)
 {
     s->count++;
-    check_native(s);
+    check_native(s, true);
+    check_native(s, false);
     check_strict(s);
     check_starttls(s);
 }

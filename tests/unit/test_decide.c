@@ -46,8 +46,11 @@ static const struct decide_case {
 #define PLAIN "mx=insecure host=mx.example.org,10,a=i"
     {"DANE on every host", "host=mx1,10,tlsa=usable host=mx2,20,tlsa=usable", NULL, &native, 0, 0,
      "satisfied accept dane dane-only/requiretls"},
-    {"DANE on some hosts", "host=mx1,10,tlsa=usable host=mx2,20", NULL, &native, 0, 0,
+    {"DANE on some hosts, Postfix 3.11", "host=mx1,10,tlsa=usable host=mx2,20", NULL, &mta, 0, 0,
      "satisfied accept dane-partial dane/requiretls"},
+    {"DANE on some hosts, and the MTA goes to the others too",
+     "host=mx1,10,tlsa=usable host=mx2,20", NULL, &native, 0, 0,
+     "unsatisfied reject dane-partial -"},
     {"DANE on some hosts, MTA-STS in force",
      "host=mx1,10,tlsa=usable host=mx2,20,match sts=enforce pat=mx2", NULL, &native, 0, 0,
      "satisfied accept dane-partial dane-only/requiretls"},
@@ -55,7 +58,12 @@ static const struct decide_case {
      "host=mx1,10,tlsa=usable host=mx2,20,a=-", NULL, &native, 0, 0,
      "satisfied accept dane dane-only/requiretls"},
     {"DANE on some hosts, one of unknown addresses", "host=mx1,10,tlsa=usable host=mx2,20,a=f",
-     NULL, &native, 0, 0, "satisfied accept dane-partial dane/requiretls"},
+     NULL, &mta, 0, 0, "satisfied accept dane-partial dane/requiretls"},
+    {"the same, and the MTA goes there too", "host=mx1,10,tlsa=usable host=mx2,20,a=f", NULL,
+     &native, 0, 0, "undecided tempfail dane-partial -"},
+    {"DANE on some hosts, MTA-STS not known yet, and the MTA goes to the others too",
+     "host=mx1,10,tlsa=usable host=mx2,20 sts=pending", NULL, &native, 0, 0,
+     "undecided tempfail failed -"},
     {"DANE on some hosts, a transport that asks the map enforce",
      "host=mx1,10,tlsa=usable host=mx2,20", NULL, &strict, 0, 0,
      "satisfied accept dane-partial dane-only/requiretls"},
@@ -122,7 +130,10 @@ static void run_case(void **state)
                                   .my_names = mine,
                                   .my_name_count = 1};
     struct nexthop nexthop;
-    struct decide_input in = {.settings = &settings, .terms = &terms, .nexthop = &nexthop};
+    struct decide_input in = {.settings = &settings,
+                              .terms = &terms,
+                              .nexthop = &nexthop,
+                              .mta_requiretls = c->route == &mta};
     struct decision decision;
     char got[300];
 

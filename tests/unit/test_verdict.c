@@ -7,8 +7,9 @@
  *   sts:   off none failed pending enforce testing mode-none; `enforce-stale` and `testing-stale`
  *          are policies from the cache whose id could not be checked.
  *   terms: words that differ from the usual ones: -dane -sts (the route cannot), +pki +requiretls
- *          (it can), offer (require_offer), web-off (web_pki = no), accept-testing, mine=NAME.
- *   want:  VALUE and, where it has one, BASIS or REASON; for a basis the hosts that count.
+ *          (it can), offer (require_offer), every (dane_every), web-off (web_pki = no),
+ * accept-testing, mine=NAME. want:  VALUE and, where it has one, BASIS or REASON; for a basis the
+ * hosts that count.
  */
 #include "policy/verdict.h"
 
@@ -90,6 +91,29 @@ static const struct verdict_case cases[] = {
      "satisfied web-pki mx1"},
     {"dane: unusable records leave sts", SECURE, "mx1 10 ss unusable +", "enforce", "",
      "satisfied sts mx1"},
+
+    /* A route whose map lets mail go to hosts without TLSA records, too */
+    {"every host: all have it", SECURE, "mx1 10 ss usable,mx2 20 ss usable", "none", "every",
+     "satisfied dane mx1 mx2"},
+    {"every host: one has not", SECURE, "mx1 10 ss usable,mx2 20 ss none", "none", "every",
+     "unsatisfied dane-partial"},
+    {"every host: one has unusable records", SECURE, "mx1 10 ss usable,mx2 20 ss unusable", "none",
+     "every", "unsatisfied dane-partial"},
+    {"every host: one does not exist", SECURE, "mx1 10 ss usable,mx2 20 -- none", "none", "every",
+     "satisfied dane mx1"},
+    {"every host: those behind us do not count", SECURE,
+     "mx1 10 ss usable,mx2 20 ss none,mx3 30 ss none", "none", "every mine=mx2",
+     "satisfied dane mx1"},
+    {"every host: one failed", SECURE, "mx1 10 ss usable,mx2 20 ss failed", "none", "every",
+     "undecided dns-failed"},
+    {"every host: one in flight", SECURE, "mx1 10 ss usable,mx2 20 pp pending", "none", "every",
+     "pending"},
+    {"every host: sts in flight may forbid the others", SECURE, "mx1 10 ss usable,mx2 20 ss none",
+     "pending", "every", "pending"},
+    {"every host: sts forbids the others", SECURE, "mx1 10 ss usable,mx2 20 ss none +", "enforce",
+     "every", "satisfied dane mx1"},
+    {"every host: sts is not known", SECURE, "mx1 10 ss usable,mx2 20 ss none", "failed", "every",
+     "undecided sts-failed"},
 
     /* REQUIRETLS must be passed on */
     {"offer: route cannot", SECURE, "mx1 10 ss usable", "none", "offer",
@@ -312,6 +336,7 @@ static const char *const reasons[] = {
     [VERDICT_REASON_NOTHING_PUBLISHED] = "nothing-published",
     [VERDICT_REASON_STS_NOT_ENFORCE] = "sts-not-enforce",
     [VERDICT_REASON_STS_NO_MATCH] = "sts-no-match",
+    [VERDICT_REASON_DANE_PARTIAL] = "dane-partial",
     [VERDICT_REASON_DANE_UNUSABLE] = "dane-unusable",
     [VERDICT_REASON_DANE_UNUSABLE_ROUTE] = "dane-unusable-route",
     [VERDICT_REASON_DANE_INSECURE_MX] = "dane-insecure-mx",
@@ -441,6 +466,8 @@ static void read_terms(const char *text, struct scene *s)
             terms->can |= VERDICT_CAN_WEB_PKI;
         } else if (strcmp(word, "+requiretls") == 0) {
             terms->can |= VERDICT_CAN_REQUIRETLS;
+        } else if (strcmp(word, "every") == 0) {
+            terms->dane_every = true;
         } else if (strcmp(word, "offer") == 0) {
             terms->require_offer = true;
         } else if (strcmp(word, "web-off") == 0) {

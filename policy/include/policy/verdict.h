@@ -31,8 +31,10 @@ struct verdict_terms {
     unsigned can;        /* VERDICT_CAN_... */
     bool web_pki;        /* cases (c) to (e) may be satisfied by a Web PKI certificate */
     bool accept_testing; /* an STS policy in mode testing counts like enforce */
-    bool require_offer;  /* authenticated TLS is not enough: the route must can requiretls, so that
-                            the next server is told (RFC 8689 section 4.2.1 to the letter) */
+    bool dane_every; /* DANE satisfies only if every host that mail can go to has it, as the route
+                        lets mail go to the others too, unless an STS policy forbids it */
+    bool require_offer; /* authenticated TLS is not enough: the route must can requiretls, so that
+                           the next server is told (RFC 8689 section 4.2.1 to the letter) */
     /* Our own MX names, A-labels in lower case: MX hosts not preferred over them do not count. */
     const char *const *my_names;
     size_t my_name_count;
@@ -56,10 +58,11 @@ enum verdict_basis {
 
 enum verdict_reason {
     VERDICT_REASON_NONE,
-    VERDICT_REASON_NOTHING_PUBLISHED,   /* neither DANE nor MTA-STS, MX not signed */
-    VERDICT_REASON_STS_NOT_ENFORCE,     /* an STS policy, but in mode testing or none */
-    VERDICT_REASON_STS_NO_MATCH,        /* no MX host matches the STS policy in force */
-    VERDICT_REASON_DANE_UNUSABLE,       /* no usable TLSA records, and web_pki = no */
+    VERDICT_REASON_NOTHING_PUBLISHED, /* neither DANE nor MTA-STS, MX not signed */
+    VERDICT_REASON_STS_NOT_ENFORCE,   /* an STS policy, but in mode testing or none */
+    VERDICT_REASON_STS_NO_MATCH,      /* no MX host matches the STS policy in force */
+    VERDICT_REASON_DANE_PARTIAL,  /* some hosts have no DANE, and the route does not avoid them */
+    VERDICT_REASON_DANE_UNUSABLE, /* no usable TLSA records, and web_pki = no */
     VERDICT_REASON_DANE_UNUSABLE_ROUTE, /* likewise, and this route cannot use the Web PKI */
     VERDICT_REASON_DANE_INSECURE_MX,
     VERDICT_REASON_ROUTE_NO_WEB_PKI, /* only the Web PKI could do, and this route cannot use it */

@@ -393,3 +393,11 @@ decide("require_offer = yes: this Postfix passes it on", OFFER, "bob@dane.test",
 decide("require_offer = yes: what a rule asks, Postfix does not know",
        OFFER + "[rule all]\nsender = sender.test\nrequest = require\n", "bob@dane.test", mta="3.11",
        parameters=(), told={"bob@dane.test": NO_OFFER})
+
+# By the map QUERY, `dane`, Postfix goes to a host without TLSA records too; 3.11 refuses that itself.
+decide("DANE on some hosts, and the map QUERY lets mail go to the others too", "",
+       "bob@dane-mixed.test", {"bob@dane-mixed.test": (550, "5.7.10", "only some mail servers")})
+decide("DANE on some hosts, where MTA-STS forbids the others", "", "bob@dane-mixed-sts.test",
+       becomes={"bob@dane-mixed-sts.test": DELIVERED})
+decide("DANE on some hosts, of which Postfix keeps to those", "", "bob@dane-mixed.test", mta="3.11",
+       becomes={"bob@dane-mixed.test": DELIVERED})

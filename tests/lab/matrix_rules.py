@@ -8,7 +8,6 @@ from matrix_table import arrived, changes, outcome
 
 # Words of ours that nobody outside may see: tags, routes, the marker.
 OURS = re.compile(rb"(?i)x-requiretls|requiretls\.invalid|0008689|requiretls-loop")
-ADDED = {"same", "+ field"}
 SECRETS = [line.encode() for line in BODY if "ecret" in line]
 
 
@@ -63,8 +62,6 @@ def no_body_comes_back(cell):
     for bounce in cell.bounces:
         found = [line for line in SECRETS if line in bounce.bytes()]
         redacted = requires(cell)
-        if cell.request.headers == HEADER and not is_sendmail(cell):
-            redacted = True  # a doubt counts for the sender
         if redacted and found:
             yield f"the bounce holds {found}"
         if not redacted and found != SECRETS:
@@ -78,12 +75,25 @@ def no_body_comes_back(cell):
             yield "the bounce is held to REQUIRETLS"
 
 
+def removed(cell):
+    """A header field that must not go on: who is not believed, or who requires TLS and would waive
+    it at a server that may not be told REQUIRETLS."""
+    if not requires(cell) and cell.request.headers == HEADER:
+        return "- field"
+    told = cell.mta.modern and (cell.level == "enforce" or is_local(cell))
+    return "- No" if cell.request.name == "both" and not told else None
+
+
 def byte_for_byte(cell):
+    gone = removed(cell)
     for data in [copy.bytes() for copy in cell.arrived] + cell.mailbox:
         what = changes(cell, data)
-        if what not in ADDED:
+        words = [word for word in what.split(", ") if word != "same"]
+        if gone and gone not in words:
+            yield f"{gone} is wanted, seen {what}"
+        if set(words) - {gone, "+ field"}:
             yield f"it was changed on its way: {what}"
-        elif what != "same" and not requires(cell):
+        if "+ field" in words and not requires(cell):
             yield f"nobody asked for {what}"
 
 

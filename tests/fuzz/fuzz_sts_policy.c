@@ -1,7 +1,7 @@
 /*
  * Fuzzes the MTA-STS policy file. Besides the sanitizers' findings a crash is: a valid policy that
- * breaks one of the promises in sts.h, an invalid one without a printable reason, and patterns that
- * match what they must not.
+ * breaks one of the promises in sts.h, or is another one when written and read again, an invalid
+ * one without a printable reason, and patterns that match what they must not.
  */
 #include "sts.h"
 
@@ -68,6 +68,21 @@ static void check_policy(const struct sts_policy *policy)
     check_lines(policy->lines);
 }
 
+/* The patterns and what else decides are the same; the lines only if all were kept. */
+static void check_text(const struct sts_policy *policy)
+{
+    char *text = sts_policy_text(policy), err[80];
+    struct sts_policy *again = NULL;
+
+    check(text != NULL && sts_policy_parse(text, strlen(text), &again, err, sizeof(err)) == 0);
+    check(again->mode == policy->mode && again->max_age_s == policy->max_age_s &&
+          again->mx_count == policy->mx_count);
+    for (size_t i = 0; i < policy->mx_count; i++)
+        check(strcmp(again->mx[i], policy->mx[i]) == 0);
+    sts_policy_free(again);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *copy = malloc(size > 0 ? size : 1);
@@ -80,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(copy);
     if (r == 0) {
         check_policy(policy);
+        check_text(policy);
         sts_policy_free(policy);
     } else {
         check(r == -EBADMSG && err[0] != '\0' && printable(err));

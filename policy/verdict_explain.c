@@ -183,9 +183,9 @@ static void explain_reason(const struct findings *f, const struct verdict *verdi
         return;
     case VERDICT_REASON_SECURITY_UNKNOWN:
         snprintf(out, out_len,
-                 "no resolver that validates DNSSEC is available here, so the "
-                 "security of %s is unknown",
-                 who);
+                 "no resolver that validates DNSSEC was there when %s was looked up, so its "
+                 "security is unknown%s",
+                 who, f->dane_seen ? ", and it is known to have DANE" : "");
         return;
     case VERDICT_REASON_NONE:
     default:

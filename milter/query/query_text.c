@@ -158,7 +158,7 @@ void query_text(FILE *out, const struct json_value *object, const char *unicode)
         label(out, "MX records");
         put(out, member(object, "security"));
         if (!json_is_true(json_get(object, "security_known")))
-            fputs(" (no resolver that validates DNSSEC: security unknown)", out);
+            fputs(" (no resolver that validates DNSSEC was there: security unknown)", out);
         if (failure)
             fputs(": ", out);
         put(out, failure);

@@ -179,7 +179,7 @@ static const struct message_case {
      "nexthop=none.example mx=insecure unknown host=mx.none.example,10,a=i", NULL,
      "mail <a@b.example> REQUIRETLS tls = ok\n"
      "rcpt <b@none.example> = 451 4.4.3 <b@none.example>: Sender requested REQUIRETLS, but no "
-     "resolver that validates DNSSEC is available here, so the security of none.example is "
+     "resolver that validates DNSSEC was there when none.example was looked up, so its security is "
      "unknown" DEFERRED},
     {"an address literal needs no proof", "", NULL, NULL, NULL,
      "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@[192.0.2.1]> = ok"},

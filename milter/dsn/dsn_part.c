@@ -95,28 +95,37 @@ static bool measures_content(const struct mime_field *field)
            mime_header_named(field, "Lines");
 }
 
-void dsn_part_write_as_headers(const struct dsn_part *part, const char *header, size_t len,
-                               const char *eol, dsn_part_write_fn *write, void *arg)
+static void write_field(const char *name, const char *value, const char *eol,
+                        dsn_part_write_fn *write, void *arg)
 {
-    static const char rfc822[] = "Content-Type: text/rfc822-headers";
-    static const char global[] = "Content-Type: message/global-headers";
+    write(arg, name, strlen(name));
+    write(arg, ": ", 2);
+    write(arg, value, strlen(value));
+    write(arg, eol, strlen(eol));
+}
+
+void dsn_part_write_as_headers(const struct dsn_part *part, const char *header, size_t len,
+                               const char *encoding, const char *eol, dsn_part_write_fn *write,
+                               void *arg)
+{
+    static const char type_name[] = "Content-Type", encoding_name[] = "Content-Transfer-Encoding";
     bool is_global = strcmp(part->type.subtype, "global") == 0;
-    const char *type = is_global ? global : rfc822;
-    bool written = false;
+    const char *type = is_global ? "message/global-headers" : "text/rfc822-headers";
+    bool typed = part->kind == DSN_PART_HEADERS;
     struct mime_field field;
     size_t offset = 0;
 
     while (mime_header_next(header, len, &offset, &field)) {
-        if (mime_header_named(&field, "Content-Type")) {
-            write(arg, type, strlen(type));
-            write(arg, eol, strlen(eol));
-            written = true;
+        if (mime_header_named(&field, type_name) && part->kind != DSN_PART_HEADERS) {
+            write_field(type_name, type, eol, write, arg);
+            typed = true;
+        } else if (mime_header_named(&field, encoding_name) && encoding != NULL) {
+            if (encoding[0] != '\0')
+                write_field(encoding_name, encoding, eol, write, arg);
         } else if (!measures_content(&field)) {
             write(arg, field.raw, field.raw_len);
         }
     }
-    if (!written) {
-        write(arg, type, strlen(type));
-        write(arg, eol, strlen(eol));
-    }
+    if (!typed)
+        write_field(type_name, type, eol, write, arg);
 }

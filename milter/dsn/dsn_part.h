@@ -35,9 +35,11 @@ typedef void dsn_part_write_fn(void *arg, const char *data, size_t len);
 /*
  * Writes the header of a DSN_PART_MESSAGE as that of a part that holds the message's header alone:
  * its Content-Type field replaced (added if there was none), fields that measure the old content
- * left out, every other byte as it was. eol is the message's line end.
+ * left out, every other byte as it was. That of a DSN_PART_HEADERS keeps its type. encoding is the
+ * new Content-Transfer-Encoding: "" for none, NULL for what it was. eol is the message's line end.
  */
 void dsn_part_write_as_headers(const struct dsn_part *part, const char *header, size_t len,
-                               const char *eol, dsn_part_write_fn *write, void *arg);
+                               const char *encoding, const char *eol, dsn_part_write_fn *write,
+                               void *arg);
 
 #endif

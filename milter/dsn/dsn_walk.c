@@ -9,8 +9,11 @@
  *
  *   within a multipart/report         first part      later parts
  *   a message, not encoded            its header      its header
- *   a message in base64 or so         left out        left out
+ *   a message in base64 or            its header,     its header,
+ *     quoted-printable                  decoded         decoded
+ *   a message in another encoding     left out        left out
  *   a message's header                kept            kept
+ *   the same, encoded                 as a message    as a message
  *   delivery-status and its kin       kept            kept
  *   a multipart                       looked into     left out, unless it is a report
  *   anything else                     kept            left out
@@ -22,6 +25,7 @@
  */
 #include "dsn_walk.h"
 
+#include "dsn_encoded.h"
 #include "dsn_levels.h"
 #include "dsn_lines.h"
 #include "dsn_part.h"
@@ -38,13 +42,14 @@ enum region {
     REGION_SKIP_HEADER, /* one that is too long to be held: left out */
     REGION_KEEP,
     REGION_EMBEDDED,     /* a returned message's header: kept; what follows is left out */
+    REGION_ENCODED,      /* the same in base64 or so: decoded, what follows is left out */
     REGION_HEADERS,      /* a part that says it is a header */
     REGION_HEADERS_TAIL, /* behind its end: blank lines are kept, content is left out */
     REGION_DROP,
 };
 
 /* What becomes of the rest of a long line. */
-enum fate { FATE_EMIT, FATE_HOLD, FATE_DROP };
+enum fate { FATE_EMIT, FATE_HOLD, FATE_DECODE, FATE_DROP };
 
 struct dsn_walk {
     struct dsn_evidence *evidence;
@@ -60,6 +65,8 @@ struct dsn_walk {
     size_t held_size;
     size_t header_at;    /* where in it the header begins */
     bool header_started; /* the delimiter line is complete */
+
+    struct dsn_encoded encoded;
 
     struct dsn_lines lines;
     struct dsn_levels levels;
@@ -124,14 +131,24 @@ static void release_held(struct dsn_walk *walk)
 
 /* --- delimiters --- */
 
+static void end_part(struct dsn_walk *walk)
+{
+    if (walk->region == REGION_PART_HEADER) { /* a part that is nothing but a header */
+        release_held(walk);
+        top(walk)->n_kept++;
+    } else if (walk->region == REGION_ENCODED) {
+        walk->held_len = 0;
+        if (dsn_encoded_end(&walk->encoded))
+            top(walk)->n_kept++;
+        walk->redacted = walk->redacted || dsn_encoded_redacted(&walk->encoded);
+    }
+}
+
 static void on_delimiter(struct dsn_walk *walk, struct dsn_level *level, bool closing,
                          const char *line, size_t len)
 {
     dsn_evidence_end(walk->evidence);
-    if (walk->region == REGION_PART_HEADER) { /* a part that is nothing but a header */
-        release_held(walk);
-        top(walk)->n_kept++;
-    }
+    end_part(walk);
     while (top(walk) != level)
         dsn_levels_abandon(&walk->levels, &walk->out);
     if (closing) {
@@ -188,8 +205,8 @@ static void shrink_message(struct dsn_walk *walk, const struct dsn_part *part, s
     size_t blank_at = walk->header_at + header_len;
 
     emit(walk, walk->held, walk->header_at);
-    dsn_part_write_as_headers(part, walk->held + walk->header_at, header_len, walk->out.eol, emit,
-                              walk);
+    dsn_part_write_as_headers(part, walk->held + walk->header_at, header_len, NULL, walk->out.eol,
+                              emit, walk);
     if (blank_at < walk->held_len)
         emit(walk, walk->held + blank_at, walk->held_len - blank_at);
     else
@@ -200,6 +217,27 @@ static void shrink_message(struct dsn_walk *walk, const struct dsn_part *part, s
     keep_part(walk, REGION_EMBEDDED, DSN_EVIDENCE_ORIGINAL, MIME_ENCODING_IDENTITY);
 }
 
+/* What is held stays so until the end of the part. */
+static void begin_encoded(struct dsn_walk *walk, const struct dsn_part *part, size_t header_len)
+{
+    struct dsn_encoded_part before = {
+        .part = part,
+        .delimiter = walk->held,
+        .delimiter_len = walk->header_at,
+        .header = walk->held + walk->header_at,
+        .header_len = header_len,
+    };
+    int error = dsn_encoded_begin(&walk->encoded, &before, &walk->out);
+
+    if (error != 0) {
+        walk->error = error;
+        drop_part(walk, DSN_EVIDENCE_ORIGINAL, part->encoding);
+        return;
+    }
+    walk->region = REGION_ENCODED;
+    dsn_evidence_begin(walk->evidence, DSN_EVIDENCE_ORIGINAL, part->encoding);
+}
+
 static void begin_part_in_report(struct dsn_walk *walk, const struct dsn_part *part,
                                  size_t header_len)
 {
@@ -207,13 +245,15 @@ static void begin_part_in_report(struct dsn_walk *walk, const struct dsn_part *p
 
     switch (part->kind) {
     case DSN_PART_MESSAGE:
-        if (part->encoding == MIME_ENCODING_IDENTITY)
+    case DSN_PART_HEADERS:
+        if (part->encoding == MIME_ENCODING_UNKNOWN)
+            drop_part(walk, DSN_EVIDENCE_ORIGINAL, part->encoding);
+        else if (part->encoding != MIME_ENCODING_IDENTITY)
+            begin_encoded(walk, part, header_len);
+        else if (part->kind == DSN_PART_MESSAGE)
             shrink_message(walk, part, header_len);
         else
-            drop_part(walk, DSN_EVIDENCE_ORIGINAL, part->encoding);
-        return;
-    case DSN_PART_HEADERS:
-        keep_part(walk, REGION_HEADERS, DSN_EVIDENCE_ORIGINAL, part->encoding);
+            keep_part(walk, REGION_HEADERS, DSN_EVIDENCE_ORIGINAL, part->encoding);
         return;
     case DSN_PART_STATUS:
         keep_part(walk, REGION_KEEP, DSN_EVIDENCE_STATUS, part->encoding);
@@ -374,6 +414,10 @@ static void on_head(void *arg, const char *line, size_t len)
     case REGION_EMBEDDED:
         on_embedded(walk, line, len);
         return;
+    case REGION_ENCODED:
+        walk->fate = FATE_DECODE;
+        dsn_encoded_feed(&walk->encoded, line, len);
+        return;
     case REGION_HEADERS:
         keep(walk, line, len);
         if (mime_header_is_blank(line, len))
@@ -401,6 +445,8 @@ static void on_rest(void *arg, const char *data, size_t len)
     dsn_evidence_feed(walk->evidence, data, len);
     if (walk->fate == FATE_EMIT)
         emit(walk, data, len);
+    else if (walk->fate == FATE_DECODE)
+        dsn_encoded_feed(&walk->encoded, data, len);
 }
 
 /* --- the whole --- */
@@ -421,10 +467,7 @@ int dsn_walk_end(struct dsn_walk *walk)
 {
     dsn_lines_end(&walk->lines);
     dsn_evidence_end(walk->evidence);
-    if (walk->region == REGION_PART_HEADER) {
-        release_held(walk);
-        top(walk)->n_kept++;
-    }
+    end_part(walk);
     while (walk->levels.depth > 0)
         dsn_levels_abandon(&walk->levels, &walk->out);
     if (walk->out.len == 0 && walk->redacted)
@@ -462,6 +505,7 @@ void dsn_walk_free(struct dsn_walk *walk)
 {
     if (!walk)
         return;
+    dsn_encoded_fini(&walk->encoded);
     free(walk->held);
     free(walk);
 }

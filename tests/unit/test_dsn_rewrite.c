@@ -219,7 +219,7 @@ static const struct rewrite_case {
      NOTE KNOWN RETURNED "\n" FIELDS SECRET "--B--",
      DSN_REWRITE_REQUIRE,
      NOTE KNOWN SHRUNK "\n" FIELDS "\n--B--"},
-    {"base64: the part is lost",
+    {"base64 without a header in it: the part is lost",
      {REPORT},
      NOTE KNOWN
      "--B\nContent-Transfer-Encoding: base64\nContent-Type: message/rfc822\n\nU2VjcmV0\n--B--\n",
@@ -230,20 +230,115 @@ static const struct rewrite_case {
      NOTE STATUS "--B\nContent-Transfer-Encoding: base64\nContent-Type: message/rfc822\n\n"
                  "UmVxdWlyZS1UTFMtRVNNVFA6\nIHllcw0KDQpTZWNyZXQNCg==\n--B--\n",
      DSN_REWRITE_REQUIRE,
-     NOTE STATUS "--B--\n"},
+     NOTE STATUS "--B\nContent-Type: text/rfc822-headers\n\n" ASKED "\n--B--\n"},
+    {"base64: the header is kept, decoded",
+     {REPORT},
+     NOTE STATUS
+     "--B\nContent-Length: 10\nContent-Type: message/rfc822\nContent-Transfer-Encoding: "
+     "base64\n\nRnJvbTogYWxpY2VAZXhhbXBsZS5vcmcNClN1YmplY3Q6IGhlbGxvDQpSZXF1aXJlLVRMUy1FU01U\nUDoge"
+     "WVzDQoNCnNlY3JldA0K\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE STATUS "--B\nContent-Type: text/rfc822-headers\n\nFrom: alice@example.org\nSubject: "
+                 "hello\nRequire-TLS-ESMTP: yes\n\n--B--\n"},
+    {"base64: LF for line ends, and no line end at the last",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: "
+                "base64\n\nU3ViamVjdDogYQogYg==\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\n\nSubject: a\n b\n--B--\n"},
+    {"base64: octets that are not ASCII",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: "
+                "base64\n\nU3ViamVjdDog6QoKc2VjcmV0Cg==\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\nContent-Transfer-Encoding: "
+                "8bit\n\nSubject: \xe9\n\n--B--\n"},
+    {"base64, message/global",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/global\nContent-Transfer-Encoding: "
+                "BASE64\n\nU3ViamVjdDogw6kKCnNlY3JldAo=\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: message/global-headers\nContent-Transfer-Encoding: "
+                "8bit\n\nSubject: \xc3\xa9\n\n--B--\n"},
+    {"base64: control characters and stray CR are none of a header",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: "
+                "base64\n\nU3ViamVjdDogYQBiDWN/CWQNCg0Kc2VjcmV0\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\n\nSubject: a?bc?\td\n\n--B--\n"},
+    {"base64: what looks like a delimiter ends the header",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: "
+                "base64\n\nU3ViamVjdDogYQotLUI6IHgKLS1CCgpzZWNyZXQ=\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\n\nSubject: a\n--B--\n"},
+    {"base64: content without a blank line before it",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: "
+                "base64\n\nU3ViamVjdDogYQpzZWNyZXQgb25lClg6IHkK\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\n\nSubject: a\n--B--\n"},
+    {"base64: the envelope line of a mailbox",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: "
+                "base64\n\nRnJvbSBhbGljZSBNb24KU3ViamVjdDogYQoKc2VjcmV0\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\n\nFrom alice Mon\nSubject: a\n\n--B--\n"},
+    {"base64: no header in it",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: "
+                "base64\n\nClN1YmplY3Q6IHNlY3JldAo=\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B--\n"},
+    {"base64 that is none",
+     {REPORT},
+     NOTE KNOWN
+     "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n!!! --\n\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B--\n"},
+    {"base64: a header behind blank lines and rubbish",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n\n "
+                "U3Vi\n*amVj\n\ndDogYQo=\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\n\nSubject: a\n--B--\n"},
+    {"base64: a header with a body behind it",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\nContent-Transfer-Encoding: "
+                "base64\n\nU3ViamVjdDogYQoKc2VjcmV0Cg==\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\n\nSubject: a\n\n--B--\n"},
+    {"base64: a header alone is left as it is",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\nContent-Transfer-Encoding: "
+                "base64\n\nU3ViamVjdDogYQoK\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NULL},
+    {"a header in an unknown encoding is lost",
+     {REPORT},
+     NOTE KNOWN
+     "--B\nContent-Type: text/rfc822-headers\nContent-Transfer-Encoding: x-uue\n\nM4V]\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B--\n"},
+    {"quoted-printable: soft line breaks within the header",
+     {REPORT},
+     NOTE KNOWN "--B\nContent-Type: message/rfc822\nContent-Transfer-Encoding: "
+                "quoted-printable\n\nSubject: =\na=3D\n b=20\n\nsecret=\n\nsecret\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN "--B\nContent-Type: text/rfc822-headers\n\nSubject: a=\n b \n\n--B--\n"},
     {"base64: no request, no change",
      {REPORT},
      NOTE STATUS
      "--B\nContent-Transfer-Encoding: base64\nContent-Type: message/rfc822\n\nU2VjcmV0\n--B--\n",
      DSN_REWRITE_NONE,
      NULL},
-    {"quoted-printable: the part is lost",
+    {"quoted-printable: the header is kept, decoded",
      {REPORT},
      NOTE STATUS
      "--B\nContent-Type: message/global\nContent-Transfer-Encoding: quoted-printable\n\n"
      "Require-TLS-=\nESMTP: y=65s=0D=0A=0D=0Asecret\n--B--\n",
      DSN_REWRITE_REQUIRE,
-     NOTE STATUS "--B--\n"},
+     NOTE STATUS "--B\nContent-Type: message/global-headers\n\n" ASKED "\n--B--\n"},
     {"unknown encoding: the part is lost",
      {REPORT},
      NOTE KNOWN

@@ -466,25 +466,14 @@ int resolver_new(struct event_base *base, const struct engine_config *config, st
     return 0;
 }
 
-static void cancel_all(struct resolver_places *places)
+void resolver_free(struct resolver *r)
 {
     struct resolver_place *place;
 
-    while ((place = TAILQ_FIRST(places)) != NULL)
-        resolver_cancel(query_of(place));
-}
-
-void resolver_free(struct resolver *r)
-{
-    struct resolver_places *waiting;
-
     if (r == NULL)
         return;
-    while ((waiting = resolver_queue_waiting(&r->queue)) != NULL)
-        cancel_all(waiting);
-    cancel_all(&r->queue.in_flight);
-    cancel_all(&r->queue.slow);
-    cancel_all(&r->queue.ready);
+    while ((place = resolver_queue_any(&r->queue)) != NULL)
+        resolver_cancel(query_of(place));
     event_del(&r->check_timer);
     resolver_servers_free(r);
     resolver_confirm_drop(r);

@@ -179,13 +179,18 @@ void resolver_queue_settle(struct resolver_queue *q, struct resolver_place *plac
     resolver_queue_add_ready(q, place);
 }
 
-struct resolver_places *resolver_queue_waiting(struct resolver_queue *q)
+struct resolver_place *resolver_queue_any(const struct resolver_queue *q)
 {
-    struct resolver_group *group = TAILQ_FIRST(&q->fair);
+    const struct resolver_groups *waiting = TAILQ_EMPTY(&q->fair) ? &q->over : &q->fair;
+    const struct resolver_places *lists[] = {&q->in_flight, &q->slow, &q->ready};
 
-    if (group == NULL)
-        group = TAILQ_FIRST(&q->over);
-    return group != NULL ? &group->waiting : NULL;
+    if (!TAILQ_EMPTY(waiting))
+        return TAILQ_FIRST(&TAILQ_FIRST(waiting)->waiting);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        if (!TAILQ_EMPTY(lists[i]))
+            return TAILQ_FIRST(lists[i]);
+    }
+    return NULL;
 }
 
 /* ---- Turns ---- */

@@ -65,8 +65,8 @@ void resolver_queue_add_ready(struct resolver_queue *q, struct resolver_place *p
 void resolver_queue_settle(struct resolver_queue *q, struct resolver_place *place);
 void resolver_queue_leave(struct resolver_queue *q, struct resolver_place *place);
 
-/* The queries of some next-hop that wait, never empty, or NULL: none wait. */
-struct resolver_places *resolver_queue_waiting(struct resolver_queue *q);
+/* Some query of those that have not left, or NULL: all have. */
+struct resolver_place *resolver_queue_any(const struct resolver_queue *q);
 
 /* The query that is to be sent now; it has a slot from here on. NULL: none may be. */
 struct resolver_place *resolver_queue_next(struct resolver_queue *q, int64_t now_ms);

@@ -17,7 +17,8 @@
  *   dsn_rewrite_free
  *
  * An object belongs to one message and one thread at a time. About 20 kB of memory, 64 kB more when
- * a part has a huge header of its own or is encoded; no more however long the body, its lines or its parts are.
+ * a part has a huge header of its own or is encoded; no more however long the body, its lines or
+ * its parts are.
  */
 #ifndef MILTER_DSN_REWRITE_H
 #define MILTER_DSN_REWRITE_H

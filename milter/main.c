@@ -1,5 +1,5 @@
 /* requiretls-milter: the command line. */
-#include "daemon.h"
+#include "daemon/daemon.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,12 +2,12 @@
  * The configuration as a snapshot: see config.h. Defaults first (config_defaults.c), then the file
  * (config_loader.c), then what its keys must have in common (config_check.c).
  */
-#include "config.h"
+#include "config/config.h"
 
-#include "config_check.h"
-#include "config_defaults.h"
-#include "config_loader.h"
-#include "config_rule.h"
+#include "config/config_check.h"
+#include "config/config_defaults.h"
+#include "config/config_loader.h"
+#include "config/config_rule.h"
 
 #include <errno.h>
 #include <stdatomic.h>

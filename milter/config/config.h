@@ -5,9 +5,9 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
-#include "config_value.h"
+#include "config/config_value.h"
+#include "decide/rules.h"
 #include "policy/engine.h"
-#include "rules.h"
 
 #include <stdbool.h>
 #include <stddef.h>

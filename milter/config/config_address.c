@@ -1,5 +1,5 @@
 /* See config_address.h. */
-#include "config_address.h"
+#include "config/config_address.h"
 
 #include <arpa/inet.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
 #ifndef CONFIG_ADDRESS_H
 #define CONFIG_ADDRESS_H
 
-#include "config.h"
-#include "pool.h"
+#include "base/pool.h"
+#include "config/config.h"
 
 /* As smfi_setconn(3) takes it: unix:/path, local:/path, inet:port@address, inet6:port@address. */
 const char *config_address_milter(const char *text);

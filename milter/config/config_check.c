@@ -1,8 +1,8 @@
 /* Configuration check, after the file is read: names are resolved, defaults that depend on other
  * keys filled in, and what keys must have in common is looked at. Results: errors and warnings. */
-#include "config_check_internal.h"
+#include "config/config_check_internal.h"
 
-#include "config_rule.h"
+#include "config/config_rule.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -5,8 +5,8 @@
 #ifndef CONFIG_CHECK_H
 #define CONFIG_CHECK_H
 
-#include "config.h"
-#include "pool.h"
+#include "base/pool.h"
+#include "config/config.h"
 
 #include <stdarg.h>
 

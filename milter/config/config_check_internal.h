@@ -2,7 +2,7 @@
 #ifndef CONFIG_CHECK_INTERNAL_H
 #define CONFIG_CHECK_INTERNAL_H
 
-#include "config_check.h"
+#include "config/config_check.h"
 
 struct config_check {
     struct config *config;

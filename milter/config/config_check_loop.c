@@ -2,9 +2,9 @@
  * Whether rules go with a route that leads through another listener of this host: a message that
  * comes back has lost some of what rules look at, and must find its way out.
  */
-#include "config_check_internal.h"
+#include "config/config_check_internal.h"
 
-#include "rules_match.h"
+#include "decide/rules_match.h"
 
 static bool asks_again(const struct config_rule *rule)
 {

@@ -2,10 +2,10 @@
  * What one rule, or [default], cannot bring about: settings that its route, the maps or the MTA
  * know nothing of. All of it is allowed, and a warning; only what contradicts itself is an error.
  */
-#include "config_check_internal.h"
+#include "config/config_check_internal.h"
 
-#include "config_rule.h"
-#include "tls_policy.h"
+#include "config/config_rule.h"
+#include "decide/tls_policy.h"
 
 static bool any_route_falls_back(const struct config *config)
 {

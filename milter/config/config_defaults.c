@@ -1,7 +1,7 @@
 /* See config_defaults.h. */
-#include "config_defaults.h"
+#include "config/config_defaults.h"
 
-#include "config_rule.h"
+#include "config/config_rule.h"
 
 #include <string.h>
 #include <syslog.h>

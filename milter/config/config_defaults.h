@@ -4,8 +4,8 @@
 #ifndef CONFIG_DEFAULTS_H
 #define CONFIG_DEFAULTS_H
 
-#include "config.h"
-#include "pool.h"
+#include "base/pool.h"
+#include "config/config.h"
 
 /* `config` is zeroed memory; strings and lists are taken from the pool. `host_name` is this host's;
  * one that is no domain name counts as localhost. False: out of memory. */

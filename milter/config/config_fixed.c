@@ -1,5 +1,5 @@
 /* Which differences between two configurations only a restart can make true. */
-#include "config.h"
+#include "config/config.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,9 +2,9 @@
  * The files of this host that a configuration names: each key is tried for itself, so that what is
  * wrong is said with its line.
  */
-#include "config_host.h"
+#include "config/config_host.h"
 
-#include "config_check.h"
+#include "config/config_check.h"
 
 #include <errno.h>
 

@@ -5,7 +5,7 @@
 #ifndef CONFIG_HOST_H
 #define CONFIG_HOST_H
 
-#include "config.h"
+#include "config/config.h"
 
 /*
  * Whether this process can read the CA certificates that the configuration names (or the system's,

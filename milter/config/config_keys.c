@@ -1,7 +1,7 @@
 /* The table of keys: see config_keys.h. Their meaning is in requiretls-milter.conf(5). */
-#include "config_keys.h"
+#include "config/config_keys.h"
 
-#include "config_types.h"
+#include "config/config_types.h"
 
 #include <string.h>
 

@@ -5,9 +5,9 @@
 #ifndef CONFIG_KEYS_H
 #define CONFIG_KEYS_H
 
-#include "config.h"
-#include "config_rule.h"
-#include "pool.h"
+#include "base/pool.h"
+#include "config/config.h"
+#include "config/config_rule.h"
 
 enum config_section {
     CONFIG_SECTION_MILTER,

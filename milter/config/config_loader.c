@@ -3,12 +3,12 @@
  * file, config_keys.c knows their types, here they meet. What several keys must have in common is
  * checked later, in config_check.c.
  */
-#include "config_loader.h"
+#include "config/config_loader.h"
 
-#include "config_keys.h"
-#include "config_rule.h"
-#include "ini_reader.h"
-#include "text.h"
+#include "base/text.h"
+#include "config/config_keys.h"
+#include "config/config_rule.h"
+#include "config/ini_reader.h"
 
 #include <errno.h>
 #include <stdarg.h>

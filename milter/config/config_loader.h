@@ -4,9 +4,9 @@
 #ifndef CONFIG_LOADER_H
 #define CONFIG_LOADER_H
 
-#include "config.h"
-#include "config_check.h"
-#include "pool.h"
+#include "base/pool.h"
+#include "config/config.h"
+#include "config/config_check.h"
 
 /*
  * Reads config->path. Returns 0, -EINVAL after at least one error was reported, then `config` holds

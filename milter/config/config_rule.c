@@ -1,5 +1,5 @@
 /* Parses what rules match on: see config_rule.h. */
-#include "config_rule.h"
+#include "config/config_rule.h"
 
 #include <ctype.h>
 #include <string.h>

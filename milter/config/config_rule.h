@@ -5,9 +5,9 @@
 #ifndef CONFIG_RULE_H
 #define CONFIG_RULE_H
 
-#include "config_value.h"
-#include "pool.h"
-#include "rules.h"
+#include "base/pool.h"
+#include "config/config_value.h"
+#include "decide/rules.h"
 
 enum config_pattern_kind {
     CONFIG_PATTERN_NET,     /* client, nexthop: an address or network */

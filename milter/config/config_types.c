@@ -1,7 +1,7 @@
 /* The types of keys: see config_types.h. */
-#include "config_types.h"
+#include "config/config_types.h"
 
-#include "config_address.h"
+#include "config/config_address.h"
 
 #include <ctype.h>
 #include <string.h>

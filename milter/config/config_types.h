@@ -6,7 +6,7 @@
 #ifndef CONFIG_TYPES_H
 #define CONFIG_TYPES_H
 
-#include "config_keys.h"
+#include "config/config_keys.h"
 
 #define TYPE(name)                                                                                 \
     const char *name(struct pool *pool, const struct config_key *key, const char *value,           \

@@ -1,5 +1,5 @@
 /* See config_value.h. */
-#include "config_value.h"
+#include "config/config_value.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

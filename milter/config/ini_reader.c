@@ -4,7 +4,7 @@
  * empty one. Debian builds inih without line numbers for the handler; as inih calls the handler
  * before it asks for the next line, the reader's own count is the line of every value.
  */
-#include "ini_reader.h"
+#include "config/ini_reader.h"
 
 #include <errno.h>
 #include <ini.h>

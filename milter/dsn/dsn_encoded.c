@@ -7,9 +7,9 @@
  * that are not ASCII, else none. So the beginning is held; what is longer than that is written, and
  * octets that come too late for the name to be changed become `?`.
  */
-#include "dsn_encoded.h"
+#include "dsn/dsn_encoded.h"
 
-#include "mime_header.h"
+#include "dsn/mime_header.h"
 
 #include <errno.h>
 #include <stdlib.h>

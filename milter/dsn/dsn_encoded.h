@@ -10,10 +10,10 @@
 #ifndef MILTER_DSN_ENCODED_H
 #define MILTER_DSN_ENCODED_H
 
-#include "dsn_lines.h"
-#include "dsn_out.h"
-#include "dsn_part.h"
-#include "mime_decode.h"
+#include "dsn/dsn_lines.h"
+#include "dsn/dsn_out.h"
+#include "dsn/dsn_part.h"
+#include "dsn/mime_decode.h"
 
 enum { DSN_ENCODED_HELD_MAX = 64 * 1024 };
 

@@ -5,7 +5,7 @@
  * whole) the answer is REQUIRETLS, which costs a bounce its content and leaks nothing. Finding the
  * parts is left to dsn_walk.c.
  */
-#include "dsn_evidence.h"
+#include "dsn/dsn_evidence.h"
 
 #include <string.h>
 #include <strings.h>

@@ -6,7 +6,7 @@
 #ifndef MILTER_DSN_EVIDENCE_H
 #define MILTER_DSN_EVIDENCE_H
 
-#include "mime_decode.h"
+#include "dsn/mime_decode.h"
 
 /* Whether a queue id is remembered as that of a REQUIRETLS message. */
 typedef bool dsn_known_id_fn(void *arg, const char *queue_id);

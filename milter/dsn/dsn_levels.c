@@ -4,7 +4,7 @@
  * whole lines count. An inner multipart that was never closed ends with a delimiter of an outer
  * one.
  */
-#include "dsn_levels.h"
+#include "dsn/dsn_levels.h"
 
 #include <string.h>
 

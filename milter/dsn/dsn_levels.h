@@ -5,8 +5,8 @@
 #ifndef MILTER_DSN_LEVELS_H
 #define MILTER_DSN_LEVELS_H
 
-#include "dsn_out.h"
-#include "mime_header.h"
+#include "dsn/dsn_out.h"
+#include "dsn/mime_header.h"
 
 enum { DSN_LEVELS_MAX = 16 }; /* nested multiparts that are looked into; against memory use */
 

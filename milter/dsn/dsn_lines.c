@@ -1,5 +1,5 @@
 /* Bytes to lines, of any length, in bounded memory. What a line means is left to dsn_walk.c. */
-#include "dsn_lines.h"
+#include "dsn/dsn_lines.h"
 
 #include <string.h>
 

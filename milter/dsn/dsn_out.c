@@ -1,5 +1,5 @@
 /* Gathers the rewriter's output, which comes line by line, into pieces worth a call of the sink. */
-#include "dsn_out.h"
+#include "dsn/dsn_out.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * text/rfc822-headers or message/global-headers (RFC 6522 section 4, RFC 6533 section 6). What is
  * done with which kind is decided in dsn_walk.c.
  */
-#include "dsn_part.h"
+#include "dsn/dsn_part.h"
 
 #include <string.h>
 

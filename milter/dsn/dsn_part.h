@@ -6,7 +6,7 @@
 #ifndef MILTER_DSN_PART_H
 #define MILTER_DSN_PART_H
 
-#include "mime_header.h"
+#include "dsn/mime_header.h"
 
 enum dsn_part_kind {
     DSN_PART_MESSAGE,   /* message/rfc822, message/global: a whole message */

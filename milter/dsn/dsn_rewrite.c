@@ -3,7 +3,7 @@
  * how its body is walked through (dsn_walk.c), puts together what was found out about the message
  * that bounced (dsn_evidence.c), and lists the changes of the bounce's header that follow.
  */
-#include "dsn_rewrite.h"
+#include "dsn/dsn_rewrite.h"
 
 #include <errno.h>
 #include <limits.h>

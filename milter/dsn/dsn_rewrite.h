@@ -23,7 +23,7 @@
 #ifndef MILTER_DSN_REWRITE_H
 #define MILTER_DSN_REWRITE_H
 
-#include "dsn_walk.h"
+#include "dsn/dsn_walk.h"
 
 struct dsn_rewrite;
 

@@ -23,12 +23,12 @@
  * report two or three parts, so that "anything else" after the first is returned content under
  * another name.
  */
-#include "dsn_walk.h"
+#include "dsn/dsn_walk.h"
 
-#include "dsn_encoded.h"
-#include "dsn_levels.h"
-#include "dsn_lines.h"
-#include "dsn_part.h"
+#include "dsn/dsn_encoded.h"
+#include "dsn/dsn_levels.h"
+#include "dsn/dsn_lines.h"
+#include "dsn/dsn_part.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -10,8 +10,8 @@
 #ifndef MILTER_DSN_WALK_H
 #define MILTER_DSN_WALK_H
 
-#include "dsn_evidence.h"
-#include "dsn_out.h"
+#include "dsn/dsn_evidence.h"
+#include "dsn/dsn_out.h"
 
 enum { DSN_WALK_HEADER_MAX = 64 * 1024 }; /* a part's own header; against memory use */
 

@@ -2,7 +2,7 @@
  * Streaming base64 and quoted-printable decoders (RFC 2045 sections 6.7 and 6.8). What the decoded
  * bytes mean is left to the caller.
  */
-#include "mime_decode.h"
+#include "dsn/mime_decode.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #ifndef MILTER_MIME_DECODE_H
 #define MILTER_MIME_DECODE_H
 
-#include "mime_header.h"
+#include "dsn/mime_header.h"
 
 #include <stdint.h>
 

@@ -4,7 +4,7 @@
  * ambiguous (a boundary given twice) and lenient about what is common and clear (an unquoted
  * boundary with a slash in it, a trailing semicolon). What a type means is left to the caller.
  */
-#include "mime_header.h"
+#include "dsn/mime_header.h"
 
 #include <errno.h>
 #include <string.h>

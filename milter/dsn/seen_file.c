@@ -4,7 +4,7 @@
  * check sum (8) over both and the position, and NUL. Numbers are little-endian. 64 octets of NUL
  * are an empty record, so a file that was only made longer is in order.
  */
-#include "seen_file.h"
+#include "dsn/seen_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

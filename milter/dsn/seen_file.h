@@ -8,7 +8,7 @@
 #ifndef MILTER_SEEN_FILE_H
 #define MILTER_SEEN_FILE_H
 
-#include "seen_ids.h"
+#include "dsn/seen_ids.h"
 
 enum seen_file_result {
     SEEN_FILE_OK,

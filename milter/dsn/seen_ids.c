@@ -6,7 +6,7 @@
  * Positions that changed stand in a queue, each once however often it changes: a slow disk makes
  * nothing grow.
  */
-#include "seen_ids.h"
+#include "dsn/seen_ids.h"
 
 #include <errno.h>
 #include <pthread.h>

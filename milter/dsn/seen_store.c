@@ -3,10 +3,10 @@
  * after the first of them. While the file cannot be had, changes wait in
  * memory, where there is one place for each position.
  */
-#include "seen_store.h"
+#include "dsn/seen_store.h"
 
-#include "log.h"
-#include "seen_file.h"
+#include "base/log.h"
+#include "dsn/seen_file.h"
 
 #include <errno.h>
 #include <limits.h>

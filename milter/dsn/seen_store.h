@@ -10,7 +10,7 @@
 #ifndef MILTER_SEEN_STORE_H
 #define MILTER_SEEN_STORE_H
 
-#include "seen_ids.h"
+#include "dsn/seen_ids.h"
 
 struct seen_store;
 

@@ -6,9 +6,9 @@
 #ifndef MILTER_QUERY_H
 #define MILTER_QUERY_H
 
-#include "config.h"
-#include "json_read.h"
-#include "query_options.h"
+#include "base/json_read.h"
+#include "config/config.h"
+#include "query/query_options.h"
 
 #include <pthread.h>
 #include <stdio.h>

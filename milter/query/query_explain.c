@@ -2,11 +2,11 @@
  * `requiretls-query --explain`: the settings that the rules give for a message as the command line
  * describes it, and the rule behind each of them.
  */
-#include "query.h"
+#include "query/query.h"
 
-#include "decide.h"
-#include "json.h"
-#include "request.h"
+#include "base/json.h"
+#include "decide/decide.h"
+#include "decide/request.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* Looks up for the tool itself: an engine of its own, many names at once, nothing kept on disk. */
-#include "query.h"
+#include "query/query.h"
 
-#include "answer_terms.h"
-#include "findings_json.h"
+#include "answer/answer_terms.h"
+#include "answer/findings_json.h"
 #include "policy/engine.h"
 
 #include <errno.h>

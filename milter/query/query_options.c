@@ -1,5 +1,5 @@
 /* Command line of requiretls-query. What the options do is requiretls-query(1). */
-#include "query_options.h"
+#include "query/query_options.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -2,7 +2,7 @@
 #ifndef MILTER_QUERY_OPTIONS_H
 #define MILTER_QUERY_OPTIONS_H
 
-#include "rules.h"
+#include "decide/rules.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,10 +2,10 @@
  * Asks the daemon's JSON map over its socketmap: a few connections, each with one thread and one
  * question at a time, as Postfix itself would ask.
  */
-#include "query.h"
+#include "query/query.h"
 
-#include "findings_json.h"
-#include "netstring.h"
+#include "answer/findings_json.h"
+#include "base/netstring.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -1,5 +1,5 @@
 /* The names of one run, their answers, and the wait for them in order. */
-#include "query.h"
+#include "query/query.h"
 
 #include <errno.h>
 #include <stdlib.h>

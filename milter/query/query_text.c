@@ -2,7 +2,7 @@
  * One JSON object of findings as text for people. What it prints came from a peer or the daemon:
  * only printable ASCII reaches the terminal.
  */
-#include "query.h"
+#include "query/query.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* The whole examination, in its order. See setup.h. */
-#include "setup.h"
+#include "setup/setup.h"
 
-#include "setup_postfix.h"
-#include "setup_sendmail.h"
+#include "setup/setup_postfix.h"
+#include "setup/setup_sendmail.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
 #ifndef MILTER_SETUP_H
 #define MILTER_SETUP_H
 
-#include "config.h"
-#include "setup_report.h"
+#include "config/config.h"
+#include "setup/setup_report.h"
 
 /*
  * Examines; `mta` is the value of --mta, `postfix[:DIR]` or `sendmail[:FILE]`, NULL: what is here.

@@ -1,5 +1,5 @@
 /* See setup_address.h. */
-#include "setup_address.h"
+#include "setup/setup_address.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* See setup_ca.h. */
-#include "setup_ca.h"
+#include "setup/setup_ca.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -2,7 +2,7 @@
 #ifndef MILTER_SETUP_CF_H
 #define MILTER_SETUP_CF_H
 
-#include "pool.h"
+#include "base/pool.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
 /* This host apart from MTA and resolver. See setup.h. */
-#include "setup.h"
+#include "setup/setup.h"
 
-#include "privilege.h"
-#include "setup_ca.h"
-#include "setup_run.h"
+#include "base/privilege.h"
+#include "setup/setup_ca.h"
+#include "setup/setup_run.h"
 
 #include <errno.h>
 #include <fcntl.h>

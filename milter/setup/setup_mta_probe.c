@@ -1,5 +1,5 @@
 /* The probe of all sockets that an MTA names. See setup_use.h. */
-#include "setup_use.h"
+#include "setup/setup_use.h"
 
 #include <sys/stat.h>
 

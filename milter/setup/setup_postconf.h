@@ -5,7 +5,7 @@
 #ifndef MILTER_SETUP_POSTCONF_H
 #define MILTER_SETUP_POSTCONF_H
 
-#include "pool.h"
+#include "base/pool.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
  * What the checks of a Postfix have in common; and where Postfix names milters and socketmaps.
  * Pure. See setup_postfix.h.
  */
-#include "setup_postfix.h"
+#include "setup/setup_postfix.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,11 +5,11 @@
 #ifndef MILTER_SETUP_POSTFIX_H
 #define MILTER_SETUP_POSTFIX_H
 
-#include "config.h"
-#include "setup_postconf.h"
-#include "setup_proxy.h"
-#include "setup_report.h"
-#include "setup_use.h"
+#include "config/config.h"
+#include "setup/setup_postconf.h"
+#include "setup/setup_proxy.h"
+#include "setup/setup_report.h"
+#include "setup/setup_use.h"
 
 /*
  * Asks a table: 1 and the result in out, 0 if it has no such key, a negative errno with a sentence

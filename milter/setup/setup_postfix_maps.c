@@ -1,7 +1,7 @@
 /* The socketmap in smtp_tls_policy_maps and smtp_requiretls_policy. Pure. See setup_postfix.h. */
-#include "setup_postfix.h"
+#include "setup/setup_postfix.h"
 
-#include "config_rule.h"
+#include "config/config_rule.h"
 
 #include <stdio.h>
 #include <string.h>

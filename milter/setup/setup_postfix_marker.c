@@ -5,9 +5,9 @@
  * clients. Elsewhere smtpd would take the request and nobody would know of it. Postfix 3.11 knows
  * the parameter itself, and no table may take it away. Pure.
  */
-#include "setup_postfix.h"
+#include "setup/setup_postfix.h"
 
-#include "reply.h"
+#include "decide/reply.h"
 
 #include <errno.h>
 #include <stdio.h>

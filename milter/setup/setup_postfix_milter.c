@@ -1,8 +1,8 @@
 /* How Postfix asks the filter, and how REQUIRETLS gets to it. Pure. See setup_postfix.h. */
-#include "setup_postfix.h"
+#include "setup/setup_postfix.h"
 
-#include "rules_match.h"
-#include "text.h"
+#include "base/text.h"
+#include "decide/rules_match.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
  * whether it learns what rules ask for. Pure. How the parameter gets to the filter of an older
  * Postfix is looked at by setup_postfix_marker.
  */
-#include "setup_postfix.h"
+#include "setup/setup_postfix.h"
 
-#include "config_rule.h"
+#include "config/config_rule.h"
 
 static const char *header_words[] = {
     [CONFIG_ACCEPT_ANY] = "any",

@@ -1,7 +1,7 @@
 /* What Postfix needs to verify others, and to be verified. Pure. See setup_postfix.h. */
-#include "setup_postfix.h"
+#include "setup/setup_postfix.h"
 
-#include "text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>

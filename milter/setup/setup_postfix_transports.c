@@ -4,9 +4,9 @@
  * name is taken for SMTP, so it must be smtp(8), or lmtp(8) to another host. Looks at the
  * transports that parameters and tables name. Pure.
  */
-#include "setup_postfix.h"
+#include "setup/setup_postfix.h"
 
-#include "rules.h"
+#include "decide/rules.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* See setup_probe.h. */
-#include "setup_probe.h"
+#include "setup/setup_probe.h"
 
-#include "negotiate.h"
-#include "netstring.h"
+#include "base/netstring.h"
+#include "decide/negotiate.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

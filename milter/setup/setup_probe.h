@@ -5,8 +5,8 @@
 #ifndef MILTER_SETUP_PROBE_H
 #define MILTER_SETUP_PROBE_H
 
-#include "setup_address.h"
-#include "setup_run.h"
+#include "setup/setup_address.h"
+#include "setup/setup_run.h"
 
 #include <stdint.h>
 #include <sys/stat.h>

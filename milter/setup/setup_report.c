@@ -1,8 +1,8 @@
 /* See setup_report.h. */
-#include "setup_report.h"
+#include "setup/setup_report.h"
 
-#include "json.h"
-#include "query.h"
+#include "base/json.h"
+#include "query/query.h"
 
 #include <errno.h>
 #include <stdarg.h>

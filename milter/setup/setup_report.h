@@ -6,7 +6,7 @@
 #ifndef MILTER_SETUP_REPORT_H
 #define MILTER_SETUP_REPORT_H
 
-#include "pool.h"
+#include "base/pool.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
  * Whether DNS answers can be believed: an engine of our own asks, with the resolvers that the
  * daemon or the MTA would ask, and says in its warnings what is wrong. See setup.h.
  */
-#include "setup.h"
+#include "setup/setup.h"
 
 #include "policy/engine.h"
 

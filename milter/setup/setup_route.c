@@ -1,7 +1,7 @@
 /* See setup_route.h. */
-#include "setup_route.h"
+#include "setup/setup_route.h"
 
-#include "config_rule.h"
+#include "config/config_rule.h"
 #include "policy/verdict.h"
 
 #include <stdio.h>

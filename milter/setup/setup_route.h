@@ -5,7 +5,7 @@
 #ifndef MILTER_SETUP_ROUTE_H
 #define MILTER_SETUP_ROUTE_H
 
-#include "setup_postfix.h"
+#include "setup/setup_postfix.h"
 
 /* A transport that leads out of this host, against what the route is used for. */
 void setup_route_transport(const struct setup_postfix *postfix, const struct config_route *route,

@@ -1,7 +1,7 @@
 /* Routes that lead through another smtpd of this host. See setup_route.h. */
-#include "setup_route.h"
+#include "setup/setup_route.h"
 
-#include "rules_match.h"
+#include "decide/rules_match.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* See setup_run.h. */
-#include "setup_run.h"
+#include "setup/setup_run.h"
 
 #include <errno.h>
 #include <fcntl.h>

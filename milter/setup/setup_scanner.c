@@ -3,9 +3,9 @@
  * route would not be scanned; and smtpd_proxy_filter, before which a milter sees no message. Pure.
  * See setup_postfix.h.
  */
-#include "config_rule.h"
-#include "rules_match.h"
-#include "setup_route.h"
+#include "config/config_rule.h"
+#include "decide/rules_match.h"
+#include "setup/setup_route.h"
 
 #include <string.h>
 

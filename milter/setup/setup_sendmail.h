@@ -5,11 +5,11 @@
 #ifndef MILTER_SETUP_SENDMAIL_H
 #define MILTER_SETUP_SENDMAIL_H
 
-#include "config.h"
-#include "setup_ca.h"
-#include "setup_cf.h"
-#include "setup_report.h"
-#include "setup_use.h"
+#include "config/config.h"
+#include "setup/setup_ca.h"
+#include "setup/setup_cf.h"
+#include "setup/setup_report.h"
+#include "setup/setup_use.h"
 
 /* What sendmail's address test mode (-bt) prints for some lines: 0 and the text, to be freed; or a
  * negative errno with a sentence in err. */

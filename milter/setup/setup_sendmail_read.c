@@ -1,7 +1,7 @@
 /* Everything that the checks of a sendmail look at, fetched. See setup_sendmail.h. */
-#include "setup_sendmail.h"
+#include "setup/setup_sendmail.h"
 
-#include "setup_run.h"
+#include "setup/setup_run.h"
 
 #include <errno.h>
 #include <libgen.h>

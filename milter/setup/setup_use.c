@@ -1,5 +1,5 @@
 /* See setup_use.h. */
-#include "setup_use.h"
+#include "setup/setup_use.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -5,10 +5,10 @@
 #ifndef MILTER_SETUP_USE_H
 #define MILTER_SETUP_USE_H
 
-#include "config.h"
-#include "setup_address.h"
-#include "setup_probe.h"
-#include "setup_report.h"
+#include "config/config.h"
+#include "setup/setup_address.h"
+#include "setup/setup_probe.h"
+#include "setup/setup_report.h"
 
 struct setup_use {
     struct setup_address address;

@@ -4,8 +4,8 @@
  * printable, with balanced braces, nothing but the attributes that may be there, never an empty
  * match.
  */
-#include "findings_json.h"
-#include "json_read.h"
+#include "answer/findings_json.h"
+#include "base/json_read.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * message with control characters; a rule's setting that is said to be decided and changes when
  * more is known.
  */
-#include "config.h"
-#include "ini_reader.h"
+#include "config/config.h"
+#include "config/ini_reader.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
  * Any octets as a DNS response. The question asked is the one in the message, where it has one, so
  * that the answer section is reached; checked are the promises of dns_answer.h.
  */
-#include "dns_answer.h"
-#include "dns_message.h"
+#include "dns/dns_answer.h"
+#include "dns/dns_message.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * Any octets as JSON: what the reader takes, the text of the tool shows; and what the writer makes
  * of the octets as a string, the reader takes.
  */
-#include "json.h"
-#include "query.h"
+#include "base/json.h"
+#include "query/query.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * Any octets as what a socketmap client sends: framing and requests, as mapconn.c reads them.
  * Checked are the bounds, and that a frame does not depend on how its octets arrive.
  */
-#include "netstring.h"
-#include "socketmap_request.h"
+#include "base/netstring.h"
+#include "serve/socketmap_request.h"
 
 #include <stdlib.h>
 #include <string.h>

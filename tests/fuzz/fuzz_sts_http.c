@@ -3,7 +3,7 @@
  * the sanitizers' findings a crash is: a policy accepted with another status than 200 or another
  * type than text/plain, and a reason that is missing or not printable.
  */
-#include "sts_http.h"
+#include "sts/sts_http.h"
 
 #include <stdlib.h>
 #include <string.h>

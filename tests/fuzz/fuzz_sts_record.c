@@ -3,7 +3,7 @@
  * sanitizers' findings a crash is: an id that breaks its grammar, an id without a record, and a
  * record found that does not begin as it must.
  */
-#include "sts.h"
+#include "sts/sts.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-"""The messages of the quickstart: `lab demo` shows them, scenarios/quickstart.py checks them."""
+"""The messages of the quickstart: `lab demo` shows them, mail_scenarios/quickstart.py checks them."""
 
 from dataclasses import dataclass
 

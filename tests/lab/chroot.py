@@ -1,7 +1,7 @@
 """Small Debians, made by debootstrap and kept for reuse: a testing with its Postfix (3.11 or newer)
 for the lab, a Debian 13 with 3.10 for those who ask for that, one of this machine's own release with
 sendmail, whose packages and Postfix's exclude each other, and others for whoever asks
-(tests/testing/run).
+(tests/debian-testing/run).
 
 The mirror is the one that this machine's apt uses. Nothing in the lab's chroot is written by the
 lab afterwards: each lab mounts its own directories over it (namespace.py).

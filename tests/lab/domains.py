@@ -1,7 +1,7 @@
 """The lab's internet in one table: what each domain publishes and how its servers behave.
 
 To add a domain, add a line to DOMAINS; zones, addresses, certificates, policy hosts and receiving
-servers follow from it (plan.py). What is to be found out about it stands in scenarios/verdicts.py
+servers follow from it (plan.py). What is to be found out about it stands in mail_scenarios/verdicts.py
 and engine/query.py. Names without a dot are below the domain.
 """
 

@@ -327,7 +327,7 @@ def run_one(lab, name, function, setting, _):
     if error:
         where = traceback.extract_tb(error.__traceback__)
         place = next((f for f in reversed(where)
-                      if Path(f.filename).parent.name in ("scenarios", "engine")), None)
+                      if Path(f.filename).parent.name in ("mail_scenarios", "engine_scenarios")), None)
         line = f" ({Path(place.filename).name}:{place.lineno})" if place else ""
         print(f"  {type(error).__name__}: {error}{line}")
         print("\n".join("  | " + part for part in lab.story().splitlines()), flush=True)

@@ -5,7 +5,7 @@
  *
  *   dsn_memory [MEGABYTES]
  */
-#include "dsn_rewrite.h"
+#include "dsn/dsn_rewrite.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #ifndef TESTS_DSN_RUN_H
 #define TESTS_DSN_RUN_H
 
-#include "dsn_rewrite.h"
+#include "dsn/dsn_rewrite.h"
 
 struct dsn_run {
     bool wanted;

@@ -2,7 +2,7 @@
 #ifndef TESTS_CONFIG_TEXT_H
 #define TESTS_CONFIG_TEXT_H
 
-#include "config.h"
+#include "config/config.h"
 
 /* Errors and warnings are printed; an error fails the test. The caller unrefs what is returned. */
 struct config *config_from_text(const char *text, const char *host_name);

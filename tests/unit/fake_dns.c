@@ -1,8 +1,8 @@
 #include "fake_dns.h"
 
-#include "dns_answer.h"
-#include "dns_message.h"
-#include "resolver_addr.h"
+#include "dns/dns_answer.h"
+#include "dns/dns_message.h"
+#include "dns/resolver_addr.h"
 
 #include <errno.h>
 #include <event2/buffer.h>

@@ -1,7 +1,7 @@
 /* See fake_engine.h. */
 #include "fake_engine.h"
 
-#include "findings_make.h"
+#include "findings/findings_make.h"
 #include "findings_text.h"
 
 #include <errno.h>

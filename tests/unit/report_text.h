@@ -2,7 +2,7 @@
 #ifndef TESTS_REPORT_TEXT_H
 #define TESTS_REPORT_TEXT_H
 
-#include "setup_report.h"
+#include "setup/setup_report.h"
 
 #include <stddef.h>
 

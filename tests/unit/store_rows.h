@@ -5,7 +5,7 @@
 #ifndef TESTS_STORE_ROWS_H
 #define TESTS_STORE_ROWS_H
 
-#include "store.h"
+#include "store/store.h"
 
 enum { STORE_ROWS_MAX_AGE_S = 30 * 86400, STORE_ROWS_BODY_MAX = 6000 };
 #define STORE_ROWS_FETCHED_AT INT64_C(1800000000)

@@ -1,7 +1,7 @@
 /* An engine for tests: a table and one thread that calls back. */
 #include "table_engine.h"
 
-#include "findings_make.h"
+#include "findings/findings_make.h"
 #include "findings_text.h"
 
 #include <errno.h>

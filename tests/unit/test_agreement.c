@@ -3,8 +3,8 @@
  * is demanded by the map that the transport then asks, and no map lets through less than its name
  * says.
  */
-#include "answer.h"
-#include "decide.h"
+#include "answer/answer.h"
+#include "decide/decide.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

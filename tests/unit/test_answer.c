@@ -1,5 +1,5 @@
 /* Every map's answer to findings of every kind: tables of named cases. */
-#include "answer.h"
+#include "answer/answer.h"
 
 #include "findings_text.h"
 

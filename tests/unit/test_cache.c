@@ -2,10 +2,10 @@
  * The cache of findings by itself: bounds, order of eviction, when entries hold, its timetable,
  * snapshots, and the room that a hundred thousand domains take. Time is a number here.
  */
-#include "cache.h"
-#include "cache_heap.h"
-#include "findings_make.h"
-#include "table.h"
+#include "base/heap.h"
+#include "base/table.h"
+#include "engine/cache.h"
+#include "findings/findings_make.h"
 
 #include <malloc.h>
 #include <setjmp.h>

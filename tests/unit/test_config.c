@@ -2,9 +2,9 @@
  * The configuration file: every class of error with its exact message, the traps of libinih
  * included, every key's default and a value that differs from it.
  */
-#include "config.h"
-#include "config_keys.h"
-#include "config_rule.h"
+#include "config/config.h"
+#include "config/config_keys.h"
+#include "config/config_rule.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

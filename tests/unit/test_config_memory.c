@@ -2,7 +2,7 @@
  * The configuration when memory runs out, at each allocation in turn: -ENOMEM, nothing else,
  * nothing lost. The linker puts __wrap_calloc in the place of calloc.
  */
-#include "config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <setjmp.h>

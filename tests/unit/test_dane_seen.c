@@ -1,5 +1,5 @@
 /* Which next-hops had DANE: for 30 days, hundreds of thousands of them, within bounds. */
-#include "dane_seen.h"
+#include "findings/dane_seen.h"
 
 #include <malloc.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* decide.c: what is said and logged of a decision. What is done is in test_message.c, too. */
-#include "decide.h"
+#include "decide/decide.h"
 
-#include "findings_make.h"
+#include "findings/findings_make.h"
 #include "findings_text.h"
 
 #include <setjmp.h>

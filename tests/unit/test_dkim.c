@@ -1,5 +1,5 @@
 /* dkim.c: which fields a DKIM-Signature covers. */
-#include "dkim.h"
+#include "decide/dkim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* DNS answers: what each message on the wire comes to (dns_answer.h). */
-#include "dns_answer.h"
+#include "dns/dns_answer.h"
 
+#include "dns/dns_name.h"
 #include "dns_asm.h"
-#include "dns_name.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -2,8 +2,8 @@
  * dsn_rewrite.c with all below it: what becomes of a bounce. Every message of the table is tried
  * with CRLF and with bare LF, whole, cut in two at every place, and byte by byte.
  */
-#include "dsn_levels.h"
-#include "dsn_rewrite.h"
+#include "dsn/dsn_levels.h"
+#include "dsn/dsn_rewrite.h"
 
 #include <errno.h>
 #include <setjmp.h>

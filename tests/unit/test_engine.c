@@ -6,7 +6,7 @@
  */
 #include "fake_dns.h"
 #include "policy/engine.h"
-#include "store.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <event2/event.h>

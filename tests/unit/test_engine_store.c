@@ -1,5 +1,5 @@
 /* What the MTA-STS cache knows survives a restart; what it forgot stays forgotten. */
-#include "engine_store.h"
+#include "engine/engine_store.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

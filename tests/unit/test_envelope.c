@@ -1,8 +1,8 @@
 /* envelope.c: addresses as MTAs hand them over, the choice of the next-hop, tagged domains;
  * mailbox.c: which of them can be tagged. */
-#include "envelope.h"
+#include "decide/envelope.h"
 
-#include "mailbox.h"
+#include "decide/mailbox.h"
 
 #include <errno.h>
 #include <setjmp.h>

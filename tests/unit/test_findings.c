@@ -1,5 +1,5 @@
 /* Findings: the frozen copy, its size, completeness, the summary and the names. */
-#include "findings_make.h"
+#include "findings/findings_make.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* The JSON object: every documented key, in one whole example, and that it is always JSON. */
-#include "findings_json.h"
-#include "json_read.h"
+#include "answer/findings_json.h"
+#include "base/json_read.h"
 
 #include "findings_text.h"
 

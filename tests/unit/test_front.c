@@ -2,10 +2,10 @@
  * The socketmap server and the metrics listener over real unix sockets, with an engine that does
  * what the name says (table_engine.h).
  */
-#include "front.h"
+#include "daemon/listeners.h"
 
+#include "base/netstring.h"
 #include "config_text.h"
-#include "netstring.h"
 #include "table_engine.h"
 
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * The reader of ini files: a transcript of what it hands over for each text, line numbers included,
  * among them the texts that libinih alone would cut, join or skip.
  */
-#include "ini_reader.h"
+#include "config/ini_reader.h"
 
 #include <errno.h>
 #include <setjmp.h>

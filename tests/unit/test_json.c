@@ -1,5 +1,5 @@
 /* The JSON writer: structure, escapes, foreign octets, bounds. */
-#include "json.h"
+#include "base/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

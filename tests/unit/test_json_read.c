@@ -1,6 +1,6 @@
 /* The JSON reader: what it takes, what it refuses, and that it reads what the writer wrote. */
-#include "json.h"
-#include "json_read.h"
+#include "base/json.h"
+#include "base/json_read.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

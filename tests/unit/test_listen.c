@@ -2,7 +2,7 @@
  * Listening sockets, and others who want the same path: at the end a daemon removes its own socket
  * only. For programs linked with --wrap=close.
  */
-#include "listen.h"
+#include "serve/listen.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

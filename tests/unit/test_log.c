@@ -2,7 +2,7 @@
  * The log on stderr: format, level, long lines, many threads at once, and a reload meanwhile. What
  * stderr got is read back from a file.
  */
-#include "log.h"
+#include "base/log.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* The decision line: text and JSON, hostile octets and absurd lengths included. */
-#include "log.h"
-#include "logline.h"
+#include "base/log.h"
+#include "filter/logline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,11 +2,11 @@
  * message.c with recipient.c, decide.c and modify.c: whole messages as transcripts, against the
  * real rules and an engine whose answers are written down.
  */
-#include "message.h"
+#include "filter/message.h"
 
+#include "base/log.h"
 #include "config_text.h"
 #include "fake_engine.h"
-#include "log.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* mime_header.c and mime_decode.c: Content-Type and its parameters, encodings, fields. */
-#include "mime_decode.h"
+#include "dsn/mime_decode.h"
 
 #include <errno.h>
 #include <setjmp.h>

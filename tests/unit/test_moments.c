@@ -2,12 +2,12 @@
  * A message, and what other threads do meanwhile: at each moment between two locks that the
  * message's own thread takes.
  */
-#include "message.h"
+#include "filter/message.h"
 
 #include "at_lock.h"
+#include "base/log.h"
 #include "config_text.h"
 #include "fake_engine.h"
-#include "log.h"
 
 #include <netinet/in.h>
 #include <sched.h>

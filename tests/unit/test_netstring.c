@@ -1,5 +1,5 @@
 /* Netstrings: every malformed length, split at every octet, pipelined. */
-#include "netstring.h"
+#include "base/netstring.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

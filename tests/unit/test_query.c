@@ -1,5 +1,5 @@
 /* The tool's pure parts: command line, names, exit codes, explanations, text. */
-#include "query.h"
+#include "query/query.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* reply.c: nothing but printable ASCII, never more than a line. */
-#include "reply.h"
+#include "decide/reply.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* request.c: the parameters of MAIL, the marker, the header fields. */
-#include "request.h"
+#include "decide/request.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

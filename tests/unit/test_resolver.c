@@ -2,7 +2,7 @@
  * The resolver against servers that fail on request (fake_dns.h), all on one thread. Times here are
  * short so that failures come soon; no test passes or fails by how quick something is.
  */
-#include "resolver.h"
+#include "dns/resolver.h"
 
 #include "fake_dns.h"
 

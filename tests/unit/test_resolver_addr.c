@@ -1,5 +1,5 @@
 /* Addresses of resolvers: what the configuration and resolv.conf may say (resolver_addr.h). */
-#include "resolver_addr.h"
+#include "dns/resolver_addr.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,9 +1,9 @@
 /*
  * Rules: which matches, which setting comes from where, what is still open while facts are missing.
  */
-#include "config_rule.h"
+#include "config/config_rule.h"
 #include "config_text.h"
-#include "rules.h"
+#include "decide/rules.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

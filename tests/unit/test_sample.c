@@ -3,8 +3,8 @@
  * it loads without an error or a warning, and its keys say what the defaults are. Sample and manual
  * page have all keys.
  */
-#include "config.h"
-#include "config_keys.h"
+#include "config/config.h"
+#include "config/config_keys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* seen_ids.c: what is remembered, what is forgotten, by many threads at once. */
-#include "seen_ids.h"
+#include "dsn/seen_ids.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,9 +1,9 @@
 /* seen_store.c with seen_file.c: what a file keeps of queue ids, and what becomes of it when it is
  * damaged, taken, full or away. */
-#include "seen_store.h"
+#include "dsn/seen_store.h"
 
-#include "log.h"
-#include "seen_file.h"
+#include "base/log.h"
+#include "dsn/seen_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* session.c: who the client is, as MTAs make it out. */
-#include "session.h"
+#include "filter/session.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

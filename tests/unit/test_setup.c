@@ -2,14 +2,14 @@
  * Parts of the set-up check: addresses as MTAs write them, the report, programs and other users'
  * eyes.
  */
-#include "query.h"
-#include "setup_address.h"
-#include "setup_ca.h"
-#include "setup_postconf.h"
-#include "setup_proxy.h"
-#include "setup_report.h"
-#include "setup_run.h"
-#include "setup_table.h"
+#include "query/query.h"
+#include "setup/setup_address.h"
+#include "setup/setup_ca.h"
+#include "setup/setup_postconf.h"
+#include "setup/setup_proxy.h"
+#include "setup/setup_report.h"
+#include "setup/setup_run.h"
+#include "setup/setup_table.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

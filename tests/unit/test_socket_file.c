@@ -1,6 +1,6 @@
 /* Whose a way to a socket is: root's alone, or one that somebody else could turn elsewhere. As
  * root. */
-#include "socket_file.h"
+#include "base/socket_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

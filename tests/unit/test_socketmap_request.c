@@ -1,5 +1,5 @@
 /* Requests of Postfix and sendmail, and of anybody else. */
-#include "socketmap_request.h"
+#include "serve/socketmap_request.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* spool.c: what goes in comes out, from memory and from a file that nobody sees. */
-#include "spool.h"
+#include "base/spool.h"
 
 #include <dirent.h>
 #include <errno.h>

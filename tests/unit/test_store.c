@@ -2,7 +2,7 @@
  * The durable store of MTA-STS policies: what it keeps, and that nothing that happens to its file,
  * directory or disk costs more than durability. Damage inside the file: test_store_damage.c.
  */
-#include "store_db.h"
+#include "store/store_db.h"
 #include "store_rows.h"
 
 #include <errno.h>

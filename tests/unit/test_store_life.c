@@ -1,5 +1,5 @@
 /* How long a stored policy still lives, whatever the wall clock says. */
-#include "store_life.h"
+#include "store/store_life.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * The cache of MTA-STS policies by itself. Time is a number here.
  */
-#include "sts_cache.h"
+#include "sts/sts_cache.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

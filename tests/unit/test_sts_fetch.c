@@ -3,7 +3,7 @@
  * sts_fetch_hosts.py, which brings the hosts; their addresses come from a table here, in the place
  * of the resolver.
  */
-#include "sts_fetch.h"
+#include "sts/sts_fetch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* MTA-STS patterns: their form (RFC 8461 section 3.2) and the match of an MX host (4.1). */
-#include "sts.h"
+#include "sts/sts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* The MTA-STS policy file: the grammar of RFC 8461 section 3.2, and what others got wrong. */
-#include "sts.h"
+#include "sts/sts.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* The MTA-STS TXT record: which records count, and the grammar of RFC 8461 section 3.1. */
-#include "sts.h"
+#include "sts/sts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * Usability of TLSA records for SMTP: every combination of usage, selector and matching type with
  * every kind of data (RFC 6698 section 4.1, RFC 7672 section 3.1), and agreement with OpenSSL.
  */
-#include "tlsa.h"
+#include "tls/tlsa.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* wait.c: deadlines, cancellation, shares of the gate; with threads, as in the daemon. */
-#include "wait.h"
+#include "filter/wait.h"
 
 #include "at_lock.h"
 #include "fake_engine.h"

@@ -1,0 +1,41 @@
+/*
+ * From the configuration to the terms of an answer. A map lookup knows no message: only rules whose
+ * matchers are next-hops can say anything.
+ */
+#include "answer/answer_terms.h"
+
+static struct answer_terms terms_of(const struct config *config)
+{
+    return (struct answer_terms){
+        /* Whoever asks `enforce` verifies what it answers: names as well as TLSA. */
+        .enforce = {.level = VERDICT_LEVEL_ENFORCE,
+                    .can = VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI,
+                    .web_pki = config->web_pki,
+                    .accept_testing = config->accept_testing,
+                    .my_names = (const char *const *)config->milter.my_mx_names.items,
+                    .my_name_count = config->milter.my_mx_names.count},
+        .level = VERDICT_LEVEL_ENFORCE,
+        .tlsrpt = config->socketmap.tlsrpt,
+    };
+}
+
+void answer_terms_from(const struct config *config, const struct rules_settings *settings,
+                       struct answer_terms *out)
+{
+    *out = terms_of(config);
+    out->level = settings->level;
+    out->tls_policy = settings->tls_policy;
+}
+
+void answer_terms_for(const struct config *config, const struct nexthop *nexthop,
+                      enum answer_map map, struct answer_terms *out)
+{
+    struct rules_settings settings;
+    if (map == ANSWER_REQUIRETLS) {
+        rules_evaluate_nexthop(config, nexthop, &settings);
+        answer_terms_from(config, &settings, out);
+    } else {
+        *out = terms_of(config);
+        out->tls_policy = rules_nexthop_policy(config, nexthop);
+    }
+}

@@ -1,0 +1,21 @@
+/*
+ * Findings, verdicts and map answers as one JSON object, the same for the tool and the JSON map.
+ * The keys are documented in requiretls-query(1) and stay.
+ */
+#ifndef MILTER_FINDINGS_JSON_H
+#define MILTER_FINDINGS_JSON_H
+
+#include "answer/view.h"
+#include "base/json.h"
+
+/* Bounds one object: 32 hosts with the largest TLSA RRset a DNS message can hold. */
+enum { FINDINGS_JSON_MAX = 8 * 1024 * 1024 };
+
+/*
+ * Writes the object. `findings` may be NULL where the terms replace them (tls_policy). Errors are
+ * those of json_finish. Pure. Any thread.
+ */
+void findings_json(struct json *json, const struct nexthop *nexthop,
+                   const struct findings *findings, const struct view_terms *terms);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * One next-hop as an administrator sees it: the findings, and what they come to at each level with
+ * the reason. findings_json.c writes it for programs, query_text.c for people. Pure.
+ */
+#ifndef MILTER_VIEW_H
+#define MILTER_VIEW_H
+
+#include "answer/answer.h"
+#include "config/config.h"
+
+struct view_terms {
+    struct answer_terms answer;
+    struct verdict_terms verdict; /* of the route; the level is filled in for each of the four */
+    int64_t mono_ms;              /* now, by the engine's clock: for age and ttl */
+    int64_t wall_s;               /* now: for the age of the STS policy */
+};
+
+/* From the configuration and the settings that its rules give. The clocks are the caller's. */
+void view_terms_from(const struct config *config, const struct rules_settings *settings,
+                     struct view_terms *out);
+
+/*
+ * The verdict at a level with its reason, a tls_policy that replaces the findings included.
+ * `findings` may be NULL only where there is one; elsewhere it is undecided. Any thread.
+ */
+void view_verdict(const struct findings *findings, const struct view_terms *terms,
+                  enum verdict_level level, struct verdict *verdict, char *reason,
+                  size_t reason_size);
+
+/* Seconds since the findings were made, and what is left of their life. */
+int64_t view_age_s(const struct findings *findings, const struct view_terms *terms);
+int64_t view_ttl_s(const struct findings *findings, const struct view_terms *terms);
+
+#endif

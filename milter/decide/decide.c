@@ -1,0 +1,388 @@
+/*
+ * Decides for one recipient. What the findings mean is verdict.c's (policy/); here the
+ * administrator's settings turn the verdict into an action, a status code and a sentence.
+ *
+ * RFC 8689 section 4.2.1 (5.7.10, 5.7.30, and a null reverse-path is never held to the request),
+ * section 4.2.2 (TLS-Required: No); RFC 7505 (5.1.10); RFC 3463.
+ */
+#include "decide/decide_internal.h"
+
+#include "decide/tls_policy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct decide_asked decide_request(const struct request_mail *mail,
+                                   const struct request_header *header, bool believed,
+                                   enum rules_request rule)
+{
+    struct decide_asked asked = {DECIDE_REQUEST_NONE, DECIDE_ASKED_BY_SENDER};
+
+    if (rule == RULES_REQUEST_IGNORE)
+        return asked;
+    if (mail->parameter || mail->marker || (believed && header->require_esmtp > 0)) {
+        asked.request = DECIDE_REQUEST_REQUIRE;
+    } else if (rule == RULES_REQUEST_REQUIRE) {
+        asked.request = DECIDE_REQUEST_REQUIRE;
+        asked.asker = DECIDE_ASKED_BY_RULE;
+    } else if (request_header_optional(header)) {
+        asked.request = DECIDE_REQUEST_OPTIONAL;
+    } else if (rule == RULES_REQUEST_OPTIONAL) {
+        asked.request = DECIDE_REQUEST_OPTIONAL;
+        asked.asker = DECIDE_ASKED_BY_RULE;
+    }
+    return asked;
+}
+
+/* A message that goes on as it is has REQUIRETLS for the MTA only if its sender said so: what a
+ * rule asks for, the MTA does not know. */
+static unsigned route_can(const struct decide_input *in)
+{
+    const struct config_route *route = in->settings->route;
+    unsigned can = route->can;
+
+    if (route->can_follows_mta && in->mta_requiretls)
+        can |= VERDICT_CAN_REQUIRETLS;
+    if (route->method == CONFIG_METHOD_NONE && in->asker == DECIDE_ASKED_BY_RULE)
+        can &= ~(unsigned)VERDICT_CAN_REQUIRETLS;
+    return can;
+}
+
+void decide_terms(const struct decide_input *in, struct verdict_terms *out)
+{
+    *out = *in->terms;
+    out->level = in->settings->level;
+    out->require_offer = in->settings->require_offer == RULES_OFFER_YES;
+    out->can = route_can(in);
+    /* By the map QUERY the MTA goes to hosts without TLSA records as well, as `dane` has it, and
+     * refuses them only if it enforces REQUIRETLS itself. */
+    out->dane_every = !in->mta_requiretls && !config_route_asks_enforce(in->settings->route);
+    /* Nor does that map demand anything on account of a policy in mode testing (RFC 8461 section
+     * 5). */
+    out->accept_testing = out->accept_testing && config_route_asks_enforce(in->settings->route);
+}
+
+static bool cannot_offer(const struct decide_input *in)
+{
+    struct verdict_terms terms;
+
+    decide_terms(in, &terms);
+    return verdict_cannot_offer(&terms);
+}
+
+/* Levels below enforce ask for nothing that must be found out first. */
+bool decide_needs_findings(const struct decide_input *in)
+{
+    const struct rules_settings *s = in->settings;
+
+    return !in->null_sender && !s->not_applicable && s->tls_policy == NULL && in->nexthop != NULL &&
+           s->level == VERDICT_LEVEL_ENFORCE && in->nexthop->kind != NEXTHOP_LITERAL;
+}
+
+/* Without findings: what is certain from the level and the next-hop alone. */
+static void derive_without(const struct decide_input *in, struct verdict *out)
+{
+    *out = (struct verdict){.value = VERDICT_UNDECIDED, .reason = VERDICT_REASON_DNS_FAILED};
+    switch (in->settings->level) {
+    case VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS:
+    case VERDICT_LEVEL_OPPORTUNISTIC:
+    case VERDICT_LEVEL_DISABLE:
+        out->value = VERDICT_SATISFIED;
+        out->reason = VERDICT_REASON_NONE;
+        out->basis = VERDICT_BASIS_LEVEL;
+        break;
+    case VERDICT_LEVEL_ENFORCE:
+    default:
+        if (in->nexthop != NULL && in->nexthop->kind == NEXTHOP_LITERAL) {
+            out->value = VERDICT_UNSATISFIED;
+            out->reason = VERDICT_REASON_LITERAL;
+        }
+        break;
+    }
+}
+
+static void derive(const struct decide_input *in, struct verdict *verdict, struct decision *out)
+{
+    struct verdict_terms terms;
+
+    decide_terms(in, &terms);
+    if (in->findings != NULL)
+        verdict_derive(in->findings, &terms, verdict);
+    else
+        derive_without(in, verdict);
+    if (verdict->value == VERDICT_PENDING) { /* the caller stopped waiting */
+        verdict->value = VERDICT_UNDECIDED;
+        verdict->reason = VERDICT_REASON_DNS_FAILED;
+        decide_explain_without(in, verdict, out->reason, sizeof(out->reason));
+    } else if (verdict->value == VERDICT_SATISFIED) {
+        out->reason[0] = '\0';
+    } else if (in->findings != NULL) {
+        verdict_explain(in->findings, verdict, out->reason, sizeof(out->reason));
+    } else {
+        decide_explain_without(in, verdict, out->reason, sizeof(out->reason));
+    }
+}
+
+/* An administrator's policy stands in the place of the findings. */
+static void derive_policy(const struct decide_input *in, struct verdict *verdict,
+                          struct decision *out)
+{
+    const char *policy = in->settings->tls_policy;
+    char word[24];
+    bool strict = in->settings->level == VERDICT_LEVEL_ENFORCE;
+
+    *verdict = (struct verdict){.value = VERDICT_SATISFIED, .basis = VERDICT_BASIS_LEVEL};
+    snprintf(word, sizeof(word), "%.*s", (int)strcspn(policy, " \t"), policy);
+    out->findings = "policy";
+    out->exempt = decide_is_exempt(in->settings);
+    if (out->exempt)
+        return;
+    if (cannot_offer(in)) {
+        verdict->value = VERDICT_UNSATISFIED;
+        verdict->reason = VERDICT_REASON_ROUTE_NO_REQUIRETLS;
+        snprintf(out->reason, sizeof(out->reason),
+                 "this host cannot pass REQUIRETLS on to the mail servers of %s",
+                 in->nexthop != NULL ? in->nexthop->text : "its domain");
+        return;
+    }
+    if (tls_policy_kind(policy) == TLS_POLICY_AUTHENTICATES) {
+        snprintf(out->expect, sizeof(out->expect), "%s/requiretls", word);
+        return;
+    }
+    if (strict) {
+        verdict->value = VERDICT_UNSATISFIED;
+        snprintf(out->reason, sizeof(out->reason),
+                 "this host's own policy for %s (%s) does not authenticate its servers",
+                 in->nexthop != NULL ? in->nexthop->text : "it", word);
+    }
+}
+
+/* Whether the message may go on at the lower level that `fallback` names. */
+static bool fall_back(const struct decide_input *in, struct verdict *verdict, struct decision *out)
+{
+    struct rules_settings lower = *in->settings;
+    struct decide_input lower_in = *in;
+    struct decision unused = {.reason = ""};
+    struct verdict at_lower;
+
+    switch (in->settings->fallback) {
+    case RULES_FALLBACK_ENCRYPT:
+        lower.level = VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS;
+        break;
+    case RULES_FALLBACK_MAY:
+        lower.level = VERDICT_LEVEL_OPPORTUNISTIC;
+        break;
+    case RULES_FALLBACK_NONE:
+    default:
+        return false;
+    }
+    if ((in->settings->route->can & VERDICT_CAN_FALLBACK) == 0 ||
+        in->settings->level != VERDICT_LEVEL_ENFORCE || in->nexthop == NULL)
+        return false;
+    lower_in.settings = &lower;
+    derive(&lower_in, &at_lower, &unused);
+    if (at_lower.value != VERDICT_SATISFIED || verdict->reason == VERDICT_REASON_NULL_MX)
+        return false;
+    *verdict = at_lower;
+    out->level = lower.level;
+    out->fell_back = true;
+    return true;
+}
+
+/* Codes of a definite no. */
+static void refuse(enum rules_action setting, const struct verdict *verdict, struct decision *out)
+{
+    bool null_mx = verdict->reason == VERDICT_REASON_NULL_MX;
+    bool no_offer = verdict->reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS;
+
+    switch (setting) {
+    case RULES_ACTION_REJECT:
+        out->action = DECIDE_REJECT;
+        out->code = null_mx ? 556 : 550;
+        out->status = null_mx ? "5.1.10" : no_offer ? "5.7.30" : "5.7.10";
+        return;
+    case RULES_ACTION_QUARANTINE:
+        out->action = DECIDE_QUARANTINE;
+        return;
+    case RULES_ACTION_LOG:
+        out->action = DECIDE_LOG;
+        return;
+    case RULES_ACTION_TEMPFAIL:
+    default:
+        out->action = DECIDE_TEMPFAIL;
+        out->code = 451;
+        out->status = null_mx ? "4.1.10" : no_offer ? "4.7.30" : "4.7.10";
+        return;
+    }
+}
+
+static void defer(const struct decide_input *in, struct decision *out)
+{
+    bool missing = in->findings == NULL;
+    bool busy =
+        missing && (in->missing == DECIDE_MISSING_BUSY || in->missing == DECIDE_MISSING_STOP);
+    bool gone = missing && in->missing == DECIDE_MISSING_MTA;
+    bool ours = busy || gone || (missing && in->missing == DECIDE_MISSING_ENGINE);
+
+    /* Only what could not be found out may pass by on_undecided = log; that this host is busy,
+     * stopping or out of memory is no finding. */
+    if (in->settings->on_undecided == RULES_ACTION_LOG && !ours) {
+        out->action = DECIDE_LOG;
+        return;
+    }
+    out->action = DECIDE_TEMPFAIL;
+    out->code = 451;
+    out->status = busy ? "4.3.2" : gone ? "4.4.2" : "4.4.3";
+}
+
+static void not_applicable(struct decision *out, const char *why)
+{
+    out->verdict = VERDICT_NOT_APPLICABLE;
+    out->action = DECIDE_ACCEPT;
+    out->route = NULL;
+    snprintf(out->reason, sizeof(out->reason), "%s", why);
+}
+
+/* What stays here may be an alias, or be forwarded: a route that leads through this host once more
+ * takes it along, and sees what becomes of it. */
+static void local_delivery(const struct config_route *route, struct decision *out)
+{
+    not_applicable(out, "local delivery");
+    out->local = true;
+    if (config_route_reinjects(route))
+        out->route = route;
+}
+
+/* RFC 8689 section 4.2.1 holds no bounce to REQUIRETLS. An MTA that does so all the same discards
+ * what it cannot send, as there is nobody to tell: the route is one that demands nothing. */
+static void null_sender(const struct decide_input *in, struct decision *out)
+{
+    not_applicable(out, "the reverse-path is empty");
+    out->level = VERDICT_LEVEL_OPPORTUNISTIC;
+    out->null_sender = true;
+    out->local = in->settings->not_applicable;
+    if (in->mta_may_enforce && (!out->local || config_route_reinjects(in->settings->route)))
+        out->route = in->settings->route;
+}
+
+static void begin(const struct decide_input *in, struct decision *out)
+{
+    *out = (struct decision){
+        .action = DECIDE_TEMPFAIL,
+        .verdict = VERDICT_UNDECIDED,
+        .level = in->settings->level,
+        .route = in->settings->route,
+        .findings = "-",
+    };
+    if (in->findings != NULL && findings_complete(in->findings))
+        out->findings = findings_summary_name(in->findings->summary);
+}
+
+/* A recipient without a next-hop cannot be delivered anywhere else either. */
+static void no_nexthop(const struct decide_input *in, struct decision *out)
+{
+    struct verdict verdict = {.value = VERDICT_UNSATISFIED, .reason = VERDICT_REASON_NO_DOMAIN};
+
+    out->verdict = VERDICT_UNSATISFIED;
+    out->reason_code = verdict.reason;
+    snprintf(out->reason, sizeof(out->reason), "the address has no valid domain name");
+    refuse(in->settings->on_unsatisfied, &verdict, out);
+    if (out->action == DECIDE_REJECT)
+        out->status = "5.1.2";
+}
+
+void decide_require(const struct decide_input *in, struct decision *out)
+{
+    struct verdict verdict;
+
+    begin(in, out);
+    if (in->null_sender) {
+        null_sender(in, out);
+        return;
+    }
+    if (in->settings->not_applicable) {
+        local_delivery(in->settings->route, out);
+        return;
+    }
+    if (in->nexthop == NULL && in->settings->tls_policy == NULL) {
+        no_nexthop(in, out);
+        return;
+    }
+    if (in->settings->tls_policy != NULL)
+        derive_policy(in, &verdict, out);
+    else
+        derive(in, &verdict, out);
+    out->verdict = verdict.value;
+    out->reason_code = verdict.reason;
+    if (in->findings != NULL && !findings_complete(in->findings))
+        out->findings = decide_summary(&verdict);
+    switch (verdict.value) {
+    case VERDICT_SATISFIED:
+        out->action = DECIDE_ACCEPT;
+        break;
+    case VERDICT_NOT_APPLICABLE:
+        /* A domain that does not exist, or whose best MX host is this one: the MTA knows what to
+         * do. Should it be otherwise when the MTA looks, the route still holds the message to its
+         * request. */
+        out->action = DECIDE_ACCEPT;
+        break;
+    case VERDICT_UNSATISFIED:
+        if (fall_back(in, &verdict, out))
+            out->action = DECIDE_ACCEPT;
+        else
+            refuse(in->settings->on_unsatisfied, &verdict, out);
+        break;
+    case VERDICT_UNDECIDED:
+    case VERDICT_PENDING:
+    default:
+        defer(in, out);
+        break;
+    }
+    decide_expect(in, &verdict, out);
+}
+
+void decide_optional(const struct decide_input *in, struct decision *out)
+{
+    begin(in, out);
+    if (in->settings->not_applicable) {
+        if (in->null_sender)
+            not_applicable(out, "local delivery");
+        else
+            local_delivery(in->settings->optional_route, out);
+        return;
+    }
+    out->verdict = VERDICT_NOT_APPLICABLE;
+    out->action = DECIDE_ACCEPT;
+    out->route = in->settings->optional_route;
+    snprintf(out->expect, sizeof(out->expect), "may");
+}
+
+void decide_reply(const struct decision *decision, const char *address, enum decide_asker asker,
+                  struct reply *out)
+{
+    const char *who = asker == DECIDE_ASKED_BY_SENDER ? "Sender requested REQUIRETLS, but "
+                                                      : "This message requires TLS, but ";
+    bool null_mx = decision->reason_code == VERDICT_REASON_NULL_MX;
+    char shown[130];
+
+    /* The address is the client's own: cut first, so that the reason always fits. */
+    reply_clean(address, shown, sizeof(shown));
+    reply_set(out, decision->code, decision->status, "<%s>: %s%s%s", shown, null_mx ? "" : who,
+              decision->reason,
+              decision->action == DECIDE_TEMPFAIL && decision->code != 0 ? "; try again later"
+                                                                         : "");
+}
+
+bool decide_is_refusal(const struct decision *decision)
+{
+    switch (decision->action) {
+    case DECIDE_ACCEPT:
+    case DECIDE_QUARANTINE:
+    case DECIDE_LOG:
+        return false;
+    case DECIDE_REJECT:
+    case DECIDE_TEMPFAIL:
+    default:
+        return true;
+    }
+}

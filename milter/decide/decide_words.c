@@ -1,0 +1,178 @@
+/*
+ * The words in which a decision is logged: what it rests on, and what the MTA will log of the
+ * delivery if all goes as found. And the reason where nothing was found out.
+ */
+#include "decide/decide_internal.h"
+
+#include "decide/tls_policy.h"
+
+#include <stdio.h>
+
+bool decide_is_exempt(const struct rules_settings *settings)
+{
+    return settings->tls_policy != NULL && tls_policy_kind(settings->tls_policy) == TLS_POLICY_SKIP;
+}
+
+/* Whether every host that mail can go to counts; those without an address are none. */
+static bool all_count(const struct decide_input *in, uint32_t hosts)
+{
+    const struct findings *f = in->findings;
+    size_t reachable = verdict_reachable_hosts(f, in->terms);
+
+    for (size_t i = 0; i < reachable && i < FINDINGS_MAX_HOSTS; i++) {
+        if ((hosts >> i & 1) == 0 && !findings_host_is_gone(&f->hosts[i]))
+            return false;
+    }
+    return true;
+}
+
+/* What the map answers where DANE is the basis. That of QUERY is `dane`, by which the MTA uses
+ * hosts without TLSA too, unless all have them or an MTA-STS policy forbids to go there
+ * unauthenticated. */
+static const char *dane_level(const struct decide_input *in, const struct verdict *verdict)
+{
+    const struct findings *f = in->findings;
+    bool sts = f != NULL && f->sts.state == FINDINGS_STS_POLICY &&
+               f->sts.mode == FINDINGS_STS_MODE_ENFORCE;
+
+    return config_route_asks_enforce(in->settings->route) || f == NULL || sts ||
+                   all_count(in, verdict->hosts)
+               ? "dane-only"
+               : "dane";
+}
+
+void decide_expect(const struct decide_input *in, const struct verdict *verdict,
+                   struct decision *out)
+{
+    const char *tls = "may", *requiretls = "requiretls:nocertmatch";
+
+    if (out->expect[0] != '\0' || verdict->value != VERDICT_SATISFIED)
+        return;
+    switch (verdict->basis) {
+    case VERDICT_BASIS_DANE:
+        tls = dane_level(in, verdict);
+        requiretls = "requiretls";
+        break;
+    case VERDICT_BASIS_STS:
+    case VERDICT_BASIS_WEB_PKI:
+        tls = "secure";
+        requiretls = "requiretls";
+        break;
+    case VERDICT_BASIS_LEVEL:
+        if (out->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS)
+            tls = "encrypt";
+        if (out->level == VERDICT_LEVEL_DISABLE)
+            requiretls = NULL;
+        break;
+    case VERDICT_BASIS_NONE:
+    default:
+        return;
+    }
+    snprintf(out->expect, sizeof(out->expect), "%s%s%s", tls, requiretls != NULL ? "/" : "",
+             requiretls != NULL ? requiretls : "");
+}
+
+const char *decide_summary(const struct verdict *verdict)
+{
+    switch (verdict->basis) {
+    case VERDICT_BASIS_DANE:
+        return findings_summary_name(FINDINGS_SUMMARY_DANE);
+    case VERDICT_BASIS_STS:
+        return findings_summary_name(FINDINGS_SUMMARY_STS_ENFORCE);
+    case VERDICT_BASIS_WEB_PKI:
+        return findings_summary_name(FINDINGS_SUMMARY_PKI);
+    case VERDICT_BASIS_NONE:
+    case VERDICT_BASIS_LEVEL:
+    default:
+        break;
+    }
+    if (verdict->value == VERDICT_UNDECIDED)
+        return findings_summary_name(FINDINGS_SUMMARY_FAILED);
+    if (verdict->value != VERDICT_UNSATISFIED)
+        return "-";
+    switch (verdict->reason) {
+    case VERDICT_REASON_ROUTE_NO_REQUIRETLS: /* whatever would have been found */
+        return "-";
+    case VERDICT_REASON_STS_NOT_ENFORCE:
+        return findings_summary_name(FINDINGS_SUMMARY_STS_TESTING);
+    case VERDICT_REASON_DANE_UNUSABLE:
+    case VERDICT_REASON_DANE_UNUSABLE_ROUTE:
+        return findings_summary_name(FINDINGS_SUMMARY_DANE_UNUSABLE);
+    case VERDICT_REASON_DANE_INSECURE_MX:
+        return findings_summary_name(FINDINGS_SUMMARY_DANE_INSECURE_MX);
+    case VERDICT_REASON_ROUTE_NO_WEB_PKI:
+    case VERDICT_REASON_WEB_PKI_OFF:
+        return findings_summary_name(FINDINGS_SUMMARY_DNSSEC_PKI);
+    case VERDICT_REASON_DANE_PARTIAL:
+        return findings_summary_name(FINDINGS_SUMMARY_DANE_PARTIAL);
+    case VERDICT_REASON_ROUTE_NO_DANE:
+        return findings_summary_name(FINDINGS_SUMMARY_DANE);
+    case VERDICT_REASON_ROUTE_NO_STS:
+    case VERDICT_REASON_STS_NO_MATCH:
+        return findings_summary_name(FINDINGS_SUMMARY_STS_ENFORCE);
+    case VERDICT_REASON_NONE:
+    case VERDICT_REASON_NOTHING_PUBLISHED:
+    case VERDICT_REASON_LITERAL:
+    case VERDICT_REASON_NULL_MX:
+    case VERDICT_REASON_NO_DOMAIN:
+    case VERDICT_REASON_NO_HOST:
+    case VERDICT_REASON_NO_PRIMARY:
+    case VERDICT_REASON_BEST_MX:
+    case VERDICT_REASON_DNS_FAILED:
+    case VERDICT_REASON_STS_FAILED:
+    case VERDICT_REASON_SECURITY_UNKNOWN:
+    default:
+        return findings_summary_name(FINDINGS_SUMMARY_NONE);
+    }
+}
+
+const char *decide_action_name(enum decide_action action)
+{
+    static const char *const names[] = {
+        [DECIDE_ACCEPT] = "accept",     [DECIDE_REJECT] = "reject",
+        [DECIDE_TEMPFAIL] = "tempfail", [DECIDE_QUARANTINE] = "quarantine",
+        [DECIDE_LOG] = "log",
+    };
+
+    return (size_t)action < sizeof(names) / sizeof(names[0]) ? names[action] : "tempfail";
+}
+
+const char *decide_request_name(enum decide_request request)
+{
+    static const char *const names[] = {
+        [DECIDE_REQUEST_NONE] = "none",
+        [DECIDE_REQUEST_OPTIONAL] = "optional",
+        [DECIDE_REQUEST_REQUIRE] = "require",
+    };
+
+    return (size_t)request < sizeof(names) / sizeof(names[0]) ? names[request] : "unknown";
+}
+
+void decide_explain_without(const struct decide_input *in, const struct verdict *verdict, char *out,
+                            size_t out_len)
+{
+    const char *name = in->nexthop != NULL ? in->nexthop->text : "the recipient's domain";
+
+    if (verdict->reason == VERDICT_REASON_LITERAL) {
+        snprintf(out, out_len, "%s is an address and can publish neither DANE nor MTA-STS", name);
+        return;
+    }
+    switch (in->missing) {
+    case DECIDE_MISSING_TIME:
+        snprintf(out, out_len, "the lookups for %s are not finished", name);
+        return;
+    case DECIDE_MISSING_BUSY:
+        snprintf(out, out_len, "too many messages are waiting for lookups, of %s or others", name);
+        return;
+    case DECIDE_MISSING_STOP:
+        snprintf(out, out_len, "this service is being restarted");
+        return;
+    case DECIDE_MISSING_MTA:
+        snprintf(out, out_len, "the MTA ended the session while %s was looked up", name);
+        return;
+    case DECIDE_MISSING_ENGINE:
+    default:
+        snprintf(out, out_len, "%s cannot be looked up at present", name);
+        return;
+    }
+}

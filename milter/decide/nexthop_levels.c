@@ -1,0 +1,32 @@
+/*
+ * Several next-hops, which the MTA tries in turn: a message that takes a route goes by it to the
+ * one that was chosen, or is held on it to what each of them must do. At the lower levels it may
+ * take no route, and then goes the MTA's ordinary way, to any of them.
+ */
+#include "decide/nexthop_levels.h"
+
+#include "config/config.h"
+
+/* Whether mail at the level goes the ordinary way, though mail at the levels above has a route. */
+static bool goes_unheld(const struct rules_settings *settings)
+{
+    const struct config_route *route = settings->route;
+    bool reinjects = config_route_reinjects(route) && route->method == CONFIG_METHOD_HEADER;
+
+    return settings->level >= VERDICT_LEVEL_OPPORTUNISTIC && route->method != CONFIG_METHOD_NONE &&
+           route->opportunistic == NULL && !reinjects;
+}
+
+void nexthop_levels_raise(struct rules_settings *const *settings, size_t count)
+{
+    enum verdict_level highest = VERDICT_LEVEL_DISABLE;
+
+    for (size_t i = 0; i < count; i++) {
+        if (settings[i]->level < highest)
+            highest = settings[i]->level;
+    }
+    for (size_t i = 0; i < count && highest < VERDICT_LEVEL_OPPORTUNISTIC; i++) {
+        if (goes_unheld(settings[i]))
+            settings[i]->level = highest;
+    }
+}

@@ -1,0 +1,242 @@
+/*
+ * Which rule sets what: see rules.h. A rule whose matchers look at facts that are not known yet is
+ * neither taken nor passed over: its settings are marked undecided. Matching is in rules_match.c.
+ */
+#include "decide/rules.h"
+
+#include "config/config.h"
+#include "config/config_rule.h"
+#include "decide/request.h"
+#include "decide/rules_match.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static void take(const struct config_rule *rule, enum rules_setting setting,
+                 struct rules_settings *out)
+{
+    switch (setting) {
+    case RULES_REQUEST:
+        out->request = rule->request;
+        break;
+    case RULES_LEVEL:
+        out->level = rule->level;
+        break;
+    case RULES_FALLBACK:
+        out->fallback = rule->fallback;
+        break;
+    case RULES_ON_UNSATISFIED:
+        out->on_unsatisfied = rule->on_unsatisfied;
+        break;
+    case RULES_ON_UNDECIDED:
+        out->on_undecided = rule->on_undecided;
+        break;
+    case RULES_MIXED:
+        out->mixed = rule->mixed;
+        break;
+    case RULES_REQUIRE_OFFER:
+        out->require_offer = rule->require_offer;
+        break;
+    case RULES_ROUTE:
+        out->route = rule->route;
+        break;
+    case RULES_OPTIONAL_ROUTE:
+        out->optional_route = rule->optional_route;
+        break;
+    case RULES_TLS_POLICY:
+        out->tls_policy = rule->tls_policy;
+        break;
+    case RULES_SETTING_COUNT:
+        return;
+    }
+    out->origin[setting].rule = rule;
+}
+
+/* Takes what the rule sets and no earlier one has. */
+static void take_all(const struct config_rule *rule, unsigned *open, struct rules_settings *out)
+{
+    for (int s = 0; s < RULES_SETTING_COUNT; s++)
+        if (*open & rule->sets & (1u << s))
+            take(rule, (enum rules_setting)s, out);
+    *open &= ~rule->sets;
+}
+
+bool rules_is_mailer(const char *pattern, const char *mailer)
+{
+    /* sendmail's, which would fit `profile` and the like as patterns. */
+    static const char *const names[] = {"*file*", "*include*"};
+
+    if (strcasecmp(pattern, mailer) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcasecmp(pattern, names[i]) == 0)
+            return false;
+    return fnmatch(pattern, mailer, FNM_CASEFOLD) == 0;
+}
+
+bool rules_is_local_mailer(const struct config *config, const char *mailer)
+{
+    for (size_t i = 0; mailer != NULL && i < config->milter.local_mailers.count; i++)
+        if (rules_is_mailer(config->milter.local_mailers.items[i], mailer))
+            return true;
+    return false;
+}
+
+/* The last rules, equal to Postfix's default: our own domains need no proof, all others do. */
+static enum verdict_level built_in_level(const struct config *config, const struct nexthop *nexthop)
+{
+    if (nexthop == NULL)
+        return VERDICT_LEVEL_ENFORCE;
+    if (nexthop->kind == NEXTHOP_LITERAL || strcasecmp(nexthop->name, "localhost") == 0 ||
+        strcasecmp(nexthop->name, config->milter.mydomain) == 0 ||
+        config_domain_is_below(nexthop->name, config->milter.mydomain))
+        return VERDICT_LEVEL_OPPORTUNISTIC;
+    return VERDICT_LEVEL_ENFORCE;
+}
+
+static void take_defaults(const struct config *config, const struct rules_facts *facts,
+                          unsigned open, struct rules_settings *out)
+{
+    for (int s = 0; s < RULES_SETTING_COUNT; s++)
+        if (open & (1u << s))
+            out->origin[s].built_in = true;
+    if (open & (1u << RULES_LEVEL))
+        out->level = built_in_level(config, facts->nexthop);
+    if (open & (1u << RULES_ROUTE))
+        out->route = &config->routes[0];
+    if (open & (1u << RULES_OPTIONAL_ROUTE))
+        out->optional_route = &config->routes[0];
+    if (open & (1u << RULES_ON_UNDECIDED))
+        out->on_undecided = RULES_ACTION_TEMPFAIL;
+    /* The rest is zero, which is each setting's default. */
+}
+
+void rules_evaluate(const struct config *config, const struct rules_facts *facts,
+                    struct rules_settings *out)
+{
+    unsigned open = (1u << RULES_SETTING_COUNT) - 1;
+    bool mailer_named = false;
+    struct rules_subject subject;
+
+    rules_match_init(&subject, facts);
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+        enum rules_match match;
+
+        if ((rule->sets & open) == 0 && rule->mailer.count == 0)
+            continue;
+        match = rules_match(rule, &subject);
+        if (match == RULES_MATCH_UNKNOWN) {
+            out->undecided |= rule->sets & open;
+        } else if (match == RULES_MATCH_YES) {
+            take_all(rule, &open, out);
+            mailer_named = mailer_named || rule->mailer.count > 0;
+        }
+    }
+    take_all(config->defaults, &open, out);
+    take_defaults(config, facts, open, out);
+    out->not_applicable = !mailer_named && rules_is_local_mailer(config, facts->mailer);
+}
+
+enum rules_request rules_request(const struct config *config, const struct rules_facts *facts,
+                                 bool *undecided, struct rules_origin *origin)
+{
+    struct rules_subject subject;
+
+    rules_match_init(&subject, facts);
+    *undecided = false;
+    if (origin != NULL)
+        *origin = (struct rules_origin){.built_in = true};
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+        enum rules_match match;
+
+        if ((rule->sets & (1u << RULES_REQUEST)) == 0)
+            continue;
+        match = rules_match(rule, &subject);
+        if (match == RULES_MATCH_UNKNOWN)
+            *undecided = true;
+        if (match != RULES_MATCH_YES)
+            continue;
+        if (origin != NULL)
+            *origin = (struct rules_origin){.rule = rule};
+        return rule->request;
+    }
+    return RULES_REQUEST_NONE;
+}
+
+unsigned rules_facts_needed(const struct config *config, enum rules_setting setting)
+{
+    unsigned needed = 0;
+
+    for (size_t i = 0; i < config->rule_count; i++)
+        if (config->rules[i].sets & (1u << setting))
+            needed |= config->rules[i].needs;
+    return needed;
+}
+
+bool rules_wants_header(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_patterns *wanted = &config->rules[i].header;
+
+        for (size_t k = 0; k < wanted->count; k++)
+            if (request_is_field(name, wanted->items[k].text))
+                return true;
+    }
+    return false;
+}
+
+static bool only_nexthop(const struct config_rule *rule)
+{
+    return rule->needs == RULES_FACT_RECIPIENT && rule->recipient.count == 0 &&
+           rule->mailer.count == 0;
+}
+
+void rules_evaluate_nexthop(const struct config *config, const struct nexthop *nexthop,
+                            struct rules_settings *out)
+{
+    const struct rules_facts facts = {.known = RULES_FACT_RECIPIENT, .nexthop = nexthop};
+    unsigned open = (1u << RULES_SETTING_COUNT) - 1;
+    struct rules_subject subject;
+
+    rules_match_init(&subject, &facts);
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; i < config->rule_count; i++)
+        if ((config->rules[i].needs == 0 || only_nexthop(&config->rules[i])) &&
+            rules_match(&config->rules[i], &subject) == RULES_MATCH_YES)
+            take_all(&config->rules[i], &open, out);
+    take_all(config->defaults, &open, out);
+    take_defaults(config, &facts, open, out);
+}
+
+const char *rules_nexthop_policy(const struct config *config, const struct nexthop *nexthop)
+{
+    const struct rules_facts facts = {.known = RULES_FACT_RECIPIENT, .nexthop = nexthop};
+    const unsigned wanted = 1u << RULES_TLS_POLICY;
+    struct rules_subject subject;
+
+    rules_match_init(&subject, &facts);
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+
+        if ((rule->sets & wanted) && (rule->needs == 0 || only_nexthop(rule)) &&
+            rules_match(rule, &subject) == RULES_MATCH_YES)
+            return rule->tls_policy;
+    }
+    return config->defaults->sets & wanted ? config->defaults->tls_policy : NULL;
+}
+
+const char *rules_origin_name(const struct rules_origin *origin, char *out, size_t out_len)
+{
+    if (origin->rule == NULL)
+        snprintf(out, out_len, "built in");
+    else if (origin->rule->name == NULL)
+        snprintf(out, out_len, "[default]");
+    else
+        snprintf(out, out_len, "[rule %s]", origin->rule->name);
+    return out;
+}

@@ -1,0 +1,347 @@
+/*
+ * End-of-message: what is open is settled, and the message refused or changed so that the MTA does
+ * the rest. RFC 8689 sections 4.2 and 5.
+ */
+#include "filter/message_internal.h"
+
+#include "base/log.h"
+#include "filter/modify.h"
+#include "filter/routing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A bounce of mail with TLS-Required: No goes back as it came (RFC 8689 section 5). */
+static bool end_bounce(struct message *m)
+{
+    enum dsn_rewrite_request request;
+
+    if (m->bounce == NULL)
+        return true;
+    if (bounce_end(m->bounce, &request) != 0)
+        return false;
+    if (request == DSN_REWRITE_OPTIONAL && m->header.tls_required == 0)
+        m->header.tls_required = m->header.tls_required_no = 1;
+    return true;
+}
+
+static bool change_bounce(struct message *m, const char *queue_id, const struct message_ops *ops)
+{
+    bool redacted;
+
+    if (m->bounce == NULL)
+        return true;
+    if (!bounce_apply(m->bounce, ops, &redacted))
+        return false;
+    if (redacted) {
+        char shown[64];
+
+        log_msg(LOG_INFO, "%s: took the returned message's body out of a bounce of REQUIRETLS mail",
+                log_quote_field(queue_id, shown, sizeof(shown)));
+        metrics_dsn_redacted(runtime_metrics(m->runtime));
+    }
+    return true;
+}
+
+enum { LIFE_GAP_MS = 3000 - WAIT_PROGRESS_MS };
+
+/* Many short waits, one for each recipient, are a long one for the MTA. */
+struct life {
+    const struct message_ops *ops;
+    int64_t shown_ms;
+};
+
+/* wait_alive_fn */
+static bool show_life(void *arg)
+{
+    struct life *life = arg;
+
+    life->shown_ms = wait_now_ms();
+    return life->ops->progress(life->ops->arg);
+}
+
+static int settle_all(struct message *m, const struct message_ops *ops)
+{
+    struct life life = {.ops = ops, .shown_ms = wait_now_ms()};
+    struct recipient_patience patience = {
+        .mode = RECIPIENT_CONCLUDE,
+        .deadline_ms = life.shown_ms + m->config->milter.eom_wait_ms,
+        .alive = show_life,
+        .alive_arg = &life,
+    };
+
+    do {
+        for (size_t i = 0; i < m->recipient_count; i++) {
+            /* With what wait.c may add, a sign of life every three seconds. */
+            if (wait_now_ms() - life.shown_ms >= LIFE_GAP_MS && !show_life(&life))
+                return -1;
+            if (message_settle(m, &m->recipients[i], &patience) != 0 || !m->recipients[i].settled)
+                return -1;
+        }
+    } while (message_bind(m));
+    return 0;
+}
+
+struct tally {
+    size_t rejected; /* a definite no, and the message is to be refused for it */
+    size_t kept;     /* a definite no, left to the MTA's bounce */
+    size_t deferred;
+    size_t good;
+};
+
+/* Whether what the copy demands is demanded at delivery as well. */
+static bool is_enforced(const struct message *m, const struct recipient *r)
+{
+    const struct config_route *route = routing_of(r, m->again);
+
+    if (route == NULL)
+        return false;
+    return route->method != CONFIG_METHOD_NONE || message_mta_enforces(m);
+}
+
+/*
+ * A definite no for some recipients refuses the message for all, unless `mixed` leaves those to the
+ * MTA, which then must enforce what was asked. What is only deferred cannot be left to anyone: the
+ * message is.
+ */
+static struct tally count(const struct message *m)
+{
+    struct tally tally = {0};
+
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient_outcome *o = m->recipients[i].outcome;
+
+        if (!recipient_is_refused(&m->recipients[i]))
+            tally.good++;
+        else if (o->decision.action != DECIDE_REJECT)
+            tally.deferred++;
+        else if (o->mixed == RULES_MIXED_KEEP && is_enforced(m, &m->recipients[i]))
+            tally.kept++;
+        else
+            tally.rejected++;
+    }
+    /* With nobody to deliver to there is nothing to keep; but who is only deferred may be good at
+     * the next try. */
+    if (tally.good == 0 && tally.deferred == 0) {
+        tally.rejected += tally.kept;
+        tally.kept = 0;
+    }
+    return tally;
+}
+
+/* One line for each recipient that is the reason; the last line counts those that do not fit. */
+static void fill_refusal(const struct message *m, enum decide_action action,
+                         struct message_refusal *refusal)
+{
+    size_t left = 0;
+
+    refusal->count = 0;
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (!recipient_is_refused(r) || r->outcome->decision.action != action)
+            continue;
+        if (refusal->count < MESSAGE_LINES_MAX)
+            decide_reply(&r->outcome->decision, r->shown, r->asked.asker,
+                         &refusal->lines[refusal->count++]);
+        else
+            left++;
+    }
+    reply_unite(refusal->lines, refusal->count);
+    if (left > 0) {
+        struct reply *last = &refusal->lines[MESSAGE_LINES_MAX - 1];
+
+        reply_set(last, last->code, last->status, "and %zu more recipients", left + 1);
+    }
+}
+
+static enum message_step refuse(const struct message *m, const struct tally *tally,
+                                const char *queue_id, struct message_refusal *refusal)
+{
+    enum decide_action action = tally->rejected > 0 ? DECIDE_REJECT : DECIDE_TEMPFAIL;
+
+    fill_refusal(m, action, refusal);
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (r->outcome != NULL)
+            message_log_recipient(m, r, queue_id, action,
+                                  recipient_is_refused(r) ? NULL
+                                                          : "refused for another recipient's sake");
+    }
+    message_count(m, action == DECIDE_REJECT ? METRICS_REJECT : METRICS_TEMPFAIL);
+    return MESSAGE_REFUSE;
+}
+
+/* Whether all servers that the message leaves for are told REQUIRETLS, as far as can be known. */
+static bool passes_requiretls_on(const struct message *m)
+{
+    bool by_mta = message_mta_enforces(m);
+
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+        const struct config_route *route = routing_of(r, m->again);
+
+        if (r->asked.request != DECIDE_REQUEST_REQUIRE || r->outcome == NULL)
+            continue;
+        if (!r->outcome->decision.local && r->outcome->decision.level != VERDICT_LEVEL_ENFORCE)
+            return false; /* REQUIRETLS is said only where it is offered */
+        if (!by_mta && (route == NULL || route->method == CONFIG_METHOD_NONE ||
+                        (route->can & VERDICT_CAN_REQUIRETLS) == 0))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * RFC 8689 section 4.1 has TLS-Required ignored where REQUIRETLS was said; a server that is not
+ * told the one would go by the other. What a signature covers stays, and so does what a bounce has,
+ * which is to arrive.
+ */
+static bool drops_waiver(const struct message *m)
+{
+    return !m->header.signed_tls_required && !message_has_null_sender(m) && m->bounce == NULL &&
+           !passes_requiretls_on(m);
+}
+
+static void plan_changes(const struct message *m, const struct routing *routing,
+                         struct modify_plan *plan)
+{
+    *plan = (struct modify_plan){
+        .sender = m->sender_arg,
+        .envid = m->envid,
+        .ret = m->mail.ret,
+        .eight_bit = m->mail.eight_bit,
+        .smtputf8 = m->mail.smtputf8,
+        .route_headers = m->route_headers,
+        .null_sender = message_has_null_sender(m),
+        .has_require_header = m->header.require_exact,
+        .require_header = m->header.require_esmtp,
+        .reinjects = routing_reinjects(routing),
+    };
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (r->asked.request == DECIDE_REQUEST_REQUIRE && r->outcome != NULL)
+            modify_plan_require(plan, &r->outcome->decision);
+    }
+    if (plan->require)
+        plan->tls_required_fields = drops_waiver(m) ? m->header.tls_required : 0;
+    else if (message_drops_require(m))
+        plan->require_fields = m->header.require_fields;
+}
+
+static void log_accepted(const struct message *m, const char *queue_id)
+{
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (recipient_is_refused(r))
+            message_log_recipient(m, r, queue_id, DECIDE_LOG, NULL); /* mixed = keep */
+        else
+            message_log_settled(m, r, queue_id);
+    }
+}
+
+/* What no change of the message could bring about. */
+static enum message_step refuse_whole(const struct message *m, const char *queue_id,
+                                      enum metrics_action action, struct message_refusal *refusal,
+                                      const char *why)
+{
+    refusal->count = 1;
+    if (action == METRICS_REJECT)
+        reply_set(&refusal->lines[0], 550, "5.7.10", "%s", why);
+    else
+        reply_set(&refusal->lines[0], 451, "4.7.10", "%s", why);
+    log_msg(LOG_WARNING, "%s: message refused: %s", queue_id != NULL ? queue_id : "NOQUEUE", why);
+    message_count(m, action);
+    return MESSAGE_REFUSE;
+}
+
+/* A tagged address in mail without SMTP, which is refused here only. */
+static enum message_step refuse_reserved(const struct message *m, const char *queue_id,
+                                         struct message_refusal *refusal)
+{
+    static const char why[] = "An address of this message is in a reserved domain";
+    enum message_step step = refuse_whole(m, queue_id, METRICS_REJECT, refusal, why);
+
+    reply_set(&refusal->lines[0], 550, "5.1.2", "%s", why);
+    return step;
+}
+
+/*
+ * Why a copy that requires TLS would leave by no route though it has one: it is on its way out
+ * already, and must not go round. NULL: none would, or the MTA itself sees to what the copy
+ * requires, which it does only where nobody has written rules for the second smtpd.
+ */
+static const char *left_out(const struct message *m)
+{
+    if (message_has_null_sender(m) || (!m->second && message_mta_enforces(m)))
+        return NULL;
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+
+        if (r->asked.request == DECIDE_REQUEST_REQUIRE && routing_leaves_out(r, m->again))
+            return m->second ? "a rule sends it round again: that for its `daemon` must come first"
+                             : "it has come back, and no rule with `daemon` and `route` leads mail "
+                               "of this listener out";
+    }
+    return NULL;
+}
+
+static enum message_step change(struct message *m, const struct routing *routing,
+                                const char *queue_id, const struct message_ops *ops,
+                                struct message_refusal *refusal)
+{
+    const char *round = left_out(m);
+    struct modify_plan plan;
+
+    plan_changes(m, routing, &plan);
+    if (plan.quarantine != NULL && !ops->can_quarantine) {
+        char why[REPLY_TEXT_MAX];
+
+        (void)message_fail(LOG_ERR, queue_id, "the MTA offers no quarantine");
+        snprintf(why, sizeof(why), "This message cannot be held here: %s", plan.quarantine);
+        return refuse_whole(m, queue_id, METRICS_TEMPFAIL, refusal, why);
+    }
+    if (routing->plan.way == ROUTE_REFUSE)
+        return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
+                            "This message requires TLS, but its recipients take different ways: "
+                            "send it to each separately");
+    if (routing->plan.way == ROUTE_REFUSE_ADDRESS)
+        return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
+                            "This message requires TLS, and a recipient's address is in a form "
+                            "that cannot be held to that: write it as user@domain");
+    if (round != NULL)
+        return message_fail(LOG_ERR, queue_id, round);
+    if (!modify_apply(&plan, m->config, ops) || !routing_apply(routing, m->config, ops) ||
+        !change_bounce(m, queue_id, ops))
+        return message_fail(LOG_ERR, queue_id, "the MTA did not take a change of it");
+    message_remember(m, queue_id, plan.require);
+    if (plan.reinjects)
+        message_remember_reinjected(m, queue_id);
+    log_accepted(m, queue_id);
+    message_count(m, plan.quarantine != NULL ? METRICS_QUARANTINE : METRICS_ACCEPT);
+    return MESSAGE_DONE;
+}
+
+enum message_step message_eom(struct message *m, const char *queue_id,
+                              const struct message_ops *ops, struct message_refusal *refusal)
+{
+    enum message_step step;
+    struct routing routing;
+    struct tally tally;
+
+    if (m->reserved)
+        return refuse_reserved(m, queue_id, refusal);
+    if (!end_bounce(m) || settle_all(m, ops) != 0)
+        return message_fail(LOG_ERR, queue_id, "its recipients could not be settled");
+    tally = count(m);
+    if (tally.rejected > 0 || tally.deferred > 0)
+        return refuse(m, &tally, queue_id, refusal);
+    if (routing_init(&routing, m->config, m->recipients, m->recipient_count, m->again) != 0)
+        return message_fail(LOG_ERR, queue_id, message_no_memory);
+    step = change(m, &routing, queue_id, ops, refusal);
+    routing_fini(&routing);
+    return step;
+}

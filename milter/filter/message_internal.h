@@ -1,0 +1,149 @@
+/*
+ * What the files message*.c share: the message itself and what each does for the others. Nobody
+ * else includes this. A message belongs to one thread at a time.
+ */
+#ifndef MESSAGE_INTERNAL_H
+#define MESSAGE_INTERNAL_H
+
+#include "filter/bounce.h"
+#include "filter/message.h"
+#include "filter/recipient.h"
+
+struct message {
+    struct runtime *runtime;
+    struct config *config; /* our reference */
+    struct message_client client;
+    struct envelope_address sender;
+    char *sender_arg; /* as the MTA gave it */
+    char *login;      /* NULL: not authenticated */
+    char *envid;      /* NULL: none */
+    bool tls;
+    bool trusted;
+
+    struct request_mail mail;
+    struct request_header header;
+    struct rules_facts facts;
+    bool awaited;      /* it has a request: a stop of the daemon waits for its end */
+    bool may_be_asked; /* some recipient may require or waive TLS before the header is seen */
+
+    struct rules_header *headers; /* copies, for rules that look at them */
+    size_t header_count;
+    size_t header_octets;
+    bool headers_lost;      /* too many: what rules would have said is not known */
+    unsigned route_headers; /* forged ones */
+    bool loopback;          /* it came by SMTP, from this host itself */
+    bool second;   /* by a listener whose mail a rule leads out: a second smtpd of this host */
+    bool received; /* a Received field was seen */
+    bool again;    /* second, or this host sent it to a second smtpd before, as it says */
+
+    struct recipient *recipients;
+    size_t recipient_count;
+    size_t recipient_cap;
+    int64_t rcpt_waited_ms; /* of rcpt_wait, by all recipients together */
+    bool bound;             /* some recipient's copy requires TLS: none waives it */
+    bool rejected;          /* some recipient was, at RCPT */
+    bool put_off;           /* likewise, for now */
+    bool reserved;          /* an address has a routing tag: refused at end-of-message */
+
+    struct bounce *bounce; /* ours; NULL: not a bounce, or none that may be redacted */
+};
+
+extern const char message_no_memory[]; /* a reason for message_fail */
+
+/* --- message.c */
+
+bool message_has_null_sender(const struct message *message);
+
+/* Has a stop of the daemon wait for the message: it is known now that it has a request, of either
+ * kind. */
+void message_await(struct message *message);
+
+/* Whether Require-TLS-ESMTP of this client counts. */
+bool message_is_believed(const struct message *message);
+
+/*
+ * Whether the MTA itself holds the message to REQUIRETLS when it sends it, as Postfix 3.11 does for
+ * what its client asked for. A header field is certain to count only where it does for everyone.
+ */
+bool message_mta_enforces(const struct message *message);
+
+/*
+ * Mail without SMTP has nobody who could be told about one recipient: Postfix then keeps the
+ * message and tries again for ever. Its refusals wait for end-of-message, when the whole of it
+ * bounces.
+ */
+bool message_is_without_smtp(const struct message *message);
+
+/* --- message_log.c: queue ids may be NULL */
+
+/* The client learns of a temporary failure only; the administrator is told why. */
+enum message_step message_fail(int priority, const char *queue_id, const char *why);
+
+void message_log_refused_mail(const struct message *message, const struct reply *reply,
+                              const char *queue_id);
+
+/* Counts a message that ends without any recipient, if that is our doing. */
+void message_count_refused(const struct message *message);
+
+/* One recipient's line, with the action that was taken in the end; `reason`, if not NULL, stands in
+ * for that of the decision. Needs an outcome. */
+void message_log_recipient(const struct message *message, const struct recipient *recipient,
+                           const char *queue_id, enum decide_action action, const char *reason);
+
+/* The same with the action that was decided; nothing for a recipient without outcome. */
+void message_log_settled(const struct message *message, const struct recipient *recipient,
+                         const char *queue_id);
+
+/* Counts the message as a whole, under the strictest request of its recipients. */
+void message_count(const struct message *message, enum metrics_action action);
+
+/* --- message_header.c */
+
+/* Whether Require-TLS-ESMTP fields are to be removed, so that no later hop believes them, where the
+ * message requires no TLS. */
+bool message_drops_require(const struct message *message);
+
+/* --- message_rcpt.c */
+
+/* Settles what can be settled now. Returns 0 or -ENOMEM. */
+int message_settle(struct message *message, struct recipient *recipient,
+                   const struct recipient_patience *patience);
+
+/*
+ * One message goes one way: where one recipient's copy requires TLS by a rule and another's waives
+ * it, all require it (RFC 8689 section 4.1 tags all copies alike). To be called when what each asks
+ * for is known. Returns whether recipients are to be settled anew.
+ */
+bool message_bind(struct message *message);
+
+/* --- message_seen.c */
+
+/* Whether the client is this host, over SMTP and the loopback interface. */
+bool message_is_from_loopback(const struct message *message);
+
+/*
+ * Whether the message came by a second smtpd of this host, as its listener alone can tell: it has
+ * the name of one that a rule leads out of this host ({daemon_name}), and this host is the client.
+ */
+bool message_is_second(const struct message *message);
+
+/*
+ * Whether a Received field has the queue id of a message that was sent to a second smtpd of this
+ * host. Asked of the newest one of mail from this host itself, it shows a mail loop where rules for
+ * the second smtpd are missing; it may be forged, and lets nothing out.
+ */
+bool message_has_been_here(const struct message *message, const char *value);
+
+/* Bounces name the message that bounced by its queue id, which MTAs may use again: keeps the id of
+ * a message that requires TLS, forgets that of another. At end-of-message: waits for a moment until
+ * the id is in the file that outlives this process. */
+void message_remember(const struct message *message, const char *queue_id, bool require);
+
+/* The same as soon as the request is known, so that the file is written while the rest of the
+ * message comes in. That of a message which is refused then stays: its number may be used again. */
+void message_remember_early(const struct message *message, const char *queue_id);
+
+/* Keeps the id of a message that goes to a second smtpd. */
+void message_remember_reinjected(const struct message *message, const char *queue_id);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * One recipient as RCPT brings it. How it is settled is in recipient_settle.c.
+ */
+#include "filter/recipient.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Copies a string behind the last one; NULL stays NULL. */
+static const char *append(char **at, const char *text)
+{
+    const char *copy = *at;
+
+    if (text == NULL)
+        return NULL;
+    *at = stpcpy(*at, text) + 1;
+    return copy;
+}
+
+/* The same without `<` and `>` at its ends. */
+static const char *append_bare(char **at, const char *text)
+{
+    const char *copy;
+    size_t len;
+
+    if (text == NULL)
+        return "";
+    copy = append(at, text + (text[0] == '<'));
+    len = strlen(copy);
+    if (len > 0 && copy[len - 1] == '>')
+        (*at)[-2] = '\0';
+    return copy;
+}
+
+static size_t room(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+int recipient_init(struct recipient *recipient, const struct recipient_args *args)
+{
+    const struct envelope_address *address = args->address;
+    const char *text = address != NULL ? address->text : "";
+    char *at = malloc(room(text) + room(args->taggable) + room(args->host) + room(args->mailer) +
+                      2 * room(args->arg) + room(args->params.notify) + room(args->params.orcpt));
+
+    *recipient = (struct recipient){.address = at, .malformed = address == NULL};
+    if (at == NULL)
+        return -ENOMEM;
+    append(&at, text);
+    if (address != NULL && address->domain != NULL)
+        recipient->domain = recipient->address + (address->domain - address->text);
+    recipient->host = append(&at, args->host);
+    recipient->mailer = append(&at, args->mailer);
+    recipient->arg = append(&at, args->arg);
+    recipient->taggable = append(&at, args->taggable);
+    recipient->shown = address != NULL ? recipient->address : append_bare(&at, args->arg);
+    recipient->notify = append(&at, args->params.notify);
+    recipient->orcpt = append(&at, args->params.orcpt);
+    return 0;
+}
+
+void recipient_fini(struct recipient *recipient)
+{
+    wait_ticket_free(recipient->ticket);
+    free(recipient->outcome);
+    free(recipient->address);
+}
+
+bool recipient_is_refused(const struct recipient *recipient)
+{
+    return recipient->outcome != NULL && decide_is_refusal(&recipient->outcome->decision);
+}

@@ -1,0 +1,226 @@
+/*
+ * The state that all sessions share. The configuration is an immutable snapshot behind one pointer;
+ * a reload swaps the pointer, and whoever holds a reference goes on with what it began with.
+ */
+#include "filter/runtime.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Queue ids of REQUIRETLS messages: at 100 an hour, those of 27 days. */
+enum { SEEN_IDS = 65536 };
+
+struct runtime {
+    struct engine *engine;
+    struct metrics *metrics;
+    struct wait_gate *gate;
+    struct seen_ids *seen_ids;
+    struct seen_store *seen_store; /* NULL: in memory only */
+
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t ended; /* the last message that is awaited did, while draining */
+    struct config *config;
+    unsigned messages;
+    unsigned awaited;    /* of these: they have a request */
+    int64_t last_end_ms; /* on the clock of wait_now_ms; 0: none has ended */
+    bool draining;
+};
+
+static int init_ended(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int rc = pthread_condattr_init(&attr);
+
+    if (rc != 0)
+        return rc;
+    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (rc == 0)
+        rc = pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return rc;
+}
+
+static void free_parts(struct runtime *runtime)
+{
+    wait_gate_free(runtime->gate);
+    seen_store_stop(runtime->seen_store);
+    seen_ids_free(runtime->seen_ids);
+    free(runtime);
+}
+
+int runtime_new(struct config *config, struct runtime **out)
+{
+    struct runtime *runtime = calloc(1, sizeof(*runtime));
+
+    if (runtime == NULL)
+        return -ENOMEM;
+    runtime->seen_ids = seen_ids_new(SEEN_IDS);
+    if (runtime->seen_ids == NULL ||
+        wait_gate_new(config->milter.max_waiting, &runtime->gate) != 0) {
+        free_parts(runtime);
+        return -ENOMEM;
+    }
+    if (pthread_mutex_init(&runtime->lock, NULL) != 0) {
+        free_parts(runtime);
+        return -ENOMEM;
+    }
+    if (init_ended(&runtime->ended) != 0) {
+        pthread_mutex_destroy(&runtime->lock);
+        free_parts(runtime);
+        return -ENOMEM;
+    }
+    runtime->config = config;
+    *out = runtime;
+    return 0;
+}
+
+void runtime_free(struct runtime *runtime)
+{
+    if (runtime == NULL)
+        return;
+    config_unref(runtime->config);
+    pthread_cond_destroy(&runtime->ended);
+    pthread_mutex_destroy(&runtime->lock);
+    free_parts(runtime);
+}
+
+void runtime_set_engine(struct runtime *runtime, struct engine *engine)
+{
+    runtime->engine = engine;
+}
+
+void runtime_set_metrics(struct runtime *runtime, struct metrics *metrics)
+{
+    runtime->metrics = metrics;
+}
+
+struct metrics *runtime_metrics(struct runtime *runtime)
+{
+    return runtime->metrics;
+}
+
+struct engine *runtime_engine(struct runtime *runtime)
+{
+    return runtime->engine;
+}
+
+struct wait_gate *runtime_gate(struct runtime *runtime)
+{
+    return runtime->gate;
+}
+
+void runtime_keep_seen_ids(struct runtime *runtime, const char *store)
+{
+    const char *slash = store != NULL ? strrchr(store, '/') : NULL;
+    char path[PATH_MAX];
+    int rc;
+
+    if (slash == NULL)
+        return;
+    snprintf(path, sizeof(path), "%.*s/queue-ids", (int)(slash - store), store);
+    rc = seen_store_start(path, 0, runtime->seen_ids, &runtime->seen_store);
+    if (rc != 0)
+        log_msg(LOG_WARNING, "%s is not written: %s", path, strerror(-rc));
+}
+
+struct seen_ids *runtime_seen_ids(struct runtime *runtime)
+{
+    return runtime->seen_ids;
+}
+
+struct config *runtime_config(struct runtime *runtime)
+{
+    struct config *config;
+
+    pthread_mutex_lock(&runtime->lock);
+    config = config_ref(runtime->config);
+    pthread_mutex_unlock(&runtime->lock);
+    return config;
+}
+
+void runtime_swap_config(struct runtime *runtime, struct config *config)
+{
+    struct config *old;
+
+    wait_gate_set_limit(runtime->gate, config->milter.max_waiting);
+    pthread_mutex_lock(&runtime->lock);
+    old = runtime->config;
+    runtime->config = config;
+    pthread_mutex_unlock(&runtime->lock);
+    config_unref(old);
+}
+
+bool runtime_message_begin(struct runtime *runtime)
+{
+    bool begins;
+
+    pthread_mutex_lock(&runtime->lock);
+    begins = !runtime->draining;
+    if (begins)
+        runtime->messages++;
+    pthread_mutex_unlock(&runtime->lock);
+    return begins;
+}
+
+void runtime_message_end(struct runtime *runtime, bool awaited)
+{
+    int64_t now_ms = wait_now_ms();
+
+    pthread_mutex_lock(&runtime->lock);
+    runtime->last_end_ms = now_ms;
+    runtime->messages--;
+    if (awaited && --runtime->awaited == 0 && runtime->draining)
+        pthread_cond_signal(&runtime->ended);
+    pthread_mutex_unlock(&runtime->lock);
+}
+
+void runtime_message_await(struct runtime *runtime)
+{
+    pthread_mutex_lock(&runtime->lock);
+    runtime->awaited++;
+    pthread_mutex_unlock(&runtime->lock);
+}
+
+unsigned runtime_drain(struct runtime *runtime, int timeout_ms)
+{
+    int64_t deadline = wait_now_ms() + timeout_ms;
+    struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = (deadline % 1000) * 1000000};
+    unsigned left;
+
+    pthread_mutex_lock(&runtime->lock);
+    runtime->draining = true;
+    while (runtime->awaited > 0) {
+        if (pthread_cond_timedwait(&runtime->ended, &runtime->lock, &until) == ETIMEDOUT)
+            break;
+    }
+    left = runtime->awaited;
+    pthread_mutex_unlock(&runtime->lock);
+    return left;
+}
+
+unsigned runtime_messages(struct runtime *runtime)
+{
+    unsigned messages;
+
+    pthread_mutex_lock(&runtime->lock);
+    messages = runtime->messages;
+    pthread_mutex_unlock(&runtime->lock);
+    return messages;
+}
+
+int64_t runtime_quiet_ms(struct runtime *runtime)
+{
+    int64_t last_ms;
+
+    pthread_mutex_lock(&runtime->lock);
+    last_ms = runtime->last_end_ms;
+    pthread_mutex_unlock(&runtime->lock);
+    return last_ms == 0 ? INT64_MAX : wait_now_ms() - last_ms;
+}

@@ -1,0 +1,72 @@
+/*
+ * What all sessions share: the running configuration, the engine, the gate for those who wait, and
+ * how many messages are in flight.
+ */
+#ifndef RUNTIME_H
+#define RUNTIME_H
+
+#include "base/metrics.h"
+#include "config/config.h"
+#include "dsn/seen_ids.h"
+#include "dsn/seen_store.h"
+#include "filter/wait.h"
+#include "policy/engine.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct runtime;
+
+/* Takes over the caller's reference to the configuration. Returns 0 or -ENOMEM. */
+int runtime_new(struct config *config, struct runtime **out);
+void runtime_free(struct runtime *runtime); /* no session may be left; NULL is allowed */
+
+/* Lends the engine. Call once, before sessions begin. */
+void runtime_set_engine(struct runtime *runtime, struct engine *engine);
+
+/* Lends the counters, likewise. */
+void runtime_set_metrics(struct runtime *runtime, struct metrics *metrics);
+
+struct engine *runtime_engine(struct runtime *runtime);
+struct metrics *runtime_metrics(struct runtime *runtime); /* NULL: nothing is counted */
+struct wait_gate *runtime_gate(struct runtime *runtime);
+
+/*
+ * Keeps the queue ids that runtime_seen_ids has over a restart, in the file queue-ids beside the
+ * store; NULL: in memory only. Before sessions begin. A failure is a warning in the log.
+ */
+void runtime_keep_seen_ids(struct runtime *runtime, const char *store);
+struct seen_ids *runtime_seen_ids(struct runtime *runtime); /* of messages that require TLS */
+
+/* The running configuration, with a reference for the caller. Any thread. */
+struct config *runtime_config(struct runtime *runtime);
+
+/* Puts a new configuration, whose reference it takes over, in the place of the running one.
+ * Messages that have begun keep theirs. */
+void runtime_swap_config(struct runtime *runtime, struct config *config);
+
+/*
+ * A message begins, unless the daemon is draining: then false. Each that began must end.
+ * Any thread.
+ */
+bool runtime_message_begin(struct runtime *runtime);
+/* `awaited`: runtime_message_await was called for it. */
+void runtime_message_end(struct runtime *runtime, bool awaited);
+
+/* The message that is under way has a request: a stop is to wait for its end. Once for a message;
+ * any thread. */
+void runtime_message_await(struct runtime *runtime);
+
+/*
+ * From now on no message begins. Waits until those that are awaited have ended, `timeout_ms` at
+ * most; returns how many of them are left.
+ */
+unsigned runtime_drain(struct runtime *runtime, int timeout_ms);
+
+/* How many messages are under way, awaited or not. Any thread. */
+unsigned runtime_messages(struct runtime *runtime);
+
+/* How long ago a message ended last. Any thread. */
+int64_t runtime_quiet_ms(struct runtime *runtime);
+
+#endif

@@ -1,0 +1,246 @@
+/* requiretls-query: shows what a next-hop publishes and what follows from it. See its man page. */
+#include "query/query.h"
+
+#include "base/json.h"
+#include "setup/setup.h"
+
+#include <errno.h>
+#include <idn2.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A run that takes longer shows on a terminal how far it is. */
+enum { PROGRESS_AFTER_MS = 1000 };
+
+/* Whole lines of JSON with the tool's own members added. */
+enum { OUTPUT_MAX = 16 * 1024 * 1024 };
+
+static const char usage[] =
+    "usage: requiretls-query [-c FILE] [--json] [--socket ADDR]\n"
+    "           [--explain] [--from ADDRESS] [--require | --optional] [--header 'NAME: VALUE']...\n"
+    "           DOMAIN | ADDRESS | [HOST] | [HOST]:PORT ...\n"
+    "       requiretls-query [-c FILE] [--json] --check-setup\n"
+    "           [--mta postfix[:DIR] | --mta sendmail[:FILE]]\n"
+    "       requiretls-query -V | -h\n";
+
+static void on_config_message(void *arg, const char *message)
+{
+    (void)arg;
+    fprintf(stderr, "requiretls-query: %s\n", message);
+}
+
+static void on_config_warning(void *arg, const char *message)
+{
+    (void)arg;
+    fprintf(stderr, "requiretls-query: warning: %s\n", message);
+}
+
+/* Without a file at the usual place the tool works with the defaults, as on a host that only asks.
+ */
+static struct config *load_config(const struct query_options *options)
+{
+    char host_name[256] = "localhost";
+    struct config *config = NULL;
+    const char *path = options->config_path;
+    gethostname(host_name, sizeof(host_name) - 1);
+    if (!options->config_given && access(path, F_OK) != 0)
+        path = "/dev/null";
+    if (config_load(path, host_name, on_config_message, on_config_warning, NULL, &config) < 0)
+        return NULL;
+    return config;
+}
+
+/* The name with U-labels where it has any and the terminal can show them; to be freed. */
+static char *unicode_of(const struct nexthop *nexthop)
+{
+    char *unicode = NULL;
+    if (nexthop->kind == NEXTHOP_LITERAL || !strstr(nexthop->name, "xn--"))
+        return NULL;
+    if (idn2_to_unicode_8z8z(nexthop->name, &unicode, 0) != IDN2_OK)
+        return NULL;
+    return unicode;
+}
+
+static void progress(struct query_set *set, bool *shown)
+{
+    pthread_mutex_lock(&set->lock);
+    size_t done = set->done;
+    pthread_mutex_unlock(&set->lock);
+    fprintf(stderr, "\r%zu of %zu names looked up ", done, set->count);
+    *shown = true;
+}
+
+static void wait_for(struct query_set *set, size_t index, bool *shown)
+{
+    while (!query_set_wait(set, index, PROGRESS_AFTER_MS)) {
+        if (isatty(STDERR_FILENO))
+            progress(set, shown);
+    }
+    if (*shown)
+        fputs("\r\033[K", stderr);
+    *shown = false;
+}
+
+/* The object with the tool's own members before those of the daemon: one line. */
+static bool print_json(const struct query_name *name, const struct query_options *options)
+{
+    struct json json;
+    const char *text;
+    char *unicode = unicode_of(&name->nexthop);
+    json_init(&json, OUTPUT_MAX);
+    json_object_begin(&json);
+    json_key(&json, "name");
+    json_string(&json, name->given);
+    json_key(&json, "unicode");
+    json_string(&json, unicode);
+    if (options->explain) {
+        json_key(&json, "explain");
+        query_explain_json(&json, name);
+    }
+    json_members(&json, name->json, name->json_len);
+    json_object_end(&json);
+    bool ok = json_finish(&json, &text, NULL) == 0 && puts(text) >= 0;
+    json_fini(&json);
+    free(unicode);
+    return ok;
+}
+
+static void print_text(const struct query_name *name, const struct query_options *options,
+                       const struct json_value *object)
+{
+    char *unicode = unicode_of(&name->nexthop);
+    bool shown = unicode && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    query_text(stdout, object, shown ? unicode : NULL);
+    if (options->explain)
+        query_explain_text(stdout, name);
+    free(unicode);
+}
+
+static int print_name(struct query_name *name, const struct config *config,
+                      const struct query_options *options)
+{
+    struct json_doc *doc;
+    if (!name->json) {
+        fprintf(stderr, "requiretls-query: %s: %s\n", name->nexthop.text, name->failure);
+        return QUERY_EXIT_UNDECIDED;
+    }
+    int error = json_read(name->json, name->json_len, &doc);
+    if (error < 0 || json_root(doc)->type != JSON_OBJECT || name->json[0] != '{') {
+        fprintf(stderr, "requiretls-query: %s: %s\n", name->nexthop.text,
+                error == -ENOMEM ? "out of memory" : "the answer is not a JSON object");
+        if (error == 0)
+            json_doc_free(doc);
+        return QUERY_EXIT_UNDECIDED;
+    }
+    int code = query_exit_code(json_root(doc));
+    if (options->explain && !options->socket)
+        query_explain_decide(config, options, name);
+    if (!options->json)
+        print_text(name, options, json_root(doc));
+    else if (!print_json(name, options))
+        code = QUERY_EXIT_UNDECIDED;
+    json_doc_free(doc);
+    fflush(stdout);
+    return code;
+}
+
+static int print_all(struct query_set *set, const struct config *config,
+                     const struct query_options *options)
+{
+    bool shown = false;
+    int code = QUERY_EXIT_SATISFIED;
+    for (size_t i = 0; i < set->count; i++) {
+        wait_for(set, i, &shown);
+        if (i > 0 && !options->json)
+            putchar('\n');
+        code = query_worst(code, print_name(&set->names[i], config, options));
+    }
+    return code;
+}
+
+static int look_up(struct config *config, const struct query_options *options,
+                   struct query_set *set)
+{
+    char err[512] = "";
+    struct query_local *local = NULL;
+    struct query_remote *remote = NULL;
+    int error = options->socket
+                    ? query_remote_start(options->socket, set, &remote, err, sizeof(err))
+                    : query_local_start(config, set, &local, err, sizeof(err));
+    if (error < 0) {
+        fprintf(stderr, "requiretls-query: %s\n", err);
+        return error == -EINVAL ? QUERY_EXIT_USAGE : QUERY_EXIT_UNDECIDED;
+    }
+    int code = print_all(set, config, options);
+    query_local_stop(local);
+    query_remote_stop(remote);
+    return code;
+}
+
+/* All names must be right before any is looked up. */
+static int run(struct config *config, const struct query_options *options)
+{
+    struct query_set set;
+    int code = QUERY_EXIT_SATISFIED;
+    if (query_set_init(&set, options->name_count) < 0) {
+        fputs("requiretls-query: out of memory\n", stderr);
+        return QUERY_EXIT_UNDECIDED;
+    }
+    for (size_t i = 0; i < set.count; i++) {
+        if (query_name_parse(options->names[i], &set.names[i]) < 0) {
+            fprintf(stderr, "requiretls-query: not a domain, address or [host]: %s\n",
+                    options->names[i]);
+            code = QUERY_EXIT_USAGE;
+            continue;
+        }
+        query_explain_evaluate(config, options, &set.names[i]);
+    }
+    if (code == QUERY_EXIT_SATISFIED)
+        code = look_up(config, options, &set);
+    query_set_fini(&set);
+    return code;
+}
+
+static int check_setup(const struct config *config, const struct query_options *options)
+{
+    struct setup_report report = {0};
+    if (setup_examine(config, options->mta, &report) < 0) {
+        fprintf(stderr, "requiretls-query: --mta takes postfix[:DIR] or sendmail[:FILE]: %s\n",
+                options->mta);
+        return QUERY_EXIT_USAGE;
+    }
+    int code = setup_exit_code(&report);
+    if (setup_print(&report, options->json, stdout) < 0 && code == QUERY_EXIT_SATISFIED)
+        code = QUERY_EXIT_UNDECIDED;
+    setup_report_fini(&report);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct query_options options;
+    char err[256] = "out of memory";
+    int code;
+    setlocale(LC_CTYPE, "");
+    if (query_options_parse(&options, argc, argv, err, sizeof(err)) < 0) {
+        fprintf(stderr, "requiretls-query: %s\n", err);
+        code = QUERY_EXIT_USAGE;
+    } else if (options.help) {
+        fputs(usage, stdout);
+        code = 0;
+    } else if (options.version) {
+        puts("requiretls-query " PROJECT_VERSION);
+        code = 0;
+    } else {
+        struct config *config = load_config(&options);
+        code = !config               ? QUERY_EXIT_CONFIG
+               : options.check_setup ? check_setup(config, &options)
+                                     : run(config, &options);
+        config_unref(config);
+    }
+    query_options_fini(&options);
+    return code;
+}

@@ -1,0 +1,181 @@
+/*
+ * From a socketmap request to its reply: what the configuration says, else cached findings, else a
+ * question to the engine. Who may ask what is decided here.
+ */
+#include "serve/mapconn.h"
+
+#include "answer/answer_terms.h"
+#include "answer/findings_json.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+static void reply(struct mapconn *c, const struct socketmap_request *request,
+                  enum metrics_reply status, const char *text)
+{
+    mapconn_reply(c, request, status, text, strlen(text));
+}
+
+static void reply_kind(struct mapconn *c, const struct socketmap_request *request,
+                       enum answer_kind kind)
+{
+    const char *text = c->server->answer;
+    switch (kind) {
+    case ANSWER_OK:
+        reply(c, request, METRICS_OK, text);
+        return;
+    case ANSWER_NOTFOUND:
+        reply(c, request, METRICS_NOTFOUND, "");
+        return;
+    case ANSWER_TEMP:
+        reply(c, request, METRICS_TEMP, text);
+        return;
+    case ANSWER_PENDING: /* the configuration changed while the lookup was in flight */
+    default:
+        reply(c, request, METRICS_TEMP, "the lookup is not finished, try again");
+        return;
+    }
+}
+
+static void reply_answer(struct mapconn *c, const struct socketmap_request *request,
+                         const struct answer_terms *terms, const struct findings *findings)
+{
+    struct socketmap *server = c->server;
+    reply_kind(
+        c, request,
+        answer_derive(findings, terms, request->map, server->answer, sizeof(server->answer)));
+}
+
+static void reply_json(struct mapconn *c, const struct socketmap_request *request,
+                       const struct rules_settings *settings, const struct findings *findings)
+{
+    struct view_terms terms;
+    struct json json;
+    const char *text;
+    size_t len;
+    view_terms_from(c->server->config, settings, &terms);
+    terms.mono_ms = engine_mono_ms();
+    terms.wall_s = (int64_t)time(NULL);
+    json_init(&json, FINDINGS_JSON_MAX);
+    findings_json(&json, &request->nexthop, findings, &terms);
+    if (json_finish(&json, &text, &len) == 0)
+        mapconn_reply(c, request, METRICS_OK, text, len);
+    else
+        reply(c, request, METRICS_TEMP, "the findings cannot be written");
+    json_fini(&json);
+}
+
+void mapanswer_findings(struct mapconn *c, const struct socketmap_request *request,
+                        const struct findings *findings)
+{
+    struct rules_settings settings;
+    struct answer_terms terms;
+    if (request->command == SOCKETMAP_JSON) {
+        rules_evaluate_nexthop(c->server->config, &request->nexthop, &settings);
+        reply_json(c, request, &settings, findings);
+    } else {
+        answer_terms_for(c->server->config, &request->nexthop, request->map, &terms);
+        reply_answer(c, request, &terms, findings);
+    }
+}
+
+static void ask_engine(struct mapconn *c, const struct socketmap_request *request)
+{
+    if (maplookup_ask(c, request) < 0)
+        reply(c, request, METRICS_TEMP, "the lookup could not be made");
+}
+
+static void answer_json(struct mapconn *c, const struct socketmap_request *request)
+{
+    struct rules_settings settings;
+    const struct findings *findings = NULL;
+    rules_evaluate_nexthop(c->server->config, &request->nexthop, &settings);
+    if (!settings.tls_policy)
+        findings = engine_cached(c->server->engine, &request->nexthop);
+    if (findings || settings.tls_policy)
+        reply_json(c, request, &settings, findings);
+    else
+        ask_engine(c, request);
+    findings_unref(findings);
+}
+
+static void answer_nexthop(struct mapconn *c, const struct socketmap_request *request)
+{
+    struct answer_terms terms;
+    const struct findings *findings = NULL;
+    answer_terms_for(c->server->config, &request->nexthop, request->map, &terms);
+    bool needed = answer_needs_findings(request->map, &terms);
+    if (needed)
+        findings = engine_cached(c->server->engine, &request->nexthop);
+    if (findings || !needed)
+        reply_answer(c, request, &terms, findings);
+    else
+        ask_engine(c, request);
+    findings_unref(findings);
+}
+
+/* To forget a policy is a downgrade: only for who can open the unix socket. */
+static void purge(struct mapconn *c, const struct socketmap_request *request)
+{
+    if (!c->is_unix) {
+        reply(c, request, METRICS_PERM, "PURGE is for unix sockets only");
+        return;
+    }
+    int error = engine_purge(c->server->engine, &request->nexthop);
+    if (error == -ENOENT) {
+        reply(c, request, METRICS_NOTFOUND, "");
+    } else if (error < 0) {
+        reply(c, request, METRICS_TEMP, strerror(-error));
+    } else {
+        log_msg(LOG_INFO, "socketmap: forgot what was cached about %s", request->nexthop.text);
+        reply(c, request, METRICS_OK, "forgotten");
+    }
+}
+
+static void dump(struct mapconn *c, const struct socketmap_request *request)
+{
+    if (!c->is_loopback)
+        reply(c, request, METRICS_PERM, "DUMP is for unix sockets and this host only");
+    else if (c->server->dump_count >= MAPCONN_DUMPS_MAX)
+        reply(c, request, METRICS_TEMP, "too many DUMPs at once, try again");
+    else if (mapdump_new(c->server->engine, &c->dump) < 0)
+        reply(c, request, METRICS_TEMP, "out of memory");
+    else
+        c->server->dump_count++;
+}
+
+void mapanswer_request(struct mapconn *c, const struct socketmap_request *request)
+{
+    struct socketmap *server = c->server;
+    switch (request->command) {
+    case SOCKETMAP_ANSWER:
+        answer_nexthop(c, request);
+        return;
+    case SOCKETMAP_JSON:
+        answer_json(c, request);
+        return;
+    case SOCKETMAP_PURGE:
+        purge(c, request);
+        return;
+    case SOCKETMAP_DUMP:
+        dump(c, request);
+        return;
+    case SOCKETMAP_NO_KEY:
+        reply_kind(c, request,
+                   answer_no_nexthop(request->map, server->answer, sizeof(server->answer)));
+        return;
+    case SOCKETMAP_NOTHING:
+        reply(c, request, METRICS_NOTFOUND, "");
+        return;
+    case SOCKETMAP_UNKNOWN:
+        reply(c, request, METRICS_PERM, "no such map");
+        return;
+    case SOCKETMAP_COMMANDS:
+    default:
+        reply(c, request, METRICS_TEMP, "internal error");
+        return;
+    }
+}

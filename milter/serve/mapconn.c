@@ -1,0 +1,305 @@
+/*
+ * One socketmap connection: octets in, netstrings out. It reads no further while a lookup is in
+ * flight or a reply is not taken, so that no client can make it hold more than one input buffer and
+ * one batch of replies.
+ */
+#include "serve/mapconn.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t mapconn_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void mapconn_reply(struct mapconn *c, const struct socketmap_request *request,
+                   enum metrics_reply status, const char *text, size_t len)
+{
+    /* sendmail wants the blank after OK and NOTFOUND even if nothing follows. */
+    static const struct {
+        const char *word;
+        size_t len;
+    } words[METRICS_REPLIES] = {{"OK ", 3}, {"NOTFOUND ", 9}, {"TEMP ", 5}, {"PERM ", 5}};
+    struct octets *batch = &c->server->batch;
+    size_t word_len = words[status].len;
+    char *to = octets_reserve(batch, NETSTRING_HEAD_MAX + word_len + len + 1);
+    metrics_socketmap(c->server->metrics, request, status);
+    if (!to) {
+        c->failed = true; /* no memory: the client sees a closed connection and tries again */
+        return;
+    }
+    size_t at = netstring_head(word_len + len, to);
+    memcpy(to + at, words[status].word, word_len);
+    memcpy(to + at + word_len, text, len);
+    to[at + word_len + len] = ',';
+    batch->len += at + word_len + len + 1;
+}
+
+/* Keeps for later what the socket does not take now; behind what it did not take before. */
+static bool keep(struct mapconn *c, const char *data, size_t len)
+{
+    if (c->out.len == 0)
+        c->out_at = 0;
+    return octets_add(&c->out, data, len) && event_add(&c->writable, NULL) == 0;
+}
+
+static void send_batch(struct mapconn *c)
+{
+    struct octets *batch = &c->server->batch;
+    ssize_t sent = 0;
+    if (batch->len > 0 && !c->failed && c->out.len == 0) {
+        sent = send(c->fd, batch->buf, batch->len, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            c->failed = true;
+        if (sent < 0)
+            sent = 0;
+    }
+    if (!c->failed && (size_t)sent < batch->len)
+        c->failed = !keep(c, batch->buf + sent, batch->len - (size_t)sent);
+    batch->len = 0;
+    if (batch->cap > 4 * MAPCONN_BATCH_MAX)
+        octets_fini(batch); /* after a reply of unusual size */
+}
+
+static bool must_wait(const struct mapconn *c)
+{
+    return c->failed || c->closing || c->question || c->out.len > 0;
+}
+
+/* Handles one request of the input, if one is whole. Returns whether it did. */
+static bool take_request(struct mapconn *c, size_t *at)
+{
+    struct socketmap_request request;
+    const char *data;
+    size_t len, used;
+    switch (
+        netstring_read(c->in + *at, c->in_len - *at, SOCKETMAP_REQUEST_MAX, &data, &len, &used)) {
+    case NETSTRING_OK:
+        socketmap_request_parse(data, len, &request);
+        *at += used;
+        mapanswer_request(c, &request);
+        return true;
+    case NETSTRING_MORE:
+        return false;
+    case NETSTRING_BAD:
+    default:
+        metrics_socketmap_refused(c->server->metrics);
+        log_msg(LOG_DEBUG, "socketmap: closing a connection that does not speak the protocol");
+        c->closing = true;
+        return false;
+    }
+}
+
+/* Returns whether a request was taken. */
+static bool take_input(struct mapconn *c)
+{
+    size_t at = 0;
+    while (!must_wait(c) && !c->dump && c->server->batch.len < MAPCONN_BATCH_MAX &&
+           take_request(c, &at)) {
+    }
+    c->in_len -= at;
+    if (at > 0 && c->in_len > 0)
+        memmove(c->in, c->in + at, c->in_len);
+    return at > 0;
+}
+
+static void end_dump(struct mapconn *c)
+{
+    if (!c->dump)
+        return;
+    mapdump_free(c->dump);
+    c->dump = NULL;
+    c->server->dump_count--;
+}
+
+static void continue_dump(struct mapconn *c)
+{
+    while (c->dump && !c->failed && c->server->batch.len < MAPCONN_BATCH_MAX) {
+        if (!mapdump_next(c, c->dump))
+            end_dump(c);
+    }
+}
+
+/* What is there is told once: where more may be there than was read, the event is added anew, and
+ * tells again. */
+static void set_reading(struct mapconn *c, bool reading)
+{
+    if (c->reading && (!reading || c->more))
+        c->reading = event_del(&c->readable) < 0;
+    if (reading && !c->reading) {
+        c->reading = event_add(&c->readable, NULL) == 0;
+        c->failed = c->failed || !c->reading;
+    }
+    c->more = false;
+}
+
+void mapconn_proceed(struct mapconn *c)
+{
+    bool took = true;
+    while (took && !must_wait(c) && !c->dump) {
+        took = take_input(c);
+        if (took)
+            c->since_ms = mapconn_now_ms();
+        send_batch(c);
+    }
+    set_reading(c, !must_wait(c) && !c->dump);
+    /* One batch of a dump for each turn of the loop: others have theirs in between. */
+    if (c->dump && !must_wait(c))
+        c->failed = event_add(&c->writable, NULL) < 0;
+    if (c->failed || (c->closing && c->out.len == 0))
+        mapconn_free(c);
+}
+
+void mapconn_flush(struct mapconn *c)
+{
+    c->since_ms = mapconn_now_ms();
+    send_batch(c);
+    mapconn_proceed(c);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct mapconn *c = arg;
+    size_t room = sizeof(c->in) - c->in_len;
+    ssize_t got;
+    do
+        got = recv(fd, c->in + c->in_len, room, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0) {
+        mapconn_free(c);
+        return;
+    }
+    if (c->in_len == 0)
+        c->since_ms = mapconn_now_ms();
+    c->in_len += (size_t)got;
+    c->more = (size_t)got == room || (what & EV_CLOSED);
+    mapconn_proceed(c);
+}
+
+/* Sends what is left over. Returns whether that was all; else the connection waits, or is gone. */
+static bool send_rest(struct mapconn *c)
+{
+    ssize_t sent = send(c->fd, c->out.buf + c->out_at, c->out.len - c->out_at, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        mapconn_free(c);
+        return false;
+    }
+    if (sent > 0) {
+        c->out_at += (size_t)sent;
+        c->since_ms = mapconn_now_ms();
+    }
+    if (c->out_at < c->out.len) {
+        if (event_add(&c->writable, NULL) < 0)
+            mapconn_free(c);
+        return false;
+    }
+    octets_fini(&c->out);
+    return true;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct mapconn *c = arg;
+    (void)fd;
+    (void)what;
+    if (c->out.len > 0 && !send_rest(c))
+        return;
+    if (c->dump) {
+        c->since_ms = mapconn_now_ms();
+        continue_dump(c);
+        send_batch(c);
+    }
+    mapconn_proceed(c);
+}
+
+int mapconn_new(struct socketmap *server, int fd, bool is_unix, bool is_loopback)
+{
+    struct mapconn *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->server = server;
+    c->fd = fd;
+    c->is_unix = is_unix;
+    c->is_loopback = is_loopback;
+    c->opened_ms = c->since_ms = mapconn_now_ms();
+    event_assign(&c->readable, server->base, fd, EV_READ | EV_PERSIST | server->edge, on_readable,
+                 c);
+    event_assign(&c->writable, server->base, fd, EV_WRITE | (server->edge & EV_ET), on_writable, c);
+    set_reading(c, true);
+    if (c->failed) {
+        free(c);
+        return -ENOMEM;
+    }
+    TAILQ_INSERT_TAIL(&server->connections, c, link);
+    server->connection_count++;
+    return 0;
+}
+
+void mapconn_free(struct mapconn *c)
+{
+    if (c->question)
+        maplookup_abandon(c);
+    end_dump(c);
+    event_del(&c->readable);
+    event_del(&c->writable);
+    TAILQ_REMOVE(&c->server->connections, c, link);
+    c->server->connection_count--;
+    close(c->fd);
+    octets_fini(&c->out);
+    free(c);
+}
+
+bool mapconn_is_idle(const struct mapconn *c)
+{
+    return !must_wait(c) && !c->dump && c->in_len == 0;
+}
+
+bool mapconn_is_stalled(const struct mapconn *c)
+{
+    return c->out.len > 0 || (c->in_len > 0 && !must_wait(c) && !c->dump);
+}
+
+static void give_up_waiting(struct mapconn *c)
+{
+    static const char text[] = "the lookup takes long; it goes on, try again";
+    struct socketmap_request request = *maplookup_request(c->question);
+    maplookup_abandon(c);
+    mapconn_reply(c, &request, METRICS_TEMP, text, sizeof(text) - 1);
+    mapconn_flush(c);
+}
+
+/* Closed by the client, both ways, while it is not read from. Over TCP that looks like the end of
+ * its requests, after which it may still read. */
+static bool is_gone(const struct mapconn *c)
+{
+    struct pollfd state = {.fd = c->fd};
+    return poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR));
+}
+
+void mapconn_sweep(struct mapconn *c, int64_t now_ms)
+{
+    int64_t quiet_ms = now_ms - c->since_ms, age_ms = now_ms - c->opened_ms;
+    if (c->question) {
+        if (is_gone(c))
+            mapconn_free(c);
+        else if (quiet_ms >= MAPCONN_ANSWER_MS)
+            give_up_waiting(c);
+    } else if (mapconn_is_idle(c)) {
+        if (quiet_ms >= MAPCONN_IDLE_MS || age_ms >= MAPCONN_LIFE_MS)
+            mapconn_free(c);
+    } else if (quiet_ms >= MAPCONN_STALL_MS || age_ms >= MAPCONN_LIFE_MS) {
+        mapconn_free(c);
+    }
+}

@@ -1,0 +1,77 @@
+/*
+ * DUMP: what is cached, one reply `OK {JSON object}` per next-hop, then one `OK ` with nothing
+ * after it. The replies are made as the client takes them, so that a hundred thousand next-hops
+ * cost a list of references and not their text.
+ */
+#include "serve/mapconn.h"
+
+#include "answer/findings_json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct mapdump {
+    const struct findings **findings;
+    size_t count;
+    size_t at; /* those before are released */
+};
+
+int mapdump_new(struct engine *engine, struct mapdump **out)
+{
+    struct mapdump *dump = calloc(1, sizeof(*dump));
+    if (!dump)
+        return -ENOMEM;
+    int error = engine_snapshot(engine, &dump->findings, &dump->count);
+    if (error < 0) {
+        free(dump);
+        return error;
+    }
+    *out = dump;
+    return 0;
+}
+
+void mapdump_free(struct mapdump *dump)
+{
+    if (!dump)
+        return;
+    for (; dump->at < dump->count; dump->at++)
+        findings_unref(dump->findings[dump->at]);
+    free(dump->findings);
+    free(dump);
+}
+
+static void add(struct mapconn *c, const struct findings *findings)
+{
+    static const struct socketmap_request request = {.command = SOCKETMAP_DUMP};
+    struct config *config = c->server->config;
+    struct rules_settings settings;
+    struct view_terms terms;
+    struct nexthop nexthop;
+    struct json json;
+    const char *text;
+    size_t len;
+    if (nexthop_parse(findings->nexthop.text, &nexthop) < 0)
+        return;
+    rules_evaluate_nexthop(config, &nexthop, &settings);
+    view_terms_from(config, &settings, &terms);
+    terms.mono_ms = engine_mono_ms();
+    terms.wall_s = (int64_t)time(NULL);
+    json_init(&json, FINDINGS_JSON_MAX);
+    findings_json(&json, &nexthop, findings, &terms);
+    if (json_finish(&json, &text, &len) == 0)
+        mapconn_reply(c, &request, METRICS_OK, text, len);
+    json_fini(&json);
+}
+
+bool mapdump_next(struct mapconn *c, struct mapdump *dump)
+{
+    static const struct socketmap_request request = {.command = SOCKETMAP_DUMP};
+    if (dump->at == dump->count) {
+        mapconn_reply(c, &request, METRICS_OK, "", 0);
+        return false;
+    }
+    add(c, dump->findings[dump->at]);
+    findings_unref(dump->findings[dump->at++]);
+    return true;
+}

@@ -1,0 +1,251 @@
+/*
+ * The socketmap server: accepts connections, bounds their number and their time, and shares the
+ * configuration, the engine and the buffers among them. A connection is mapconn.c, what is answered
+ * mapanswer.c, lookups in flight maplookup.c.
+ */
+#include "serve/mapconn.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SWEEP_MS = 500,
+    /* New connections taken in one go, so that a flood of them does not starve the others. */
+    ACCEPT_BURST = 32,
+    /* Without descriptors accept fails again at once: pause rather than spin. */
+    ACCEPT_PAUSE_MS = 200,
+};
+
+static struct timeval timeval_of(int ms)
+{
+    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+}
+
+static bool is_loopback(const struct sockaddr_storage *peer)
+{
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    }
+    if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
+        return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+    }
+    return peer->ss_family == AF_UNIX;
+}
+
+static bool is_older(const struct mapconn *c, const struct mapconn *than)
+{
+    return !than || c->since_ms < than->since_ms;
+}
+
+/* Makes room by closing a connection, if there is one that will do: the one that has left us
+ * waiting for longest, else the one that has been idle for longest. So neither half requests nor
+ * idle connections can lock others out. */
+static bool evict(struct socketmap *server)
+{
+    struct mapconn *stalled = NULL, *idle = NULL, *c;
+    int64_t now_ms = mapconn_now_ms();
+    TAILQ_FOREACH (c, &server->connections, link) {
+        if (mapconn_is_stalled(c) && is_older(c, stalled))
+            stalled = c;
+        else if (mapconn_is_idle(c) && is_older(c, idle))
+            idle = c;
+    }
+    if (stalled && now_ms - stalled->since_ms >= MAPCONN_EVICT_STALLED_MS)
+        c = stalled;
+    else if (idle && now_ms - idle->since_ms >= MAPCONN_EVICT_MS)
+        c = idle;
+    else
+        return false;
+    mapconn_free(c);
+    return true;
+}
+
+static void take(struct socketmap *server, int fd, const struct sockaddr_storage *peer)
+{
+    bool full = server->connection_count >= server->config->socketmap.max_connections;
+    if ((full && !evict(server)) ||
+        mapconn_new(server, fd, peer->ss_family == AF_UNIX, is_loopback(peer)) < 0) {
+        metrics_socketmap_refused(server->metrics);
+        close(fd);
+    }
+}
+
+static void set_accepting(struct socketmap *server, bool accepting)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        if (accepting)
+            event_add(server->listeners[i], NULL);
+        else
+            event_del(server->listeners[i]);
+    }
+}
+
+static void pause_accepting(struct socketmap *server, int error)
+{
+    struct timeval pause = timeval_of(ACCEPT_PAUSE_MS);
+    if (evict(server))
+        return;
+    log_msg(LOG_ERR, "socketmap: cannot accept connections: %s", strerror(error));
+    set_accepting(server, false);
+    event_add(server->resume, &pause);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    set_accepting(arg, true);
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+    struct socketmap *server = arg;
+    (void)what;
+    for (int i = 0; i < ACCEPT_BURST; i++) {
+        struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof(peer);
+        int client = accept4(fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client >= 0) {
+            take(server, client, &peer);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_accepting(server, errno);
+        if (errno != ECONNABORTED && errno != EINTR)
+            return;
+    }
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct socketmap *server = arg;
+    struct mapconn *next;
+    int64_t now_ms = mapconn_now_ms();
+    uint64_t ticks;
+    (void)what;
+    if (read(fd, &ticks, sizeof(ticks)) < 0)
+        return;
+    for (struct mapconn *c = TAILQ_FIRST(&server->connections); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        mapconn_sweep(c, now_ms);
+    }
+}
+
+static int add_listener(struct socketmap *server, int fd)
+{
+    struct event *event = event_new(server->base, fd, EV_READ | EV_PERSIST, on_acceptable, server);
+    if (!event || event_add(event, NULL) < 0) {
+        if (event)
+            event_free(event);
+        return -ENOMEM;
+    }
+    server->listeners[server->listener_count++] = event;
+    return 0;
+}
+
+/* A descriptor, not a timer of libevent's: those make every wait of the loop one with a deadline,
+ * which costs more than an answer does. */
+static int set_up_sweep(struct socketmap *server)
+{
+    const struct timespec every = {.tv_nsec = SWEEP_MS * 1000000L};
+    const struct itimerspec ticks = {.it_interval = every, .it_value = every};
+    server->sweep_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (server->sweep_fd < 0 || timerfd_settime(server->sweep_fd, 0, &ticks, NULL) < 0)
+        return -errno;
+    server->sweep =
+        event_new(server->base, server->sweep_fd, EV_READ | EV_PERSIST, on_sweep, server);
+    return server->sweep && event_add(server->sweep, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+/* Level-triggered, every answer costs another look at its socket. The end of the input must be told
+ * of apart, as it may come together with the last of it. */
+static short edge_flags(const struct event_base *base)
+{
+    const int needed = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
+    return (event_base_get_features(base) & needed) == needed ? EV_ET | EV_CLOSED : 0;
+}
+
+static int set_up(struct socketmap *server, const struct listen_set *sets, size_t set_count)
+{
+    int error = set_up_sweep(server);
+    if (error < 0)
+        return error;
+    server->listeners = calloc(set_count * LISTEN_ADDRESSES_MAX + 1, sizeof(*server->listeners));
+    server->resume = event_new(server->base, -1, 0, on_resume, server);
+    if (!server->listeners || !server->resume)
+        return -ENOMEM;
+    for (size_t i = 0; i < set_count; i++) {
+        for (size_t j = 0; j < sets[i].count; j++) {
+            if (add_listener(server, sets[i].fds[j]) < 0)
+                return -ENOMEM;
+        }
+    }
+    return maplookup_new(server, &server->lookup);
+}
+
+int socketmap_new(struct event_base *base, struct config *config, struct engine *engine,
+                  struct metrics *metrics, const struct listen_set *listeners,
+                  size_t listener_count, struct socketmap **out)
+{
+    struct socketmap *server = calloc(1, sizeof(*server));
+    if (!server)
+        return -ENOMEM;
+    server->base = base;
+    server->edge = edge_flags(base);
+    server->sweep_fd = -1;
+    server->config = config_ref(config);
+    server->engine = engine;
+    server->metrics = metrics;
+    TAILQ_INIT(&server->connections);
+    int error = set_up(server, listeners, listener_count);
+    if (error < 0) {
+        socketmap_free(server);
+        return error;
+    }
+    *out = server;
+    return 0;
+}
+
+void socketmap_free(struct socketmap *server)
+{
+    struct mapconn *c;
+    if (!server)
+        return;
+    while ((c = TAILQ_FIRST(&server->connections)))
+        mapconn_free(c);
+    maplookup_free(server->lookup);
+    for (size_t i = 0; i < server->listener_count; i++)
+        event_free(server->listeners[i]);
+    free(server->listeners);
+    if (server->sweep)
+        event_free(server->sweep);
+    if (server->sweep_fd >= 0)
+        close(server->sweep_fd);
+    if (server->resume)
+        event_free(server->resume);
+    octets_fini(&server->batch);
+    config_unref(server->config);
+    free(server);
+}
+
+void socketmap_reconfigure(struct socketmap *server, struct config *config)
+{
+    struct config *old = server->config;
+    server->config = config_ref(config);
+    config_unref(old);
+}
+
+size_t socketmap_connections(const struct socketmap *server)
+{
+    return server->connection_count;
+}

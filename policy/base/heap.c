@@ -1,0 +1,95 @@
+/*
+ * The heap behind the cache's timetable.
+ */
+#include "base/heap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void cache_heap_fini(struct cache_heap *heap)
+{
+    free(heap->items);
+    *heap = (struct cache_heap){0};
+}
+
+static void set(struct cache_heap *heap, size_t index, struct cache_heap_item *item)
+{
+    heap->items[index] = item;
+    item->index = index;
+}
+
+static void sift_up(struct cache_heap *heap, struct cache_heap_item *item)
+{
+    size_t index = item->index;
+
+    while (index > 0) {
+        size_t parent = (index - 1) / 2;
+        if (heap->items[parent]->at_ms <= item->at_ms)
+            break;
+        set(heap, index, heap->items[parent]);
+        index = parent;
+    }
+    set(heap, index, item);
+}
+
+static void sift_down(struct cache_heap *heap, struct cache_heap_item *item)
+{
+    size_t index = item->index;
+
+    for (;;) {
+        size_t child = 2 * index + 1;
+        if (child >= heap->count)
+            break;
+        if (child + 1 < heap->count && heap->items[child + 1]->at_ms < heap->items[child]->at_ms)
+            child++;
+        if (heap->items[child]->at_ms >= item->at_ms)
+            break;
+        set(heap, index, heap->items[child]);
+        index = child;
+    }
+    set(heap, index, item);
+}
+
+int cache_heap_add(struct cache_heap *heap, struct cache_heap_item *item, int64_t at_ms)
+{
+    if (heap->count == heap->room) {
+        size_t room = heap->room ? heap->room * 2 : 64;
+        struct cache_heap_item **items = realloc(heap->items, room * sizeof(*items));
+        if (!items)
+            return -ENOMEM;
+        heap->items = items;
+        heap->room = room;
+    }
+    item->at_ms = at_ms;
+    set(heap, heap->count++, item);
+    sift_up(heap, item);
+    return 0;
+}
+
+void cache_heap_remove(struct cache_heap *heap, struct cache_heap_item *item)
+{
+    struct cache_heap_item *last = heap->items[--heap->count];
+
+    if (last == item)
+        return;
+    set(heap, item->index, last);
+    sift_up(heap, last);
+    sift_down(heap, last);
+}
+
+void cache_heap_move(struct cache_heap *heap, struct cache_heap_item *item, int64_t at_ms)
+{
+    item->at_ms = at_ms;
+    sift_up(heap, item);
+    sift_down(heap, item);
+}
+
+struct cache_heap_item *cache_heap_first(const struct cache_heap *heap)
+{
+    return heap->count ? heap->items[0] : NULL;
+}
+
+int64_t cache_heap_first_ms(const struct cache_heap *heap)
+{
+    return heap->count ? heap->items[0]->at_ms : INT64_MAX;
+}

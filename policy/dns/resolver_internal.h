@@ -1,0 +1,123 @@
+/*
+ * What resolver.c (queries), resolver_servers.c (whom to ask) and resolver_check.c (who validates)
+ * share. Nobody else includes this.
+ */
+#ifndef POLICY_RESOLVER_INTERNAL_H
+#define POLICY_RESOLVER_INTERNAL_H
+
+#include "base/list.h"
+#include "dns/dns_name.h"
+#include "dns/resolver.h"
+#include "dns/resolver_addr.h"
+#include "dns/resolver_queue.h"
+#include "dns/upstream.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+enum {
+    RESOLVER_SERVERS_MAX = 16, /* resolv.conf(5) uses three; bounds checks and sockets */
+    RESOLVER_TRIES_MAX = 100,
+    RESOLVER_MISSES_DOWN = 4, /* asked so often without an answer: perhaps it is not there */
+};
+
+/* One resolver. Removed ones stay until no query knows them any more. */
+struct server {
+    TAILQ_ENTRY(server) link; /* in servers, or in gone */
+    struct resolver *resolver;
+    struct resolver_addr addr;
+    struct upstream *upstream;
+    unsigned users; /* attempts of queries that are not settled yet, answered ones too */
+
+    bool trusted;      /* its AD bit is believed */
+    bool validates;    /* it passed its last check */
+    int64_t ceased_ms; /* when it ceased to validate; 0: it does, or never did, or is not trusted */
+    bool checked;      /* a check has ended, well or not, since it was added */
+    unsigned misses;   /* asked without an answer since the last one */
+
+    uint32_t id;                /* never used twice; dns_answer.resolver */
+    struct upstream_ask *check; /* in flight, else NULL */
+    unsigned check_serial;      /* of the check that was begun last */
+    struct list confirms;       /* who waits for a check, see resolver_confirm.c */
+    struct event check_timer;
+    unsigned check_misses; /* checks without any good answer since the last one */
+    char trouble[96];      /* why the last check failed; "" when it did not */
+    int64_t warned_ms;     /* when its loss was last said; 0: never */
+};
+
+TAILQ_HEAD(server_list, server);
+
+/* Own copies of the configuration. */
+struct resolver_settings {
+    char **resolvers; /* NULL: resolv_conf */
+    char *resolv_conf;
+    enum engine_trust_ad trust_ad;
+    int timeout_ms;
+    unsigned tries;
+    size_t max_in_flight;
+    char *check_name;
+    int check_interval_ms;
+    void (*log)(void *log_arg, int priority, const char *message);
+    void *log_arg;
+};
+
+struct resolver {
+    struct event_base *base;
+    struct resolver_settings settings;
+
+    struct server_list servers; /* in the order of the configuration */
+    struct server_list gone;
+    uint32_t last_id;        /* of a server */
+    struct list confirmed;   /* whose check has ended; to be called back */
+    unsigned withdrawn;      /* how often the administrator ceased to trust one of them */
+    struct stat conf_stat;   /* of resolv.conf when it was read last */
+    int64_t conf_checked_ms; /* when it was looked at last */
+
+    struct event check_timer;
+    int64_t warned_ms; /* when "security unknown" was last said; 0: never */
+    bool warned;       /* and its return was not said since */
+    bool announced;    /* it was said once that security is known */
+
+    struct resolver_queue queue;
+    struct event work;    /* calls back what is ready, starts what waits */
+    struct event unblock; /* the same, when a query in flight has become slow */
+    uint64_t query_count, sent_count;
+};
+
+/* resolver.c */
+void resolver_wake(struct resolver *r); /* runs the work soon */
+int64_t resolver_now_ms(void);          /* monotonic */
+uint32_t resolver_random(uint32_t below);
+void resolver_log(const struct resolver *r, int priority, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* resolver_settings.c */
+int resolver_settings_copy(struct resolver_settings *out, const struct engine_config *config,
+                           char *err, size_t err_len);
+void resolver_settings_free(struct resolver_settings *settings);
+
+/* resolver_servers.c */
+int resolver_servers_load(struct resolver *r, const struct resolver_settings *settings, char *err,
+                          size_t err_len);         /* puts what settings name into effect */
+void resolver_servers_refresh(struct resolver *r); /* when resolv.conf has changed */
+void resolver_servers_free(struct resolver *r);
+
+/* resolver_check.c */
+void resolver_check_init(struct resolver *r);
+void resolver_check_all(struct resolver *r);      /* starts a check of every trusted resolver now */
+void resolver_check_start(struct server *server); /* unless one is in flight */
+void resolver_check_stop(struct server *server);
+bool resolver_any_validates(const struct resolver *r); /* by its last check */
+bool resolver_check_pending(const struct resolver *r); /* queries should wait for the first check */
+void resolver_check_server_answers(struct server *server, bool answers); /* to a query */
+
+/* resolver_confirm.c */
+void resolver_confirm_checked(struct server *server, bool passed); /* a check has ended */
+void resolver_confirm_fail(struct server *server); /* it is trusted no more, or gone */
+void resolver_confirm_call_back(struct resolver *r);
+void resolver_confirm_begin(struct resolver *r); /* the checks that somebody waits for */
+void resolver_confirm_drop(struct resolver *r);  /* what is still to be called back */
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * Next-hops of which queries wait hang in two lists, by whether their share of slots is used up.
+ * The first of a list is the next to send one, and then goes to the end of its list. Queries in
+ * flight are kept in the order in which they were sent, so that the slow ones come first.
+ */
+#include "dns/resolver_queue.h"
+
+#include "base/list.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SHARE = 32,     /* a next-hop's share of the slots is one of so many parts */
+    SLOW_SHARE = 4, /* so many times as many queries as there are slots may be slow: bounds memory,
+                      and what a resolver must bear */
+};
+
+struct resolver_group {
+    struct table_node node;
+    TAILQ_ENTRY(resolver_group) link; /* in fair or over while something waits */
+    struct resolver_places waiting;
+    size_t slots; /* that its queries have */
+    size_t users; /* places that know it */
+    bool over;    /* which list it is in */
+    char nexthop[];
+};
+
+int resolver_queue_init(struct resolver_queue *q)
+{
+    memset(q, 0, sizeof(*q));
+    TAILQ_INIT(&q->fair);
+    TAILQ_INIT(&q->over);
+    TAILQ_INIT(&q->in_flight);
+    TAILQ_INIT(&q->slow);
+    TAILQ_INIT(&q->ready);
+    q->answered_ms = INT64_MIN;
+    q->slots = 1;
+    return table_init(&q->groups);
+}
+
+void resolver_queue_fini(struct resolver_queue *q)
+{
+    table_fini(&q->groups);
+}
+
+void resolver_queue_configure(struct resolver_queue *q, size_t slots, int slow_ms)
+{
+    q->slots = slots > 0 ? slots : 1;
+    q->slow_ms = slow_ms;
+}
+
+/* ---- Groups ---- */
+
+static struct resolver_group *group_obtain(struct resolver_queue *q, const char *nexthop)
+{
+    struct table_node *node = table_find(&q->groups, nexthop);
+    size_t len = strlen(nexthop) + 1;
+
+    if (node != NULL)
+        return list_entry(node, struct resolver_group, node);
+    struct resolver_group *group = calloc(1, sizeof(*group) + len);
+
+    if (group == NULL)
+        return NULL;
+    memcpy(group->nexthop, nexthop, len);
+    TAILQ_INIT(&group->waiting);
+    table_add(&q->groups, &group->node, group->nexthop);
+    return group;
+}
+
+static bool used_up(const struct resolver_queue *q, const struct resolver_group *group)
+{
+    size_t share = q->slots / SHARE;
+
+    return group->slots >= (share > 0 ? share : 1);
+}
+
+static struct resolver_groups *list_of_group(struct resolver_queue *q,
+                                             const struct resolver_group *group)
+{
+    return group->over ? &q->over : &q->fair;
+}
+
+/* At the end of the list that it belongs to. */
+static void group_enlist(struct resolver_queue *q, struct resolver_group *group)
+{
+    group->over = used_up(q, group);
+    TAILQ_INSERT_TAIL(list_of_group(q, group), group, link);
+}
+
+static void group_unlist(struct resolver_queue *q, struct resolver_group *group)
+{
+    TAILQ_REMOVE(list_of_group(q, group), group, link);
+}
+
+static void give_back_slot(struct resolver_queue *q, struct resolver_group *group)
+{
+    group->slots--;
+    if (!TAILQ_EMPTY(&group->waiting) && group->over && !used_up(q, group)) {
+        group_unlist(q, group);
+        group_enlist(q, group);
+    }
+}
+
+static void group_leave(struct resolver_queue *q, struct resolver_place *place)
+{
+    struct resolver_group *group = place->group;
+
+    place->group = NULL;
+    if (group == NULL || --group->users > 0)
+        return;
+    table_remove(&q->groups, &group->node);
+    free(group);
+}
+
+/* ---- Places ---- */
+
+static void leave_list(struct resolver_queue *q, struct resolver_place *place)
+{
+    struct resolver_group *group = place->group;
+
+    switch (place->stage) {
+    case RESOLVER_WAITING:
+        TAILQ_REMOVE(&group->waiting, place, link);
+        q->waiting_count--;
+        if (TAILQ_EMPTY(&group->waiting))
+            group_unlist(q, group);
+        return;
+    case RESOLVER_IN_FLIGHT:
+        TAILQ_REMOVE(&q->in_flight, place, link);
+        q->in_flight_count--;
+        give_back_slot(q, group);
+        return;
+    case RESOLVER_SLOW:
+        TAILQ_REMOVE(&q->slow, place, link);
+        q->slow_count--;
+        return;
+    case RESOLVER_READY:
+    default:
+        TAILQ_REMOVE(&q->ready, place, link);
+        return;
+    }
+}
+
+int resolver_queue_add(struct resolver_queue *q, struct resolver_place *place, const char *nexthop)
+{
+    struct resolver_group *group = group_obtain(q, nexthop);
+
+    if (group == NULL)
+        return -ENOMEM;
+    group->users++;
+    place->group = group;
+    place->stage = RESOLVER_WAITING;
+    if (TAILQ_EMPTY(&group->waiting))
+        group_enlist(q, group);
+    TAILQ_INSERT_TAIL(&group->waiting, place, link);
+    q->waiting_count++;
+    return 0;
+}
+
+void resolver_queue_add_ready(struct resolver_queue *q, struct resolver_place *place)
+{
+    place->group = NULL;
+    place->stage = RESOLVER_READY;
+    TAILQ_INSERT_TAIL(&q->ready, place, link);
+}
+
+void resolver_queue_leave(struct resolver_queue *q, struct resolver_place *place)
+{
+    leave_list(q, place);
+    group_leave(q, place);
+}
+
+void resolver_queue_settle(struct resolver_queue *q, struct resolver_place *place)
+{
+    resolver_queue_leave(q, place);
+    resolver_queue_add_ready(q, place);
+}
+
+struct resolver_place *resolver_queue_any(const struct resolver_queue *q)
+{
+    const struct resolver_groups *waiting = TAILQ_EMPTY(&q->fair) ? &q->over : &q->fair;
+    const struct resolver_places *lists[] = {&q->in_flight, &q->slow, &q->ready};
+
+    if (!TAILQ_EMPTY(waiting))
+        return TAILQ_FIRST(&TAILQ_FIRST(waiting)->waiting);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        if (!TAILQ_EMPTY(lists[i]))
+            return TAILQ_FIRST(lists[i]);
+    }
+    return NULL;
+}
+
+/* ---- Turns ---- */
+
+static bool is_slow(const struct resolver_queue *q, const struct resolver_place *place,
+                    int64_t now_ms)
+{
+    return now_ms - place->started_ms >= q->slow_ms;
+}
+
+static bool room_for_slow(const struct resolver_queue *q)
+{
+    return q->slow_count / SLOW_SHARE < q->slots;
+}
+
+static void retire_slow(struct resolver_queue *q, int64_t now_ms)
+{
+    struct resolver_place *place;
+
+    while ((place = TAILQ_FIRST(&q->in_flight)) != NULL && is_slow(q, place, now_ms) &&
+           room_for_slow(q)) {
+        leave_list(q, place);
+        place->stage = RESOLVER_SLOW;
+        TAILQ_INSERT_TAIL(&q->slow, place, link);
+        q->slow_count++;
+    }
+}
+
+static struct resolver_group *next_group(const struct resolver_queue *q)
+{
+    if (q->in_flight_count >= q->slots)
+        return NULL;
+    if (!TAILQ_EMPTY(&q->fair))
+        return TAILQ_FIRST(&q->fair);
+    return q->in_flight_count < (q->slots + 1) / 2 ? TAILQ_FIRST(&q->over) : NULL;
+}
+
+struct resolver_place *resolver_queue_next(struct resolver_queue *q, int64_t now_ms)
+{
+    struct resolver_group *group;
+    struct resolver_place *place;
+
+    if (q->waiting_count > 0)
+        retire_slow(q, now_ms);
+    group = next_group(q);
+    if (group == NULL)
+        return NULL;
+    place = TAILQ_FIRST(&group->waiting);
+    group_unlist(q, group);
+    TAILQ_REMOVE(&group->waiting, place, link);
+    q->waiting_count--;
+    group->slots++;
+    if (!TAILQ_EMPTY(&group->waiting))
+        group_enlist(q, group);
+    place->stage = RESOLVER_IN_FLIGHT;
+    place->started_ms = now_ms;
+    TAILQ_INSERT_TAIL(&q->in_flight, place, link);
+    q->in_flight_count++;
+    return place;
+}
+
+struct resolver_place *resolver_queue_overdue(const struct resolver_queue *q, int64_t now_ms)
+{
+    struct resolver_place *first = TAILQ_FIRST(&q->in_flight), *oldest = TAILQ_FIRST(&q->slow);
+
+    if (q->waiting_count == 0 || first == NULL || oldest == NULL || !is_slow(q, first, now_ms) ||
+        room_for_slow(q))
+        return NULL;
+    return oldest->started_ms < q->answered_ms ? oldest : NULL;
+}
+
+int64_t resolver_queue_again_ms(const struct resolver_queue *q, int64_t now_ms)
+{
+    const struct resolver_place *first = TAILQ_FIRST(&q->in_flight);
+
+    if (q->waiting_count == 0 || first == NULL)
+        return INT64_MAX;
+    return (is_slow(q, first, now_ms) ? now_ms : first->started_ms) + q->slow_ms;
+}
+
+void resolver_queue_answered(struct resolver_queue *q, int64_t now_ms)
+{
+    q->answered_ms = now_ms;
+}

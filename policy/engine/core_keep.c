@@ -1,0 +1,184 @@
+/*
+ * What is kept of the findings that a lookup brought. A part that failed does not replace the same
+ * part of cached findings while that holds; a policy that was put in force meanwhile outdates what
+ * does not know it.
+ */
+#include "engine/core_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+/* How often one domain's failing MTA-STS refresh is worth a warning. */
+enum { WARN_INTERVAL_MS = 60 * 60 * 1000 };
+
+/* Warnings on a policy that could not be refreshed (RFC 8461 section 3.3), not one per lookup. */
+void core_warn_refresh(struct core *core, const struct findings *f)
+{
+    char line[600];
+
+    if (f->sts.state != FINDINGS_STS_POLICY || f->sts.source != FINDINGS_STS_CACHED_FAILED ||
+        f->sts.mode == FINDINGS_STS_MODE_NONE)
+        return;
+    if (!sts_cache_may_warn(core->sts_cache, f->nexthop.name, core_now_ms(core), WARN_INTERVAL_MS))
+        return;
+    snprintf(line, sizeof line,
+             "MTA-STS: the policy of %s could not be refreshed (%s%s%s); the cached one stays in "
+             "force until its max_age is over",
+             f->nexthop.name, findings_sts_failure_name(f->sts.failure),
+             f->sts.failure_text ? ": " : "", f->sts.failure_text ? f->sts.failure_text : "");
+    core_log(core, LOG_WARNING, line);
+}
+
+static unsigned failed_lookups(const struct findings *f)
+{
+    unsigned count = f->mx == FINDINGS_MX_FAILED;
+
+    for (size_t i = 0; i < f->host_count; i++) {
+        const struct findings_host *host = &f->hosts[i];
+
+        count += host->a == FINDINGS_ADDR_FAILED;
+        count += host->aaaa == FINDINGS_ADDR_FAILED;
+        count += host->tlsa_state == FINDINGS_TLSA_FAILED;
+    }
+    return count;
+}
+
+static bool has_dane(const struct findings *f)
+{
+    for (size_t i = 0; i < f->host_count; i++) {
+        if (f->hosts[i].tlsa_state == FINDINGS_TLSA_USABLE)
+            return f->security_known && f->mx != FINDINGS_MX_INSECURE;
+    }
+    return false;
+}
+
+void core_note_dane(struct core *core, const struct findings *f)
+{
+    int64_t now_s = core->world->ops->wall_s(core->world);
+    char line[120];
+
+    if (!core->settings.dane_enable || !f->security_known)
+        return;
+    if (!has_dane(f)) {
+        if (failed_lookups(f) == 0)
+            dane_seen_forget(core->dane_seen, f->nexthop.text);
+    } else if (!dane_seen_add(core->dane_seen, f->nexthop.text, now_s) &&
+               core_now_ms(core) >= core->warn_dane_ms) {
+        core->warn_dane_ms = core_now_ms(core) + WARN_INTERVAL_MS;
+        snprintf(line, sizeof line,
+                 "%d next-hops with DANE are remembered, which is all that there is room for",
+                 DANE_SEEN_MAX);
+        core_log(core, LOG_WARNING, line);
+    }
+}
+
+/* What goes into the cache, and until when its parts hold. */
+struct keeping {
+    const struct findings *findings; /* a reference of its own */
+    int64_t dane_ends_ms;
+    int64_t sts_ends_ms;
+    bool failed; /* a part of it is what it was before: to be renewed again soon */
+};
+
+/* Whether the old MTA-STS part says more than a new one that failed. */
+static bool old_sts_is_better(const struct findings_sts *old, const struct findings_sts *fresh)
+{
+    if (fresh->state == FINDINGS_STS_FAILED)
+        return true;
+    return fresh->state == FINDINGS_STS_POLICY && fresh->source == FINDINGS_STS_CACHED_FAILED &&
+           old->state == FINDINGS_STS_POLICY && strcmp(old->id, fresh->id) == 0;
+}
+
+/* Whether the old DANE part says more than the new one: that failed, is of unknown security, or
+ * knows less of hosts that were found securely. */
+static bool old_dane_is_better(const struct findings *old, const struct findings *fresh)
+{
+    if (old->summary == FINDINGS_SUMMARY_FAILED || !old->security_known)
+        return false;
+    return fresh->summary == FINDINGS_SUMMARY_FAILED || !fresh->security_known ||
+           (old->mx != FINDINGS_MX_INSECURE && failed_lookups(fresh) > failed_lookups(old));
+}
+
+/* A part that failed does not replace what is cached of it and still holds. */
+static void keep_what_holds(const struct cache_view *old, int64_t now_ms, struct keeping *k)
+{
+    const struct findings *fresh = k->findings, *was = old->findings;
+    bool keep_dane = was && old->dane_ends_ms > now_ms && old_dane_is_better(was, fresh);
+    bool keep_sts = was && old->sts_ends_ms > now_ms && old_sts_is_better(&was->sts, &fresh->sts);
+    int64_t ends_ms;
+
+    if (!keep_dane && !keep_sts)
+        return;
+    k->failed = true;
+    if (keep_dane)
+        k->dane_ends_ms = old->dane_ends_ms;
+    if (keep_sts)
+        k->sts_ends_ms = old->sts_ends_ms;
+    ends_ms = k->dane_ends_ms < k->sts_ends_ms ? k->dane_ends_ms : k->sts_ends_ms;
+    k->findings = findings_merge(keep_dane ? was : fresh, keep_sts ? was : fresh, now_ms,
+                                 (uint32_t)((ends_ms > now_ms ? ends_ms - now_ms : 0) / 1000));
+    findings_unref(fresh);
+}
+
+/* The id should tell, but policy hosts change policies without it. */
+static bool is_same_policy(const struct findings_sts *sts, const struct sts_cached *cached)
+{
+    const char *lines = cached->policy->lines;
+
+    return strcmp(sts->id, cached->id) == 0 && sts->mode == cached->policy->mode &&
+           sts->mx_count == cached->policy->mx_count && sts->policy_lines && lines &&
+           strcmp(sts->policy_lines, lines) == 0;
+}
+
+/* Whether the findings hold the policy that is in force by now, if there is one. */
+static bool sts_is_current(struct core *core, const struct findings *f)
+{
+    const struct sts_cached *cached =
+        sts_cache_find(core->sts_cache, f->nexthop.name, core_now_ms(core), false);
+
+    if (!cached || !cached->policy || f->sts.state == FINDINGS_STS_OFF)
+        return true;
+    return f->sts.state == FINDINGS_STS_POLICY && is_same_policy(&f->sts, cached);
+}
+
+void core_forget_outdated(struct core *core, const char *text)
+{
+    struct cache_view view;
+
+    cache_look(core->cache, text, true, &view);
+    if (view.findings && !sts_is_current(core, view.findings))
+        cache_remove(core->cache, text);
+    findings_unref(view.findings);
+}
+
+void core_keep(struct core *core, struct flight *flight, const struct findings *f)
+{
+    int64_t now_ms = core_now_ms(core), ends_ms;
+    struct keeping k = {.findings = findings_ref(f),
+                        .dane_ends_ms = now_ms + lookup_dane_life_ms(flight->lookup),
+                        .sts_ends_ms = now_ms + lookup_sts_life_ms(flight->lookup)};
+    struct cache_view old;
+
+    if (flight->outdated) {
+        core_forget_outdated(core, f->nexthop.text);
+    } else {
+        /* A refresh has brought a policy while the lookup went on. */
+        if (!sts_is_current(core, f))
+            k.sts_ends_ms = now_ms;
+        cache_look(core->cache, f->nexthop.text, core_security_known(core), &old);
+        keep_what_holds(&old, now_ms, &k);
+        findings_unref(old.findings);
+        ends_ms = k.dane_ends_ms < k.sts_ends_ms ? k.dane_ends_ms : k.sts_ends_ms;
+        if (!k.findings || ends_ms <= now_ms) {
+            /* One part may not be kept, or memory is short: the next one to ask looks again. */
+            cache_remove(core->cache, f->nexthop.text);
+        } else {
+            cache_put(core->cache, k.findings, k.dane_ends_ms, k.sts_ends_ms,
+                      k.failed ? now_ms + (ends_ms - now_ms + 1) / 2
+                               : core_renew_due_ms(core, now_ms, ends_ms));
+            core_renew_schedule(core);
+        }
+    }
+    findings_unref(k.findings);
+}

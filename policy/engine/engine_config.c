@@ -1,0 +1,41 @@
+/* The engine's defaults, equal to those that the sample configuration shows, and what of a
+ * configuration only this host can tell to be right. */
+#include "policy/engine.h"
+
+#include "tls/sts_trust.h"
+
+#include <string.h>
+
+void engine_config_init(struct engine_config *config)
+{
+    memset(config, 0, sizeof(*config));
+    config->trust_ad = ENGINE_TRUST_AD_AUTO;
+    config->dns_timeout_ms = 2000;
+    config->dns_tries = 3;
+    config->check_name = "com";
+    config->check_interval_ms = 60 * 1000;
+    config->sts_enable = true;
+    config->sts_connect_timeout_ms = 5000;
+    config->sts_timeout_ms = 10 * 1000;
+    config->sts_max_policy = 64 * 1024;
+    config->sts_min_retry_ms = 5 * 60 * 1000;
+    config->sts_give_up_ms = 24 * 60 * 60 * 1000;
+    config->sts_refresh_ms = 24 * 60 * 60 * 1000;
+    config->sts_port = 443;
+    config->dane_enable = true;
+    config->max_domains = 100000;
+    config->max_memory = (size_t)256 << 20;
+    config->negative_ttl_ms = 5 * 60 * 1000;
+    config->max_ttl_ms = 24 * 60 * 60 * 1000;
+    config->prefetch = true;
+}
+
+int engine_config_check(const struct engine_config *config, char *err, size_t err_len)
+{
+    X509_STORE *trust;
+    int status = sts_trust_load(config->sts_ca_file, config->sts_ca_path, &trust, err, err_len);
+
+    if (status == 0)
+        X509_STORE_free(trust);
+    return status;
+}

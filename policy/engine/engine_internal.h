@@ -1,0 +1,49 @@
+/*
+ * What engine.c and engine_request.c share.
+ */
+#ifndef POLICY_ENGINE_INTERNAL_H
+#define POLICY_ENGINE_INTERNAL_H
+
+#include "base/list.h"
+#include "engine/core.h"
+#include "engine/engine_store.h"
+#include "engine/world_real.h"
+#include "policy/engine.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct engine {
+    pthread_t thread;
+    struct event_base *base;
+    struct event *wake; /* made active when there is something for the engine's thread to do */
+    struct event *tick; /* once a second */
+    struct world *world;
+    struct core *core;
+    struct engine_store *store; /* NULL: policies are kept in memory only */
+    atomic_bool security_known;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a callback has returned, or an errand is finished */
+    bool woken;             /* the wake event is on its way */
+    struct list errands;    /* to be run */
+    struct list posted;     /* requests, by state: see engine_request.c */
+    struct list dropped;
+    struct list kept;
+    const struct engine_request *calling; /* whose function is being called */
+};
+
+void engine_wake(struct engine *engine); /* with the lock held */
+
+/* The first link of a list, taken out of it, or NULL. */
+struct list *engine_shift(struct list *list);
+
+/* On the engine's thread. */
+void engine_note_security(struct engine *engine);
+void engine_request_take_all(struct engine *engine);
+void engine_request_drop_all(struct engine *engine);
+/* At the engine's end, after the core's: nothing may be left. */
+void engine_request_end_all(struct engine *engine);
+
+#endif

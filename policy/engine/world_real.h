@@ -1,0 +1,23 @@
+/*
+ * The real world: DNS by resolver.c, HTTPS by sts_fetch.c, timers by libevent, the system's clocks.
+ */
+#ifndef POLICY_WORLD_REAL_H
+#define POLICY_WORLD_REAL_H
+
+#include "lookup/world.h"
+#include "policy/engine.h"
+
+struct event_base;
+
+/* `base` is borrowed and must outlive the world. 0, or a negative errno with a message in err. */
+int world_real_new(struct event_base *base, const struct engine_config *config, struct world **out,
+                   char *err, size_t err_len);
+
+/* Nothing of it may be in use any more. NULL is allowed. */
+void world_real_free(struct world *world);
+
+/* Takes over a new configuration, or none of it. 0, or a negative errno with a message. */
+int world_real_reconfigure(struct world *world, const struct engine_config *config, char *err,
+                           size_t err_len);
+
+#endif

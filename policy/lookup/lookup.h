@@ -1,0 +1,96 @@
+/*
+ * One lookup: all that has to be asked about one next-hop, as a state machine on struct world.
+ * RFC 7672 sections 2.1 to 2.2.3 (lookup_mx.c, lookup_host.c), RFC 8461 sections 3 to 5.1
+ * (lookup_sts.c). Who shares it and where its findings are kept is core.c's business.
+ * One thread, the engine's.
+ */
+#ifndef POLICY_LOOKUP_H
+#define POLICY_LOOKUP_H
+
+#include "findings/dane_seen.h"
+#include "lookup/counters.h"
+#include "lookup/world.h"
+#include "policy/findings.h"
+#include "sts/sts_cache.h"
+
+struct lookup;
+
+/* The two parts of findings, which live and are renewed apart. */
+enum {
+    LOOKUP_DANE = 1 << 0, /* MX, addresses, TLSA */
+    LOOKUP_STS = 1 << 1,  /* MTA-STS */
+};
+
+struct lookup_settings {
+    bool dane_enable;
+    bool sts_enable;
+    bool in_use; /* somebody asks; else it is the engine itself, for later */
+    /* A policy that ends before this time is fetched though its id has not changed. */
+    int64_t sts_fresh_until_ms;
+    int64_t sts_min_retry_ms;
+    int64_t sts_give_up_ms; /* passing failures of a fetch that last longer are definite */
+    int64_t negative_ttl_ms;
+    int64_t max_ttl_ms;
+};
+
+/*
+ * Something has become known. Called from a callback of the world, as the last thing that is done
+ * with the lookup, so that it may be freed inside.
+ */
+typedef void (*lookup_changed_fn)(struct lookup *lookup, void *arg);
+
+/* What all lookups in progress hold together; one for all of them. */
+struct lookup_memory {
+    size_t max;  /* octets; beyond LOOKUP_SMALL each */
+    size_t used; /* of them */
+};
+
+enum {
+    /* Every lookup may hold so many octets: most need no more. */
+    LOOKUP_SMALL = 8 * 1024,
+    /* And no lookup more than so many, a policy not counted. Between the two it may hold a 16th of
+     * what is left: the fuller memory is, the sooner large ones fail, never small ones. */
+    LOOKUP_LARGEST = 256 * 1024,
+};
+
+/* What the lookup uses and does not own. */
+struct lookup_env {
+    struct world *world;
+    struct sts_cache *sts_cache;
+    const struct dane_seen *dane_seen;
+    struct counters *counters;
+    struct lookup_memory *memory;
+};
+
+/*
+ * Starts a lookup of `parts`; the other part is taken from `known`, findings of the same next-hop
+ * (borrowed for the call) whose parts end at these times. Without `known` the other part stays
+ * PENDING. Returns NULL when out of memory. It may be complete at once; then `changed` is not
+ * called.
+ */
+struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_settings *settings,
+                          const struct nexthop *nexthop, unsigned parts,
+                          const struct findings *known, int64_t known_dane_ends_ms,
+                          int64_t known_sts_ends_ms, lookup_changed_fn changed, void *arg);
+
+/*
+ * What DNS said so far is not to be relied upon: asks about the DANE part once more, though it may
+ * have been taken from what was known. Calls `changed`. Not from a callback of the world.
+ */
+void lookup_distrust(struct lookup *lookup);
+
+/* Cancels what is in flight. NULL is allowed. */
+void lookup_free(struct lookup *lookup);
+
+/* What is known so far; valid until the lookup goes on. NULL when it ran out of memory: then
+ * nothing more will come. */
+const struct findings *lookup_draft(const struct lookup *lookup);
+
+/* How long each part may be used, in milliseconds from now on; once the draft is complete. 0: for
+ * those who asked and nobody else. */
+int64_t lookup_dane_life_ms(const struct lookup *lookup);
+int64_t lookup_sts_life_ms(const struct lookup *lookup);
+
+unsigned lookup_parts(const struct lookup *lookup);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * A world for scenarios: DNS and HTTPS answer from a table, each after a delay of its own, and time
+ * passes only when it is told to. Answers are taken from the table when the question is asked.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "lookup/world.h"
+
+enum {
+    SIM_NAME_MAX = 300,
+    SIM_DATA_MAX = 64, /* octets of TLSA data */
+    SIM_DELAY_MS = 10, /* of an answer that names none */
+};
+
+struct sim_world;
+
+/* What a name and type are answered with. */
+struct sim_dns {
+    char name[SIM_NAME_MAX];
+    uint16_t type;
+    enum dns_status status;
+    enum dns_security security;
+    uint32_t ttl_s;
+    int64_t delay_ms;
+    char alias[SIM_NAME_MAX]; /* canonical name, "" for no alias */
+    char failure[80];
+    struct dns_record *records; /* freed with the entry, and so is `text` */
+    size_t count;
+    char *text; /* names, TXT strings and TLSA data that the records point to */
+    unsigned asked;
+    struct sim_dns *next;
+};
+
+/* What a policy host answers. */
+struct sim_https {
+    char domain[SIM_NAME_MAX];
+    enum fetch_status status;
+    char *body;
+    char failure[80];
+    int64_t delay_ms;
+    unsigned fetched;
+    struct sim_https *next;
+};
+
+struct sim_world *sim_world_new(void);
+void sim_world_free(struct sim_world *sim);
+struct world *sim_world_world(struct sim_world *sim);
+
+/* The entry of a name and type (domain), made empty if there was none or emptied if there was: a
+ * script changes the world as it goes. Counts of questions stay. */
+struct sim_dns *sim_world_dns(struct sim_world *sim, const char *name, uint16_t type);
+struct sim_https *sim_world_https(struct sim_world *sim, const char *domain);
+
+/* Changes nothing but when an entry answers; no entry, no change. */
+void sim_world_delay(struct sim_world *sim, const char *name, uint16_t type, int64_t delay_ms);
+void sim_world_https_delay(struct sim_world *sim, const char *domain, int64_t delay_ms);
+
+/* How often something was asked so far; name NULL: all names; type 0: all types. */
+unsigned sim_world_asked(const struct sim_world *sim, const char *name, uint16_t type);
+unsigned sim_world_fetched(const struct sim_world *sim, const char *domain);
+unsigned sim_world_outstanding(const struct sim_world *sim); /* questions and fetches, no timers */
+
+void sim_world_set_security(struct sim_world *sim, bool known);
+/* How checks of a resolver end that gave an answer without AD, and after how long. */
+void sim_world_set_check(struct sim_world *sim, bool passes, int64_t delay_ms);
+void sim_world_withdraw_trust(struct sim_world *sim); /* by a reload, which is the caller's */
+void sim_world_step_wall(struct sim_world *sim, int64_t seconds);
+int64_t sim_world_now(const struct sim_world *sim); /* milliseconds since the beginning */
+
+/* Lets the time pass; everything that falls into it happens, in order. */
+void sim_world_run(struct sim_world *sim, int64_t ms);
+
+#endif

@@ -184,6 +184,8 @@ static bool haste(const struct resolver *r)
     return any_trusted && !resolver_any_validates(r);
 }
 
+/* When all are to be checked next. What makes it sooner may come at any time and again and again,
+ * so nothing puts it off but that a check of all has begun. */
 static void arm_timer(struct resolver *r)
 {
     uint32_t delay_ms = (uint32_t)r->settings.check_interval_ms;
@@ -192,8 +194,12 @@ static void arm_timer(struct resolver *r)
         delay_ms = delay_ms / SOONER + 1;
     delay_ms = delay_ms - delay_ms / 4 + resolver_random(delay_ms / 2 + 1);
     struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = (delay_ms % 1000) * 1000};
+    int64_t due_ms = resolver_now_ms() + delay_ms;
 
-    evtimer_add(&r->check_timer, &delay);
+    if (evtimer_pending(&r->check_timer, NULL) && r->check_due_ms <= due_ms)
+        return;
+    if (evtimer_add(&r->check_timer, &delay) == 0)
+        r->check_due_ms = due_ms;
 }
 
 void resolver_check_server_answers(struct server *server, bool answers)
@@ -305,6 +311,7 @@ void resolver_check_all(struct resolver *r)
 {
     struct server *server;
 
+    evtimer_del(&r->check_timer);
     arm_timer(r);
     TAILQ_FOREACH (server, &r->servers, link) {
         if (server->trusted || server->misses > 0)

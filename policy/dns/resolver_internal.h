@@ -76,9 +76,10 @@ struct resolver {
     int64_t conf_checked_ms; /* when it was looked at last */
 
     struct event check_timer;
-    int64_t warned_ms; /* when "security unknown" was last said; 0: never */
-    bool warned;       /* and its return was not said since */
-    bool announced;    /* it was said once that security is known */
+    int64_t check_due_ms; /* when that fires, while it is pending */
+    int64_t warned_ms;    /* when "security unknown" was last said; 0: never */
+    bool warned;          /* and its return was not said since */
+    bool announced;       /* it was said once that security is known */
 
     struct resolver_queue queue;
     struct event work;    /* calls back what is ready, starts what waits */

@@ -595,6 +595,61 @@ static void test_confirm_and_reconfigure(void **state)
     assert_int_equal(c[2].calls, 0);
 }
 
+/* What others ask does not put off the check that tells when a resolver validates again: neither
+ * names that are slow again and again, nor checks of another resolver that somebody waits for. */
+static void test_checks_are_not_put_off(void **state)
+{
+    struct bench *b = bench_new(1, "127.0.0.1");
+    struct reply slow[4];
+    int64_t stop_at;
+
+    (void)state;
+    b->config.dns_timeout_ms = 20;
+    b->config.dns_tries = 1;
+    b->config.check_interval_ms = 4000; /* while none validates in a 16th of that */
+    server(b, 0)->validates = false;
+    start(b);
+    RUN_UNTIL(b, server(b, 0)->checks == 1);
+    run_for_ms(b, 10);
+    assert_false(resolver_security_known(b->resolver));
+    server(b, 0)->validates = true;
+    stop_at = time(NULL) + 4;
+    while (!resolver_security_known(b->resolver) && time(NULL) < stop_at) {
+        for (int i = 0; i < 4; i++)
+            begin(b, "slow.example.org", DNS_TYPE_A, &slow[i]);
+        RUN_UNTIL(b, slow[0].calls && slow[1].calls && slow[2].calls && slow[3].calls);
+        ask(b, "n1.example.org", DNS_TYPE_A);
+    }
+    assert_true(resolver_security_known(b->resolver));
+    bench_free(b);
+}
+
+static void test_checks_of_one_do_not_put_off_those_of_another(void **state)
+{
+    struct bench *b = bench_new(2, "127.0.0.1");
+    struct confirmation c;
+    struct reply reply;
+    size_t checks;
+    int64_t stop_at;
+
+    (void)state;
+    b->config.check_interval_ms = 800;
+    server(b, 1)->validates = false;
+    start(b);
+    RUN_UNTIL(b, server(b, 0)->checks == 1 && server(b, 1)->checks == 1);
+    reply = ask(b, "unsigned.example.org", DNS_TYPE_A);
+    expect_found(reply, DNS_INSECURE);
+    checks = server(b, 1)->checks;
+    stop_at = time(NULL) + 4;
+    while (server(b, 1)->checks == checks && time(NULL) < stop_at) {
+        c.calls = 0;
+        assert_non_null(resolver_confirm(b->resolver, reply.resolver, on_confirmed, &c));
+        RUN_UNTIL(b, c.calls == 1);
+    }
+    assert_true(server(b, 1)->checks > checks);
+    bench_free(b);
+}
+
 /* The only one that validates ceases to: for a while that is a failure (it is restarted, perhaps),
  * then security is unknown. */
 static void test_unknown_after_a_while(void **state)
@@ -1262,6 +1317,8 @@ int main(void)
         cmocka_unit_test(test_own_check_failed),
         cmocka_unit_test(test_confirm),
         cmocka_unit_test(test_confirm_and_reconfigure),
+        cmocka_unit_test(test_checks_are_not_put_off),
+        cmocka_unit_test(test_checks_of_one_do_not_put_off_those_of_another),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_unknown_after_a_while),
         cmocka_unit_test(test_bogus_stays_bogus),

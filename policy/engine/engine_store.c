@@ -115,7 +115,9 @@ static bool on_dane_seen(uint64_t key, int64_t seen_at_s, void *arg)
 
     if (since_s < 0 || since_s >= CLEAN_EVERY_S) {
         store->cleaned_s = seen_at_s;
-        store_dane_over(store->store, seen_at_s - (int64_t)DANE_SEEN_DAYS * 86400);
+        /* Those for which dane_seen_counts says no. */
+        store_dane_over(store->store, seen_at_s - (int64_t)DANE_SEEN_OFF_DAYS * 86400,
+                        seen_at_s - (int64_t)DANE_SEEN_DAYS * 86400);
     }
     return store_dane_seen(store->store, key, seen_at_s);
 }

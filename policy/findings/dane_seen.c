@@ -17,7 +17,6 @@ enum {
     SLOTS_MIN = 64,
     MINUTE_S = 60,
     DAY_S = 86400,
-    SWITCHED_OFF_S = 183 * DAY_S, /* as for policies, store_life.h */
     /* Between two searches for those that are over, when there is no room. */
     SWEEP_EVERY_S = 3600,
 };
@@ -90,7 +89,7 @@ bool dane_seen_counts(int64_t seen_at_s, int64_t now_s)
 {
     int64_t age_s = now_s - seen_at_s;
 
-    return age_s <= (int64_t)DANE_SEEN_DAYS * DAY_S || age_s > SWITCHED_OFF_S;
+    return age_s <= (int64_t)DANE_SEEN_DAYS * DAY_S || age_s > (int64_t)DANE_SEEN_OFF_DAYS * DAY_S;
 }
 
 static size_t home_of(const struct dane_seen *seen, uint64_t key)

@@ -22,7 +22,8 @@
 
 enum {
     DANE_SEEN_DAYS = 30,
-    DANE_SEEN_MAX = 700000, /* next-hops; bounds memory and the file */
+    DANE_SEEN_OFF_DAYS = 183, /* hosts are not switched off for longer; as store_life.h has it */
+    DANE_SEEN_MAX = 700000,   /* next-hops; bounds memory and the file */
 };
 
 struct dane_seen;

@@ -158,9 +158,11 @@ bool store_dane_forgotten(struct store *store, uint64_t key)
     return enqueue_dane(store, STORE_OP_DANE_FORGOTTEN, key, 0);
 }
 
-bool store_dane_over(struct store *store, int64_t before_s)
+bool store_dane_over(struct store *store, int64_t from_s, int64_t before_s)
 {
-    return enqueue_dane(store, STORE_OP_DANE_OVER, 0, before_s);
+    return enqueue(
+        store, STORE_OP_DANE_OVER,
+        &(struct store_policy){.domain = "", .fetched_at_s = from_s, .used_at_s = before_s});
 }
 
 bool store_dane_list(struct store *store, const struct store_dane *list, size_t count)

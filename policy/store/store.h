@@ -65,11 +65,11 @@ bool store_delete(struct store *store, const char *domain);
 /* Notes the last use. Cheap, but a write: once an hour and domain is enough. */
 bool store_touch(struct store *store, const char *domain, int64_t used_at_s);
 
-/* Next-hops with DANE: seen (again), known to have it no more, and all that were seen last before a
- * time. */
+/* Next-hops with DANE: seen (again), known to have it no more, and all that were seen last at
+ * from_s or later and before a time. */
 bool store_dane_seen(struct store *store, uint64_t key, int64_t seen_at_s);
 bool store_dane_forgotten(struct store *store, uint64_t key);
-bool store_dane_over(struct store *store, int64_t before_s);
+bool store_dane_over(struct store *store, int64_t from_s, int64_t before_s);
 
 /* Many that were seen, for writing the file again. */
 struct store_dane {

@@ -74,7 +74,7 @@ static const char *const sql[STATEMENTS] = {
     [DANE_ALL] = "SELECT key, seen_at FROM dane_seen",
     [DANE_SEEN] = "INSERT OR REPLACE INTO dane_seen (seen_at, key) VALUES (?, ?)",
     [DANE_FORGOTTEN] = "DELETE FROM dane_seen WHERE key = ?",
-    [DANE_OVER] = "DELETE FROM dane_seen WHERE seen_at < ?",
+    [DANE_OVER] = "DELETE FROM dane_seen WHERE seen_at >= ? AND seen_at < ?",
 };
 
 struct store_db {
@@ -464,7 +464,8 @@ static int write_op(struct store_db *db, const struct store_op *op)
         break;
     case STORE_OP_DANE_OVER:
         s = db->statements[DANE_OVER];
-        sqlite3_bind_int64(s, 1, op->row.policy.used_at_s);
+        sqlite3_bind_int64(s, 1, op->row.policy.fetched_at_s);
+        sqlite3_bind_int64(s, 2, op->row.policy.used_at_s);
         r = sqlite3_step(s);
         break;
     default:

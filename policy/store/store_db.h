@@ -27,11 +27,10 @@ struct store_op {
         STORE_OP_PUT,
         STORE_OP_DELETE,
         STORE_OP_TOUCH,
-        /* Next-hops with DANE (dane_seen.h): only policy.used_at_s and dane_key of the row count.
-         */
+        /* Next-hops with DANE (dane_seen.h): only times of the policy and dane_key count. */
         STORE_OP_DANE_SEEN,
         STORE_OP_DANE_FORGOTTEN,
-        STORE_OP_DANE_OVER, /* all that were seen last before used_at_s */
+        STORE_OP_DANE_OVER, /* all seen last at fetched_at_s or later, before used_at_s */
         STORE_OP_DANE_LIST, /* seen: policy.body is an array of struct store_dane */
     } kind;
     struct store_row row;

@@ -299,6 +299,20 @@ static void dane_survives_a_restart(void **state)
     assert_true(dane_seen_has(f->dane, "example.com", NOW_S + 31 * DAY_S));
 }
 
+/* A clock that stood a year ahead for a while makes nobody forgotten. */
+static void dane_survives_a_clock_that_jumped(void **state)
+{
+    struct fixture *f = *state;
+
+    dane_seen_add(f->dane, "example.org", NOW_S);
+    f->clock.wall_s = NOW_S + 365 * DAY_S;
+    dane_seen_add(f->dane, "example.net", f->clock.wall_s);
+    shut_down(f);
+    start_at(f, NOW_S + DAY_S, 1000);
+    assert_true(dane_seen_has(f->dane, "example.org", NOW_S + DAY_S));
+    assert_true(dane_seen_has(f->dane, "example.net", NOW_S + DAY_S));
+}
+
 /* ---- the file is lost while we run ---- */
 
 enum { MANY = 7000, HAD_DANE = 25000 }; /* more than go into one step, or one change */
@@ -457,6 +471,7 @@ int main(void)
         store_test(what_has_no_room_leaves_the_store),
         store_test(use_is_noted_once_an_hour),
         store_test(dane_survives_a_restart),
+        store_test(dane_survives_a_clock_that_jumped),
         store_test(moved_store_is_written_whole_again),
         store_test(damaged_store_is_written_whole_again),
         store_test(recreated_store_is_written_whole_again),

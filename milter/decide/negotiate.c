@@ -54,12 +54,13 @@ const char *negotiate_macros(int stage)
     case SMFIM_CONNECT:
         return "v j {daemon_name}";
     case SMFIM_ENVFROM:
-        return "i {auth_authen} {tls_version} {daemon_name}";
+        return "i f {auth_authen} {tls_version} {daemon_name}";
     case SMFIM_ENVRCPT:
         return "i {rcpt_host} {rcpt_mailer} {rcpt_addr}";
     case SMFIM_EOH:
-    case SMFIM_EOM:
         return "i";
+    case SMFIM_EOM:
+        return "i f";
     default:
         return NULL;
     }

@@ -15,7 +15,7 @@ const char request_require_esmtp[] = "Require-TLS-ESMTP";
 
 /* RFC 3461 section 4.4 allows 100 characters; some clients use more. Repeated in a modification
  * request, so it must stay far below the limit of a milter command. */
-enum { ENVID_MAX = 256, RCPT_PARAM_MAX = 500 };
+enum { ENVID_MAX = 256, MAIL_PARAM_MAX = 500, BY_MAX = 32, RCPT_PARAM_MAX = 500 };
 
 /* The value of parameter `name` in "name=value", "" for a bare name, NULL for another parameter. */
 static const char *value_of(const char *param, const char *name)
@@ -63,6 +63,10 @@ void request_read_mail(const char *const *params, const char *marker, struct req
                 out->ret = REQUEST_RET_FULL;
         } else if ((value = value_of(*params, "ENVID")) != NULL) {
             out->envid = is_repeatable(value, ENVID_MAX) ? value : NULL;
+        } else if ((value = value_of(*params, "AUTH")) != NULL) {
+            out->auth = is_repeatable(value, MAIL_PARAM_MAX) ? value : NULL;
+        } else if ((value = value_of(*params, "BY")) != NULL) {
+            out->by = is_repeatable(value, BY_MAX) ? value : NULL;
         } else if ((value = value_of(*params, "BODY")) != NULL) {
             out->eight_bit = strcasecmp(value, "8BITMIME") == 0;
         } else if (strcasecmp(*params, "SMTPUTF8") == 0) {

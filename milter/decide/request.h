@@ -21,6 +21,8 @@ struct request_mail {
                           to be repeated */
     bool eight_bit;    /* BODY=8BITMIME (RFC 6152) */
     bool smtputf8;     /* SMTPUTF8 (RFC 6531) */
+    const char *auth;  /* values of AUTH (RFC 4954 section 5) and BY (RFC 2852), as envid */
+    const char *by;
 };
 
 /*

@@ -156,6 +156,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **args)
     mail.login = macro(ctx, "{auth_authen}");
     mail.tls = macro(ctx, "{tls_version}") != NULL;
     mail.queue_id = macro(ctx, "i");
+    mail.sender_now = macro(ctx, "f");
     step = message_begin(the_runtime, &session->client, &mail, &reply, &session->message);
     return answer(ctx, step, &reply);
 }
@@ -305,6 +306,7 @@ static sfsistat on_eom(SMFICTX *ctx)
         .forgets_parameters = is_sendmail(ctx),
         .can_replace_body = session->terms.can_replace_body,
         .can_change_recipients = session->terms.can_change_recipients,
+        .sender_now = macro(ctx, "f"),
         .progress = progress,
         .add_header = add_header,
         .delete_header = delete_header,

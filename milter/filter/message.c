@@ -117,6 +117,11 @@ static bool read_mail(struct message *m, const struct message_mail *mail)
     m->login = copy(mail->login, &ok);
     m->envid = copy(m->mail.envid, &ok);
     m->mail.envid = m->envid;
+    m->auth = copy(m->mail.auth, &ok);
+    m->mail.auth = m->auth;
+    m->by = copy(m->mail.by, &ok);
+    m->mail.by = m->by;
+    m->sender_now = copy(mail->sender_now, &ok);
     m->tls = mail->tls;
     m->trusted = config_is_trusted(m->config, m->client.address);
     m->loopback = message_is_from_loopback(m);
@@ -220,6 +225,9 @@ void message_free(struct message *m)
     free(m->sender_arg);
     free(m->login);
     free(m->envid);
+    free(m->auth);
+    free(m->by);
+    free(m->sender_now);
     bounce_free(m->bounce);
     config_unref(m->config);
     free(m);

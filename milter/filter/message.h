@@ -30,6 +30,7 @@ struct message_mail {
     const char *login;         /* SASL login name, NULL or "": not authenticated */
     bool tls;                  /* the session is encrypted */
     const char *queue_id;      /* or NULL */
+    const char *sender_now;    /* its macro f, or NULL; see message_ops */
 };
 
 /* What the MTA can do for us at end-of-message. Each function returns false on failure. */
@@ -39,6 +40,8 @@ struct message_ops {
     bool forgets_parameters; /* the sender's new parameters replace BODY and SMTPUTF8 too */
     bool can_replace_body;
     bool can_change_recipients;
+    const char *sender_now; /* its macro f, without brackets: another than at MAIL if an earlier
+                               filter has changed the sender. NULL: it does not tell */
     bool (*progress)(void *arg); /* false: the MTA is gone */
     bool (*add_header)(void *arg, const char *name, const char *value);
     bool (*delete_header)(void *arg, const char *name, unsigned index); /* from 1 */

@@ -210,6 +210,8 @@ static void plan_changes(const struct message *m, const struct routing *routing,
     *plan = (struct modify_plan){
         .sender = m->sender_arg,
         .envid = m->envid,
+        .auth = m->auth,
+        .by = m->by,
         .ret = m->mail.ret,
         .eight_bit = m->mail.eight_bit,
         .smtputf8 = m->mail.smtputf8,
@@ -289,14 +291,26 @@ static const char *left_out(const struct message *m)
     return NULL;
 }
 
+/* Whether an earlier filter has changed the sender, to an address that can be said again. */
+static bool is_changed(const struct message *m, const char *now)
+{
+    return now != NULL && m->sender_now != NULL && strcmp(now, m->sender_now) != 0 &&
+           strlen(now) <= ENVELOPE_ADDRESS_MAX && strpbrk(now, "<>\r\n") == NULL;
+}
+
 static enum message_step change(struct message *m, const struct routing *routing,
                                 const char *queue_id, const struct message_ops *ops,
                                 struct message_refusal *refusal)
 {
     const char *round = left_out(m);
+    char sender[ENVELOPE_ADDRESS_MAX + 3];
     struct modify_plan plan;
 
     plan_changes(m, routing, &plan);
+    if (is_changed(m, ops->sender_now)) {
+        snprintf(sender, sizeof(sender), "<%s>", ops->sender_now);
+        plan.sender = sender;
+    }
     if (plan.quarantine != NULL && !ops->can_quarantine) {
         char why[REPLY_TEXT_MAX];
 

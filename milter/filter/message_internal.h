@@ -15,8 +15,11 @@ struct message {
     struct message_client client;
     struct envelope_address sender;
     char *sender_arg; /* as the MTA gave it */
+    char *sender_now; /* its macro f at MAIL; NULL: it has none */
     char *login;      /* NULL: not authenticated */
-    char *envid;      /* NULL: none */
+    char *envid;      /* NULL: none; so the next two */
+    char *auth;
+    char *by;
     bool tls;
     bool trusted;
 

@@ -7,6 +7,7 @@
 #include "filter/modify.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void modify_plan_require(struct modify_plan *plan, const struct decision *decision)
 {
@@ -32,19 +33,31 @@ static bool adds_header(const struct modify_plan *plan, const struct config *con
     }
 }
 
+/* Appends " NAME=value" unless the value is NULL, "" for a name alone. */
+static void add_param(char *params, size_t size, const char *name, const char *value)
+{
+    size_t len = strlen(params);
+
+    if (value != NULL)
+        snprintf(params + len, size - len, " %s%s%s", name, value[0] != '\0' ? "=" : "", value);
+}
+
 /* New parameters replace the client's RET and ENVID both, so ENVID is repeated; and with sendmail
  * all others. */
 static bool ask_for_headers_only(const struct modify_plan *plan, const struct message_ops *ops)
 {
-    char params[300];
+    char params[1000] = "RET=HDRS"; /* request.c bounds the values */
 
     if (!plan->require || plan->null_sender || plan->ret == REQUEST_RET_HDRS ||
         plan->sender == NULL || !ops->can_change_from)
         return true;
-    snprintf(params, sizeof(params), "RET=HDRS%s%s%s%s", plan->envid != NULL ? " ENVID=" : "",
-             plan->envid != NULL ? plan->envid : "",
-             plan->eight_bit && ops->forgets_parameters ? " BODY=8BITMIME" : "",
-             plan->smtputf8 && ops->forgets_parameters ? " SMTPUTF8" : "");
+    add_param(params, sizeof(params), "ENVID", plan->envid);
+    if (ops->forgets_parameters) {
+        add_param(params, sizeof(params), "BODY", plan->eight_bit ? "8BITMIME" : NULL);
+        add_param(params, sizeof(params), "SMTPUTF8", plan->smtputf8 ? "" : NULL);
+        add_param(params, sizeof(params), "AUTH", plan->auth);
+        add_param(params, sizeof(params), "BY", plan->by);
+    }
     return ops->change_from(ops->arg, plan->sender, params);
 }
 

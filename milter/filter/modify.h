@@ -10,8 +10,10 @@
 
 /* What the message comes to. Strings are borrowed. */
 struct modify_plan {
-    const char *sender; /* of MAIL, as the MTA gave it; NULL: empty */
-    const char *envid;  /* NULL: none */
+    const char *sender; /* as the MTA has it now, in brackets; NULL: empty */
+    const char *envid;  /* NULL: none; so the next two */
+    const char *auth;
+    const char *by;
     enum request_ret ret;
     bool eight_bit, smtputf8; /* as the client said */
     bool null_sender;

@@ -19,6 +19,7 @@ import ca
 import chroot
 import layout
 import procs
+import senderfilter
 import snippets
 from sendmaillog import SendmailLog
 
@@ -249,6 +250,12 @@ def _queued():
     return _snippet() + "define(`confDELIVERY_MODE', `queueonly')dnl\n"
 
 
+def _behind_sender_filter():
+    """The same behind another filter, that of senderfilter.py."""
+    return (f"INPUT_MAIL_FILTER(`before', `S=inet:{senderfilter.PORT}@127.0.0.1, F=T')dnl\n" +
+            _snippet())
+
+
 def _as_it_comes():
     """The same where sendmail knows the addresses of this host as its own, and UUCP's paths, as it
     does unless it is told not to (confDONT_PROBE_INTERFACES, FEATURE(`nouucp'))."""
@@ -279,6 +286,7 @@ RELAYS = ("127.0.0", "192.0.2", "relay.test", "backup.test", "backup-plain.test"
 # name -> what gives a setting's part of sendmail.mc
 SETTINGS = {"": _plain, "snippets": _snippet, "snippets, queued": _queued,
             "snippets, as sendmail comes": _as_it_comes,
+            "snippets, sender filter": _behind_sender_filter,
             "snippets, smart host": _smart_host, "snippets, access table": _beside_access_table,
             "access map": _access_map, STRANGERS: _snippet}
 

@@ -23,12 +23,12 @@
 /*
  * A script has one command a line, `=` and what is expected:
  *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local] [daemon=NAME]
- *        [no-body] [mta-requiretls]
+ *        [no-body] [mta-requiretls] [f=SENDER]
  *   rcpt ADDRESS [host=HOST] [mailer=NAME] [resolved=ADDRESS] [own=HOST] [PARAM...]
  *   header NAME VALUE      no answer; in VALUE `_` is a blank, `|` a line end
  *   eoh
  *   body NAME              one of the bounces below, in two pieces
- *   eom [no-quarantine] [no-chgfrom] [no-chgbody] [no-rcpt] [broken]
+ *   eom [no-quarantine] [no-chgfrom] [no-chgbody] [no-rcpt] [broken] [f=SENDER]
  *   release NEXTHOP        no answer: the engine may answer now
  *   close                  no answer: the gate is closed, as when the daemon stops
  * Answers: ok, done, fail, or a reply's code and text; several lines of a refusal joined by " | ";
@@ -537,6 +537,24 @@ static const struct message_case {
      "rcpt <b@dane.example> = ok\neoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS\n"
      "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
      "eom sendmail = done + chgfrom <a@b.example> RET=HDRS"},
+    {"so are AUTH and BY, as they were", "", DANE, NULL, NULL,
+     "mail <a@b.example> AUTH=a+3Db@c.example BY=120;R REQUIRETLS tls = ok\n"
+     "rcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom sendmail = done + chgfrom <a@b.example> RET=HDRS AUTH=a+3Db@c.example BY=120;R\n"
+     "mail <a@b.example> AUTH=<> BY=bad=\x01 ENVID=x REQUIRETLS tls = ok\n"
+     "rcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom sendmail = done + chgfrom <a@b.example> RET=HDRS ENVID=x AUTH=<>\n"
+     "mail <a@b.example> AUTH=<> REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"the sender stays as an earlier filter has set it", "", DANE, NULL, NULL,
+     "mail <a@b.example> f=a@b.example REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom f=srs0+x@own.example = done + chgfrom <srs0+x@own.example> RET=HDRS\n"
+     "mail <a@b.example> f=a@b.example REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom f=a@b.example = done + chgfrom <a@b.example> RET=HDRS\n"
+     "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom f=a@b.example.local = done + chgfrom <a@b.example> RET=HDRS\n"
+     "mail <a@b.example> f=a@b.example REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom f=<x@y> = done + chgfrom <a@b.example> RET=HDRS"},
     {"RET=FULL is disregarded, ENVID kept", "", DANE, NULL, NULL,
      "mail <a@b.example> RET=FULL ENVID=x+3D1 REQUIRETLS tls = ok\nrcpt <b@dane.example> = ok\n"
      "eoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS ENVID=x+3D1"},
@@ -1176,6 +1194,8 @@ static void do_mail(struct scene *s, char **words, size_t count)
             client.daemon = strcpy(s->daemon, words[i] + 7);
         else if (strcmp(words[i], "mta-requiretls") == 0)
             client.mta_requiretls = true;
+        else if (strncmp(words[i], "f=", 2) == 0)
+            mail.sender_now = words[i] + 2;
         else
             params[used++] = words[i];
     }
@@ -1235,7 +1255,9 @@ static void do_eom(struct scene *s, char **words, size_t count)
     enum message_step step;
 
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(words[i], "no-quarantine") == 0)
+        if (strncmp(words[i], "f=", 2) == 0)
+            ops.sender_now = words[i] + 2;
+        else if (strcmp(words[i], "no-quarantine") == 0)
             ops.can_quarantine = false;
         else if (strcmp(words[i], "no-chgfrom") == 0)
             ops.can_change_from = false;

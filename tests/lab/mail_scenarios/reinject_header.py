@@ -3,6 +3,7 @@ the copies that Postfix adds there, of which nobody is told."""
 
 import functools
 
+import senderfilter
 from reinjected import DANE, DEPARTMENT, HEADER, RULES, STS, left_with_requiretls
 from routed import ASK, OLDER, become, post, require, routes
 from scenario import check, expect
@@ -115,3 +116,15 @@ def _(lab, mta, _):
         become(sent, {"bob@plain.test": "smtp sent Trusted"})
         names = [n.strip().lower() for n, _ in sent.arrived().headers]
         expect(names.count("require-tls-esmtp"), stays, "fields that arrived")
+
+
+@routes("a filter that changes the sender stands behind this one", setting="snippets alone")
+def _(lab, mta, _):
+    ours = mta.run("postconf", "-h", "smtpd_milters").strip()
+    with senderfilter.SenderFilter("alice+changed@sender.test"), mta.configured(
+            smtpd_milters=f"{ours}, inet:127.0.0.1:{senderfilter.PORT}"):
+        sent = require(lab, mta, "bob@dane.test", parameters=("RET=FULL", "ENVID=one+2Btwo"))
+        become(sent, {"bob@dane.test": "requiretls sent Verified"})
+    arrival = sent.arrived()
+    expect(arrival.sender, "alice+changed@sender.test", "sender")
+    check({"RET=HDRS", "ENVID=one+2Btwo"} <= set(arrival.parameters), str(arrival.parameters))

@@ -5,6 +5,7 @@ import re
 
 import arrivals
 import procs
+import senderfilter
 import smrouted
 from scenario import check, expect
 from smrouted import NO, bounce_of, check_untagged, ends, how, routed, submit
@@ -254,3 +255,13 @@ def _(lab, mta, running):
                listens=smrouted.MILTER)
     # sendmail asks the access map for clients, senders and recipients too: all are told to wait.
     expect(smrouted.outcome(lab.send(mta, "bob@sts.test", slot="own"))[:6], "451 4.", "no map")
+
+
+@routed("the sender stays as an earlier filter has set it", setting="snippets, sender filter")
+def _(lab, mta, _):
+    with senderfilter.SenderFilter("alice+changed@sender.test"):
+        sent = submit(lab, mta, "bob@dane.test", parameters=("RET=FULL", "ENVID=one+2Btwo"))
+        expect(how(ends(sent)["bob@dane.test"]), "sent OK", "outcome")
+        arrival = sent.arrived()
+        expect(arrival.sender, "alice+changed@sender.test", "sender")
+        check({"RET=HDRS", "ENVID=one+2Btwo"} <= set(arrival.parameters), str(arrival.parameters))

@@ -4,7 +4,9 @@ import json
 import stat
 import subprocess
 
-from suite import check, equal, running, scenario
+import time
+
+from suite import check, equal, name_server, running, scenario, wait_for
 
 RULES = """
 [rule partner]
@@ -23,6 +25,33 @@ tls_policy = secure match=relay.test tafile=/etc/ca.pem
 sender = legal.test
 level = disable
 """
+
+
+@scenario
+def broken_for_a_moment():
+    """A validator that is broken for a moment: nothing signed is refused or unsigned, nor later"""
+    names = name_server()
+    names.dane("partner.test", ttl=1)
+    for host in ("mx1.partner.test", "_25._tcp.mx1.partner.test"):
+        names.names[host].ttl = 1
+    names.dane("stranger.test")
+    with running() as server:
+        equal(server.ask("QUERY partner.test"), "OK dane-only")
+        time.sleep(1.2)
+        names.validates = False
+        try:
+            for domain in ("partner.test", "stranger.test", "signed.test"):
+                for name in ("QUERY", "enforce"):
+                    reply = server.ask(f"{name} {domain}")
+                    check(reply.startswith("TEMP "), f"{name} {domain}: {reply}")
+        finally:
+            names.validates = True
+        check("does not validate DNSSEC now" in server.log(), "it is said")
+        # What failed is remembered for ten seconds.
+        wait_for(lambda: server.ask("QUERY stranger.test") == "OK dane-only", "DANE again")
+        wait_for(lambda: server.ask("QUERY partner.test") == "OK dane-only", "DANE again")
+        wait_for(lambda: server.ask("QUERY signed.test") == "NOTFOUND ", "no DANE there")
+        check("DNS security is unknown" not in server.log(), "it was for a moment only")
 
 
 @scenario

@@ -61,6 +61,7 @@ class Server:
     def __init__(self, address=("127.0.0.1", 53)):
         self.names = {"com": Name(signed=True)}
         self.queries = 0
+        self.validates = True  # else nothing has AD
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         # Hundreds of queries come at once; the default buffer would drop some.
         self.socket.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
@@ -101,7 +102,9 @@ class Server:
             # A copy: the checks add names meanwhile.
             known = any(other.endswith("." + name) for other in list(self.names))
             entry = Name(rcode=NOERROR if known else NXDOMAIN)
-        answer = self._answer(packet[:2], question, entry, qtype)
+        answer = bytearray(self._answer(packet[:2], question, entry, qtype))
+        if not self.validates:
+            answer[3] &= ~0x20
         if entry.delay:
             threading.Timer(entry.delay, self.socket.sendto, (answer, peer)).start()
         else:

@@ -7,26 +7,42 @@
 
 #include "config/config.h"
 
-/* Whether mail at the level goes the ordinary way, though mail at the levels above has a route. */
+/* Whether mail at the level opportunistic and below goes the ordinary way, though mail at the
+ * levels above has a route. */
 static bool goes_unheld(const struct rules_settings *settings)
 {
     const struct config_route *route = settings->route;
     bool reinjects = config_route_reinjects(route) && route->method == CONFIG_METHOD_HEADER;
 
-    return settings->level >= VERDICT_LEVEL_OPPORTUNISTIC && route->method != CONFIG_METHOD_NONE &&
-           route->opportunistic == NULL && !reinjects;
+    return route->method != CONFIG_METHOD_NONE && route->opportunistic == NULL && !reinjects;
+}
+
+/* How far mail for the next-hop may fall. */
+static enum rules_fallback lowest_of(const struct rules_settings *settings)
+{
+    if (settings->level == VERDICT_LEVEL_ENFORCE)
+        return settings->fallback;
+    return settings->level < VERDICT_LEVEL_OPPORTUNISTIC ? RULES_FALLBACK_ENCRYPT
+                                                         : RULES_FALLBACK_MAY;
 }
 
 void nexthop_levels_raise(struct rules_settings *const *settings, size_t count)
 {
     enum verdict_level highest = VERDICT_LEVEL_DISABLE;
+    enum rules_fallback least = RULES_FALLBACK_MAY;
 
     for (size_t i = 0; i < count; i++) {
         if (settings[i]->level < highest)
             highest = settings[i]->level;
+        if (lowest_of(settings[i]) < least)
+            least = lowest_of(settings[i]);
     }
     for (size_t i = 0; i < count && highest < VERDICT_LEVEL_OPPORTUNISTIC; i++) {
-        if (goes_unheld(settings[i]))
+        if (!goes_unheld(settings[i]))
+            continue;
+        if (settings[i]->level >= VERDICT_LEVEL_OPPORTUNISTIC)
             settings[i]->level = highest;
+        if (settings[i]->fallback == RULES_FALLBACK_MAY)
+            settings[i]->fallback = least;
     }
 }

@@ -8,8 +8,8 @@
 
 /*
  * Raises the level of next-hops from which the MTA could go on to one at a higher level, with
- * nothing that would hold the message to that there. settings[i] is what the rules say of each. Any
- * thread.
+ * nothing that would hold the message to that there; so too the level to which mail may fall back.
+ * settings[i] is what the rules say of each. Any thread.
  */
 void nexthop_levels_raise(struct rules_settings *const *settings, size_t count);
 

@@ -705,6 +705,25 @@ static const struct message_case {
      LOWER "opportunistic = may\n[route may]\nmethod = header\n", NONE ";" DANE, NULL, NULL,
      ASK "rcpt <b@x.example> host=none.example,_dane.example mailer=smtp = ok\neoh = ok\n"
          "eom = done" VIA("may none.example")},
+#define FALLS                                                                                      \
+    "[default]\nroute = strict\n[route strict]\nmethod = header\ncan = dane, sts, fallback\n"
+#define MAY(nexthops) "[rule p]\nnexthop = " nexthops "\nfallback = may\n"
+    {"fallback to no route: not while one of several next-hops may not", FALLS MAY("none.example"),
+     NONE ";" NULLMX ";" DANE, NULL, NULL,
+     ASK "rcpt <b@x.example> host=none.example,_null.example mailer=smtp = 550 5.7.10 "
+         "<b@x.example>: Sender requested REQUIRETLS, but none.example publishes neither DANE nor "
+         "MTA-STS and its MX records are not signed (none of 2 next-hops will do)\n"
+         "rcpt <b@x.example> host=none.example,_dane.example mailer=smtp = ok\neoh = ok\n"
+         "eom = done" VIA("strict dane.example")},
+    {"fallback to no route, which all of several next-hops may",
+     FALLS MAY("none.example, null.example"), NONE ";" NULLMX, NULL, NULL,
+     ASK "rcpt <b@x.example> host=none.example,_null.example mailer=smtp = ok\neoh = ok\n"
+         "eom = done"},
+    {"fallback to a route takes one of several next-hops alone",
+     FALLS "opportunistic = may\n[route may]\nmethod = header\n" MAY("none.example"),
+     NONE ";" NULLMX, NULL, NULL,
+     ASK "rcpt <b@x.example> host=none.example,_null.example mailer=smtp = ok\neoh = ok\n"
+         "eom = done" VIA("may none.example")},
     {"by header, an exempt next-hop goes as at level opportunistic",
      "[default]\nroute = strict\n[route strict]\nmethod = header\nopportunistic = may\n[route "
      "may]\nmethod = header\n[rule x]\nnexthop = none.example\ntls_policy = skip\n",

@@ -9,6 +9,7 @@
 #ifndef MILTER_ANSWER_H
 #define MILTER_ANSWER_H
 
+#include "base/answer_map.h"
 #include "policy/findings.h"
 #include "policy/verdict.h"
 
@@ -17,20 +18,6 @@ enum { ANSWER_MAX = 65536 };
 
 /* A name that no server can have a certificate for (RFC 6761 section 6.4). */
 #define ANSWER_UNSATISFIED "secure match=requiretls-unsatisfied.invalid"
-
-enum answer_map {
-    ANSWER_QUERY,        /* as postfix-tlspol's */
-    ANSWER_QUERY_TLSRPT, /* the same with TLSRPT attributes */
-    ANSWER_POSTFIX,      /* one of the two, as the configuration says */
-    ANSWER_ENFORCE,      /* what a transport for REQUIRETLS mail must demand */
-    ANSWER_OPPORTUNISTIC_STARTTLS,
-    ANSWER_OPPORTUNISTIC,
-    ANSWER_REQUIRETLS,  /* the level, for smtp_requiretls_policy; needs no findings */
-    ANSWER_ENFORCE_PKI, /* the same for who cannot verify DANE, as sendmail before 8.18 */
-    ANSWER_STS,         /* QUERY for sendmail's FEATURE(`sts') */
-    ANSWER_ACCESS,      /* QUERY as a requirement for sendmail's tls_rcpt */
-    ANSWER_MAPS
-};
 
 enum answer_kind {
     ANSWER_OK,       /* the text is the value */
@@ -46,10 +33,6 @@ struct answer_terms {
     bool tlsrpt;                  /* ANSWER_POSTFIX carries TLSRPT attributes */
     const char *tls_policy;       /* the text that replaces the findings, "skip", or NULL */
 };
-
-/* The map of a name, in any case; also `sts`, as sendmail calls it. Returns 0 or -EINVAL. */
-int answer_map_parse(const char *name, size_t len, enum answer_map *out);
-const char *answer_map_name(unsigned map);
 
 /* Whether the map's answer needs findings, or the terms alone give it. */
 bool answer_needs_findings(enum answer_map map, const struct answer_terms *terms);

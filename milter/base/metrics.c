@@ -12,13 +12,10 @@
 
 enum { LEVELS = VERDICT_LEVEL_DISABLE + 1, VALUES = VERDICT_PENDING + 1 };
 
-/* The label `map`: the maps of answer.h, then the commands that are none, then what is neither. */
-enum { MAP_JSON = ANSWER_MAPS, MAP_PURGE, MAP_DUMP, MAP_UNKNOWN, MAPS };
-
 struct metrics {
     _Atomic uint64_t messages[METRICS_REQUESTS][METRICS_ACTIONS];
     _Atomic uint64_t recipients[LEVELS][VALUES];
-    _Atomic uint64_t socketmap[MAPS][METRICS_REPLIES];
+    _Atomic uint64_t socketmap[METRICS_MAPS][METRICS_REPLIES];
     _Atomic uint64_t socketmap_refused;
     _Atomic uint64_t dsn_redacted;
 };
@@ -59,31 +56,9 @@ void metrics_dsn_redacted(struct metrics *metrics)
         count(&metrics->dsn_redacted);
 }
 
-static unsigned map_label(const struct socketmap_request *request)
+void metrics_socketmap(struct metrics *metrics, unsigned map, enum metrics_reply reply)
 {
-    switch (request->command) {
-    case SOCKETMAP_ANSWER:
-    case SOCKETMAP_NO_KEY:
-    case SOCKETMAP_NOTHING:
-        return request->map;
-    case SOCKETMAP_JSON:
-        return MAP_JSON;
-    case SOCKETMAP_PURGE:
-        return MAP_PURGE;
-    case SOCKETMAP_DUMP:
-        return MAP_DUMP;
-    case SOCKETMAP_UNKNOWN:
-    case SOCKETMAP_COMMANDS:
-    default:
-        return MAP_UNKNOWN;
-    }
-}
-
-void metrics_socketmap(struct metrics *metrics, const struct socketmap_request *request,
-                       enum metrics_reply reply)
-{
-    unsigned map = map_label(request);
-    if (metrics && map < MAPS && (unsigned)reply < METRICS_REPLIES)
+    if (metrics != NULL && map < METRICS_MAPS && (unsigned)reply < METRICS_REPLIES)
         count(&metrics->socketmap[map][reply]);
 }
 
@@ -136,13 +111,13 @@ static void write_recipients(struct metrics *metrics, FILE *out)
 static const char *map_name(unsigned map)
 {
     switch (map) {
-    case MAP_JSON:
+    case METRICS_MAP_JSON:
         return "JSON";
-    case MAP_PURGE:
+    case METRICS_MAP_PURGE:
         return "PURGE";
-    case MAP_DUMP:
+    case METRICS_MAP_DUMP:
         return "DUMP";
-    case MAP_UNKNOWN:
+    case METRICS_MAP_UNKNOWN:
         return "unknown";
     default:
         return answer_map_name(map);
@@ -154,7 +129,7 @@ static void write_socketmap(struct metrics *metrics, FILE *out)
     static const char *const replies[] = {"ok", "notfound", "temp", "perm"};
     head(out, "requiretls_socketmap_requests_total", "counter",
          "Socketmap requests by map and result.");
-    for (unsigned i = 0; i < MAPS; i++) {
+    for (unsigned i = 0; i < METRICS_MAPS; i++) {
         for (size_t j = 0; j < METRICS_REPLIES; j++)
             fprintf(out,
                     "requiretls_socketmap_requests_total{map=\"%s\",result=\"%s\"} %" PRIu64 "\n",

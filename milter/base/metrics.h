@@ -5,9 +5,9 @@
 #ifndef MILTER_METRICS_H
 #define MILTER_METRICS_H
 
+#include "base/answer_map.h"
 #include "policy/engine.h"
 #include "policy/verdict.h"
-#include "serve/socketmap_request.h"
 
 #include <stdio.h>
 
@@ -29,6 +29,15 @@ enum metrics_action {
     METRICS_ACTIONS
 };
 
+/* The label `map`: a map (enum answer_map), a command that is none, or what is neither. */
+enum metrics_map {
+    METRICS_MAP_JSON = ANSWER_MAPS,
+    METRICS_MAP_PURGE,
+    METRICS_MAP_DUMP,
+    METRICS_MAP_UNKNOWN,
+    METRICS_MAPS
+};
+
 enum metrics_reply { METRICS_OK, METRICS_NOTFOUND, METRICS_TEMP, METRICS_PERM, METRICS_REPLIES };
 
 /* Values that are read when the metrics are asked for. */
@@ -46,8 +55,8 @@ void metrics_message(struct metrics *metrics, enum metrics_request request,
 void metrics_recipient(struct metrics *metrics, enum verdict_level level,
                        enum verdict_value verdict);
 void metrics_dsn_redacted(struct metrics *metrics);
-void metrics_socketmap(struct metrics *metrics, const struct socketmap_request *request,
-                       enum metrics_reply reply);
+/* `map`: of enum answer_map or enum metrics_map. */
+void metrics_socketmap(struct metrics *metrics, unsigned map, enum metrics_reply reply);
 void metrics_socketmap_refused(struct metrics *metrics); /* a malformed request */
 
 /* Writes everything. `stats` NULL: without the engine's part. Any thread. */

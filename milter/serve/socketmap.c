@@ -1,9 +1,9 @@
 /*
  * The socketmap server: accepts connections, bounds their number and their time, and shares the
- * configuration, the engine and the buffers among them. A connection is mapconn.c, what is answered
- * mapanswer.c, lookups in flight maplookup.c.
+ * configuration, the engine and the buffers among them. A connection is socketmap_conn.c, what is
+ * answered socketmap_handle.c, lookups in flight socketmap_lookup.c.
  */
-#include "serve/mapconn.h"
+#include "serve/socketmap_conn.h"
 
 #include "base/log.h"
 
@@ -42,7 +42,7 @@ static bool is_loopback(const struct sockaddr_storage *peer)
     return peer->ss_family == AF_UNIX;
 }
 
-static bool is_older(const struct mapconn *c, const struct mapconn *than)
+static bool is_older(const struct socketmap_conn *c, const struct socketmap_conn *than)
 {
     return !than || c->since_ms < than->since_ms;
 }
@@ -52,21 +52,21 @@ static bool is_older(const struct mapconn *c, const struct mapconn *than)
  * idle connections can lock others out. */
 static bool evict(struct socketmap *server)
 {
-    struct mapconn *stalled = NULL, *idle = NULL, *c;
-    int64_t now_ms = mapconn_now_ms();
+    struct socketmap_conn *stalled = NULL, *idle = NULL, *c;
+    int64_t now_ms = socketmap_conn_now_ms();
     TAILQ_FOREACH (c, &server->connections, link) {
-        if (mapconn_is_stalled(c) && is_older(c, stalled))
+        if (socketmap_conn_is_stalled(c) && is_older(c, stalled))
             stalled = c;
-        else if (mapconn_is_idle(c) && is_older(c, idle))
+        else if (socketmap_conn_is_idle(c) && is_older(c, idle))
             idle = c;
     }
-    if (stalled && now_ms - stalled->since_ms >= MAPCONN_EVICT_STALLED_MS)
+    if (stalled && now_ms - stalled->since_ms >= SOCKETMAP_CONN_EVICT_STALLED_MS)
         c = stalled;
-    else if (idle && now_ms - idle->since_ms >= MAPCONN_EVICT_MS)
+    else if (idle && now_ms - idle->since_ms >= SOCKETMAP_CONN_EVICT_MS)
         c = idle;
     else
         return false;
-    mapconn_free(c);
+    socketmap_conn_free(c);
     return true;
 }
 
@@ -74,7 +74,7 @@ static void take(struct socketmap *server, int fd, const struct sockaddr_storage
 {
     bool full = server->connection_count >= server->config->socketmap.max_connections;
     if ((full && !evict(server)) ||
-        mapconn_new(server, fd, peer->ss_family == AF_UNIX, is_loopback(peer)) < 0) {
+        socketmap_conn_new(server, fd, peer->ss_family == AF_UNIX, is_loopback(peer)) < 0) {
         metrics_socketmap_refused(server->metrics);
         close(fd);
     }
@@ -129,15 +129,15 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct socketmap *server = arg;
-    struct mapconn *next;
-    int64_t now_ms = mapconn_now_ms();
+    struct socketmap_conn *next;
+    int64_t now_ms = socketmap_conn_now_ms();
     uint64_t ticks;
     (void)what;
     if (read(fd, &ticks, sizeof(ticks)) < 0)
         return;
-    for (struct mapconn *c = TAILQ_FIRST(&server->connections); c; c = next) {
+    for (struct socketmap_conn *c = TAILQ_FIRST(&server->connections); c; c = next) {
         next = TAILQ_NEXT(c, link);
-        mapconn_sweep(c, now_ms);
+        socketmap_conn_sweep(c, now_ms);
     }
 }
 
@@ -190,7 +190,7 @@ static int set_up(struct socketmap *server, const struct listen_set *sets, size_
                 return -ENOMEM;
         }
     }
-    return maplookup_new(server, &server->lookup);
+    return socketmap_lookups_new(server, socketmap_conn_completed, &server->lookups);
 }
 
 int socketmap_new(struct event_base *base, struct config *config, struct engine *engine,
@@ -218,12 +218,12 @@ int socketmap_new(struct event_base *base, struct config *config, struct engine 
 
 void socketmap_free(struct socketmap *server)
 {
-    struct mapconn *c;
+    struct socketmap_conn *c;
     if (!server)
         return;
     while ((c = TAILQ_FIRST(&server->connections)))
-        mapconn_free(c);
-    maplookup_free(server->lookup);
+        socketmap_conn_free(c);
+    socketmap_lookups_free(server->lookups);
     for (size_t i = 0; i < server->listener_count; i++)
         event_free(server->listeners[i]);
     free(server->listeners);

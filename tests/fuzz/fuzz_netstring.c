@@ -1,5 +1,5 @@
 /*
- * Any octets as what a socketmap client sends: framing and requests, as mapconn.c reads them.
+ * Any octets as what a socketmap client sends: framing and requests, as socketmap_conn.c reads them.
  * Checked are the bounds, and that a frame does not depend on how its octets arrive.
  */
 #include "base/netstring.h"

@@ -3,7 +3,7 @@
  * flight or a reply is not taken, so that no client can make it hold more than one input buffer and
  * one batch of replies.
  */
-#include "serve/mapconn.h"
+#include "serve/socketmap_conn.h"
 
 #include "base/log.h"
 
@@ -15,45 +15,22 @@
 #include <time.h>
 #include <unistd.h>
 
-int64_t mapconn_now_ms(void)
+int64_t socketmap_conn_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void mapconn_reply(struct mapconn *c, const struct socketmap_request *request,
-                   enum metrics_reply status, const char *text, size_t len)
-{
-    /* sendmail wants the blank after OK and NOTFOUND even if nothing follows. */
-    static const struct {
-        const char *word;
-        size_t len;
-    } words[METRICS_REPLIES] = {{"OK ", 3}, {"NOTFOUND ", 9}, {"TEMP ", 5}, {"PERM ", 5}};
-    struct octets *batch = &c->server->batch;
-    size_t word_len = words[status].len;
-    char *to = octets_reserve(batch, NETSTRING_HEAD_MAX + word_len + len + 1);
-    metrics_socketmap(c->server->metrics, request, status);
-    if (!to) {
-        c->failed = true; /* no memory: the client sees a closed connection and tries again */
-        return;
-    }
-    size_t at = netstring_head(word_len + len, to);
-    memcpy(to + at, words[status].word, word_len);
-    memcpy(to + at + word_len, text, len);
-    to[at + word_len + len] = ',';
-    batch->len += at + word_len + len + 1;
-}
-
 /* Keeps for later what the socket does not take now; behind what it did not take before. */
-static bool keep(struct mapconn *c, const char *data, size_t len)
+static bool keep(struct socketmap_conn *c, const char *data, size_t len)
 {
     if (c->out.len == 0)
         c->out_at = 0;
     return octets_add(&c->out, data, len) && event_add(&c->writable, NULL) == 0;
 }
 
-static void send_batch(struct mapconn *c)
+static void send_batch(struct socketmap_conn *c)
 {
     struct octets *batch = &c->server->batch;
     ssize_t sent = 0;
@@ -67,17 +44,17 @@ static void send_batch(struct mapconn *c)
     if (!c->failed && (size_t)sent < batch->len)
         c->failed = !keep(c, batch->buf + sent, batch->len - (size_t)sent);
     batch->len = 0;
-    if (batch->cap > 4 * MAPCONN_BATCH_MAX)
+    if (batch->cap > 4 * SOCKETMAP_CONN_BATCH_MAX)
         octets_fini(batch); /* after a reply of unusual size */
 }
 
-static bool must_wait(const struct mapconn *c)
+static bool must_wait(const struct socketmap_conn *c)
 {
-    return c->failed || c->closing || c->question || c->out.len > 0;
+    return c->failed || c->closing || c->lookup || c->out.len > 0;
 }
 
 /* Handles one request of the input, if one is whole. Returns whether it did. */
-static bool take_request(struct mapconn *c, size_t *at)
+static bool take_request(struct socketmap_conn *c, size_t *at)
 {
     struct socketmap_request request;
     const char *data;
@@ -87,7 +64,7 @@ static bool take_request(struct mapconn *c, size_t *at)
     case NETSTRING_OK:
         socketmap_request_parse(data, len, &request);
         *at += used;
-        mapanswer_request(c, &request);
+        socketmap_handle(c, &request);
         return true;
     case NETSTRING_MORE:
         return false;
@@ -101,10 +78,10 @@ static bool take_request(struct mapconn *c, size_t *at)
 }
 
 /* Returns whether a request was taken. */
-static bool take_input(struct mapconn *c)
+static bool take_input(struct socketmap_conn *c)
 {
     size_t at = 0;
-    while (!must_wait(c) && !c->dump && c->server->batch.len < MAPCONN_BATCH_MAX &&
+    while (!must_wait(c) && !c->dump && c->server->batch.len < SOCKETMAP_CONN_BATCH_MAX &&
            take_request(c, &at)) {
     }
     c->in_len -= at;
@@ -113,26 +90,26 @@ static bool take_input(struct mapconn *c)
     return at > 0;
 }
 
-static void end_dump(struct mapconn *c)
+static void end_dump(struct socketmap_conn *c)
 {
     if (!c->dump)
         return;
-    mapdump_free(c->dump);
+    socketmap_dump_free(c->dump);
     c->dump = NULL;
     c->server->dump_count--;
 }
 
-static void continue_dump(struct mapconn *c)
+static void continue_dump(struct socketmap_conn *c)
 {
-    while (c->dump && !c->failed && c->server->batch.len < MAPCONN_BATCH_MAX) {
-        if (!mapdump_next(c, c->dump))
+    while (c->dump && !c->failed && c->server->batch.len < SOCKETMAP_CONN_BATCH_MAX) {
+        if (!socketmap_dump_next(c, c->dump))
             end_dump(c);
     }
 }
 
 /* What is there is told once: where more may be there than was read, the event is added anew, and
  * tells again. */
-static void set_reading(struct mapconn *c, bool reading)
+static void set_reading(struct socketmap_conn *c, bool reading)
 {
     if (c->reading && (!reading || c->more))
         c->reading = event_del(&c->readable) < 0;
@@ -143,13 +120,13 @@ static void set_reading(struct mapconn *c, bool reading)
     c->more = false;
 }
 
-void mapconn_proceed(struct mapconn *c)
+void socketmap_conn_proceed(struct socketmap_conn *c)
 {
     bool took = true;
     while (took && !must_wait(c) && !c->dump) {
         took = take_input(c);
         if (took)
-            c->since_ms = mapconn_now_ms();
+            c->since_ms = socketmap_conn_now_ms();
         send_batch(c);
     }
     set_reading(c, !must_wait(c) && !c->dump);
@@ -157,19 +134,26 @@ void mapconn_proceed(struct mapconn *c)
     if (c->dump && !must_wait(c))
         c->failed = event_add(&c->writable, NULL) < 0;
     if (c->failed || (c->closing && c->out.len == 0))
-        mapconn_free(c);
+        socketmap_conn_free(c);
 }
 
-void mapconn_flush(struct mapconn *c)
+void socketmap_conn_flush(struct socketmap_conn *c)
 {
-    c->since_ms = mapconn_now_ms();
+    c->since_ms = socketmap_conn_now_ms();
     send_batch(c);
-    mapconn_proceed(c);
+    socketmap_conn_proceed(c);
+}
+
+void socketmap_conn_completed(struct socketmap_conn *c, const struct socketmap_request *request,
+                              const struct findings *findings)
+{
+    socketmap_handle_findings(c, request, findings);
+    socketmap_conn_flush(c);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    struct mapconn *c = arg;
+    struct socketmap_conn *c = arg;
     size_t room = sizeof(c->in) - c->in_len;
     ssize_t got;
     do
@@ -178,31 +162,31 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     if (got < 0 && errno == EAGAIN)
         return;
     if (got <= 0) {
-        mapconn_free(c);
+        socketmap_conn_free(c);
         return;
     }
     if (c->in_len == 0)
-        c->since_ms = mapconn_now_ms();
+        c->since_ms = socketmap_conn_now_ms();
     c->in_len += (size_t)got;
     c->more = (size_t)got == room || (what & EV_CLOSED);
-    mapconn_proceed(c);
+    socketmap_conn_proceed(c);
 }
 
 /* Sends what is left over. Returns whether that was all; else the connection waits, or is gone. */
-static bool send_rest(struct mapconn *c)
+static bool send_rest(struct socketmap_conn *c)
 {
     ssize_t sent = send(c->fd, c->out.buf + c->out_at, c->out.len - c->out_at, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        mapconn_free(c);
+        socketmap_conn_free(c);
         return false;
     }
     if (sent > 0) {
         c->out_at += (size_t)sent;
-        c->since_ms = mapconn_now_ms();
+        c->since_ms = socketmap_conn_now_ms();
     }
     if (c->out_at < c->out.len) {
         if (event_add(&c->writable, NULL) < 0)
-            mapconn_free(c);
+            socketmap_conn_free(c);
         return false;
     }
     octets_fini(&c->out);
@@ -211,29 +195,29 @@ static bool send_rest(struct mapconn *c)
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
-    struct mapconn *c = arg;
+    struct socketmap_conn *c = arg;
     (void)fd;
     (void)what;
     if (c->out.len > 0 && !send_rest(c))
         return;
     if (c->dump) {
-        c->since_ms = mapconn_now_ms();
+        c->since_ms = socketmap_conn_now_ms();
         continue_dump(c);
         send_batch(c);
     }
-    mapconn_proceed(c);
+    socketmap_conn_proceed(c);
 }
 
-int mapconn_new(struct socketmap *server, int fd, bool is_unix, bool is_loopback)
+int socketmap_conn_new(struct socketmap *server, int fd, bool is_unix, bool is_loopback)
 {
-    struct mapconn *c = calloc(1, sizeof(*c));
+    struct socketmap_conn *c = calloc(1, sizeof(*c));
     if (!c)
         return -ENOMEM;
     c->server = server;
     c->fd = fd;
     c->is_unix = is_unix;
     c->is_loopback = is_loopback;
-    c->opened_ms = c->since_ms = mapconn_now_ms();
+    c->opened_ms = c->since_ms = socketmap_conn_now_ms();
     event_assign(&c->readable, server->base, fd, EV_READ | EV_PERSIST | server->edge, on_readable,
                  c);
     event_assign(&c->writable, server->base, fd, EV_WRITE | (server->edge & EV_ET), on_writable, c);
@@ -247,10 +231,10 @@ int mapconn_new(struct socketmap *server, int fd, bool is_unix, bool is_loopback
     return 0;
 }
 
-void mapconn_free(struct mapconn *c)
+void socketmap_conn_free(struct socketmap_conn *c)
 {
-    if (c->question)
-        maplookup_abandon(c);
+    if (c->lookup)
+        socketmap_lookup_abandon(c);
     end_dump(c);
     event_del(&c->readable);
     event_del(&c->writable);
@@ -261,45 +245,45 @@ void mapconn_free(struct mapconn *c)
     free(c);
 }
 
-bool mapconn_is_idle(const struct mapconn *c)
+bool socketmap_conn_is_idle(const struct socketmap_conn *c)
 {
     return !must_wait(c) && !c->dump && c->in_len == 0;
 }
 
-bool mapconn_is_stalled(const struct mapconn *c)
+bool socketmap_conn_is_stalled(const struct socketmap_conn *c)
 {
     return c->out.len > 0 || (c->in_len > 0 && !must_wait(c) && !c->dump);
 }
 
-static void give_up_waiting(struct mapconn *c)
+static void give_up_waiting(struct socketmap_conn *c)
 {
     static const char text[] = "the lookup takes long; it goes on, try again";
-    struct socketmap_request request = *maplookup_request(c->question);
-    maplookup_abandon(c);
-    mapconn_reply(c, &request, METRICS_TEMP, text, sizeof(text) - 1);
-    mapconn_flush(c);
+    struct socketmap_request request = *socketmap_lookup_request(c->lookup);
+    socketmap_lookup_abandon(c);
+    socketmap_reply(c, &request, METRICS_TEMP, text, sizeof(text) - 1);
+    socketmap_conn_flush(c);
 }
 
 /* Closed by the client, both ways, while it is not read from. Over TCP that looks like the end of
  * its requests, after which it may still read. */
-static bool is_gone(const struct mapconn *c)
+static bool is_gone(const struct socketmap_conn *c)
 {
     struct pollfd state = {.fd = c->fd};
     return poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR));
 }
 
-void mapconn_sweep(struct mapconn *c, int64_t now_ms)
+void socketmap_conn_sweep(struct socketmap_conn *c, int64_t now_ms)
 {
     int64_t quiet_ms = now_ms - c->since_ms, age_ms = now_ms - c->opened_ms;
-    if (c->question) {
+    if (c->lookup) {
         if (is_gone(c))
-            mapconn_free(c);
-        else if (quiet_ms >= MAPCONN_ANSWER_MS)
+            socketmap_conn_free(c);
+        else if (quiet_ms >= SOCKETMAP_CONN_ANSWER_MS)
             give_up_waiting(c);
-    } else if (mapconn_is_idle(c)) {
-        if (quiet_ms >= MAPCONN_IDLE_MS || age_ms >= MAPCONN_LIFE_MS)
-            mapconn_free(c);
-    } else if (quiet_ms >= MAPCONN_STALL_MS || age_ms >= MAPCONN_LIFE_MS) {
-        mapconn_free(c);
+    } else if (socketmap_conn_is_idle(c)) {
+        if (quiet_ms >= SOCKETMAP_CONN_IDLE_MS || age_ms >= SOCKETMAP_CONN_LIFE_MS)
+            socketmap_conn_free(c);
+    } else if (quiet_ms >= SOCKETMAP_CONN_STALL_MS || age_ms >= SOCKETMAP_CONN_LIFE_MS) {
+        socketmap_conn_free(c);
     }
 }

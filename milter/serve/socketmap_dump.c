@@ -3,7 +3,7 @@
  * after it. The replies are made as the client takes them, so that a hundred thousand next-hops
  * cost a list of references and not their text.
  */
-#include "serve/mapconn.h"
+#include "serve/socketmap_conn.h"
 
 #include "answer/findings_json.h"
 
@@ -11,15 +11,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-struct mapdump {
+struct socketmap_dump {
     const struct findings **findings;
     size_t count;
     size_t at; /* those before are released */
 };
 
-int mapdump_new(struct engine *engine, struct mapdump **out)
+int socketmap_dump_new(struct engine *engine, struct socketmap_dump **out)
 {
-    struct mapdump *dump = calloc(1, sizeof(*dump));
+    struct socketmap_dump *dump = calloc(1, sizeof(*dump));
     if (!dump)
         return -ENOMEM;
     int error = engine_snapshot(engine, &dump->findings, &dump->count);
@@ -31,7 +31,7 @@ int mapdump_new(struct engine *engine, struct mapdump **out)
     return 0;
 }
 
-void mapdump_free(struct mapdump *dump)
+void socketmap_dump_free(struct socketmap_dump *dump)
 {
     if (!dump)
         return;
@@ -41,7 +41,7 @@ void mapdump_free(struct mapdump *dump)
     free(dump);
 }
 
-static void add(struct mapconn *c, const struct findings *findings)
+static void add(struct socketmap_conn *c, const struct findings *findings)
 {
     static const struct socketmap_request request = {.command = SOCKETMAP_DUMP};
     struct config *config = c->server->config;
@@ -60,15 +60,15 @@ static void add(struct mapconn *c, const struct findings *findings)
     json_init(&json, FINDINGS_JSON_MAX);
     findings_json(&json, &nexthop, findings, &terms);
     if (json_finish(&json, &text, &len) == 0)
-        mapconn_reply(c, &request, METRICS_OK, text, len);
+        socketmap_reply(c, &request, METRICS_OK, text, len);
     json_fini(&json);
 }
 
-bool mapdump_next(struct mapconn *c, struct mapdump *dump)
+bool socketmap_dump_next(struct socketmap_conn *c, struct socketmap_dump *dump)
 {
     static const struct socketmap_request request = {.command = SOCKETMAP_DUMP};
     if (dump->at == dump->count) {
-        mapconn_reply(c, &request, METRICS_OK, "", 0);
+        socketmap_reply(c, &request, METRICS_OK, "", 0);
         return false;
     }
     add(c, dump->findings[dump->at]);

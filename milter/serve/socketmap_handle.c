@@ -2,7 +2,7 @@
  * From a socketmap request to its reply: what the configuration says, else cached findings, else a
  * question to the engine. Who may ask what is decided here.
  */
-#include "serve/mapconn.h"
+#include "serve/socketmap_conn.h"
 
 #include "answer/answer_terms.h"
 #include "answer/findings_json.h"
@@ -13,13 +13,13 @@
 #include <string.h>
 #include <time.h>
 
-static void reply(struct mapconn *c, const struct socketmap_request *request,
+static void reply(struct socketmap_conn *c, const struct socketmap_request *request,
                   enum metrics_reply status, const char *text)
 {
-    mapconn_reply(c, request, status, text, strlen(text));
+    socketmap_reply(c, request, status, text, strlen(text));
 }
 
-static void reply_kind(struct mapconn *c, const struct socketmap_request *request,
+static void reply_kind(struct socketmap_conn *c, const struct socketmap_request *request,
                        enum answer_kind kind)
 {
     const char *text = c->server->answer;
@@ -40,7 +40,7 @@ static void reply_kind(struct mapconn *c, const struct socketmap_request *reques
     }
 }
 
-static void reply_answer(struct mapconn *c, const struct socketmap_request *request,
+static void reply_answer(struct socketmap_conn *c, const struct socketmap_request *request,
                          const struct answer_terms *terms, const struct findings *findings)
 {
     struct socketmap *server = c->server;
@@ -49,7 +49,7 @@ static void reply_answer(struct mapconn *c, const struct socketmap_request *requ
         answer_derive(findings, terms, request->map, server->answer, sizeof(server->answer)));
 }
 
-static void reply_json(struct mapconn *c, const struct socketmap_request *request,
+static void reply_json(struct socketmap_conn *c, const struct socketmap_request *request,
                        const struct rules_settings *settings, const struct findings *findings)
 {
     struct view_terms terms;
@@ -62,14 +62,14 @@ static void reply_json(struct mapconn *c, const struct socketmap_request *reques
     json_init(&json, FINDINGS_JSON_MAX);
     findings_json(&json, &request->nexthop, findings, &terms);
     if (json_finish(&json, &text, &len) == 0)
-        mapconn_reply(c, request, METRICS_OK, text, len);
+        socketmap_reply(c, request, METRICS_OK, text, len);
     else
         reply(c, request, METRICS_TEMP, "the findings cannot be written");
     json_fini(&json);
 }
 
-void mapanswer_findings(struct mapconn *c, const struct socketmap_request *request,
-                        const struct findings *findings)
+void socketmap_handle_findings(struct socketmap_conn *c, const struct socketmap_request *request,
+                               const struct findings *findings)
 {
     struct rules_settings settings;
     struct answer_terms terms;
@@ -82,13 +82,13 @@ void mapanswer_findings(struct mapconn *c, const struct socketmap_request *reque
     }
 }
 
-static void ask_engine(struct mapconn *c, const struct socketmap_request *request)
+static void ask_engine(struct socketmap_conn *c, const struct socketmap_request *request)
 {
-    if (maplookup_ask(c, request) < 0)
+    if (socketmap_lookup_ask(c, request) < 0)
         reply(c, request, METRICS_TEMP, "the lookup could not be made");
 }
 
-static void answer_json(struct mapconn *c, const struct socketmap_request *request)
+static void answer_json(struct socketmap_conn *c, const struct socketmap_request *request)
 {
     struct rules_settings settings;
     const struct findings *findings = NULL;
@@ -102,7 +102,7 @@ static void answer_json(struct mapconn *c, const struct socketmap_request *reque
     findings_unref(findings);
 }
 
-static void answer_nexthop(struct mapconn *c, const struct socketmap_request *request)
+static void answer_nexthop(struct socketmap_conn *c, const struct socketmap_request *request)
 {
     struct answer_terms terms;
     const struct findings *findings = NULL;
@@ -118,7 +118,7 @@ static void answer_nexthop(struct mapconn *c, const struct socketmap_request *re
 }
 
 /* To forget a policy is a downgrade: only for who can open the unix socket. */
-static void purge(struct mapconn *c, const struct socketmap_request *request)
+static void purge(struct socketmap_conn *c, const struct socketmap_request *request)
 {
     if (!c->is_unix) {
         reply(c, request, METRICS_PERM, "PURGE is for unix sockets only");
@@ -135,19 +135,19 @@ static void purge(struct mapconn *c, const struct socketmap_request *request)
     }
 }
 
-static void dump(struct mapconn *c, const struct socketmap_request *request)
+static void dump(struct socketmap_conn *c, const struct socketmap_request *request)
 {
     if (!c->is_loopback)
         reply(c, request, METRICS_PERM, "DUMP is for unix sockets and this host only");
-    else if (c->server->dump_count >= MAPCONN_DUMPS_MAX)
+    else if (c->server->dump_count >= SOCKETMAP_CONN_DUMPS_MAX)
         reply(c, request, METRICS_TEMP, "too many DUMPs at once, try again");
-    else if (mapdump_new(c->server->engine, &c->dump) < 0)
+    else if (socketmap_dump_new(c->server->engine, &c->dump) < 0)
         reply(c, request, METRICS_TEMP, "out of memory");
     else
         c->server->dump_count++;
 }
 
-void mapanswer_request(struct mapconn *c, const struct socketmap_request *request)
+void socketmap_handle(struct socketmap_conn *c, const struct socketmap_request *request)
 {
     struct socketmap *server = c->server;
     switch (request->command) {

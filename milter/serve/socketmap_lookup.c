@@ -1,0 +1,179 @@
+/*
+ * Lookups of the socketmap server that the cache could not answer. socketmap_lookup_ask starts one;
+ * the engine calls back on its own thread, completed lookups are handed to the loop's thread in a
+ * list under a lock, with an eventfd to wake it, and there on_completed is called for the
+ * connection, unless socketmap_lookup_abandon was called before.
+ */
+#include "serve/socketmap_conn.h"
+
+#include "answer/answer_terms.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Enough for the kind of an answer; whether its text fits is seen later. */
+enum { PROBE_MAX = 512 };
+
+struct socketmap_lookup {
+    LIST_ENTRY(socketmap_lookup) link;       /* of all; the loop's thread */
+    STAILQ_ENTRY(socketmap_lookup) finished; /* of the completed; under the lock */
+    struct socketmap_lookups *lookups;
+    struct socketmap_conn *conn; /* NULL: abandoned; the loop's thread */
+    struct socketmap_request request;
+    struct config *config; /* a reference: the terms borrow from it */
+    struct answer_terms terms;
+    struct engine_request *handle;
+    const struct findings *findings; /* the answer; a reference, or NULL */
+};
+
+struct socketmap_lookups {
+    struct socketmap *server;
+    socketmap_completed_fn on_completed;
+    int wake_fd;
+    struct event *wake;
+    LIST_HEAD(, socketmap_lookup) all;
+    pthread_mutex_t lock;
+    STAILQ_HEAD(, socketmap_lookup) finished;
+};
+
+/* On the engine's thread. */
+static bool is_enough(const struct findings *findings, void *arg)
+{
+    const struct socketmap_lookup *q = arg;
+    char text[PROBE_MAX];
+    return answer_derive(findings, &q->terms, q->request.map, text, sizeof(text)) != ANSWER_PENDING;
+}
+
+/* On the engine's thread. */
+static void on_done(const struct findings *findings, void *arg)
+{
+    struct socketmap_lookup *q = arg;
+    struct socketmap_lookups *lookups = q->lookups;
+    const uint64_t one = 1;
+    q->findings = findings != NULL ? findings_ref(findings) : NULL;
+    pthread_mutex_lock(&lookups->lock);
+    bool first = STAILQ_EMPTY(&lookups->finished);
+    STAILQ_INSERT_TAIL(&lookups->finished, q, finished);
+    pthread_mutex_unlock(&lookups->lock);
+    if (first && write(lookups->wake_fd, &one, sizeof(one)) < 0) {
+        /* Only a counter at its limit refuses, and then the loop wakes anyway. */
+    }
+}
+
+static void lookup_free(struct socketmap_lookup *q)
+{
+    LIST_REMOVE(q, link);
+    findings_unref(q->findings);
+    config_unref(q->config);
+    free(q);
+}
+
+static void complete_lookup(struct socketmap_lookup *q)
+{
+    struct socketmap_conn *c = q->conn;
+    engine_release(q->handle);
+    if (c != NULL) {
+        c->lookup = NULL;
+        q->lookups->on_completed(c, &q->request, q->findings);
+    }
+    lookup_free(q);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct socketmap_lookups *lookups = arg;
+    struct socketmap_lookup *q;
+    uint64_t count;
+    STAILQ_HEAD(, socketmap_lookup) finished = STAILQ_HEAD_INITIALIZER(finished);
+    (void)what;
+    if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        return;
+    pthread_mutex_lock(&lookups->lock);
+    STAILQ_CONCAT(&finished, &lookups->finished);
+    pthread_mutex_unlock(&lookups->lock);
+    while ((q = STAILQ_FIRST(&finished)) != NULL) {
+        STAILQ_REMOVE_HEAD(&finished, finished);
+        complete_lookup(q);
+    }
+}
+
+int socketmap_lookups_new(struct socketmap *server, socketmap_completed_fn on_completed,
+                          struct socketmap_lookups **out)
+{
+    struct socketmap_lookups *lookups = calloc(1, sizeof(*lookups));
+    if (lookups == NULL)
+        return -ENOMEM;
+    lookups->server = server;
+    lookups->on_completed = on_completed;
+    LIST_INIT(&lookups->all);
+    STAILQ_INIT(&lookups->finished);
+    pthread_mutex_init(&lookups->lock, NULL);
+    lookups->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (lookups->wake_fd < 0) {
+        int err = errno;
+        socketmap_lookups_free(lookups);
+        return -err;
+    }
+    lookups->wake =
+        event_new(server->base, lookups->wake_fd, EV_READ | EV_PERSIST, on_wake, lookups);
+    if (lookups->wake == NULL || event_add(lookups->wake, NULL) < 0) {
+        socketmap_lookups_free(lookups);
+        return -ENOMEM;
+    }
+    *out = lookups;
+    return 0;
+}
+
+void socketmap_lookups_free(struct socketmap_lookups *lookups)
+{
+    struct socketmap_lookup *q;
+    if (lookups == NULL)
+        return;
+    while ((q = LIST_FIRST(&lookups->all)) != NULL) {
+        engine_cancel(lookups->server->engine, q->handle);
+        lookup_free(q);
+    }
+    if (lookups->wake != NULL)
+        event_free(lookups->wake);
+    if (lookups->wake_fd >= 0)
+        close(lookups->wake_fd);
+    pthread_mutex_destroy(&lookups->lock);
+    free(lookups);
+}
+
+int socketmap_lookup_ask(struct socketmap_conn *c, const struct socketmap_request *request)
+{
+    struct socketmap *server = c->server;
+    struct socketmap_lookup *q = calloc(1, sizeof(*q));
+    if (q == NULL)
+        return -ENOMEM;
+    q->lookups = server->lookups;
+    q->conn = c;
+    q->request = *request;
+    q->config = config_ref(server->config);
+    answer_terms_for(q->config, &q->request.nexthop, q->request.map, &q->terms);
+    LIST_INSERT_HEAD(&server->lookups->all, q, link);
+    int err = engine_lookup(server->engine, &q->request.nexthop,
+                            request->command == SOCKETMAP_JSON ? NULL : is_enough, on_done, q,
+                            &q->handle);
+    if (err < 0) {
+        lookup_free(q);
+        return err;
+    }
+    c->lookup = q;
+    return 0;
+}
+
+void socketmap_lookup_abandon(struct socketmap_conn *c)
+{
+    c->lookup->conn = NULL;
+    c->lookup = NULL;
+}
+
+const struct socketmap_request *socketmap_lookup_request(const struct socketmap_lookup *lookup)
+{
+    return &lookup->request;
+}

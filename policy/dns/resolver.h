@@ -16,7 +16,7 @@
 #define POLICY_RESOLVER_H
 
 #include "dns/dns_answer.h"
-#include "policy/engine.h"
+#include "policy/engine_config.h"
 
 struct event_base;
 struct resolver;

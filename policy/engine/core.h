@@ -9,9 +9,9 @@
 #include "base/list.h"
 #include "findings/dane_seen.h"
 #include "lookup/counters.h"
-#include "lookup/world.h"
 #include "policy/engine.h"
 #include "sts/sts_cache.h"
+#include "world/world.h"
 
 struct core;
 

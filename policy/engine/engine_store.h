@@ -6,9 +6,9 @@
 #define POLICY_ENGINE_STORE_H
 
 #include "findings/dane_seen.h"
-#include "lookup/world.h"
 #include "policy/engine.h"
 #include "sts/sts_cache.h"
+#include "world/world.h"
 
 struct engine_store;
 

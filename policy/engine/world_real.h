@@ -4,8 +4,8 @@
 #ifndef POLICY_WORLD_REAL_H
 #define POLICY_WORLD_REAL_H
 
-#include "lookup/world.h"
 #include "policy/engine.h"
+#include "world/world.h"
 
 struct event_base;
 

@@ -3,7 +3,7 @@
  * part that failed is kept as it was.
  */
 #include "findings/findings_make.h"
-#include "sts/sts.h"
+#include "findings/sts_match.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #define POLICY_COUNTERS_H
 
 #include "dns/dns_answer.h"
-#include "policy/engine.h"
+#include "policy/engine_stats.h"
 
 #include <stdatomic.h>
 

@@ -9,9 +9,9 @@
 
 #include "findings/dane_seen.h"
 #include "lookup/counters.h"
-#include "lookup/world.h"
 #include "policy/findings.h"
 #include "sts/sts_cache.h"
+#include "world/world.h"
 
 struct lookup;
 

@@ -1,7 +1,7 @@
 /*
- * MTA-STS grammar and matching, pure: the TXT record (RFC 8461 section 3.1), the policy file
- * (section 3.2) and the match of an MX host with the policy's patterns (section 4.1).
- * Fetching is left to sts_fetch.c; lifetime and caching to the engine.
+ * MTA-STS grammar, pure: the TXT record (RFC 8461 section 3.1) and the policy file (section 3.2).
+ * The match of an MX host with the policy's patterns is findings/sts_match.h's, fetching
+ * sts_fetch.c's, lifetime and caching sts_cache.c's.
  */
 #ifndef POLICY_STS_H
 #define POLICY_STS_H
@@ -51,8 +51,5 @@ char *sts_policy_text(const struct sts_policy *policy);
 
 /* Whether these octets are an mx value of the grammar: a domain name, perhaps after `*.`. */
 bool sts_pattern_valid(const char *pattern, size_t len);
-
-/* Whether host (A-labels, no root dot) matches a valid pattern; `*` covers one label (4.1). */
-bool sts_pattern_match(const char *pattern, const char *host);
 
 #endif

@@ -6,8 +6,8 @@
 #ifndef POLICY_STS_FETCH_H
 #define POLICY_STS_FETCH_H
 
-#include "lookup/world.h"
 #include "sts/sts_host.h"
+#include "world/world.h"
 
 #include <event2/event.h>
 

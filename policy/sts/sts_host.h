@@ -4,7 +4,7 @@
 #ifndef POLICY_STS_HOST_H
 #define POLICY_STS_HOST_H
 
-#include "lookup/world.h"
+#include "world/world.h"
 
 #include <event2/event.h>
 

@@ -4,7 +4,7 @@
 #ifndef POLICY_STS_HTTP_H
 #define POLICY_STS_HTTP_H
 
-#include "lookup/world.h"
+#include "world/world.h"
 
 /*
  * Judges status code and Content-Type (NULL: there was none). FETCH_OK when the body counts; else

@@ -5,8 +5,8 @@
 #ifndef POLICY_STS_REQUEST_H
 #define POLICY_STS_REQUEST_H
 
-#include "lookup/world.h"
 #include "sts/curl_loop.h"
+#include "world/world.h"
 
 #include <openssl/x509.h>
 

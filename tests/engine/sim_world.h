@@ -5,7 +5,7 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
-#include "lookup/world.h"
+#include "world/world.h"
 
 enum {
     SIM_NAME_MAX = 300,

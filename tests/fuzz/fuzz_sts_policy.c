@@ -3,6 +3,7 @@
  * breaks one of the promises in sts.h, or is another one when written and read again, an invalid
  * one without a printable reason, and patterns that match what they must not.
  */
+#include "findings/sts_match.h"
 #include "sts/sts.h"
 
 #include <errno.h>

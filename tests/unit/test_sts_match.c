@@ -1,4 +1,5 @@
 /* MTA-STS patterns: their form (RFC 8461 section 3.2) and the match of an MX host (4.1). */
+#include "findings/sts_match.h"
 #include "sts/sts.h"
 
 #include <setjmp.h>

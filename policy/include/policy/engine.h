@@ -5,48 +5,12 @@
 #ifndef POLICY_ENGINE_H
 #define POLICY_ENGINE_H
 
+#include "policy/engine_config.h"
+#include "policy/engine_stats.h"
 #include "policy/findings.h"
 
 struct engine;
 struct engine_request;
-
-/* Durations in milliseconds. Strings are copied. A list ends with NULL. */
-struct engine_config {
-    const char *const *resolvers; /* "192.0.2.1", "192.0.2.1:5353", "[::1]:53"; NULL: resolv.conf */
-    const char *resolv_conf;      /* NULL: /etc/resolv.conf, re-read when it changes */
-    enum engine_trust_ad { ENGINE_TRUST_AD_AUTO, ENGINE_TRUST_AD_YES, ENGINE_TRUST_AD_NO } trust_ad;
-    int dns_timeout_ms;      /* of one try, 60 s at most */
-    int dns_tries;           /* over all resolvers, 100 at most */
-    int dns_max_outstanding; /* queries in flight, but for slow ones; more wait. 0: the default */
-    const char *check_name;  /* a signed name: shows whether the resolver validates */
-    int check_interval_ms;
-
-    bool sts_enable;
-    const char *sts_ca_file; /* NULL: the system's */
-    const char *sts_ca_path;
-    int sts_connect_timeout_ms;
-    int sts_timeout_ms;
-    size_t sts_max_policy; /* octets */
-    int sts_min_retry_ms;  /* after a failed fetch of the same policy id */
-    int sts_give_up_ms;    /* fetches that fail for longer are a definite no (RFC 8461 3.3) */
-    int sts_refresh_ms;
-    uint16_t sts_port; /* 443; tests only */
-
-    bool dane_enable;
-
-    const char *store; /* path of the SQLite store for STS policies; NULL: memory only */
-    size_t max_domains;
-    size_t max_memory; /* octets; at least 1 MiB. A half is for cached findings, a quarter for
-                          policies in force, a quarter for large lookups in progress. 0: default */
-    int negative_ttl_ms;
-    int max_ttl_ms;
-    bool prefetch;
-
-    /* Warnings and errors, one line without newline; called on the engine's threads, also at the
-     * same time (and on the caller's during engine_new). NULL: silence. */
-    void (*log)(void *log_arg, int priority /* syslog(3) LOG_... */, const char *message);
-    void *log_arg;
-};
 
 /* Fills in the defaults that the sample configuration documents. */
 void engine_config_init(struct engine_config *config);
@@ -140,54 +104,6 @@ int engine_purge(struct engine *engine, const struct nexthop *nexthop);
  */
 int engine_snapshot(struct engine *engine, const struct findings ***out, size_t *count);
 
-enum engine_dns_type {
-    ENGINE_DNS_A,
-    ENGINE_DNS_AAAA,
-    ENGINE_DNS_CNAME,
-    ENGINE_DNS_MX,
-    ENGINE_DNS_TLSA,
-    ENGINE_DNS_TXT,
-    ENGINE_DNS_TYPES
-};
-
-enum engine_dns_result {
-    ENGINE_DNS_FOUND,
-    ENGINE_DNS_NODATA,
-    ENGINE_DNS_NXDOMAIN,
-    ENGINE_DNS_FAILED,
-    ENGINE_DNS_RESULTS
-};
-
-enum engine_fetch_result {
-    ENGINE_FETCH_OK,      /* a valid policy */
-    ENGINE_FETCH_INVALID, /* a policy file that breaks the grammar */
-    ENGINE_FETCH_REFUSED, /* 404, redirect, wrong type, oversize, no such host */
-    ENGINE_FETCH_WEBPKI,
-    ENGINE_FETCH_FAILED,
-    ENGINE_FETCH_RESULTS
-};
-
-/* Upper bounds, in milliseconds, of the lookup histogram's buckets; one more is without bound. */
-#define ENGINE_LOOKUP_BOUNDS_MS 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000
-enum { ENGINE_LOOKUP_BUCKETS = 13 };
-
-/* Counted since engine_new. A copy: the fields may be some increments apart from each other. */
-struct engine_stats {
-    size_t cache_entries;
-    size_t cache_octets;  /* that cached findings take */
-    size_t lookup_octets; /* that lookups in progress hold */
-    uint64_t cache_hits;
-    uint64_t cache_misses;
-    uint64_t lookups;     /* started */
-    uint64_t dns_queries; /* sent, retries not counted */
-    uint64_t sts_fetches;
-    size_t dns_outstanding;
-    uint64_t dns_results[ENGINE_DNS_TYPES][ENGINE_DNS_RESULTS];
-    uint64_t fetch_results[ENGINE_FETCH_RESULTS];
-    uint64_t summaries[FINDINGS_SUMMARY_FAILED + 1]; /* of lookups completed */
-    uint64_t lookup_buckets[ENGINE_LOOKUP_BUCKETS];  /* not cumulative; start to completion */
-    uint64_t lookup_total_ms;
-};
 void engine_get_stats(struct engine *engine, struct engine_stats *out); /* any thread */
 
 #endif

@@ -4,8 +4,8 @@
  * Everything here happens on one thread, the engine's. No callback fires before the call that
  * asked for it has returned.
  */
-#ifndef POLICY_WORLD_H
-#define POLICY_WORLD_H
+#ifndef POLICY_WORLD_WORLD_H
+#define POLICY_WORLD_WORLD_H
 
 #include "dns/dns_answer.h"
 

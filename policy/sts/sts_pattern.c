@@ -1,11 +1,10 @@
 /*
- * Match of an MX host with the patterns of an MTA-STS policy (RFC 8461 section 4.1, RFC 6125
- * section 6.4): letter case is of no account, a wildcard stands for exactly one label. Pure.
+ * Grammar of one mx value of an MTA-STS policy (RFC 8461 section 3.2): a domain name, perhaps after
+ * `*.`. Pure.
  */
 #include "sts/sts.h"
 
 #include <string.h>
-#include <strings.h>
 
 enum { LABEL_MAX = 63, NAME_MAX_LEN = 253 };
 
@@ -44,17 +43,4 @@ bool sts_pattern_valid(const char *pattern, size_t len)
         pattern += label_len + (dot != NULL);
     }
     return true;
-}
-
-bool sts_pattern_match(const char *pattern, const char *host)
-{
-    const char *rest;
-
-    if (strncmp(pattern, "*.", 2) != 0)
-        return host[0] != '\0' && strcasecmp(pattern, host) == 0;
-    rest = strchr(host, '.');
-    /* An MX record that itself says `*.example.org` names no host. */
-    if (rest == NULL || rest == host || host[0] == '*')
-        return false;
-    return strcasecmp(pattern + 2, rest + 1) == 0;
 }

@@ -1,0 +1,50 @@
+/*
+ * How the engine is configured. engine.h says how the defaults are filled in; every room of policy/
+ * may read what it needs of it.
+ */
+#ifndef POLICY_ENGINE_CONFIG_H
+#define POLICY_ENGINE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Durations in milliseconds. Strings are copied. A list ends with NULL. */
+struct engine_config {
+    const char *const *resolvers; /* "192.0.2.1", "192.0.2.1:5353", "[::1]:53"; NULL: resolv.conf */
+    const char *resolv_conf;      /* NULL: /etc/resolv.conf, re-read when it changes */
+    enum engine_trust_ad { ENGINE_TRUST_AD_AUTO, ENGINE_TRUST_AD_YES, ENGINE_TRUST_AD_NO } trust_ad;
+    int dns_timeout_ms;      /* of one try, 60 s at most */
+    int dns_tries;           /* over all resolvers, 100 at most */
+    int dns_max_outstanding; /* queries in flight, but for slow ones; more wait. 0: the default */
+    const char *check_name;  /* a signed name: shows whether the resolver validates */
+    int check_interval_ms;
+
+    bool sts_enable;
+    const char *sts_ca_file; /* NULL: the system's */
+    const char *sts_ca_path;
+    int sts_connect_timeout_ms;
+    int sts_timeout_ms;
+    size_t sts_max_policy; /* octets */
+    int sts_min_retry_ms;  /* after a failed fetch of the same policy id */
+    int sts_give_up_ms;    /* fetches that fail for longer are a definite no (RFC 8461 3.3) */
+    int sts_refresh_ms;
+    uint16_t sts_port; /* 443; tests only */
+
+    bool dane_enable;
+
+    const char *store; /* path of the SQLite store for STS policies; NULL: memory only */
+    size_t max_domains;
+    size_t max_memory; /* octets; at least 1 MiB. A half is for cached findings, a quarter for
+                          policies in force, a quarter for large lookups in progress. 0: default */
+    int negative_ttl_ms;
+    int max_ttl_ms;
+    bool prefetch;
+
+    /* Warnings and errors, one line without newline; called on the engine's threads, also at the
+     * same time (and on the caller's during engine_new). NULL: silence. */
+    void (*log)(void *log_arg, int priority /* syslog(3) LOG_... */, const char *message);
+    void *log_arg;
+};
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * What the engine counts; engine_get_stats (engine.h) gives a copy.
+ */
+#ifndef POLICY_ENGINE_STATS_H
+#define POLICY_ENGINE_STATS_H
+
+#include "policy/findings.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum engine_dns_type {
+    ENGINE_DNS_A,
+    ENGINE_DNS_AAAA,
+    ENGINE_DNS_CNAME,
+    ENGINE_DNS_MX,
+    ENGINE_DNS_TLSA,
+    ENGINE_DNS_TXT,
+    ENGINE_DNS_TYPES
+};
+
+enum engine_dns_result {
+    ENGINE_DNS_FOUND,
+    ENGINE_DNS_NODATA,
+    ENGINE_DNS_NXDOMAIN,
+    ENGINE_DNS_FAILED,
+    ENGINE_DNS_RESULTS
+};
+
+enum engine_fetch_result {
+    ENGINE_FETCH_OK,      /* a valid policy */
+    ENGINE_FETCH_INVALID, /* a policy file that breaks the grammar */
+    ENGINE_FETCH_REFUSED, /* 404, redirect, wrong type, oversize, no such host */
+    ENGINE_FETCH_WEBPKI,
+    ENGINE_FETCH_FAILED,
+    ENGINE_FETCH_RESULTS
+};
+
+/* Upper bounds, in milliseconds, of the lookup histogram's buckets; one more is without bound. */
+#define ENGINE_LOOKUP_BOUNDS_MS 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000
+enum { ENGINE_LOOKUP_BUCKETS = 13 };
+
+/* Counted since engine_new. A copy: the fields may be some increments apart from each other. */
+struct engine_stats {
+    size_t cache_entries;
+    size_t cache_octets;  /* that cached findings take */
+    size_t lookup_octets; /* that lookups in progress hold */
+    uint64_t cache_hits;
+    uint64_t cache_misses;
+    uint64_t lookups;     /* started */
+    uint64_t dns_queries; /* sent, retries not counted */
+    uint64_t sts_fetches;
+    size_t dns_outstanding;
+    uint64_t dns_results[ENGINE_DNS_TYPES][ENGINE_DNS_RESULTS];
+    uint64_t fetch_results[ENGINE_FETCH_RESULTS];
+    uint64_t summaries[FINDINGS_SUMMARY_FAILED + 1]; /* of lookups completed */
+    uint64_t lookup_buckets[ENGINE_LOOKUP_BUCKETS];  /* not cumulative; start to completion */
+    uint64_t lookup_total_ms;
+};
+
+#endif

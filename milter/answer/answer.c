@@ -9,7 +9,7 @@
 #include "answer/answer.h"
 
 #include "answer/answer_text.h"
-#include "decide/tls_policy.h"
+#include "config/tls_policy.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "answer/view.h"
 
 #include "answer/answer_terms.h"
-#include "decide/tls_policy.h"
+#include "config/tls_policy.h"
 
 #include <stdio.h>
 

@@ -28,16 +28,16 @@ static struct {
            .level = LOG_INFO,
            .facility = LOG_MAIL};
 
-void log_configure(const struct config_log *config, const char *ident, bool daemon)
+void log_configure(const struct log_settings *settings, const char *ident, bool daemon)
 {
     bool to_syslog =
-        config->target == CONFIG_LOG_SYSLOG || (config->target == CONFIG_LOG_AUTO && daemon);
+        settings->target == LOG_TARGET_SYSLOG || (settings->target == LOG_TARGET_AUTO && daemon);
 
     pthread_mutex_lock(&state.lock);
     snprintf(state.ident, sizeof(state.ident), "%s", ident);
-    state.facility = config->facility;
-    atomic_store(&state.level, config->level);
-    atomic_store(&state.json, config->format == CONFIG_LOG_JSON);
+    state.facility = settings->facility;
+    atomic_store(&state.level, settings->level);
+    atomic_store(&state.json, settings->format == LOG_FORMAT_JSON);
     if (to_syslog)
         openlog(state.ident, LOG_PID | LOG_NDELAY, state.facility);
     atomic_store(&state.syslog, to_syslog);

@@ -2,19 +2,29 @@
  * The log: syslog or stderr, text or JSON. One line a message. Any thread.
  * What came from outside goes through log_quote first; nothing else may carry foreign octets.
  */
-#ifndef LOG_H
-#define LOG_H
-
-#include "config/config.h"
+#ifndef MILTER_BASE_LOG_H
+#define MILTER_BASE_LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <syslog.h>
+
+enum log_target { LOG_TARGET_AUTO, LOG_TARGET_SYSLOG, LOG_TARGET_STDERR };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+struct log_settings {
+    enum log_target target;
+    enum log_format format;
+    int facility; /* LOG_MAIL... */
+    int level;    /* LOG_INFO... */
+};
 
 /*
  * Takes over target, format, facility and level. `daemon` decides what `auto` means: syslog for a
  * daemon, else stderr. Callable again (reload) while others log.
  */
-void log_configure(const struct config_log *config, const char *ident, bool daemon);
+void log_configure(const struct log_settings *settings, const char *ident, bool daemon);
 
 /* While on, errors that go to syslog are written to stderr as well: whoever starts a daemon from a
  * terminal or a script should see why it does not start. */

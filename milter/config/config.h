@@ -5,6 +5,7 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include "base/log.h"
 #include "config/config_value.h"
 #include "decide/rules.h"
 #include "policy/engine.h"
@@ -37,8 +38,6 @@ enum config_accept_header {
 };
 enum config_add_header { CONFIG_ADD_HEADER_REINJECT, CONFIG_ADD_HEADER_NO, CONFIG_ADD_HEADER_YES };
 enum config_redact { CONFIG_REDACT_OWN, CONFIG_REDACT_ALL, CONFIG_REDACT_NO };
-enum config_log_target { CONFIG_LOG_AUTO, CONFIG_LOG_SYSLOG, CONFIG_LOG_STDERR };
-enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
 enum config_method { CONFIG_METHOD_NONE, CONFIG_METHOD_HEADER, CONFIG_METHOD_RECIPIENT };
 enum config_local { CONFIG_LOCAL_RECIPIENT, CONFIG_LOCAL_REINJECT, CONFIG_LOCAL_REFUSE };
@@ -87,13 +86,6 @@ struct config_socketmap {
     unsigned max_connections;
 };
 
-struct config_log {
-    enum config_log_target target;
-    enum config_log_format format;
-    int facility; /* LOG_MAIL... */
-    int level;    /* LOG_INFO... */
-};
-
 struct config {
     char *path;
     struct config_milter milter;
@@ -104,7 +96,7 @@ struct config {
     unsigned ca_file_line, ca_path_line; /* where they stand; 0: nowhere */
     struct config_socketmap socketmap;
     struct config_address metrics_listen; /* text NULL: off */
-    struct config_log log;
+    struct log_settings log;
 
     struct config_route *routes; /* `native` first */
     size_t route_count;

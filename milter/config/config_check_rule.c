@@ -5,7 +5,7 @@
 #include "config/config_check_internal.h"
 
 #include "config/config_rule.h"
-#include "decide/tls_policy.h"
+#include "config/tls_policy.h"
 
 static bool any_route_falls_back(const struct config *config)
 {

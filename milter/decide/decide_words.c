@@ -4,7 +4,7 @@
  */
 #include "decide/decide_internal.h"
 
-#include "decide/tls_policy.h"
+#include "config/tls_policy.h"
 
 #include <stdio.h>
 

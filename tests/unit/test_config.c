@@ -410,8 +410,8 @@ static void test_defaults(void **state)
     assert_false(c->socketmap.tlsrpt);
     assert_int_equal(c->socketmap.max_connections, 1000);
     assert_null(c->metrics_listen.text);
-    assert_int_equal(c->log.target, CONFIG_LOG_AUTO);
-    assert_int_equal(c->log.format, CONFIG_LOG_TEXT);
+    assert_int_equal(c->log.target, LOG_TARGET_AUTO);
+    assert_int_equal(c->log.format, LOG_FORMAT_TEXT);
     assert_int_equal(c->log.facility, LOG_MAIL);
     assert_int_equal(c->log.level, LOG_INFO);
 
@@ -520,8 +520,8 @@ static void test_every_key(void **state)
     assert_true(c->socketmap.tlsrpt);
     assert_int_equal(c->socketmap.max_connections, 3);
     assert_string_equal(c->metrics_listen.port, "9000");
-    assert_int_equal(c->log.target, CONFIG_LOG_STDERR);
-    assert_int_equal(c->log.format, CONFIG_LOG_JSON);
+    assert_int_equal(c->log.target, LOG_TARGET_STDERR);
+    assert_int_equal(c->log.format, LOG_FORMAT_JSON);
     assert_int_equal(c->log.facility, LOG_LOCAL3);
     assert_int_equal(c->log.level, LOG_DEBUG);
     assert_int_equal(c->route_count, 2);

@@ -14,8 +14,9 @@
 
 #include <cmocka.h>
 
-static const struct config_log text_log = {CONFIG_LOG_AUTO, CONFIG_LOG_TEXT, LOG_MAIL, LOG_INFO};
-static const struct config_log json_log = {CONFIG_LOG_STDERR, CONFIG_LOG_JSON, LOG_MAIL, LOG_INFO};
+static const struct log_settings text_log = {LOG_TARGET_AUTO, LOG_FORMAT_TEXT, LOG_MAIL, LOG_INFO};
+static const struct log_settings json_log = {LOG_TARGET_STDERR, LOG_FORMAT_JSON, LOG_MAIL,
+                                             LOG_INFO};
 
 static FILE *captured;
 static int saved_stderr;
@@ -84,7 +85,7 @@ static void test_levels(void **state)
 
     (void)state;
     for (int level = 0; level < 4; level++) {
-        struct config_log config = text_log;
+        struct log_settings config = text_log;
 
         config.level = cases[level].priority;
         log_configure(&config, "test", false);

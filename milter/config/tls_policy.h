@@ -2,8 +2,8 @@
  * An administrator's own TLS policy for a next-hop (`tls_policy` of a rule): the text of a Postfix
  * smtp_tls_policy_maps result, or `skip`. Pure.
  */
-#ifndef MILTER_TLS_POLICY_H
-#define MILTER_TLS_POLICY_H
+#ifndef MILTER_CONFIG_TLS_POLICY_H
+#define MILTER_CONFIG_TLS_POLICY_H
 
 enum tls_policy_kind {
     TLS_POLICY_SKIP,          /* the next-hop is exempt: satisfied */

@@ -1,5 +1,5 @@
 /* Postfix's TLS security levels (its TLS_README), as far as a verdict must tell them apart. */
-#include "decide/tls_policy.h"
+#include "config/tls_policy.h"
 
 #include <stddef.h>
 #include <string.h>

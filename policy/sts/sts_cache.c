@@ -37,7 +37,7 @@ struct entry {
     struct list unsaved; /* in the cache's list of that name, or alone */
     struct cache_heap_item due;
     enum worth worth;
-    size_t octets; /* that its policy takes */
+    size_t octets; /* that its policy takes, or itself if it has none */
     char domain[];
 };
 
@@ -124,13 +124,18 @@ static enum worth worth_of(const struct entry *entry)
     return entry->octets > LARGE_OCTETS ? WORTH_LARGE : WORTH_ENFORCE;
 }
 
+static size_t failure_octets(const struct entry *entry)
+{
+    return sizeof *entry + strlen(entry->domain) + 1 + BLOCK_HEAD;
+}
+
 /* Takes `policy`, which may be NULL. The entry's place is another then. */
 static void set_policy(struct sts_cache *cache, struct entry *entry, struct sts_policy *policy)
 {
     cache->octets[entry->worth] -= entry->octets;
     sts_policy_free(entry->cached.policy);
     entry->cached.policy = policy;
-    entry->octets = policy ? octets_of(policy) : 0;
+    entry->octets = policy ? octets_of(policy) : failure_octets(entry);
     cache->octets[entry->worth] += entry->octets;
 }
 
@@ -158,13 +163,14 @@ static bool is_full(const struct sts_cache *cache, enum worth worth)
 {
     size_t failures = cache->counts[WORTH_FAILURE], count = 0, octets = 0;
 
-    if (worth == WORTH_FAILURE && failures <= cache->max / FAILURE_SHARE + 1)
+    if (worth == WORTH_FAILURE && failures <= cache->max / FAILURE_SHARE + 1 &&
+        cache->octets[WORTH_FAILURE] <= cache->max_octets / FAILURE_SHARE)
         return false;
     for (int w = worth; w < WORTHS; w++) {
         count += cache->counts[w];
         octets += cache->octets[w];
     }
-    return count > cache->max || (worth != WORTH_FAILURE && octets > cache->max_octets);
+    return count > cache->max || octets > cache->max_octets;
 }
 
 /* `spare` has just come in: its caller is not done with it, and it goes when the next comes. */
@@ -320,6 +326,7 @@ static struct entry *obtain(struct sts_cache *cache, const char *domain, int64_t
     list_init(&entry->unsaved);
     table_add(&cache->table, &entry->node, entry->domain);
     cache->counts[entry->worth]++;
+    set_policy(cache, entry, NULL);
     place(cache, entry);
     return entry;
 }
@@ -480,7 +487,7 @@ size_t sts_cache_octets(const struct sts_cache *cache)
 {
     size_t octets = 0;
 
-    for (int w = 0; w < WORTHS; w++)
+    for (int w = WORTH_POLICY; w < WORTHS; w++)
         octets += cache->octets[w];
     return octets;
 }

@@ -54,7 +54,8 @@ int sts_cache_new(size_t max, struct sts_cache **out);
 void sts_cache_free(struct sts_cache *cache); /* NULL is allowed */
 void sts_cache_set_max(struct sts_cache *cache, size_t max);
 /* At most so many octets in policies. What is larger than any policy that is meant well goes before
- * other policies in mode enforce. */
+ * other policies in mode enforce. Remembered failures may fill what policies leave free of them,
+ * and always an eighth more. */
 void sts_cache_set_max_octets(struct sts_cache *cache, size_t max);
 void sts_cache_set_sink(struct sts_cache *cache, const struct sts_cache_sink *sink);
 

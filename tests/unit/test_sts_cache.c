@@ -213,6 +213,40 @@ static void policies_are_counted_by_octets(void **state)
     sts_cache_free(cache);
 }
 
+/* What is remembered of failures is bounded in octets too, and costs no policy its place. */
+static void failures_are_counted_by_octets(void **state)
+{
+    struct sts_cache *cache = cache_of(100000);
+    char name[40];
+    (void)state;
+
+    sts_cache_set_max_octets(cache, 100000);
+    put(cache, "example.org", "enforce", 600, 0);
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof(name), "failing%d.example", i);
+        assert_non_null(
+            sts_cache_fail(cache, name, "1", FINDINGS_STS_FETCH_ERROR, true, "no", 0, 300000));
+    }
+    assert_true(sts_cache_count(cache) > 100);
+    assert_true(sts_cache_count(cache) < 100000 / sizeof(struct sts_cached));
+    assert_true(in_force(cache, "example.org", 0));
+    assert_non_null(sts_cache_find(cache, "failing1999.example", 0, false));
+    assert_null(sts_cache_find(cache, "failing0.example", 0, false));
+    /* Policies take their place, but for an eighth. */
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof(name), "policy%d.example", i);
+        put(cache, name, "enforce", 600, 0);
+    }
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof(name), "failing%d.example", i);
+        sts_cache_fail(cache, name, "1", FINDINGS_STS_FETCH_ERROR, true, "no", 0, 300000);
+    }
+    assert_true(in_force(cache, "policy1999.example", 0));
+    assert_non_null(sts_cache_find(cache, "failing1999.example", 0, false));
+    assert_non_null(sts_cache_find(cache, "failing1990.example", 0, false));
+    sts_cache_free(cache);
+}
+
 static void due_for_refresh(void **state)
 {
     const struct sts_cache_refresh refresh = {
@@ -365,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_failure_evicts_no_policy),
         cmocka_unit_test(nothing_less_evicts_an_enforce_policy),
         cmocka_unit_test(policies_are_counted_by_octets),
+        cmocka_unit_test(failures_are_counted_by_octets),
         cmocka_unit_test(due_for_refresh),
         cmocka_unit_test(overdue_is_spread),
         cmocka_unit_test(sink_is_told),

@@ -6,6 +6,7 @@
 
 #include "answer/answer.h"
 #include "config/config.h"
+#include "decide/rules.h"
 
 /*
  * Fills in the terms for a map's answer about a next-hop, from the rules that look at nothing else;

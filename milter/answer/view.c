@@ -18,7 +18,7 @@ void view_terms_from(const struct config *config, const struct rules_settings *s
         out->verdict.can |= VERDICT_CAN_REQUIRETLS;
     out->verdict.accept_testing =
         config->accept_testing && config_route_asks_enforce(settings->route);
-    out->verdict.require_offer = settings->require_offer == RULES_OFFER_YES;
+    out->verdict.require_offer = settings->require_offer == CONFIG_OFFER_YES;
 }
 
 static void override_verdict(const char *policy, enum verdict_level level, struct verdict *verdict,

@@ -7,6 +7,7 @@
 
 #include "answer/answer.h"
 #include "config/config.h"
+#include "decide/rules.h"
 
 struct view_terms {
     struct answer_terms answer;

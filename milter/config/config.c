@@ -10,6 +10,7 @@
 #include "config/config_rule.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,19 @@ bool config_domain_is_own(const struct config *config, const char *domain)
         if (strcasecmp(domain, names->items[i]) == 0)
             return true;
     return false;
+}
+
+bool config_mailer_matches(const char *pattern, const char *mailer)
+{
+    /* sendmail's, which would fit `profile` and the like as patterns. */
+    static const char *const names[] = {"*file*", "*include*"};
+
+    if (strcasecmp(pattern, mailer) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcasecmp(pattern, names[i]) == 0)
+            return false;
+    return fnmatch(pattern, mailer, FNM_CASEFOLD) == 0;
 }
 
 bool config_route_reinjects(const struct config_route *route)

@@ -2,12 +2,11 @@
  * The configuration file, parsed: an immutable, reference-counted snapshot. Every field has its
  * default when the file does not set it. Durations in milliseconds unless the name says otherwise.
  */
-#ifndef CONFIG_H
-#define CONFIG_H
+#ifndef MILTER_CONFIG_CONFIG_H
+#define MILTER_CONFIG_CONFIG_H
 
 #include "base/log.h"
 #include "config/config_value.h"
-#include "decide/rules.h"
 #include "policy/engine.h"
 
 #include <stdbool.h>
@@ -127,6 +126,10 @@ bool config_is_trusted(const struct config *config, const struct sockaddr *addre
 
 /* Whether a domain, in A-label form, is mydomain, one of my_mx_names, localhost, or below one. */
 bool config_domain_is_own(const struct config *config, const char *domain);
+
+/* Whether the mailer has that name or fits that glob, without case. sendmail's `*file*` and
+ * `*include*` are names. */
+bool config_mailer_matches(const char *pattern, const char *mailer);
 
 /* Whether the route leads through another listener of this host. */
 bool config_route_reinjects(const struct config_route *route);

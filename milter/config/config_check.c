@@ -64,13 +64,13 @@ static const struct config_route *resolve(struct config_check *c, const char *na
 
 static void resolve_routes(struct config_check *c, struct config_rule *rule)
 {
-    if (rule->sets & (1u << RULES_ROUTE)) {
+    if (rule->sets & (1u << CONFIG_SETTING_ROUTE)) {
         if (rule->route_name == NULL)
             config_check_report(c, CONFIG_REPORT_ERROR, rule->route_line, "route needs a name");
         else
             rule->route = resolve(c, rule->route_name, rule->route_line);
     }
-    if (rule->sets & (1u << RULES_OPTIONAL_ROUTE)) {
+    if (rule->sets & (1u << CONFIG_SETTING_OPTIONAL_ROUTE)) {
         if (rule->optional_route_name == NULL)
             config_check_report(c, CONFIG_REPORT_ERROR, rule->optional_route_line,
                                 "optional_route needs a name");
@@ -206,7 +206,7 @@ static void check_local_mailers(struct config_check *c)
 
     for (size_t i = 0; i < mailers->count; i++)
         for (size_t k = 0; k < sizeof(out) / sizeof(out[0]); k++) {
-            if (!rules_is_mailer(mailers->items[i], out[k]))
+            if (!config_mailer_matches(mailers->items[i], out[k]))
                 continue;
             config_check_report(c, CONFIG_REPORT_WARNING, 0,
                                 "local_mailers: %.100s is %s too, which sends mail out: nothing is "

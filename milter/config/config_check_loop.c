@@ -8,8 +8,8 @@
 
 static bool asks_again(const struct config_rule *rule)
 {
-    return rule->daemon.count > 0 && (rule->sets & (1u << RULES_REQUEST)) != 0 &&
-           rule->request == RULES_REQUEST_REQUIRE;
+    return rule->daemon.count > 0 && (rule->sets & (1u << CONFIG_SETTING_REQUEST)) != 0 &&
+           rule->request == CONFIG_REQUEST_REQUIRE;
 }
 
 /* Whether the rule goes by what is known of a client that is not this host itself. */
@@ -19,13 +19,14 @@ static bool knows_client(const struct config_rule *rule)
         if (rule->client.items[i].kind != CONFIG_PATTERN_LOCAL || rule->client.items[i].negated)
             return true;
     }
-    return (rule->needs & (RULES_FACT_AUTHENTICATED | RULES_FACT_TLS)) != 0;
+    return (rule->needs & (CONFIG_FACT_AUTHENTICATED | CONFIG_FACT_TLS)) != 0;
 }
 
 /* A message that comes back has neither its parameters nor its client any more. */
 static void check_kept(struct config_check *c)
 {
-    const unsigned kept = 1u << RULES_REQUEST | 1u << RULES_ROUTE | 1u << RULES_OPTIONAL_ROUTE;
+    const unsigned kept = 1u << CONFIG_SETTING_REQUEST | 1u << CONFIG_SETTING_ROUTE |
+                          1u << CONFIG_SETTING_OPTIONAL_ROUTE;
     const struct config_route *loop = NULL;
     bool asked = false;
 
@@ -53,7 +54,8 @@ static void check_kept(struct config_check *c)
 /* Mail that requires nothing is never held up for its route. */
 static bool may_require(const struct config_rule *rule)
 {
-    return (rule->sets & (1u << RULES_REQUEST)) == 0 || rule->request == RULES_REQUEST_REQUIRE;
+    return (rule->sets & (1u << CONFIG_SETTING_REQUEST)) == 0 ||
+           rule->request == CONFIG_REQUEST_REQUIRE;
 }
 
 /* The name of the listener whose mail the rule leads out of this host; NULL: it leads none. */

@@ -19,7 +19,8 @@ static void check_fallback(struct config_check *c, const struct config_rule *rul
 {
     const struct config_route *route = rule->route;
 
-    if ((rule->sets & (1u << RULES_FALLBACK)) == 0 || rule->fallback == RULES_FALLBACK_NONE)
+    if ((rule->sets & (1u << CONFIG_SETTING_FALLBACK)) == 0 ||
+        rule->fallback == CONFIG_FALLBACK_NONE)
         return;
     if (route != NULL ? (route->can & VERDICT_CAN_FALLBACK) == 0 : !any_route_falls_back(c->config))
         config_check_report(
@@ -31,7 +32,7 @@ static void check_fallback(struct config_check *c, const struct config_rule *rul
 
 static bool beyond_nexthop(const struct config_rule *rule)
 {
-    return (rule->needs & ~(unsigned)RULES_FACT_RECIPIENT) != 0 || rule->recipient.count > 0 ||
+    return (rule->needs & ~(unsigned)CONFIG_FACT_RECIPIENT) != 0 || rule->recipient.count > 0 ||
            rule->mailer.count > 0;
 }
 
@@ -43,7 +44,7 @@ static void check_level(struct config_check *c, const struct config_rule *rule)
 {
     const struct config_route *route = rule->route;
 
-    if ((rule->sets & (1u << RULES_LEVEL)) == 0 || !beyond_nexthop(rule))
+    if ((rule->sets & (1u << CONFIG_SETTING_LEVEL)) == 0 || !beyond_nexthop(rule))
         return;
     if (route == NULL)
         route = c->config->defaults->route;
@@ -64,7 +65,7 @@ static void check_level(struct config_check *c, const struct config_rule *rule)
 
 static void check_tls_policy(struct config_check *c, const struct config_rule *rule)
 {
-    if ((rule->sets & (1u << RULES_TLS_POLICY)) == 0 || rule->tls_policy == NULL)
+    if ((rule->sets & (1u << CONFIG_SETTING_TLS_POLICY)) == 0 || rule->tls_policy == NULL)
         return;
     if (beyond_nexthop(rule))
         config_check_report(
@@ -80,7 +81,7 @@ static void check_tls_policy(struct config_check *c, const struct config_rule *r
     case TLS_POLICY_NONE:
         break;
     }
-    if ((rule->sets & (1u << RULES_LEVEL)) == 0 || rule->level == VERDICT_LEVEL_ENFORCE)
+    if ((rule->sets & (1u << CONFIG_SETTING_LEVEL)) == 0 || rule->level == VERDICT_LEVEL_ENFORCE)
         config_check_report(
             c, CONFIG_REPORT_WARNING, rule->line,
             "the tls_policy of [rule %s] authenticates nobody: it never satisfies the level "
@@ -104,7 +105,8 @@ static void check_offer(struct config_check *c, const struct config_rule *rule)
 
     if (route == NULL)
         route = &c->config->routes[0];
-    if (rule->require_offer == RULES_OFFER_NO && (rule->sets & (1u << RULES_REQUIRE_OFFER)) != 0 &&
+    if (rule->require_offer == CONFIG_OFFER_NO &&
+        (rule->sets & (1u << CONFIG_SETTING_REQUIRE_OFFER)) != 0 &&
         (route->can_follows_mta || (route->can & VERDICT_CAN_REQUIRETLS) != 0))
         config_check_report(
             c, CONFIG_REPORT_WARNING, rule->line,
@@ -112,7 +114,7 @@ static void check_offer(struct config_check *c, const struct config_rule *rule)
             "sends what requires TLS to no server that does not offer REQUIRETLS, "
             "and cannot be told otherwise",
             route->name);
-    if (rule->require_offer == RULES_OFFER_YES && !any_route_offers(c->config))
+    if (rule->require_offer == CONFIG_OFFER_YES && !any_route_offers(c->config))
         config_check_report(
             c, CONFIG_REPORT_WARNING, rule->line,
             "require_offer = yes: no route can requiretls, so all mail that requires "

@@ -45,18 +45,20 @@ static const char *const words_offer[] = {"auto", "yes", "no", NULL};
     }
 /* What [default] and rules both take. */
 #define SETTINGS(section)                                                                          \
-    SETTING(section, "level", config_type_level, level, RULES_LEVEL),                              \
-        SETTING_WORD(section, "fallback", fallback, RULES_FALLBACK, words_fallback,                \
+    SETTING(section, "level", config_type_level, level, CONFIG_SETTING_LEVEL),                     \
+        SETTING_WORD(section, "fallback", fallback, CONFIG_SETTING_FALLBACK, words_fallback,       \
                      "none, encrypt or may"),                                                      \
-        SETTING_WORD(section, "on_unsatisfied", on_unsatisfied, RULES_ON_UNSATISFIED,              \
+        SETTING_WORD(section, "on_unsatisfied", on_unsatisfied, CONFIG_SETTING_ON_UNSATISFIED,     \
                      words_unsatisfied, "reject, tempfail, quarantine or log"),                    \
-        SETTING(section, "on_undecided", config_type_undecided, on_undecided, RULES_ON_UNDECIDED), \
-        SETTING_WORD(section, "mixed", mixed, RULES_MIXED, words_mixed, "reject or keep"),         \
-        SETTING_WORD(section, "require_offer", require_offer, RULES_REQUIRE_OFFER, words_offer,    \
-                     "auto, yes or no"),                                                           \
-        SETTING(section, "route", config_type_text, route_name, RULES_ROUTE),                      \
+        SETTING(section, "on_undecided", config_type_undecided, on_undecided,                      \
+                CONFIG_SETTING_ON_UNDECIDED),                                                      \
+        SETTING_WORD(section, "mixed", mixed, CONFIG_SETTING_MIXED, words_mixed,                   \
+                     "reject or keep"),                                                            \
+        SETTING_WORD(section, "require_offer", require_offer, CONFIG_SETTING_REQUIRE_OFFER,        \
+                     words_offer, "auto, yes or no"),                                              \
+        SETTING(section, "route", config_type_text, route_name, CONFIG_SETTING_ROUTE),             \
         SETTING(section, "optional_route", config_type_text, optional_route_name,                  \
-                RULES_OPTIONAL_ROUTE)
+                CONFIG_SETTING_OPTIONAL_ROUTE)
 
 const struct config_key config_keys[] = {
     {CONFIG_SECTION_MILTER, "socket", config_type_milter_socket, .offset = AT(milter.socket),
@@ -161,22 +163,22 @@ const struct config_key config_keys[] = {
     {CONFIG_SECTION_ROUTE, "opportunistic", config_type_text,
      .offset = offsetof(struct config_route, opportunistic_name)},
 
-    MATCHER("client", client, CONFIG_MATCH_CLIENT, RULES_FACT_CLIENT),
-    MATCHER("authenticated", login, CONFIG_MATCH_WORD, RULES_FACT_AUTHENTICATED),
+    MATCHER("client", client, CONFIG_MATCH_CLIENT, CONFIG_FACT_CLIENT),
+    MATCHER("authenticated", login, CONFIG_MATCH_WORD, CONFIG_FACT_AUTHENTICATED),
     {CONFIG_SECTION_RULE, "tls", config_type_tristate, .offset = RULE_AT(tls),
-     .fact = RULES_FACT_TLS, .detail = -1},
-    MATCHER("sender", sender, CONFIG_MATCH_ADDRESS, RULES_FACT_SENDER),
-    MATCHER("recipient", recipient, CONFIG_MATCH_ADDRESS, RULES_FACT_RECIPIENT),
-    MATCHER("nexthop", nexthop, CONFIG_MATCH_NEXTHOP, RULES_FACT_RECIPIENT),
-    MATCHER("mailer", mailer, CONFIG_MATCH_WORD, RULES_FACT_RECIPIENT),
+     .fact = CONFIG_FACT_TLS, .detail = -1},
+    MATCHER("sender", sender, CONFIG_MATCH_ADDRESS, CONFIG_FACT_SENDER),
+    MATCHER("recipient", recipient, CONFIG_MATCH_ADDRESS, CONFIG_FACT_RECIPIENT),
+    MATCHER("nexthop", nexthop, CONFIG_MATCH_NEXTHOP, CONFIG_FACT_RECIPIENT),
+    MATCHER("mailer", mailer, CONFIG_MATCH_WORD, CONFIG_FACT_RECIPIENT),
     {CONFIG_SECTION_RULE, "header", config_item_pattern, RULE_LIST(header),
      .flags = CONFIG_KEY_LIST | CONFIG_KEY_LINES | CONFIG_KEY_NONEMPTY,
-     .detail = CONFIG_MATCH_HEADER, .fact = RULES_FACT_HEADER},
-    MATCHER("daemon", daemon, CONFIG_MATCH_WORD, RULES_FACT_DAEMON),
-    SETTING(CONFIG_SECTION_RULE, "request", config_type_request, request, RULES_REQUEST),
+     .detail = CONFIG_MATCH_HEADER, .fact = CONFIG_FACT_HEADER},
+    MATCHER("daemon", daemon, CONFIG_MATCH_WORD, CONFIG_FACT_DAEMON),
+    SETTING(CONFIG_SECTION_RULE, "request", config_type_request, request, CONFIG_SETTING_REQUEST),
     SETTINGS(CONFIG_SECTION_RULE),
     SETTING(CONFIG_SECTION_RULE, "tls_policy", config_type_tls_policy, tls_policy,
-            RULES_TLS_POLICY),
+            CONFIG_SETTING_TLS_POLICY),
 };
 
 const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);

@@ -46,8 +46,8 @@ struct config_key {
     const char *const *words; /* of an enumeration */
     const char *expected;     /* its words in prose */
     size_t count_offset;      /* lists: where their size_t count is */
-    int detail;               /* of a rule's key: enum rules_setting or config_matcher */
-    unsigned fact;            /* of a matcher: RULES_FACT_... */
+    int detail;               /* of a rule's key: enum config_setting or config_matcher */
+    unsigned fact;            /* of a matcher: CONFIG_FACT_... */
 };
 
 extern const struct config_key config_keys[];

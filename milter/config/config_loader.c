@@ -122,7 +122,7 @@ static bool list_is_empty(const struct loader *l, const struct config_key *key)
 {
     if (key->section == CONFIG_SECTION_ROUTE)
         return ((const struct config_route *)l->base)->can == 0;
-    if (l->rule != NULL && (key->fact & RULES_FACT_AUTHENTICATED) &&
+    if (l->rule != NULL && (key->fact & CONFIG_FACT_AUTHENTICATED) &&
         l->rule->authenticated != CONFIG_ANY)
         return false;
     return *(size_t *)(void *)((char *)l->base + key->count_offset) == 0;
@@ -224,7 +224,7 @@ static bool add_special(struct loader *l, const char *item, const char **expecte
         l->config->milter.trusted_local = true;
         return true;
     }
-    if (l->rule != NULL && (key->fact & RULES_FACT_AUTHENTICATED) &&
+    if (l->rule != NULL && (key->fact & CONFIG_FACT_AUTHENTICATED) &&
         config_value_bool(item + (item[0] == '!'), &yes) == NULL) {
         *expected = item[0] == '!' ? "yes, no or login names" : add_authenticated(l->rule, yes);
         return true;
@@ -355,9 +355,9 @@ static void note_line(struct loader *l, unsigned line)
         l->config->ca_path_line = line;
     if (l->rule == NULL || key->fact != 0)
         return;
-    if (key->detail == RULES_ROUTE)
+    if (key->detail == CONFIG_SETTING_ROUTE)
         l->rule->route_line = line;
-    if (key->detail == RULES_OPTIONAL_ROUTE)
+    if (key->detail == CONFIG_SETTING_OPTIONAL_ROUTE)
         l->rule->optional_route_line = line;
 }
 

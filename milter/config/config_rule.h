@@ -2,12 +2,19 @@
  * One rule as the parser builds it and rules.c reads it: matchers, all of which must match, and
  * settings. Parsing of matchers; matching itself is in rules.c. Belongs to the configuration.
  */
-#ifndef CONFIG_RULE_H
-#define CONFIG_RULE_H
+#ifndef MILTER_CONFIG_CONFIG_RULE_H
+#define MILTER_CONFIG_CONFIG_RULE_H
 
 #include "base/pool.h"
+#include "config/config_setting.h"
 #include "config/config_value.h"
-#include "decide/rules.h"
+#include "policy/nexthop.h"
+#include "policy/verdict.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct config_route;
 
 enum config_pattern_kind {
     CONFIG_PATTERN_NET,     /* client, nexthop: an address or network */
@@ -42,8 +49,8 @@ enum config_tristate { CONFIG_ANY, CONFIG_NO, CONFIG_YES };
 struct config_rule {
     const char *name; /* NULL: [default] */
     unsigned line;
-    unsigned needs; /* RULES_FACT_... its matchers look at */
-    unsigned sets;  /* bit per enum rules_setting */
+    unsigned needs; /* CONFIG_FACT_... its matchers look at */
+    unsigned sets;  /* bit per enum config_setting */
 
     struct config_patterns client;
     enum config_tristate authenticated;
@@ -56,13 +63,13 @@ struct config_rule {
     struct config_patterns header;
     struct config_patterns daemon;
 
-    enum rules_request request;
+    enum config_request request;
     enum verdict_level level;
-    enum rules_fallback fallback;
-    enum rules_action on_unsatisfied;
-    enum rules_action on_undecided;
-    enum rules_mixed mixed;
-    enum rules_offer require_offer;
+    enum config_fallback fallback;
+    enum config_action on_unsatisfied;
+    enum config_action on_undecided;
+    enum config_mixed mixed;
+    enum config_offer require_offer;
     const char *route_name; /* resolved to `route` when the whole file is read */
     unsigned route_line;
     const struct config_route *route;

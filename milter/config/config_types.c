@@ -307,13 +307,13 @@ const char *config_item_can(struct pool *pool, const struct config_key *key, con
 const char *config_type_undecided(struct pool *pool, const struct config_key *key,
                                   const char *value, void *field)
 {
-    enum rules_action *action = field;
+    enum config_action *action = field;
 
     (void)pool, (void)key;
     if (strcasecmp(value, "tempfail") == 0)
-        *action = RULES_ACTION_TEMPFAIL;
+        *action = CONFIG_ACTION_TEMPFAIL;
     else if (strcasecmp(value, "log") == 0)
-        *action = RULES_ACTION_LOG;
+        *action = CONFIG_ACTION_LOG;
     else
         return "tempfail or log";
     return NULL;
@@ -328,7 +328,7 @@ const char *config_type_request(struct pool *pool, const struct config_key *key,
     int i = config_value_word(value, words_request);
 
     (void)pool, (void)key;
-    if (i <= RULES_REQUEST_NONE)
+    if (i <= CONFIG_REQUEST_NONE)
         return "require, optional or ignore";
     *(int *)field = i;
     return NULL;

@@ -14,20 +14,20 @@
 
 struct decide_asked decide_request(const struct request_mail *mail,
                                    const struct request_header *header, bool believed,
-                                   enum rules_request rule)
+                                   enum config_request rule)
 {
     struct decide_asked asked = {DECIDE_REQUEST_NONE, DECIDE_ASKED_BY_SENDER};
 
-    if (rule == RULES_REQUEST_IGNORE)
+    if (rule == CONFIG_REQUEST_IGNORE)
         return asked;
     if (mail->parameter || mail->marker || (believed && header->require_esmtp > 0)) {
         asked.request = DECIDE_REQUEST_REQUIRE;
-    } else if (rule == RULES_REQUEST_REQUIRE) {
+    } else if (rule == CONFIG_REQUEST_REQUIRE) {
         asked.request = DECIDE_REQUEST_REQUIRE;
         asked.asker = DECIDE_ASKED_BY_RULE;
     } else if (request_header_optional(header)) {
         asked.request = DECIDE_REQUEST_OPTIONAL;
-    } else if (rule == RULES_REQUEST_OPTIONAL) {
+    } else if (rule == CONFIG_REQUEST_OPTIONAL) {
         asked.request = DECIDE_REQUEST_OPTIONAL;
         asked.asker = DECIDE_ASKED_BY_RULE;
     }
@@ -52,7 +52,7 @@ void decide_terms(const struct decide_input *in, struct verdict_terms *out)
 {
     *out = *in->terms;
     out->level = in->settings->level;
-    out->require_offer = in->settings->require_offer == RULES_OFFER_YES;
+    out->require_offer = in->settings->require_offer == CONFIG_OFFER_YES;
     out->can = route_can(in);
     /* By the map QUERY the MTA goes to hosts without TLSA records as well, as `dane` has it, and
      * refuses them only if it enforces REQUIRETLS itself. */
@@ -166,13 +166,13 @@ static bool fall_back(const struct decide_input *in, struct verdict *verdict, st
     struct verdict at_lower;
 
     switch (in->settings->fallback) {
-    case RULES_FALLBACK_ENCRYPT:
+    case CONFIG_FALLBACK_ENCRYPT:
         lower.level = VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS;
         break;
-    case RULES_FALLBACK_MAY:
+    case CONFIG_FALLBACK_MAY:
         lower.level = VERDICT_LEVEL_OPPORTUNISTIC;
         break;
-    case RULES_FALLBACK_NONE:
+    case CONFIG_FALLBACK_NONE:
     default:
         return false;
     }
@@ -190,24 +190,24 @@ static bool fall_back(const struct decide_input *in, struct verdict *verdict, st
 }
 
 /* Codes of a definite no. */
-static void refuse(enum rules_action setting, const struct verdict *verdict, struct decision *out)
+static void refuse(enum config_action setting, const struct verdict *verdict, struct decision *out)
 {
     bool null_mx = verdict->reason == VERDICT_REASON_NULL_MX;
     bool no_offer = verdict->reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS;
 
     switch (setting) {
-    case RULES_ACTION_REJECT:
+    case CONFIG_ACTION_REJECT:
         out->action = DECIDE_REJECT;
         out->code = null_mx ? 556 : 550;
         out->status = null_mx ? "5.1.10" : no_offer ? "5.7.30" : "5.7.10";
         return;
-    case RULES_ACTION_QUARANTINE:
+    case CONFIG_ACTION_QUARANTINE:
         out->action = DECIDE_QUARANTINE;
         return;
-    case RULES_ACTION_LOG:
+    case CONFIG_ACTION_LOG:
         out->action = DECIDE_LOG;
         return;
-    case RULES_ACTION_TEMPFAIL:
+    case CONFIG_ACTION_TEMPFAIL:
     default:
         out->action = DECIDE_TEMPFAIL;
         out->code = 451;
@@ -226,7 +226,7 @@ static void defer(const struct decide_input *in, struct decision *out)
 
     /* Only what could not be found out may pass by on_undecided = log; that this host is busy,
      * stopping or out of memory is no finding. */
-    if (in->settings->on_undecided == RULES_ACTION_LOG && !ours) {
+    if (in->settings->on_undecided == CONFIG_ACTION_LOG && !ours) {
         out->action = DECIDE_LOG;
         return;
     }

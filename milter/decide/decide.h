@@ -32,7 +32,7 @@ struct decide_asked {
  */
 struct decide_asked decide_request(const struct request_mail *mail,
                                    const struct request_header *header, bool believed,
-                                   enum rules_request rule);
+                                   enum config_request rule);
 
 enum decide_action {
     DECIDE_ACCEPT,

@@ -18,18 +18,18 @@ static bool goes_unheld(const struct rules_settings *settings)
 }
 
 /* How far mail for the next-hop may fall. */
-static enum rules_fallback lowest_of(const struct rules_settings *settings)
+static enum config_fallback lowest_of(const struct rules_settings *settings)
 {
     if (settings->level == VERDICT_LEVEL_ENFORCE)
         return settings->fallback;
-    return settings->level < VERDICT_LEVEL_OPPORTUNISTIC ? RULES_FALLBACK_ENCRYPT
-                                                         : RULES_FALLBACK_MAY;
+    return settings->level < VERDICT_LEVEL_OPPORTUNISTIC ? CONFIG_FALLBACK_ENCRYPT
+                                                         : CONFIG_FALLBACK_MAY;
 }
 
 void nexthop_levels_raise(struct rules_settings *const *settings, size_t count)
 {
     enum verdict_level highest = VERDICT_LEVEL_DISABLE;
-    enum rules_fallback least = RULES_FALLBACK_MAY;
+    enum config_fallback least = CONFIG_FALLBACK_MAY;
 
     for (size_t i = 0; i < count; i++) {
         if (settings[i]->level < highest)
@@ -42,7 +42,7 @@ void nexthop_levels_raise(struct rules_settings *const *settings, size_t count)
             continue;
         if (settings[i]->level >= VERDICT_LEVEL_OPPORTUNISTIC)
             settings[i]->level = highest;
-        if (settings[i]->fallback == RULES_FALLBACK_MAY)
+        if (settings[i]->fallback == CONFIG_FALLBACK_MAY)
             settings[i]->fallback = least;
     }
 }

@@ -9,46 +9,45 @@
 #include "decide/request.h"
 #include "decide/rules_match.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-static void take(const struct config_rule *rule, enum rules_setting setting,
+static void take(const struct config_rule *rule, enum config_setting setting,
                  struct rules_settings *out)
 {
     switch (setting) {
-    case RULES_REQUEST:
+    case CONFIG_SETTING_REQUEST:
         out->request = rule->request;
         break;
-    case RULES_LEVEL:
+    case CONFIG_SETTING_LEVEL:
         out->level = rule->level;
         break;
-    case RULES_FALLBACK:
+    case CONFIG_SETTING_FALLBACK:
         out->fallback = rule->fallback;
         break;
-    case RULES_ON_UNSATISFIED:
+    case CONFIG_SETTING_ON_UNSATISFIED:
         out->on_unsatisfied = rule->on_unsatisfied;
         break;
-    case RULES_ON_UNDECIDED:
+    case CONFIG_SETTING_ON_UNDECIDED:
         out->on_undecided = rule->on_undecided;
         break;
-    case RULES_MIXED:
+    case CONFIG_SETTING_MIXED:
         out->mixed = rule->mixed;
         break;
-    case RULES_REQUIRE_OFFER:
+    case CONFIG_SETTING_REQUIRE_OFFER:
         out->require_offer = rule->require_offer;
         break;
-    case RULES_ROUTE:
+    case CONFIG_SETTING_ROUTE:
         out->route = rule->route;
         break;
-    case RULES_OPTIONAL_ROUTE:
+    case CONFIG_SETTING_OPTIONAL_ROUTE:
         out->optional_route = rule->optional_route;
         break;
-    case RULES_TLS_POLICY:
+    case CONFIG_SETTING_TLS_POLICY:
         out->tls_policy = rule->tls_policy;
         break;
-    case RULES_SETTING_COUNT:
+    case CONFIG_SETTING_COUNT:
         return;
     }
     out->origin[setting].rule = rule;
@@ -57,29 +56,16 @@ static void take(const struct config_rule *rule, enum rules_setting setting,
 /* Takes what the rule sets and no earlier one has. */
 static void take_all(const struct config_rule *rule, unsigned *open, struct rules_settings *out)
 {
-    for (int s = 0; s < RULES_SETTING_COUNT; s++)
+    for (int s = 0; s < CONFIG_SETTING_COUNT; s++)
         if (*open & rule->sets & (1u << s))
-            take(rule, (enum rules_setting)s, out);
+            take(rule, (enum config_setting)s, out);
     *open &= ~rule->sets;
-}
-
-bool rules_is_mailer(const char *pattern, const char *mailer)
-{
-    /* sendmail's, which would fit `profile` and the like as patterns. */
-    static const char *const names[] = {"*file*", "*include*"};
-
-    if (strcasecmp(pattern, mailer) == 0)
-        return true;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcasecmp(pattern, names[i]) == 0)
-            return false;
-    return fnmatch(pattern, mailer, FNM_CASEFOLD) == 0;
 }
 
 bool rules_is_local_mailer(const struct config *config, const char *mailer)
 {
     for (size_t i = 0; mailer != NULL && i < config->milter.local_mailers.count; i++)
-        if (rules_is_mailer(config->milter.local_mailers.items[i], mailer))
+        if (config_mailer_matches(config->milter.local_mailers.items[i], mailer))
             return true;
     return false;
 }
@@ -99,24 +85,24 @@ static enum verdict_level built_in_level(const struct config *config, const stru
 static void take_defaults(const struct config *config, const struct rules_facts *facts,
                           unsigned open, struct rules_settings *out)
 {
-    for (int s = 0; s < RULES_SETTING_COUNT; s++)
+    for (int s = 0; s < CONFIG_SETTING_COUNT; s++)
         if (open & (1u << s))
             out->origin[s].built_in = true;
-    if (open & (1u << RULES_LEVEL))
+    if (open & (1u << CONFIG_SETTING_LEVEL))
         out->level = built_in_level(config, facts->nexthop);
-    if (open & (1u << RULES_ROUTE))
+    if (open & (1u << CONFIG_SETTING_ROUTE))
         out->route = &config->routes[0];
-    if (open & (1u << RULES_OPTIONAL_ROUTE))
+    if (open & (1u << CONFIG_SETTING_OPTIONAL_ROUTE))
         out->optional_route = &config->routes[0];
-    if (open & (1u << RULES_ON_UNDECIDED))
-        out->on_undecided = RULES_ACTION_TEMPFAIL;
+    if (open & (1u << CONFIG_SETTING_ON_UNDECIDED))
+        out->on_undecided = CONFIG_ACTION_TEMPFAIL;
     /* The rest is zero, which is each setting's default. */
 }
 
 void rules_evaluate(const struct config *config, const struct rules_facts *facts,
                     struct rules_settings *out)
 {
-    unsigned open = (1u << RULES_SETTING_COUNT) - 1;
+    unsigned open = (1u << CONFIG_SETTING_COUNT) - 1;
     bool mailer_named = false;
     struct rules_subject subject;
 
@@ -141,8 +127,8 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
     out->not_applicable = !mailer_named && rules_is_local_mailer(config, facts->mailer);
 }
 
-enum rules_request rules_request(const struct config *config, const struct rules_facts *facts,
-                                 bool *undecided, struct rules_origin *origin)
+enum config_request rules_request(const struct config *config, const struct rules_facts *facts,
+                                  bool *undecided, struct rules_origin *origin)
 {
     struct rules_subject subject;
 
@@ -154,7 +140,7 @@ enum rules_request rules_request(const struct config *config, const struct rules
         const struct config_rule *rule = &config->rules[i];
         enum rules_match match;
 
-        if ((rule->sets & (1u << RULES_REQUEST)) == 0)
+        if ((rule->sets & (1u << CONFIG_SETTING_REQUEST)) == 0)
             continue;
         match = rules_match(rule, &subject);
         if (match == RULES_MATCH_UNKNOWN)
@@ -165,10 +151,10 @@ enum rules_request rules_request(const struct config *config, const struct rules
             *origin = (struct rules_origin){.rule = rule};
         return rule->request;
     }
-    return RULES_REQUEST_NONE;
+    return CONFIG_REQUEST_NONE;
 }
 
-unsigned rules_facts_needed(const struct config *config, enum rules_setting setting)
+unsigned rules_facts_needed(const struct config *config, enum config_setting setting)
 {
     unsigned needed = 0;
 
@@ -192,15 +178,15 @@ bool rules_wants_header(const struct config *config, const char *name)
 
 static bool only_nexthop(const struct config_rule *rule)
 {
-    return rule->needs == RULES_FACT_RECIPIENT && rule->recipient.count == 0 &&
+    return rule->needs == CONFIG_FACT_RECIPIENT && rule->recipient.count == 0 &&
            rule->mailer.count == 0;
 }
 
 void rules_evaluate_nexthop(const struct config *config, const struct nexthop *nexthop,
                             struct rules_settings *out)
 {
-    const struct rules_facts facts = {.known = RULES_FACT_RECIPIENT, .nexthop = nexthop};
-    unsigned open = (1u << RULES_SETTING_COUNT) - 1;
+    const struct rules_facts facts = {.known = CONFIG_FACT_RECIPIENT, .nexthop = nexthop};
+    unsigned open = (1u << CONFIG_SETTING_COUNT) - 1;
     struct rules_subject subject;
 
     rules_match_init(&subject, &facts);
@@ -215,8 +201,8 @@ void rules_evaluate_nexthop(const struct config *config, const struct nexthop *n
 
 const char *rules_nexthop_policy(const struct config *config, const struct nexthop *nexthop)
 {
-    const struct rules_facts facts = {.known = RULES_FACT_RECIPIENT, .nexthop = nexthop};
-    const unsigned wanted = 1u << RULES_TLS_POLICY;
+    const struct rules_facts facts = {.known = CONFIG_FACT_RECIPIENT, .nexthop = nexthop};
+    const unsigned wanted = 1u << CONFIG_SETTING_TLS_POLICY;
     struct rules_subject subject;
 
     rules_match_init(&subject, &facts);

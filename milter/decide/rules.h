@@ -3,9 +3,10 @@
  * Rules are tried in file order; for each setting the first matching rule that has it wins, then
  * [default], then what is built in.
  */
-#ifndef RULES_H
-#define RULES_H
+#ifndef MILTER_DECIDE_RULES_H
+#define MILTER_DECIDE_RULES_H
 
+#include "config/config_setting.h"
 #include "policy/nexthop.h"
 #include "policy/verdict.h"
 
@@ -17,50 +18,6 @@ struct config;
 struct config_route;
 struct config_rule;
 
-enum rules_request {
-    RULES_REQUEST_NONE,
-    RULES_REQUEST_REQUIRE,
-    RULES_REQUEST_OPTIONAL,
-    RULES_REQUEST_IGNORE
-};
-enum rules_fallback { RULES_FALLBACK_NONE, RULES_FALLBACK_ENCRYPT, RULES_FALLBACK_MAY };
-enum rules_action {
-    RULES_ACTION_REJECT,
-    RULES_ACTION_TEMPFAIL,
-    RULES_ACTION_QUARANTINE,
-    RULES_ACTION_LOG,
-};
-enum rules_mixed { RULES_MIXED_REJECT, RULES_MIXED_KEEP };
-/* Whether REQUIRETLS must be passed on (RFC 8689 section 4.2.1): where the route can; always;
- * never. */
-enum rules_offer { RULES_OFFER_AUTO, RULES_OFFER_YES, RULES_OFFER_NO };
-
-/* Each setting of a rule; a bit in masks. */
-enum rules_setting {
-    RULES_REQUEST,
-    RULES_LEVEL,
-    RULES_FALLBACK,
-    RULES_ON_UNSATISFIED,
-    RULES_ON_UNDECIDED,
-    RULES_MIXED,
-    RULES_REQUIRE_OFFER,
-    RULES_ROUTE,
-    RULES_OPTIONAL_ROUTE,
-    RULES_TLS_POLICY,
-    RULES_SETTING_COUNT,
-};
-
-/* What a rule may look at; a bit in masks. */
-enum rules_fact {
-    RULES_FACT_CLIENT = 1 << 0, /* address and name */
-    RULES_FACT_AUTHENTICATED = 1 << 1,
-    RULES_FACT_TLS = 1 << 2,
-    RULES_FACT_SENDER = 1 << 3,
-    RULES_FACT_RECIPIENT = 1 << 4, /* recipient, mailer and next-hop are known together */
-    RULES_FACT_HEADER = 1 << 5,
-    RULES_FACT_DAEMON = 1 << 6,
-};
-
 struct rules_header {
     const char *name;
     const char *value; /* may be folded and begin with white space */
@@ -68,7 +25,7 @@ struct rules_header {
 
 /* What is known of a message and one recipient. Strings are borrowed; NULL means empty or none. */
 struct rules_facts {
-    unsigned known;                        /* RULES_FACT_...: what has been seen so far */
+    unsigned known;                        /* CONFIG_FACT_...: what has been seen so far */
     const struct sockaddr *client_address; /* NULL: mail without SMTP */
     const char *client_name;               /* the MTA's verified name, else NULL */
     const char *authenticated;             /* SASL login name, NULL: not authenticated */
@@ -89,21 +46,21 @@ struct rules_origin {
 };
 
 struct rules_settings {
-    unsigned undecided; /* bit per enum rules_setting: an earlier rule may still set it, once facts
+    unsigned undecided; /* bit per enum config_setting: an earlier rule may still set it, once facts
                            are known that are not yet; the value is then that of the later rules */
-    enum rules_request request;
+    enum config_request request;
     enum verdict_level level;
-    enum rules_fallback fallback;
-    enum rules_action on_unsatisfied;
-    enum rules_action on_undecided;
-    enum rules_mixed mixed;
-    enum rules_offer require_offer;
+    enum config_fallback fallback;
+    enum config_action on_unsatisfied;
+    enum config_action on_undecided;
+    enum config_mixed mixed;
+    enum config_offer require_offer;
     const struct config_route *route;
     const struct config_route *optional_route;
     const char *tls_policy; /* NULL: none; "skip": the next-hop is exempt */
     bool not_applicable; /* the mailer is one of local_mailers and no rule with a `mailer` matcher
                             says otherwise */
-    struct rules_origin origin[RULES_SETTING_COUNT];
+    struct rules_origin origin[CONFIG_SETTING_COUNT];
 };
 
 /*
@@ -117,18 +74,14 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
  * The request that rules make: as rules_evaluate, only for `request` (which may be asked without a
  * recipient). `undecided` tells whether more facts could change it; origin may be NULL.
  */
-enum rules_request rules_request(const struct config *config, const struct rules_facts *facts,
-                                 bool *undecided, struct rules_origin *origin);
-
-/* Whether the mailer has that name or fits that glob, without case. sendmail's `*file*` and
- * `*include*` are names. */
-bool rules_is_mailer(const char *pattern, const char *mailer);
+enum config_request rules_request(const struct config *config, const struct rules_facts *facts,
+                                  bool *undecided, struct rules_origin *origin);
 
 /* Whether mail for this mailer does not leave by SMTP; NULL: unknown, which is no. */
 bool rules_is_local_mailer(const struct config *config, const char *mailer);
 
-/* Facts that any rule needs for the given setting (mask of RULES_FACT_...). */
-unsigned rules_facts_needed(const struct config *config, enum rules_setting setting);
+/* Facts that any rule needs for the given setting (mask of CONFIG_FACT_...). */
+unsigned rules_facts_needed(const struct config *config, enum config_setting setting);
 
 /* Whether any rule looks at header fields of this name: others need not be kept. */
 bool rules_wants_header(const struct config *config, const char *name);

@@ -209,20 +209,20 @@ enum rules_match rules_match(const struct config_rule *rule, struct rules_subjec
         enum list list;
         const struct config_patterns *patterns;
     } lists[] = {
-        {RULES_FACT_CLIENT, LIST_CLIENT, &rule->client},
-        {RULES_FACT_AUTHENTICATED, LIST_LOGIN, &rule->login},
-        {RULES_FACT_SENDER, LIST_SENDER, &rule->sender},
-        {RULES_FACT_RECIPIENT, LIST_RECIPIENT, &rule->recipient},
-        {RULES_FACT_RECIPIENT, LIST_NEXTHOP, &rule->nexthop},
-        {RULES_FACT_RECIPIENT, LIST_MAILER, &rule->mailer},
-        {RULES_FACT_HEADER, LIST_HEADER, &rule->header},
-        {RULES_FACT_DAEMON, LIST_DAEMON, &rule->daemon},
+        {CONFIG_FACT_CLIENT, LIST_CLIENT, &rule->client},
+        {CONFIG_FACT_AUTHENTICATED, LIST_LOGIN, &rule->login},
+        {CONFIG_FACT_SENDER, LIST_SENDER, &rule->sender},
+        {CONFIG_FACT_RECIPIENT, LIST_RECIPIENT, &rule->recipient},
+        {CONFIG_FACT_RECIPIENT, LIST_NEXTHOP, &rule->nexthop},
+        {CONFIG_FACT_RECIPIENT, LIST_MAILER, &rule->mailer},
+        {CONFIG_FACT_HEADER, LIST_HEADER, &rule->header},
+        {CONFIG_FACT_DAEMON, LIST_DAEMON, &rule->daemon},
     };
 
-    if ((known & RULES_FACT_AUTHENTICATED) &&
+    if ((known & CONFIG_FACT_AUTHENTICATED) &&
         !tristate_matches(rule->authenticated, facts->authenticated != NULL))
         return RULES_MATCH_NO;
-    if ((known & RULES_FACT_TLS) && !tristate_matches(rule->tls, facts->tls))
+    if ((known & CONFIG_FACT_TLS) && !tristate_matches(rule->tls, facts->tls))
         return RULES_MATCH_NO;
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         if ((known & lists[i].fact) && !list_matches(lists[i].list, lists[i].patterns, subject))
@@ -242,7 +242,7 @@ bool rules_names_daemon(const struct config_rule *rule, const char *daemon)
 
 bool rules_may_match_daemon(const struct config_rule *rule, const char *daemon)
 {
-    const struct rules_facts facts = {.known = RULES_FACT_DAEMON, .daemon = daemon};
+    const struct rules_facts facts = {.known = CONFIG_FACT_DAEMON, .daemon = daemon};
     struct rules_subject subject;
 
     rules_match_init(&subject, &facts);
@@ -254,7 +254,8 @@ enum rules_match rules_match_returned(const struct config_rule *rule, const char
     const struct sockaddr_in own = {.sin_family = AF_INET,
                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const struct rules_facts facts = {
-        .known = RULES_FACT_CLIENT | RULES_FACT_AUTHENTICATED | RULES_FACT_TLS | RULES_FACT_DAEMON,
+        .known =
+            CONFIG_FACT_CLIENT | CONFIG_FACT_AUTHENTICATED | CONFIG_FACT_TLS | CONFIG_FACT_DAEMON,
         .client_address = (const struct sockaddr *)&own,
         .daemon = daemon,
     };

@@ -49,8 +49,8 @@ bool message_mta_enforces(const struct message *m)
 static void set_facts(struct message *m)
 {
     m->facts = (struct rules_facts){
-        .known = RULES_FACT_CLIENT | RULES_FACT_AUTHENTICATED | RULES_FACT_TLS | RULES_FACT_SENDER |
-                 RULES_FACT_DAEMON,
+        .known = CONFIG_FACT_CLIENT | CONFIG_FACT_AUTHENTICATED | CONFIG_FACT_TLS |
+                 CONFIG_FACT_SENDER | CONFIG_FACT_DAEMON,
         .client_address = m->client.address,
         .client_name = m->client.name,
         .authenticated = m->login,
@@ -72,11 +72,11 @@ static bool check_mail(struct message *m, struct reply *reply)
 {
     struct rules_origin origin;
     bool undecided = false;
-    enum rules_request rule = rules_request(m->config, &m->facts, &undecided, &origin);
-    bool asks = (m->mail.parameter || m->mail.marker) && rule != RULES_REQUEST_IGNORE;
+    enum config_request rule = rules_request(m->config, &m->facts, &undecided, &origin);
+    bool asks = (m->mail.parameter || m->mail.marker) && rule != CONFIG_REQUEST_IGNORE;
 
-    m->may_be_asked = asks || rule == RULES_REQUEST_REQUIRE || undecided;
-    if (asks || rule == RULES_REQUEST_REQUIRE)
+    m->may_be_asked = asks || rule == CONFIG_REQUEST_REQUIRE || undecided;
+    if (asks || rule == CONFIG_REQUEST_REQUIRE)
         message_await(m);
     if (m->mail.with_value) {
         reply_set(reply, 501, "5.5.4", "REQUIRETLS takes no value");

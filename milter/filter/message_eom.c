@@ -115,7 +115,7 @@ static struct tally count(const struct message *m)
             tally.good++;
         else if (o->decision.action != DECIDE_REJECT)
             tally.deferred++;
-        else if (o->mixed == RULES_MIXED_KEEP && is_enforced(m, &m->recipients[i]))
+        else if (o->mixed == CONFIG_MIXED_KEEP && is_enforced(m, &m->recipients[i]))
             tally.kept++;
         else
             tally.rejected++;

@@ -77,7 +77,7 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
 {
     struct recipient_patience patience = {.mode = RECIPIENT_ASK};
 
-    m->facts.known |= RULES_FACT_HEADER;
+    m->facts.known |= CONFIG_FACT_HEADER;
     m->facts.headers = m->headers;
     m->facts.header_count = m->header_count;
     if (m->headers_lost)

@@ -39,7 +39,7 @@ struct recipient_patience {
 struct recipient_outcome {
     struct decision decision;
     enum verdict_level level; /* asked for; the decision's may be lower */
-    enum rules_mixed mixed;
+    enum config_mixed mixed;
     char nexthop[NEXTHOP_TEXT_MAX + 1]; /* "" if there is none */
 };
 

@@ -37,7 +37,7 @@ struct settling {
  * matter at end-of-message only. */
 static bool is_certain(const struct candidate *c)
 {
-    const unsigned late = 1u << RULES_MIXED | 1u << RULES_OPTIONAL_ROUTE;
+    const unsigned late = 1u << CONFIG_SETTING_MIXED | 1u << CONFIG_SETTING_OPTIONAL_ROUTE;
 
     return (c->settings.undecided & ~late) == 0;
 }
@@ -370,7 +370,7 @@ int recipient_settle(struct recipient *recipient, const struct recipient_context
     struct settling s;
     int rc = 0;
 
-    facts.known |= RULES_FACT_RECIPIENT;
+    facts.known |= CONFIG_FACT_RECIPIENT;
     facts.recipient = recipient->address;
     facts.mailer = recipient->mailer;
     s.recipient = recipient;
@@ -380,16 +380,17 @@ int recipient_settle(struct recipient *recipient, const struct recipient_context
     case DECIDE_REQUEST_REQUIRE:
         /* Nothing is found out for a bounce; whether the MTA would hold it to its request may be
          * for the header to say. */
-        if ((!context->null_sender || (facts.known & RULES_FACT_HEADER) != 0) && find(&s, patience))
+        if ((!context->null_sender || (facts.known & CONFIG_FACT_HEADER) != 0) &&
+            find(&s, patience))
             rc = conclude(&s);
         break;
     case DECIDE_REQUEST_OPTIONAL:
-        if ((facts.known & RULES_FACT_HEADER) != 0)
+        if ((facts.known & CONFIG_FACT_HEADER) != 0)
             rc = conclude(&s);
         break;
     case DECIDE_REQUEST_NONE:
     default:
-        recipient->settled = (facts.known & RULES_FACT_HEADER) != 0;
+        recipient->settled = (facts.known & CONFIG_FACT_HEADER) != 0;
         break;
     }
     end(&s);

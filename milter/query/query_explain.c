@@ -10,72 +10,72 @@
 
 #include <string.h>
 
-static const char *request_name(enum rules_request request)
+static const char *request_name(enum config_request request)
 {
     switch (request) {
-    case RULES_REQUEST_NONE:
+    case CONFIG_REQUEST_NONE:
         return "none";
-    case RULES_REQUEST_REQUIRE:
+    case CONFIG_REQUEST_REQUIRE:
         return "require";
-    case RULES_REQUEST_OPTIONAL:
+    case CONFIG_REQUEST_OPTIONAL:
         return "optional";
-    case RULES_REQUEST_IGNORE:
+    case CONFIG_REQUEST_IGNORE:
         return "ignore";
     default:
         return "unknown";
     }
 }
 
-static const char *fallback_name(enum rules_fallback fallback)
+static const char *fallback_name(enum config_fallback fallback)
 {
     switch (fallback) {
-    case RULES_FALLBACK_NONE:
+    case CONFIG_FALLBACK_NONE:
         return "none";
-    case RULES_FALLBACK_ENCRYPT:
+    case CONFIG_FALLBACK_ENCRYPT:
         return "encrypt";
-    case RULES_FALLBACK_MAY:
+    case CONFIG_FALLBACK_MAY:
         return "may";
     default:
         return "unknown";
     }
 }
 
-static const char *action_name(enum rules_action action)
+static const char *action_name(enum config_action action)
 {
     switch (action) {
-    case RULES_ACTION_REJECT:
+    case CONFIG_ACTION_REJECT:
         return "reject";
-    case RULES_ACTION_TEMPFAIL:
+    case CONFIG_ACTION_TEMPFAIL:
         return "tempfail";
-    case RULES_ACTION_QUARANTINE:
+    case CONFIG_ACTION_QUARANTINE:
         return "quarantine";
-    case RULES_ACTION_LOG:
+    case CONFIG_ACTION_LOG:
         return "log";
     default:
         return "unknown";
     }
 }
 
-static const char *mixed_name(enum rules_mixed mixed)
+static const char *mixed_name(enum config_mixed mixed)
 {
     switch (mixed) {
-    case RULES_MIXED_REJECT:
+    case CONFIG_MIXED_REJECT:
         return "reject";
-    case RULES_MIXED_KEEP:
+    case CONFIG_MIXED_KEEP:
         return "keep";
     default:
         return "unknown";
     }
 }
 
-static const char *offer_name(enum rules_offer offer)
+static const char *offer_name(enum config_offer offer)
 {
     switch (offer) {
-    case RULES_OFFER_AUTO:
+    case CONFIG_OFFER_AUTO:
         return "auto";
-    case RULES_OFFER_YES:
+    case CONFIG_OFFER_YES:
         return "yes";
-    case RULES_OFFER_NO:
+    case CONFIG_OFFER_NO:
         return "no";
     default:
         return "unknown";
@@ -83,20 +83,20 @@ static const char *offer_name(enum rules_offer offer)
 }
 
 /* What the command line says of the message itself; a header there is believed. */
-static enum rules_request asked(const struct query_options *options, const char **by)
+static enum config_request asked(const struct query_options *options, const char **by)
 {
     struct request_header header = {0};
     for (size_t i = 0; i < options->header_count; i++)
         request_read_header(&header, options->headers[i].name, options->headers[i].value);
     *by = "the command line";
     if (options->request == QUERY_REQUEST_REQUIRE)
-        return RULES_REQUEST_REQUIRE;
+        return CONFIG_REQUEST_REQUIRE;
     if (options->request == QUERY_REQUEST_OPTIONAL)
-        return RULES_REQUEST_OPTIONAL;
+        return CONFIG_REQUEST_OPTIONAL;
     *by = "the header";
     if (header.require_esmtp)
-        return RULES_REQUEST_REQUIRE;
-    return request_header_optional(&header) ? RULES_REQUEST_OPTIONAL : RULES_REQUEST_NONE;
+        return CONFIG_REQUEST_REQUIRE;
+    return request_header_optional(&header) ? CONFIG_REQUEST_OPTIONAL : CONFIG_REQUEST_NONE;
 }
 
 void query_explain_evaluate(const struct config *config, const struct query_options *options,
@@ -105,7 +105,7 @@ void query_explain_evaluate(const struct config *config, const struct query_opti
     /* Of the client nothing is known. The listener is one that no rule names: rules with a `daemon`
      * are for mail that comes by a second time. */
     struct rules_facts facts = {
-        .known = RULES_FACT_RECIPIENT | RULES_FACT_HEADER | RULES_FACT_DAEMON,
+        .known = CONFIG_FACT_RECIPIENT | CONFIG_FACT_HEADER | CONFIG_FACT_DAEMON,
         .sender = options->from,
         .recipient = name->recipient,
         .nexthop = &name->nexthop,
@@ -117,11 +117,11 @@ void query_explain_evaluate(const struct config *config, const struct query_opti
         return;
     }
     if (options->from)
-        facts.known |= RULES_FACT_SENDER;
+        facts.known |= CONFIG_FACT_SENDER;
     rules_evaluate(config, &facts, &name->settings);
-    enum rules_request message = asked(options, &name->request_by);
-    if (name->settings.request == RULES_REQUEST_IGNORE || message == RULES_REQUEST_NONE ||
-        (message == RULES_REQUEST_OPTIONAL && name->settings.request == RULES_REQUEST_REQUIRE))
+    enum config_request message = asked(options, &name->request_by);
+    if (name->settings.request == CONFIG_REQUEST_IGNORE || message == CONFIG_REQUEST_NONE ||
+        (message == CONFIG_REQUEST_OPTIONAL && name->settings.request == CONFIG_REQUEST_REQUIRE))
         name->request_by = NULL;
     else
         name->settings.request = message;
@@ -130,7 +130,7 @@ void query_explain_evaluate(const struct config *config, const struct query_opti
 struct row {
     const char *name;
     const char *value;
-    enum rules_setting setting;
+    enum config_setting setting;
 };
 
 enum { ROWS = 10 };
@@ -138,17 +138,17 @@ enum { ROWS = 10 };
 static void make_rows(const struct rules_settings *s, struct row rows[ROWS])
 {
     const struct row made[ROWS] = {
-        {"request", request_name(s->request), RULES_REQUEST},
-        {"level", verdict_level_name(s->level), RULES_LEVEL},
-        {"fallback", fallback_name(s->fallback), RULES_FALLBACK},
-        {"on_unsatisfied", action_name(s->on_unsatisfied), RULES_ON_UNSATISFIED},
-        {"on_undecided", action_name(s->on_undecided), RULES_ON_UNDECIDED},
-        {"mixed", mixed_name(s->mixed), RULES_MIXED},
-        {"require_offer", offer_name(s->require_offer), RULES_REQUIRE_OFFER},
-        {"route", s->route ? s->route->name : NULL, RULES_ROUTE},
+        {"request", request_name(s->request), CONFIG_SETTING_REQUEST},
+        {"level", verdict_level_name(s->level), CONFIG_SETTING_LEVEL},
+        {"fallback", fallback_name(s->fallback), CONFIG_SETTING_FALLBACK},
+        {"on_unsatisfied", action_name(s->on_unsatisfied), CONFIG_SETTING_ON_UNSATISFIED},
+        {"on_undecided", action_name(s->on_undecided), CONFIG_SETTING_ON_UNDECIDED},
+        {"mixed", mixed_name(s->mixed), CONFIG_SETTING_MIXED},
+        {"require_offer", offer_name(s->require_offer), CONFIG_SETTING_REQUIRE_OFFER},
+        {"route", s->route ? s->route->name : NULL, CONFIG_SETTING_ROUTE},
         {"optional_route", s->optional_route ? s->optional_route->name : NULL,
-         RULES_OPTIONAL_ROUTE},
-        {"tls_policy", s->tls_policy, RULES_TLS_POLICY},
+         CONFIG_SETTING_OPTIONAL_ROUTE},
+        {"tls_policy", s->tls_policy, CONFIG_SETTING_TLS_POLICY},
     };
     memcpy(rows, made, sizeof(made));
 }
@@ -156,7 +156,7 @@ static void make_rows(const struct rules_settings *s, struct row rows[ROWS])
 static const char *origin_of(const struct query_name *name, const struct row *row, char *out,
                              size_t out_size)
 {
-    if (row->setting == RULES_REQUEST && name->request_by)
+    if (row->setting == CONFIG_SETTING_REQUEST && name->request_by)
         return name->request_by;
     return rules_origin_name(&name->settings.origin[row->setting], out, out_size);
 }
@@ -181,7 +181,7 @@ void query_explain_text(FILE *out, const struct query_name *name)
 /* Whether it hangs on the MTA, which the filter knows and this program does not. */
 static bool by_mta(const struct rules_settings *s, const struct decision *decision)
 {
-    return s->require_offer == RULES_OFFER_YES && s->request == RULES_REQUEST_REQUIRE &&
+    return s->require_offer == CONFIG_OFFER_YES && s->request == CONFIG_REQUEST_REQUIRE &&
            s->level == VERDICT_LEVEL_ENFORCE && decision->verdict == VERDICT_SATISFIED &&
            s->route->can_follows_mta;
 }
@@ -207,9 +207,9 @@ void query_explain_decide(const struct config *config, const struct query_option
     };
     struct decision decision;
     struct reply reply;
-    if (name->settings.request == RULES_REQUEST_REQUIRE)
+    if (name->settings.request == CONFIG_REQUEST_REQUIRE)
         decide_require(&input, &decision);
-    else if (name->settings.request == RULES_REQUEST_OPTIONAL)
+    else if (name->settings.request == CONFIG_REQUEST_OPTIONAL)
         decide_optional(&input, &decision);
     else
         return;

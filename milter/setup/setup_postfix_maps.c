@@ -99,11 +99,12 @@ static bool levels_by_nexthop(const struct config *config)
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
 
-        if ((rule->sets & (1u << RULES_LEVEL)) != 0 && rule->needs == RULES_FACT_RECIPIENT &&
-            rule->nexthop.count > 0 && rule->recipient.count == 0 && rule->mailer.count == 0)
+        if ((rule->sets & (1u << CONFIG_SETTING_LEVEL)) != 0 &&
+            rule->needs == CONFIG_FACT_RECIPIENT && rule->nexthop.count > 0 &&
+            rule->recipient.count == 0 && rule->mailer.count == 0)
             return true;
     }
-    return (config->defaults->sets & (1u << RULES_LEVEL)) != 0;
+    return (config->defaults->sets & (1u << CONFIG_SETTING_LEVEL)) != 0;
 }
 
 static void check_levels(const struct setup_postfix *postfix, struct setup_report *report)

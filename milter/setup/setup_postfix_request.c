@@ -61,7 +61,8 @@ static void check_rules(const struct setup_postfix *postfix, struct setup_report
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
 
-        asks |= (rule->sets & (1u << RULES_REQUEST)) != 0 && rule->request == RULES_REQUEST_REQUIRE;
+        asks |= (rule->sets & (1u << CONFIG_SETTING_REQUEST)) != 0 &&
+                rule->request == CONFIG_REQUEST_REQUIRE;
         routed |= leads_on(rule->route);
     }
     if (!asks || routed || postconf_get(&postfix->conf, NULL, "content_filter")[0] != '\0')

@@ -89,8 +89,8 @@ static struct second second_of(const struct config *config, const char *daemon)
             second.route = leading_out(rule->route);
         if (second.optional_route == NULL)
             second.optional_route = leading_out(rule->optional_route);
-        second.requires |=
-            (rule->sets & (1u << RULES_REQUEST)) != 0 && rule->request == RULES_REQUEST_REQUIRE;
+        second.requires |= (rule->sets & (1u << CONFIG_SETTING_REQUEST)) != 0 &&
+                           rule->request == CONFIG_REQUEST_REQUIRE;
     }
     return second;
 }

@@ -161,8 +161,8 @@ static void check_way_back(const struct setup_postfix *postfix, struct setup_rep
 static bool any_asks(const struct config *config)
 {
     for (size_t i = 0; i < config->rule_count; i++) {
-        if ((config->rules[i].sets & (1u << RULES_REQUEST)) != 0 &&
-            config->rules[i].request == RULES_REQUEST_REQUIRE)
+        if ((config->rules[i].sets & (1u << CONFIG_SETTING_REQUEST)) != 0 &&
+            config->rules[i].request == CONFIG_REQUEST_REQUIRE)
             return true;
     }
     return false;

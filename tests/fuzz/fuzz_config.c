@@ -6,6 +6,7 @@
  */
 #include "config/config.h"
 #include "config/ini_reader.h"
+#include "decide/rules.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -159,28 +160,28 @@ static int load(const uint8_t *data, size_t size, struct config **out)
 /* A value of every setting, to be compared. */
 static intptr_t value_of(const struct rules_settings *s, int setting)
 {
-    switch ((enum rules_setting)setting) {
-    case RULES_REQUEST:
+    switch ((enum config_setting)setting) {
+    case CONFIG_SETTING_REQUEST:
         return s->request;
-    case RULES_LEVEL:
+    case CONFIG_SETTING_LEVEL:
         return s->level;
-    case RULES_FALLBACK:
+    case CONFIG_SETTING_FALLBACK:
         return s->fallback;
-    case RULES_ON_UNSATISFIED:
+    case CONFIG_SETTING_ON_UNSATISFIED:
         return s->on_unsatisfied;
-    case RULES_ON_UNDECIDED:
+    case CONFIG_SETTING_ON_UNDECIDED:
         return s->on_undecided;
-    case RULES_MIXED:
+    case CONFIG_SETTING_MIXED:
         return s->mixed;
-    case RULES_REQUIRE_OFFER:
+    case CONFIG_SETTING_REQUIRE_OFFER:
         return s->require_offer;
-    case RULES_ROUTE:
+    case CONFIG_SETTING_ROUTE:
         return (intptr_t)s->route;
-    case RULES_OPTIONAL_ROUTE:
+    case CONFIG_SETTING_OPTIONAL_ROUTE:
         return (intptr_t)s->optional_route;
-    case RULES_TLS_POLICY:
+    case CONFIG_SETTING_TLS_POLICY:
         return (intptr_t)s->tls_policy;
-    case RULES_SETTING_COUNT:
+    case CONFIG_SETTING_COUNT:
         break;
     }
     return 0;
@@ -188,8 +189,8 @@ static intptr_t value_of(const struct rules_settings *s, int setting)
 
 static void check_partial(const struct config *config, struct rules_facts facts)
 {
-    static const unsigned masks[] = {RULES_FACT_SENDER, ~(unsigned)RULES_FACT_HEADER,
-                                     ~(unsigned)(RULES_FACT_HEADER | RULES_FACT_RECIPIENT), 0};
+    static const unsigned masks[] = {CONFIG_FACT_SENDER, ~(unsigned)CONFIG_FACT_HEADER,
+                                     ~(unsigned)(CONFIG_FACT_HEADER | CONFIG_FACT_RECIPIENT), 0};
     struct rules_settings all, some;
     bool undecided;
 
@@ -199,13 +200,13 @@ static void check_partial(const struct config *config, struct rules_facts facts)
     for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
         facts.known = masks[i];
         rules_evaluate(config, &facts, &some);
-        for (int s = 0; s < RULES_SETTING_COUNT; s++)
+        for (int s = 0; s < CONFIG_SETTING_COUNT; s++)
             /* The level of the built-in rules depends on the next-hop. */
             if ((some.undecided & (1u << s)) == 0 && value_of(&some, s) != value_of(&all, s) &&
-                !(s == RULES_LEVEL && some.origin[s].built_in))
+                !(s == CONFIG_SETTING_LEVEL && some.origin[s].built_in))
                 fail("a decided setting changed");
         if (rules_request(config, &facts, &undecided, NULL) != some.request ||
-            undecided != ((some.undecided >> RULES_REQUEST) & 1))
+            undecided != ((some.undecided >> CONFIG_SETTING_REQUEST) & 1))
             fail("rules_request and rules_evaluate differ");
     }
 }

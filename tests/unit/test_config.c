@@ -529,14 +529,14 @@ static void test_every_key(void **state)
     assert_int_equal(c->routes[1].can, VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_FALLBACK |
                                            VERDICT_CAN_REQUIRETLS);
     assert_false(c->routes[0].can_follows_mta || c->routes[1].can_follows_mta);
-    assert_int_equal(c->defaults->require_offer, RULES_OFFER_NO);
+    assert_int_equal(c->defaults->require_offer, CONFIG_OFFER_NO);
     assert_int_equal(c->routes[1].method, CONFIG_METHOD_HEADER);
     assert_int_equal(c->routes[1].local, CONFIG_LOCAL_REFUSE);
     assert_int_equal(c->defaults->level, VERDICT_LEVEL_OPPORTUNISTIC);
-    assert_int_equal(c->defaults->fallback, RULES_FALLBACK_ENCRYPT);
-    assert_int_equal(c->defaults->on_unsatisfied, RULES_ACTION_TEMPFAIL);
-    assert_int_equal(c->defaults->on_undecided, RULES_ACTION_LOG);
-    assert_int_equal(c->defaults->mixed, RULES_MIXED_KEEP);
+    assert_int_equal(c->defaults->fallback, CONFIG_FALLBACK_ENCRYPT);
+    assert_int_equal(c->defaults->on_unsatisfied, CONFIG_ACTION_TEMPFAIL);
+    assert_int_equal(c->defaults->on_undecided, CONFIG_ACTION_LOG);
+    assert_int_equal(c->defaults->mixed, CONFIG_MIXED_KEEP);
     assert_ptr_equal(c->defaults->route, &c->routes[1]);
     assert_ptr_equal(c->defaults->optional_route, &c->routes[1]);
     assert_int_equal(c->rule_count, 2);
@@ -552,11 +552,11 @@ static void test_every_key(void **state)
     assert_int_equal(rule->header.count, 2);
     assert_string_equal(rule->header.items[1].glob, "*secret*, or so");
     assert_int_equal(rule->daemon.count, 1);
-    assert_int_equal(rule->request, RULES_REQUEST_REQUIRE);
+    assert_int_equal(rule->request, CONFIG_REQUEST_REQUIRE);
     assert_ptr_equal(rule->route, &c->routes[0]);
     assert_string_equal(rule->tls_policy, "secure match=mx.example.net");
     assert_int_equal(c->rules[1].authenticated, CONFIG_YES);
-    assert_int_equal(c->rules[1].request, RULES_REQUEST_IGNORE);
+    assert_int_equal(c->rules[1].request, CONFIG_REQUEST_IGNORE);
     config_unref(c);
 }
 

@@ -40,7 +40,7 @@ static const struct decide_case {
     const char *tls_policy;
     const struct config_route *route;
     enum verdict_level level;
-    enum rules_fallback fallback;
+    enum config_fallback fallback;
     const char *wanted; /* verdict, action, findings, expect */
 } cases[] = {
 #define PLAIN "mx=insecure host=mx.example.org,10,a=i"
@@ -100,11 +100,11 @@ static const struct decide_case {
     {"disable", NULL, NULL, &native, VERDICT_LEVEL_DISABLE, 0, "satisfied accept - may"},
     {"a level that does not exist", PLAIN, NULL, &native, (enum verdict_level)17, 0,
      "undecided tempfail none -"},
-    {"fallback = encrypt", PLAIN, NULL, &able, 0, RULES_FALLBACK_ENCRYPT,
+    {"fallback = encrypt", PLAIN, NULL, &able, 0, CONFIG_FALLBACK_ENCRYPT,
      "unsatisfied accept none encrypt/requiretls:nocertmatch"},
-    {"fallback = may", PLAIN, NULL, &able, 0, RULES_FALLBACK_MAY,
+    {"fallback = may", PLAIN, NULL, &able, 0, CONFIG_FALLBACK_MAY,
      "unsatisfied accept none may/requiretls:nocertmatch"},
-    {"fallback, a route that cannot", PLAIN, NULL, &native, 0, RULES_FALLBACK_MAY,
+    {"fallback, a route that cannot", PLAIN, NULL, &native, 0, CONFIG_FALLBACK_MAY,
      "unsatisfied reject none -"},
     {"own policy, secure", NULL, "secure match=x", &native, 0, 0,
      "satisfied accept policy secure/requiretls"},
@@ -157,38 +157,38 @@ static void run_case(void **state)
 
 static const struct offer_case {
     const char *name;
-    enum rules_offer offer;
+    enum config_offer offer;
     const struct config_route *route;
     bool postfix_3_11;
     enum decide_asker asker;
     const char *tls_policy;
-    enum rules_fallback fallback;
-    enum rules_action on_unsatisfied;
+    enum config_fallback fallback;
+    enum config_action on_unsatisfied;
     const char *wanted; /* verdict, action, code, status */
 } offer_cases[] = {
     {"require_offer = auto, a route without requiretls", 0, &native, false, 0, NULL, 0, 0,
      "satisfied accept 0 -"},
-    {"require_offer = no, a route with requiretls", RULES_OFFER_NO, &strict, false, 0, NULL, 0, 0,
+    {"require_offer = no, a route with requiretls", CONFIG_OFFER_NO, &strict, false, 0, NULL, 0, 0,
      "satisfied accept 0 -"},
-    {"require_offer = yes, a route without requiretls", RULES_OFFER_YES, &native, true, 0, NULL, 0,
+    {"require_offer = yes, a route without requiretls", CONFIG_OFFER_YES, &native, true, 0, NULL, 0,
      0, "unsatisfied reject 550 5.7.30"},
-    {"require_offer = yes, a route with requiretls", RULES_OFFER_YES, &strict, false,
+    {"require_offer = yes, a route with requiretls", CONFIG_OFFER_YES, &strict, false,
      DECIDE_ASKED_BY_RULE, NULL, 0, 0, "satisfied accept 0 -"},
-    {"require_offer = yes, native, Postfix 3.11", RULES_OFFER_YES, &mta, true, 0, NULL, 0, 0,
+    {"require_offer = yes, native, Postfix 3.11", CONFIG_OFFER_YES, &mta, true, 0, NULL, 0, 0,
      "satisfied accept 0 -"},
-    {"require_offer = yes, native, another MTA", RULES_OFFER_YES, &mta, false, 0, NULL, 0, 0,
+    {"require_offer = yes, native, another MTA", CONFIG_OFFER_YES, &mta, false, 0, NULL, 0, 0,
      "unsatisfied reject 550 5.7.30"},
-    {"require_offer = yes, native, a rule asks, of which Postfix knows nothing", RULES_OFFER_YES,
+    {"require_offer = yes, native, a rule asks, of which Postfix knows nothing", CONFIG_OFFER_YES,
      &mta, true, DECIDE_ASKED_BY_RULE, NULL, 0, 0, "unsatisfied reject 550 5.7.30"},
-    {"require_offer = yes, native by hand, a rule asks", RULES_OFFER_YES, &by_hand, true,
+    {"require_offer = yes, native by hand, a rule asks", CONFIG_OFFER_YES, &by_hand, true,
      DECIDE_ASKED_BY_RULE, NULL, 0, 0, "unsatisfied reject 550 5.7.30"},
-    {"require_offer = yes, on_unsatisfied = tempfail", RULES_OFFER_YES, &native, false, 0, NULL, 0,
-     RULES_ACTION_TEMPFAIL, "unsatisfied tempfail 451 4.7.30"},
-    {"require_offer = yes, fallback", RULES_OFFER_YES, &able, false, 0, NULL,
-     RULES_FALLBACK_ENCRYPT, 0, "unsatisfied accept 0 -"},
-    {"require_offer = yes, own policy that authenticates", RULES_OFFER_YES, &native, false, 0,
+    {"require_offer = yes, on_unsatisfied = tempfail", CONFIG_OFFER_YES, &native, false, 0, NULL, 0,
+     CONFIG_ACTION_TEMPFAIL, "unsatisfied tempfail 451 4.7.30"},
+    {"require_offer = yes, fallback", CONFIG_OFFER_YES, &able, false, 0, NULL,
+     CONFIG_FALLBACK_ENCRYPT, 0, "unsatisfied accept 0 -"},
+    {"require_offer = yes, own policy that authenticates", CONFIG_OFFER_YES, &native, false, 0,
      "secure match=x", 0, 0, "unsatisfied reject 550 5.7.30"},
-    {"require_offer = yes, own policy, skip", RULES_OFFER_YES, &native, false, 0, "skip", 0, 0,
+    {"require_offer = yes, own policy, skip", CONFIG_OFFER_YES, &native, false, 0, "skip", 0, 0,
      "satisfied accept 0 -"},
 };
 
@@ -237,7 +237,7 @@ static void an_unknown_action_is_a_refusal(void **state)
 
 static void an_unknown_setting_is_temporary(void **state)
 {
-    struct rules_settings settings = {.route = &native, .on_unsatisfied = (enum rules_action)99};
+    struct rules_settings settings = {.route = &native, .on_unsatisfied = (enum config_action)99};
     struct verdict_terms terms = {.web_pki = true};
     static struct findings_text text;
     struct nexthop nexthop;

@@ -219,9 +219,9 @@ static void test_matching(void **state)
                  match_cases[i].matcher);
         config = load(text);
         evaluate(config, &match_cases[i].message, &out);
-        if ((out.on_unsatisfied == RULES_ACTION_QUARANTINE) != match_cases[i].matches)
+        if ((out.on_unsatisfied == CONFIG_ACTION_QUARANTINE) != match_cases[i].matches)
             print_error("%s\n", match_cases[i].name);
-        assert_int_equal(out.on_unsatisfied == RULES_ACTION_QUARANTINE, match_cases[i].matches);
+        assert_int_equal(out.on_unsatisfied == CONFIG_ACTION_QUARANTINE, match_cases[i].matches);
         assert_int_equal(out.undecided, 0);
         config_unref(config);
     }
@@ -241,16 +241,17 @@ static void test_first_match_per_setting(void **state)
     evaluate(config, &(struct message){0}, &out);
     assert_int_equal(out.level, VERDICT_LEVEL_OPPORTUNISTIC);
     assert_string_equal(out.route->name, "strict");
-    assert_int_equal(out.fallback, RULES_FALLBACK_MAY);
-    assert_int_equal(out.mixed, RULES_MIXED_REJECT);
-    assert_int_equal(out.on_undecided, RULES_ACTION_TEMPFAIL);
+    assert_int_equal(out.fallback, CONFIG_FALLBACK_MAY);
+    assert_int_equal(out.mixed, CONFIG_MIXED_REJECT);
+    assert_int_equal(out.on_undecided, CONFIG_ACTION_TEMPFAIL);
     assert_string_equal(out.optional_route->name, "native");
-    assert_string_equal(rules_origin_name(&out.origin[RULES_LEVEL], name, sizeof(name)),
+    assert_string_equal(rules_origin_name(&out.origin[CONFIG_SETTING_LEVEL], name, sizeof(name)),
                         "[rule a]");
-    assert_string_equal(rules_origin_name(&out.origin[RULES_MIXED], name, sizeof(name)),
+    assert_string_equal(rules_origin_name(&out.origin[CONFIG_SETTING_MIXED], name, sizeof(name)),
                         "[rule c]");
-    assert_string_equal(rules_origin_name(&out.origin[RULES_ON_UNDECIDED], name, sizeof(name)),
-                        "built in");
+    assert_string_equal(
+        rules_origin_name(&out.origin[CONFIG_SETTING_ON_UNDECIDED], name, sizeof(name)),
+        "built in");
 
     evaluate(config, &(struct message){.sender = "x@example.net"}, &out);
     assert_int_equal(out.level, VERDICT_LEVEL_ENFORCE);
@@ -259,8 +260,8 @@ static void test_first_match_per_setting(void **state)
     config = load("[default]\nlevel = disable\non_undecided = log\n");
     evaluate(config, &(struct message){0}, &out);
     assert_int_equal(out.level, VERDICT_LEVEL_DISABLE);
-    assert_int_equal(out.on_undecided, RULES_ACTION_LOG);
-    assert_string_equal(rules_origin_name(&out.origin[RULES_LEVEL], name, sizeof(name)),
+    assert_int_equal(out.on_undecided, CONFIG_ACTION_LOG);
+    assert_string_equal(rules_origin_name(&out.origin[CONFIG_SETTING_LEVEL], name, sizeof(name)),
                         "[default]");
     config_unref(config);
 }
@@ -271,30 +272,30 @@ static void test_unknown_facts(void **state)
                                  "[rule b]\nsender = example.org\nlevel = opportunistic\n"
                                  "[rule c]\nrecipient = x@example.net\nfallback = may\n"
                                  "[rule d]\nclient = 10.0.0.0/8\nheader = X: y\nmixed = keep\n");
-    const struct rules_facts sender_only = {.known = RULES_FACT_SENDER | RULES_FACT_CLIENT |
-                                                     RULES_FACT_TLS | RULES_FACT_AUTHENTICATED |
-                                                     RULES_FACT_DAEMON,
+    const struct rules_facts sender_only = {.known = CONFIG_FACT_SENDER | CONFIG_FACT_CLIENT |
+                                                     CONFIG_FACT_TLS | CONFIG_FACT_AUTHENTICATED |
+                                                     CONFIG_FACT_DAEMON,
                                             .sender = "a@example.org"};
     struct rules_settings out;
     struct rules_origin origin;
     bool undecided;
 
     (void)state;
-    evaluate(config, &(struct message){.unknown = RULES_FACT_HEADER}, &out);
-    assert_int_equal(out.undecided, (1u << RULES_LEVEL) | (1u << RULES_REQUEST));
+    evaluate(config, &(struct message){.unknown = CONFIG_FACT_HEADER}, &out);
+    assert_int_equal(out.undecided, (1u << CONFIG_SETTING_LEVEL) | (1u << CONFIG_SETTING_REQUEST));
     assert_int_equal(out.level, VERDICT_LEVEL_OPPORTUNISTIC);
     /* [rule d] cannot match whatever the header says: the client is known not to. */
-    assert_int_equal(out.mixed, RULES_MIXED_REJECT);
+    assert_int_equal(out.mixed, CONFIG_MIXED_REJECT);
 
     rules_evaluate(config, &sender_only, &out);
-    assert_int_equal(out.undecided,
-                     (1u << RULES_LEVEL) | (1u << RULES_REQUEST) | (1u << RULES_FALLBACK));
+    assert_int_equal(out.undecided, (1u << CONFIG_SETTING_LEVEL) | (1u << CONFIG_SETTING_REQUEST) |
+                                        (1u << CONFIG_SETTING_FALLBACK));
 
-    assert_int_equal(rules_request(config, &sender_only, &undecided, &origin), RULES_REQUEST_NONE);
+    assert_int_equal(rules_request(config, &sender_only, &undecided, &origin), CONFIG_REQUEST_NONE);
     assert_true(undecided);
-    assert_int_equal(rules_facts_needed(config, RULES_REQUEST), RULES_FACT_HEADER);
-    assert_int_equal(rules_facts_needed(config, RULES_FALLBACK), RULES_FACT_RECIPIENT);
-    assert_int_equal(rules_facts_needed(config, RULES_ROUTE), 0);
+    assert_int_equal(rules_facts_needed(config, CONFIG_SETTING_REQUEST), CONFIG_FACT_HEADER);
+    assert_int_equal(rules_facts_needed(config, CONFIG_SETTING_FALLBACK), CONFIG_FACT_RECIPIENT);
+    assert_int_equal(rules_facts_needed(config, CONFIG_SETTING_ROUTE), 0);
     config_unref(config);
 }
 
@@ -305,20 +306,20 @@ static void test_request(void **state)
                                  "[rule c]\nsender = example.net\nrequest = optional\n");
     static const struct {
         const char *sender;
-        enum rules_request request;
-    } cases[] = {{"a@example.net", RULES_REQUEST_IGNORE},
-                 {"a@b.example.net", RULES_REQUEST_REQUIRE},
-                 {"a@example.org", RULES_REQUEST_NONE}};
+        enum config_request request;
+    } cases[] = {{"a@example.net", CONFIG_REQUEST_IGNORE},
+                 {"a@b.example.net", CONFIG_REQUEST_REQUIRE},
+                 {"a@example.org", CONFIG_REQUEST_NONE}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct rules_facts facts = {.known = RULES_FACT_SENDER, .sender = cases[i].sender};
+        const struct rules_facts facts = {.known = CONFIG_FACT_SENDER, .sender = cases[i].sender};
         struct rules_origin origin;
         bool undecided;
 
         assert_int_equal(rules_request(config, &facts, &undecided, &origin), cases[i].request);
         assert_false(undecided);
-        assert_int_equal(origin.built_in, cases[i].request == RULES_REQUEST_NONE);
+        assert_int_equal(origin.built_in, cases[i].request == CONFIG_REQUEST_NONE);
     }
     config_unref(config);
 }

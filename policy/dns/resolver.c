@@ -17,15 +17,13 @@
  */
 #include "dns/resolver_internal.h"
 
+#include "base/clock.h"
 #include "base/list.h"
 
 #include <errno.h>
-#include <openssl/rand.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     /* A query is slow when the first try has lasted for one of so many parts of its time-out:
@@ -61,42 +59,6 @@ static const struct dns_answer no_memory_answer = {
     .canonical = "",
     .failure = "out of memory",
 };
-
-/* ---- Small things ---- */
-
-int64_t resolver_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-uint32_t resolver_random(uint32_t below)
-{
-    uint32_t number = 0;
-
-    RAND_bytes((unsigned char *)&number, sizeof(number)); /* of a failure only jitter suffers */
-    return below > 0 ? number % below : 0;
-}
-
-void resolver_log(const struct resolver *r, int priority, const char *format, ...)
-{
-    char message[1024];
-    va_list args;
-
-    if (r->settings.log == NULL)
-        return;
-    va_start(args, format);
-    vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
-    r->settings.log(r->settings.log_arg, priority, message);
-}
-
-void resolver_wake(struct resolver *r)
-{
-    event_active(&r->work, EV_TIMEOUT, 0);
-}
 
 static struct resolver_query *query_of(struct resolver_place *place)
 {
@@ -270,7 +232,7 @@ static void on_answer(struct dns_answer *answer, void *arg)
     attempt->ask = NULL;
     resolver_check_server_answers(server, answer != NULL);
     if (answer != NULL)
-        resolver_queue_answered(&query->resolver->queue, resolver_now_ms());
+        resolver_queue_answered(&query->resolver->queue, clock_mono_ms());
     if (answer == NULL) {
         on_unreachable(query);
     } else if (answer->status == DNS_FAILED || (query->barred && !server->validates)) {
@@ -337,7 +299,7 @@ static void start_waiting(struct resolver *r)
     resolver_servers_refresh(r);
     if (resolver_check_pending(r))
         return;
-    now_ms = resolver_now_ms();
+    now_ms = clock_mono_ms();
     start_next(r, now_ms);
     while ((overdue = resolver_queue_overdue(&r->queue, now_ms)) != NULL) {
         give_up(query_of(overdue), now_ms);
@@ -360,8 +322,17 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
     (void)what;
     call_back(r);
     resolver_confirm_call_back(r);
-    resolver_confirm_begin(r);
+    resolver_check_awaited(r);
     start_waiting(r);
+}
+
+static void on_check_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    /* As long as all answers come from the cache nothing else looks whom to ask. */
+    resolver_servers_refresh(arg);
+    resolver_check_all(arg);
 }
 
 /* ---- The interface ---- */
@@ -447,7 +418,7 @@ int resolver_new(struct event_base *base, const struct engine_config *config, st
     TAILQ_INIT(&r->gone);
     event_assign(&r->work, base, -1, 0, on_work, r);
     evtimer_assign(&r->unblock, base, on_work, r);
-    resolver_check_init(r);
+    evtimer_assign(&r->check_timer, base, on_check_timer, r);
     r->settings.log = config->log; /* for what is said while loading */
     r->settings.log_arg = config->log_arg;
     int result = resolver_queue_init(&r->queue);
@@ -461,7 +432,7 @@ int resolver_new(struct event_base *base, const struct engine_config *config, st
         free(r);
         return result;
     }
-    r->conf_checked_ms = resolver_now_ms();
+    r->conf_checked_ms = clock_mono_ms();
     *out = r;
     return 0;
 }

@@ -16,6 +16,8 @@
  */
 #include "dns/resolver_internal.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -62,7 +64,7 @@ bool resolver_security_known(const struct resolver *r)
         if (server->ceased_ms > ceased_ms)
             ceased_ms = server->ceased_ms;
     }
-    return ceased_ms != 0 && resolver_now_ms() - ceased_ms < lately_ms(r);
+    return ceased_ms != 0 && clock_mono_ms() - ceased_ms < lately_ms(r);
 }
 
 bool resolver_check_pending(const struct resolver *r)
@@ -130,7 +132,7 @@ static void warn_unknown(struct resolver *r)
 /* Says when security is lost, at most every few minutes, and when it is back. */
 static void report(struct resolver *r, const struct server *passed)
 {
-    int64_t now_ms = resolver_now_ms();
+    int64_t now_ms = clock_mono_ms();
 
     if (resolver_check_pending(r))
         return;
@@ -156,7 +158,7 @@ static void report(struct resolver *r, const struct server *passed)
 static void report_loss(struct server *server)
 {
     struct resolver *r = server->resolver;
-    int64_t now_ms = resolver_now_ms();
+    int64_t now_ms = clock_mono_ms();
 
     if (!resolver_security_known(r) ||
         (server->warned_ms != 0 && now_ms - server->warned_ms < WARN_EVERY_MS))
@@ -194,7 +196,7 @@ static void arm_timer(struct resolver *r)
         delay_ms = delay_ms / SOONER + 1;
     delay_ms = delay_ms - delay_ms / 4 + resolver_random(delay_ms / 2 + 1);
     struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = (delay_ms % 1000) * 1000};
-    int64_t due_ms = resolver_now_ms() + delay_ms;
+    int64_t due_ms = clock_mono_ms() + delay_ms;
 
     if (evtimer_pending(&r->check_timer, NULL) && r->check_due_ms <= due_ms)
         return;
@@ -228,7 +230,7 @@ static void ended(struct server *server, const char *why, bool at_once)
         server->validates = false;
     }
     if (validated && !server->validates) {
-        server->ceased_ms = resolver_now_ms();
+        server->ceased_ms = clock_mono_ms();
         report_loss(server);
     }
     resolver_confirm_checked(server, why == NULL);
@@ -320,16 +322,12 @@ void resolver_check_all(struct resolver *r)
     report(r, NULL);
 }
 
-static void on_check_timer(evutil_socket_t fd, short what, void *arg)
+void resolver_check_awaited(struct resolver *r)
 {
-    (void)fd;
-    (void)what;
-    /* As long as all answers come from the cache nothing else looks whom to ask. */
-    resolver_servers_refresh(arg);
-    resolver_check_all(arg);
-}
+    struct server *server;
 
-void resolver_check_init(struct resolver *r)
-{
-    evtimer_assign(&r->check_timer, r->base, on_check_timer, r);
+    TAILQ_FOREACH (server, &r->servers, link) {
+        if (!list_empty(&server->confirms))
+            resolver_check_start(server);
+    }
 }

@@ -77,16 +77,6 @@ void resolver_confirm_checked(struct server *server, bool passed)
         resolver_wake(server->resolver);
 }
 
-void resolver_confirm_begin(struct resolver *r)
-{
-    struct server *server;
-
-    TAILQ_FOREACH (server, &r->servers, link) {
-        if (!list_empty(&server->confirms))
-            resolver_check_start(server);
-    }
-}
-
 void resolver_confirm_fail(struct server *server)
 {
     while (!list_empty(&server->confirms))

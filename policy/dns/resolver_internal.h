@@ -1,6 +1,7 @@
 /*
- * What resolver.c (queries), resolver_servers.c (whom to ask) and resolver_check.c (who validates)
- * share. Nobody else includes this.
+ * What the files of the resolver share; nobody else includes this. Each uses those before it alone:
+ * resolver_state.c, resolver_confirm.c (who waits for a check), resolver_check.c (who validates),
+ * resolver_servers.c (whom to ask), resolver.c (queries, timers).
  */
 #ifndef POLICY_RESOLVER_INTERNAL_H
 #define POLICY_RESOLVER_INTERNAL_H
@@ -87,9 +88,8 @@ struct resolver {
     uint64_t query_count, sent_count;
 };
 
-/* resolver.c */
+/* resolver_state.c */
 void resolver_wake(struct resolver *r); /* runs the work soon */
-int64_t resolver_now_ms(void);          /* monotonic */
 uint32_t resolver_random(uint32_t below);
 void resolver_log(const struct resolver *r, int priority, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -106,9 +106,9 @@ void resolver_servers_refresh(struct resolver *r); /* when resolv.conf has chang
 void resolver_servers_free(struct resolver *r);
 
 /* resolver_check.c */
-void resolver_check_init(struct resolver *r);
 void resolver_check_all(struct resolver *r);      /* starts a check of every trusted resolver now */
 void resolver_check_start(struct server *server); /* unless one is in flight */
+void resolver_check_awaited(struct resolver *r);  /* starts the checks that somebody waits for */
 void resolver_check_stop(struct server *server);
 bool resolver_any_validates(const struct resolver *r); /* by its last check */
 bool resolver_check_pending(const struct resolver *r); /* queries should wait for the first check */
@@ -118,7 +118,6 @@ void resolver_check_server_answers(struct server *server, bool answers); /* to a
 void resolver_confirm_checked(struct server *server, bool passed); /* a check has ended */
 void resolver_confirm_fail(struct server *server); /* it is trusted no more, or gone */
 void resolver_confirm_call_back(struct resolver *r);
-void resolver_confirm_begin(struct resolver *r); /* the checks that somebody waits for */
-void resolver_confirm_drop(struct resolver *r);  /* what is still to be called back */
+void resolver_confirm_drop(struct resolver *r); /* what is still to be called back */
 
 #endif

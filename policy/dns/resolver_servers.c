@@ -6,6 +6,8 @@
  */
 #include "dns/resolver_internal.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -278,7 +280,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
 void resolver_servers_refresh(struct resolver *r)
 {
     const char *path = r->settings.resolv_conf;
-    int64_t now_ms = resolver_now_ms();
+    int64_t now_ms = clock_mono_ms();
     struct addr_list list;
     struct stat st;
 

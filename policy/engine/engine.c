@@ -4,6 +4,7 @@
  */
 #include "engine/engine_internal.h"
 
+#include "base/clock.h"
 #include "engine/cache.h"
 
 #include <errno.h>
@@ -278,6 +279,11 @@ int engine_reconfigure(struct engine *engine, const struct engine_config *config
 
     do_on_thread(engine, reconfigure, &r);
     return r.status;
+}
+
+int64_t engine_mono_ms(void)
+{
+    return clock_mono_ms();
 }
 
 const struct findings *engine_cached(struct engine *engine, const struct nexthop *nexthop)

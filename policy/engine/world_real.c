@@ -3,6 +3,7 @@
  */
 #include "engine/world_real.h"
 
+#include "base/clock.h"
 #include "dns/resolver.h"
 #include "sts/sts_fetch.h"
 
@@ -134,7 +135,7 @@ static void timer_cancel(struct world *w, struct world_timer *timer)
 static int64_t mono_ms(struct world *w)
 {
     (void)w;
-    return engine_mono_ms();
+    return clock_mono_ms();
 }
 
 static int64_t wall_s(struct world *w)
@@ -180,18 +181,6 @@ static const struct world_ops ops = {
     .trust_withdrawn = trust_withdrawn,
     .random = random_below,
 };
-
-int64_t engine_mono_ms(void)
-{
-    struct timespec now;
-
-#ifdef CLOCK_BOOTTIME
-    clock_gettime(CLOCK_BOOTTIME, &now);
-#else
-    clock_gettime(CLOCK_MONOTONIC, &now);
-#endif
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static struct sts_fetch_config fetch_config(const struct engine_config *config)
 {

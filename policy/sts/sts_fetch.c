@@ -15,6 +15,7 @@
  */
 #include "sts/sts_fetch.h"
 
+#include "base/clock.h"
 #include "policy/nexthop.h"
 #include "sts/curl_loop.h"
 #include "sts/sts_request.h"
@@ -83,17 +84,9 @@ struct world_fetch {
     char host[];                 /* mta-sts.<domain> */
 };
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static time_t monotonic_s(void)
 {
-    return (time_t)(monotonic_ms() / 1000);
+    return (time_t)(clock_mono_ms() / 1000);
 }
 
 static void leave_list(struct world_fetch *fetch)
@@ -267,7 +260,7 @@ static void begin(struct world_fetch *fetch)
 {
     leave_list(fetch);
     enter_list(fetch, WORKING);
-    fetch->began_ms = monotonic_ms();
+    fetch->began_ms = clock_mono_ms();
     if (!fetch->host_valid) {
         no_host(fetch, "not a domain name that can have a policy host");
         return;
@@ -290,7 +283,7 @@ static int64_t room_in_ms(const struct sts_fetcher *fetcher)
 
     if (oldest == NULL || fetcher->counts[SLOW] >= SLOW_SHARE * fetcher->config.max_parallel)
         return -1;
-    age_ms = monotonic_ms() - oldest->began_ms;
+    age_ms = clock_mono_ms() - oldest->began_ms;
     return age_ms < SLOW_MS ? SLOW_MS - age_ms : 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Any octets as what a socketmap client sends: framing and requests, as socketmap_conn.c reads them.
- * Checked are the bounds, and that a frame does not depend on how its octets arrive.
+ * Any octets as what a socketmap client sends: framing and requests, as socketmap_conn.c reads
+ * them. Checked are the bounds, and that a frame does not depend on how its octets arrive.
  */
 #include "base/netstring.h"
 #include "serve/socketmap_request.h"

@@ -6,21 +6,13 @@
 #ifndef MILTER_QUERY_H
 #define MILTER_QUERY_H
 
+#include "base/exit_code.h"
 #include "base/json_read.h"
 #include "config/config.h"
 #include "query/query_options.h"
 
 #include <pthread.h>
 #include <stdio.h>
-
-/* Exit codes; those of several names are combined by query_worst. */
-enum {
-    QUERY_EXIT_SATISFIED = 0,
-    QUERY_EXIT_UNSATISFIED = 1,
-    QUERY_EXIT_USAGE = 64,
-    QUERY_EXIT_UNDECIDED = 75,
-    QUERY_EXIT_CONFIG = 78
-};
 
 /* One name of the command line. */
 struct query_name {

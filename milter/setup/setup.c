@@ -1,8 +1,8 @@
 /* The whole examination, in its order. See setup.h. */
 #include "setup/setup.h"
 
-#include "setup/setup_postfix.h"
-#include "setup/setup_sendmail.h"
+#include "setup/postfix/postfix_checks.h"
+#include "setup/sendmail/sendmail.h"
 
 #include <errno.h>
 #include <stdio.h>

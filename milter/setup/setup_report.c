@@ -1,8 +1,11 @@
-/* See setup_report.h. */
+/*
+ * Findings of the set-up check: setup_add appends one, setup_remedy completes the last, and when
+ * all are there setup_print writes them as text or JSON and setup_exit_code says what they come to.
+ */
 #include "setup/setup_report.h"
 
+#include "base/exit_code.h"
 #include "base/json.h"
-#include "query/query.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -19,11 +22,11 @@ static const char *const state_names[] = {
     [SETUP_UNKNOWN] = "unknown",
 };
 
-static const char *keep(struct setup_report *report, const char *format, va_list args)
+static const char *keep_text(struct setup_report *report, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
 /* The text in the report's memory, NULL when there is none left. */
-static const char *keep(struct setup_report *report, const char *format, va_list args)
+static const char *keep_text(struct setup_report *report, const char *format, va_list args)
 {
     char text[TEXT_MAX];
 
@@ -49,7 +52,7 @@ void setup_add(struct setup_report *report, enum setup_state state, const char *
         return;
     }
     va_start(args, format);
-    const char *text = keep(report, format, args);
+    const char *text = keep_text(report, format, args);
     va_end(args);
     report->items = items;
     items[report->count++] = (struct setup_finding){
@@ -63,7 +66,7 @@ void setup_remedy(struct setup_report *report, const char *format, ...)
     if (report->count == 0)
         return;
     va_start(args, format);
-    report->items[report->count - 1].remedy = keep(report, format, args);
+    report->items[report->count - 1].remedy = keep_text(report, format, args);
     va_end(args);
 }
 

@@ -3,13 +3,13 @@
  * eyes.
  */
 #include "query/query.h"
+#include "setup/postfix/postconf.h"
+#include "setup/postfix/postfix_proxy.h"
+#include "setup/postfix/postfix_table.h"
 #include "setup/setup_address.h"
 #include "setup/setup_ca.h"
-#include "setup/setup_postconf.h"
-#include "setup/setup_proxy.h"
 #include "setup/setup_report.h"
 #include "setup/setup_run.h"
-#include "setup/setup_table.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

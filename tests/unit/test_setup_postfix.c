@@ -2,7 +2,7 @@
  * The checks of a Postfix: configurations as postconf prints them in, findings out. What the probes
  * and tables say is made up here; the lab has the real ones.
  */
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix_checks.h"
 
 #include "config_text.h"
 #include "report_text.h"

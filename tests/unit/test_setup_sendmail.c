@@ -2,7 +2,7 @@
  * The checks of a sendmail: sendmail.cf in, findings out. What the probes and the address test mode
  * say is made up here; the lab has the real ones.
  */
-#include "setup/setup_sendmail.h"
+#include "setup/sendmail/sendmail.h"
 
 #include "config_text.h"
 #include "report_text.h"

@@ -5,7 +5,7 @@
  * clients. Elsewhere smtpd would take the request and nobody would know of it. Postfix 3.11 knows
  * the parameter itself, and no table may take it away. Pure.
  */
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix_checks.h"
 
 #include "decide/reply.h"
 

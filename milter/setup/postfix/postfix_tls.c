@@ -1,5 +1,5 @@
 /* What Postfix needs to verify others, and to be verified. Pure. See setup_postfix.h. */
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix_checks.h"
 
 #include "base/text.h"
 

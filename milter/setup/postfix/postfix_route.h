@@ -5,7 +5,7 @@
 #ifndef MILTER_SETUP_ROUTE_H
 #define MILTER_SETUP_ROUTE_H
 
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix.h"
 
 /* A transport that leads out of this host, against what the route is used for. */
 void setup_route_transport(const struct setup_postfix *postfix, const struct config_route *route,
@@ -23,13 +23,5 @@ void setup_route_requiretls(const struct setup_postfix *postfix, const struct co
 void setup_route_reinjection(const struct setup_postfix *postfix, const struct config_route *route,
                              const struct postconf_service *transport, const char *nexthop,
                              struct setup_report *report);
-
-/* Whether the rules send mail on it that requires TLS, or with `optional` such as waives it. */
-bool setup_route_carries(const struct config *config, const struct config_route *route,
-                         bool optional);
-
-/* Whether a rule for the smtpd of that {daemon_name} gives its mail a route that leads out, and
- * none before it sends mail there once more. */
-bool setup_route_goes_on(const struct config *config, const char *daemon);
 
 #endif

@@ -3,7 +3,7 @@
  * whether it learns what rules ask for. Pure. How the parameter gets to the filter of an older
  * Postfix is looked at by setup_postfix_marker.
  */
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix_checks.h"
 
 #include "config/config_rule.h"
 

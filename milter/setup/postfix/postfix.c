@@ -1,8 +1,9 @@
 /*
- * What the checks of a Postfix have in common; and where Postfix names milters and socketmaps.
- * Pure. See setup_postfix.h.
+ * What the checks of a Postfix have in common: services and where their parameters are set, whether
+ * a list names the filter or its socketmap, lookups in tables. setup_postfix_derive collects where
+ * Postfix names milters and socketmaps. Pure.
  */
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -269,17 +270,4 @@ bool setup_postfix_filtered(const struct setup_postfix *postfix,
     return setup_postfix_names_us(postfix, service, "smtpd_milters", SETUP_MILTER, NULL, NULL) &&
            !setup_postfix_no_milters(postfix, service) &&
            (!setup_postfix_is_inner(service) || maps_leave_us(postfix, service));
-}
-
-void setup_postfix_check(struct setup_postfix *postfix, struct setup_report *report)
-{
-    setup_postfix_milter(postfix, report);
-    setup_postfix_scanners(postfix, report);
-    setup_postfix_request(postfix, report);
-    setup_postfix_marker(postfix, report);
-    setup_postfix_bounces(postfix, report);
-    setup_postfix_maps(postfix, report);
-    setup_postfix_tls(postfix, report);
-    setup_postfix_transports(postfix, report);
-    setup_postfix_routes(postfix, report);
 }

@@ -5,7 +5,8 @@
  */
 #include "config/config_rule.h"
 #include "decide/rules_match.h"
-#include "setup/setup_route.h"
+#include "setup/postfix/postfix_checks.h"
+#include "setup/postfix/postfix_route_rules.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* The socketmap in smtp_tls_policy_maps and smtp_requiretls_policy. Pure. See setup_postfix.h. */
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix_checks.h"
 
 #include "config/config_rule.h"
 

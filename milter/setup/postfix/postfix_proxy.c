@@ -3,7 +3,7 @@
  * the first reply that refuses. Some proxies refuse at RCPT what the server behind them refuses,
  * others at the end of the message, with that server's text in theirs.
  */
-#include "setup/setup_proxy.h"
+#include "setup/postfix/postfix_proxy.h"
 
 #include <errno.h>
 #include <netdb.h>

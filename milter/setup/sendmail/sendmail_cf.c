@@ -1,5 +1,5 @@
 /* See setup_cf.h. */
-#include "setup/setup_cf.h"
+#include "setup/sendmail/sendmail_cf.h"
 
 #include <errno.h>
 #include <stdio.h>

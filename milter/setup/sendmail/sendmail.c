@@ -1,6 +1,6 @@
 /* How sendmail asks the filter and the maps, and what it needs to verify others. Pure. See
  * setup_sendmail.h. */
-#include "setup/setup_sendmail.h"
+#include "setup/sendmail/sendmail.h"
 
 #include <errno.h>
 #include <limits.h>

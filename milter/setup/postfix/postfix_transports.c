@@ -4,7 +4,7 @@
  * name is taken for SMTP, so it must be smtp(8), or lmtp(8) to another host. Looks at the
  * transports that parameters and tables name. Pure.
  */
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix_checks.h"
 
 #include "decide/rules.h"
 

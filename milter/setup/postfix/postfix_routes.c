@@ -2,8 +2,8 @@
  * Routes: whether Postfix carries out what the configuration's [route] sections promise. Pure. See
  * setup_postfix.h.
  */
-#include "setup/setup_postfix.h"
-#include "setup/setup_route.h"
+#include "setup/postfix/postfix_checks.h"
+#include "setup/postfix/postfix_route.h"
 
 #include <stdio.h>
 #include <stdlib.h>

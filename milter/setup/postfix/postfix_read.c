@@ -2,11 +2,11 @@
  * Everything that the checks of a Postfix look at, fetched: by postconf(1), postmap(1), and by
  * trying the sockets. See setup_postfix.h.
  */
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix.h"
 
+#include "setup/postfix/postfix_table.h"
 #include "setup/setup_ca.h"
 #include "setup/setup_run.h"
-#include "setup/setup_table.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,13 +1,14 @@
 /*
- * The checks of a Postfix. What was read of it is in struct setup_postfix; every check is pure and
- * adds findings to a report. setup_postfix_read and setup_postfix_probe fetch what they look at.
+ * A Postfix as the set-up check sees it: what was read of it, and the questions that several checks
+ * ask of that. setup_postfix_read reads, setup_postfix_probe tries the sockets; then the checks of
+ * postfix_checks.h are made, and setup_postfix_fini ends. But for read and probe all is pure.
  */
 #ifndef MILTER_SETUP_POSTFIX_H
 #define MILTER_SETUP_POSTFIX_H
 
 #include "config/config.h"
-#include "setup/setup_postconf.h"
-#include "setup/setup_proxy.h"
+#include "setup/postfix/postconf.h"
+#include "setup/postfix/postfix_proxy.h"
 #include "setup/setup_report.h"
 #include "setup/setup_use.h"
 
@@ -53,27 +54,6 @@ int setup_postfix_derive(struct setup_postfix *postfix);
 /* Tries each socket as Postfix does. 0, or a negative errno with a sentence in err. */
 int setup_postfix_probe(struct setup_postfix *postfix, char *err, size_t err_size);
 
-/* All of the checks below. */
-void setup_postfix_check(struct setup_postfix *postfix, struct setup_report *report);
-
-void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *report);
-void setup_postfix_scanners(struct setup_postfix *postfix, struct setup_report *report);
-void setup_postfix_bounces(struct setup_postfix *postfix, struct setup_report *report);
-void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *report);
-void setup_postfix_marker(struct setup_postfix *postfix, struct setup_report *report);
-void setup_postfix_maps(struct setup_postfix *postfix, struct setup_report *report);
-void setup_postfix_tls(struct setup_postfix *postfix, struct setup_report *report);
-void setup_postfix_transports(struct setup_postfix *postfix, struct setup_report *report);
-void setup_postfix_routes(struct setup_postfix *postfix, struct setup_report *report);
-
-/* Whether a Postfix that does not know REQUIRETLS is told what requires it. setup_postfix_check
- * leaves this one out: it looks at what is not there. */
-void setup_postfix_native(const struct setup_postfix *postfix, struct setup_report *report);
-
-/* Whether a proxy between two smtpds keeps the marker; tries it. Left out by setup_postfix_check
- * too: it takes time. */
-void setup_postfix_proxies(const struct setup_postfix *postfix, struct setup_report *report);
-
 /* Services whose program is that, one after the other: NULL first, NULL at the end. */
 const struct postconf_service *setup_postfix_next(const struct setup_postfix *postfix,
                                                   const struct postconf_service *after,
@@ -109,19 +89,6 @@ bool setup_postfix_no_milters(const struct setup_postfix *postfix,
  * for this host alone, for 127.0.0.1. */
 bool setup_postfix_filtered(const struct setup_postfix *postfix,
                             const struct postconf_service *service);
-
-/* Whether mail comes there only for a second time, by a route: a rule looks for its name. */
-bool setup_postfix_is_second(const struct setup_postfix *postfix,
-                             const struct postconf_service *service);
-
-/* The smtpd where a scanner hands its mail back to the filter, as far as can be known; NULL: none.
- */
-const struct postconf_service *setup_postfix_behind(const struct setup_postfix *postfix);
-
-/* Whether that service hands its mail to a proxy, and the smtpd that takes it back asks the filter.
- */
-bool setup_postfix_proxied(const struct setup_postfix *postfix,
-                           const struct postconf_service *service);
 
 /* The transports that all mail takes unless told otherwise. */
 bool setup_postfix_is_default(const struct postconf_service *service);

@@ -1,5 +1,5 @@
 /* How Postfix asks the filter, and how REQUIRETLS gets to it. Pure. See setup_postfix.h. */
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix_checks.h"
 
 #include "base/text.h"
 #include "decide/rules_match.h"

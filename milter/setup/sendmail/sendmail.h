@@ -6,8 +6,8 @@
 #define MILTER_SETUP_SENDMAIL_H
 
 #include "config/config.h"
+#include "setup/sendmail/sendmail_cf.h"
 #include "setup/setup_ca.h"
-#include "setup/setup_cf.h"
 #include "setup/setup_report.h"
 #include "setup/setup_use.h"
 

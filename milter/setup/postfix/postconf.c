@@ -1,5 +1,5 @@
 /* See setup_postconf.h. */
-#include "setup/setup_postconf.h"
+#include "setup/postfix/postconf.h"
 
 #include <ctype.h>
 #include <errno.h>

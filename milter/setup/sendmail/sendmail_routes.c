@@ -2,7 +2,7 @@
  * Whether sendmail carries out the configuration's routes: what its own test mode makes of a marked
  * recipient. Pure. See setup_sendmail.h.
  */
-#include "setup/setup_sendmail.h"
+#include "setup/sendmail/sendmail.h"
 
 #include "policy/verdict.h"
 

@@ -2,7 +2,7 @@
 #ifndef MILTER_SETUP_TABLE_H
 #define MILTER_SETUP_TABLE_H
 
-#include "setup/setup_postfix.h"
+#include "setup/postfix/postfix.h"
 
 /*
  * As setup_values_fn, `postfix` being the struct setup_postfix: asks postmap -s, or reads the file

@@ -1,5 +1,5 @@
 /* Everything that the checks of a sendmail look at, fetched. See setup_sendmail.h. */
-#include "setup/setup_sendmail.h"
+#include "setup/sendmail/sendmail.h"
 
 #include "setup/setup_run.h"
 

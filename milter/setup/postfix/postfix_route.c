@@ -1,5 +1,7 @@
 /* See setup_route.h. */
-#include "setup/setup_route.h"
+#include "setup/postfix/postfix_route.h"
+#include "setup/postfix/postfix_checks.h"
+#include "setup/postfix/postfix_route_rules.h"
 
 #include "config/config_rule.h"
 #include "policy/verdict.h"
@@ -142,25 +144,6 @@ static void check_status(const struct setup_postfix *postfix, const struct confi
                      "table as the snippets have it",
                      transport->id, parameter);
     }
-}
-
-bool setup_route_carries(const struct config *config, const struct config_route *route,
-                         bool optional)
-{
-    const struct config_route *by_default =
-        optional ? config->defaults->optional_route : config->defaults->route;
-
-    if (by_default == NULL)
-        by_default = &config->routes[0]; /* native */
-    if (by_default == route)
-        return true;
-    for (size_t i = 0; i < config->rule_count; i++) {
-        const struct config_rule *rule = &config->rules[i];
-
-        if ((optional ? rule->optional_route : rule->route) == route)
-            return true;
-    }
-    return false;
 }
 
 /* Whether another route gives it the mail of a level below enforce. */

@@ -4,7 +4,7 @@
  * of its lines is a pattern and a value, and goes on where the next begins with a blank. What asks
  * another program (LDAP, SQL, a socketmap) cannot be listed.
  */
-#include "setup/setup_table.h"
+#include "setup/postfix/postfix_table.h"
 
 #include <ctype.h>
 #include <errno.h>

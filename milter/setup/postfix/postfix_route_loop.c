@@ -1,5 +1,6 @@
 /* Routes that lead through another smtpd of this host. See setup_route.h. */
-#include "setup/setup_route.h"
+#include "setup/postfix/postfix_route.h"
+#include "setup/postfix/postfix_route_rules.h"
 
 #include "decide/rules_match.h"
 
@@ -44,24 +45,6 @@ static bool is_this_host(const char *nexthop)
 {
     return strncmp(nexthop, "[127.", 5) == 0 || strncmp(nexthop, "[::1]", 5) == 0 ||
            strncmp(nexthop, "[localhost]", 11) == 0;
-}
-
-bool setup_route_goes_on(const struct config *config, const char *daemon)
-{
-    for (size_t i = 0; i < config->rule_count; i++) {
-        const struct config_rule *rule = &config->rules[i];
-
-        /* The first rule wins: this one would send it there again. */
-        if (rule->route != NULL && config_route_reinjects(rule->route) &&
-            rules_match_returned(rule, daemon) != RULES_MATCH_NO)
-            return false;
-        if (!rules_names_daemon(rule, daemon))
-            continue;
-        if ((rule->route != NULL && !config_route_reinjects(rule->route)) ||
-            (rule->optional_route != NULL && !config_route_reinjects(rule->optional_route)))
-            return true;
-    }
-    return false;
 }
 
 /* What the rules for a listener give to mail that comes back there. */

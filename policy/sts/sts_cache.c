@@ -396,7 +396,8 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
     cached = &entry->cached;
     snprintf(cached->failed_id, sizeof cached->failed_id, "%s", id);
     snprintf(cached->failure_text, sizeof cached->failure_text, "%s", text ? text : "");
-    if (passing && (!cached->passing || now_ms - cached->tried_ms > FAILING_GAP_MS))
+    if (passing &&
+        (!cached->passing || cached->policy || now_ms - cached->tried_ms > FAILING_GAP_MS))
         cached->failing_ms = now_ms;
     cached->failure = (uint8_t)failure;
     cached->passing = passing;

@@ -31,7 +31,8 @@ struct sts_cached {
     int64_t retry_ms;   /* not to be fetched again before */
     uint8_t failure;    /* enum findings_sts_failure */
     bool passing;       /* may be better later; else a definite answer */
-    int64_t failing_ms; /* since when fetches fail in a passing way, none succeeding in between */
+    int64_t failing_ms; /* since when fetches fail in a passing way, none succeeding in between, and
+                           no policy in force */
     bool warned;
     int64_t warned_ms;
     char failure_text[120];

@@ -2,6 +2,7 @@
 #include "query/query.h"
 
 #include "base/json.h"
+#include "decide/rules_check.h"
 #include "setup/setup.h"
 
 #include <errno.h>
@@ -50,6 +51,7 @@ static struct config *load_config(const struct query_options *options)
         path = "/dev/null";
     if (config_load(path, host_name, on_config_message, on_config_warning, NULL, &config) < 0)
         return NULL;
+    rules_check(config, on_config_warning, NULL);
     return config;
 }
 

@@ -1,75 +1,14 @@
 /*
- * The configuration as a snapshot: see config.h. Defaults first (config_defaults.c), then the file
- * (config_loader.c), then what its keys must have in common (config_check.c).
+ * Questions to a loaded configuration that several keys answer together: who is trusted, which
+ * domains are this host's own, what a route does, which mailer a pattern means. Pure.
  */
 #include "config/config.h"
 
-#include "config/config_check.h"
-#include "config/config_defaults.h"
-#include "config/config_loader.h"
 #include "config/config_rule.h"
 
-#include <errno.h>
 #include <fnmatch.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-
-struct snapshot {
-    struct config config; /* first: the public handle is its address */
-    struct pool pool;
-    atomic_uint references;
-};
-
-int config_load(const char *path, const char *host_name, config_report_fn on_error,
-                config_report_fn on_warning, void *arg, struct config **out)
-{
-    struct config_report report = {path, on_error, on_warning, arg, 0};
-    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
-    struct config *config;
-    int r;
-
-    *out = NULL;
-    if (snapshot == NULL)
-        return -ENOMEM;
-    atomic_init(&snapshot->references, 1);
-    config = &snapshot->config;
-    config->path = pool_strdup(&snapshot->pool, path);
-    if (config->path == NULL || !config_defaults(config, &snapshot->pool, host_name))
-        r = -ENOMEM;
-    else
-        r = config_loader_read(config, &snapshot->pool, &report);
-    /* Checked even after errors, so that one run names them all. */
-    if (r == 0 || r == -EINVAL) {
-        int checked = config_check(config, &snapshot->pool, &report);
-
-        r = r != 0 ? r : checked;
-    }
-    if (r != 0) {
-        config_unref(config);
-        return r;
-    }
-    *out = config;
-    return 0;
-}
-
-struct config *config_ref(struct config *config)
-{
-    atomic_fetch_add_explicit(&((struct snapshot *)(void *)config)->references, 1,
-                              memory_order_relaxed);
-    return config;
-}
-
-void config_unref(struct config *config)
-{
-    struct snapshot *snapshot = (struct snapshot *)(void *)config;
-
-    if (config == NULL ||
-        atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
-        return;
-    pool_free(&snapshot->pool);
-    free(snapshot);
-}
+#include <strings.h>
 
 bool config_is_trusted(const struct config *config, const struct sockaddr *address)
 {

@@ -1,7 +1,8 @@
 /* Configuration check, after the file is read: names are resolved, defaults that depend on other
  * keys filled in, and what keys must have in common is looked at. Results: errors and warnings. */
-#include "config/config_check_internal.h"
+#include "config/config_check.h"
 
+#include "config/config_check_rule.h"
 #include "config/config_rule.h"
 
 #include <ctype.h>
@@ -16,49 +17,12 @@ enum {
     EOM_WAIT_MAX_MS = 240000,
 };
 
-void config_report_at(struct config_report *report, enum config_report_kind kind, unsigned line,
-                      const char *format, va_list args)
-{
-    config_report_fn fn = kind == CONFIG_REPORT_ERROR ? report->on_error : report->on_warning;
-    char message[1024];
-    int n;
-
-    if (kind == CONFIG_REPORT_ERROR && report->errors++ >= CONFIG_REPORT_MAX) {
-        if (report->errors > CONFIG_REPORT_MAX + 1)
-            return;
-        line = 0;
-        format = "more errors follow, which are not shown";
-    }
-    if (fn == NULL)
-        return;
-    if (line > 0)
-        n = snprintf(message, sizeof(message), "%.400s:%u: ", report->path, line);
-    else
-        n = snprintf(message, sizeof(message), "%.400s: ", report->path);
-    vsnprintf(message + n, sizeof(message) - (size_t)n, format, args);
-    for (char *p = message; *p != '\0'; p++)
-        if (*p == '\t') /* the one control character that a file may hold */
-            *p = ' ';
-    fn(report->arg, message);
-}
-
-void config_check_report(struct config_check *c, enum config_report_kind kind, unsigned line,
-                         const char *format, ...)
-{
-    va_list args;
-
-    c->failed = c->failed || kind == CONFIG_REPORT_ERROR;
-    va_start(args, format);
-    config_report_at(c->report, kind, line, format, args);
-    va_end(args);
-}
-
 static const struct config_route *resolve(struct config_check *c, const char *name, unsigned line)
 {
     const struct config_route *route = config_route_find(c->config, name);
 
     if (route == NULL)
-        config_check_report(c, CONFIG_REPORT_ERROR, line, "there is no [route %.100s]", name);
+        config_report_at(c->report, CONFIG_REPORT_ERROR, line, "there is no [route %.100s]", name);
     return route;
 }
 
@@ -66,14 +30,15 @@ static void resolve_routes(struct config_check *c, struct config_rule *rule)
 {
     if (rule->sets & (1u << CONFIG_SETTING_ROUTE)) {
         if (rule->route_name == NULL)
-            config_check_report(c, CONFIG_REPORT_ERROR, rule->route_line, "route needs a name");
+            config_report_at(c->report, CONFIG_REPORT_ERROR, rule->route_line,
+                             "route needs a name");
         else
             rule->route = resolve(c, rule->route_name, rule->route_line);
     }
     if (rule->sets & (1u << CONFIG_SETTING_OPTIONAL_ROUTE)) {
         if (rule->optional_route_name == NULL)
-            config_check_report(c, CONFIG_REPORT_ERROR, rule->optional_route_line,
-                                "optional_route needs a name");
+            config_report_at(c->report, CONFIG_REPORT_ERROR, rule->optional_route_line,
+                             "optional_route needs a name");
         else
             rule->optional_route = resolve(c, rule->optional_route_name, rule->optional_route_line);
     }
@@ -86,9 +51,8 @@ static const struct config_route *named_by(struct config_check *c, const struct 
     const struct config_route *named = name != NULL ? config_route_find(c->config, name) : NULL;
 
     if (name != NULL && named == NULL)
-        config_check_report(c, CONFIG_REPORT_ERROR, 0,
-                            "[route %.100s] %s: there is no [route %.100s]", route->name, key,
-                            name);
+        config_report_at(c->report, CONFIG_REPORT_ERROR, 0,
+                         "[route %.100s] %s: there is no [route %.100s]", route->name, key, name);
     return named;
 }
 
@@ -154,12 +118,11 @@ static void check_tag(struct config_check *c)
         ours = ours || strcmp(m->my_mx_names.items[i], m->tag) == 0 ||
                config_domain_is_below(m->my_mx_names.items[i], m->tag);
     if (ours)
-        config_check_report(c, CONFIG_REPORT_ERROR, 0,
-                            "tag = %s is a domain of this host, whose mail would be refused",
-                            m->tag);
+        config_report_at(c->report, CONFIG_REPORT_ERROR, 0,
+                         "tag = %s is a domain of this host, whose mail would be refused", m->tag);
     else if (!config_domain_is_below(m->tag, "invalid"))
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, 0,
+        config_report_at(
+            c->report, CONFIG_REPORT_WARNING, 0,
             "tag = %s: all mail to this domain and below is refused; take one below invalid",
             m->tag);
 }
@@ -181,17 +144,17 @@ static void check_route_tags(struct config_check *c)
         const struct config_route *route = &config->routes[i];
 
         if (marks(route) && strlen(route->tag) > NEXTHOP_NAME_MAX)
-            config_check_report(c, CONFIG_REPORT_ERROR, 0,
-                                "[route %.100s] tag = %s is longer than a domain name can be",
-                                route->name, route->tag);
+            config_report_at(c->report, CONFIG_REPORT_ERROR, 0,
+                             "[route %.100s] tag = %s is longer than a domain name can be",
+                             route->name, route->tag);
         if (strcmp(route->tag, top) != 0 && !config_domain_is_below(route->tag, top))
-            config_check_report(c, CONFIG_REPORT_ERROR, 0,
-                                "[route %.100s] tag = %s is not below %s", route->name, route->tag,
-                                top);
+            config_report_at(c->report, CONFIG_REPORT_ERROR, 0,
+                             "[route %.100s] tag = %s is not below %s", route->name, route->tag,
+                             top);
         for (size_t k = 0; k < i && marks(route); k++)
             if (marks(&config->routes[k]) && strcmp(config->routes[k].tag, route->tag) == 0)
-                config_check_report(
-                    c, CONFIG_REPORT_ERROR, 0,
+                config_report_at(
+                    c->report, CONFIG_REPORT_ERROR, 0,
                     "[route %.100s] and [route %.100s] mark recipients alike: give one of "
                     "them `tag = %.100s.%s`",
                     config->routes[k].name, route->name, route->name, top);
@@ -208,10 +171,10 @@ static void check_local_mailers(struct config_check *c)
         for (size_t k = 0; k < sizeof(out) / sizeof(out[0]); k++) {
             if (!config_mailer_matches(mailers->items[i], out[k]))
                 continue;
-            config_check_report(c, CONFIG_REPORT_WARNING, 0,
-                                "local_mailers: %.100s is %s too, which sends mail out: nothing is "
-                                "enforced there",
-                                mailers->items[i], out[k]);
+            config_report_at(c->report, CONFIG_REPORT_WARNING, 0,
+                             "local_mailers: %.100s is %s too, which sends mail out: nothing is "
+                             "enforced there",
+                             mailers->items[i], out[k]);
             break;
         }
 }
@@ -222,8 +185,8 @@ static void check_trusted(struct config_check *c)
 
     for (size_t i = 0; i < m->trusted_client_count; i++)
         if (m->trusted_clients[i].prefix == 0)
-            config_check_report(
-                c, CONFIG_REPORT_WARNING, 0,
+            config_report_at(
+                c->report, CONFIG_REPORT_WARNING, 0,
                 "trusted_clients holds every address: anyone may ask for REQUIRETLS without "
                 "TLS and by header");
 }
@@ -235,17 +198,17 @@ static void check_sockets(struct config_check *c)
     const char *milter_path = socket != NULL ? strchr(socket, ':') + 1 : "";
 
     if (socket == NULL && s->listen_count == 0)
-        config_check_report(c, CONFIG_REPORT_WARNING, 0,
-                            "neither [milter] socket nor [socketmap] listen: nobody can ask this "
-                            "daemon anything");
+        config_report_at(c->report, CONFIG_REPORT_WARNING, 0,
+                         "neither [milter] socket nor [socketmap] listen: nobody can ask this "
+                         "daemon anything");
     for (size_t i = 0; i < s->listen_count; i++) {
         bool twice = s->listen[i].path != NULL && strcmp(s->listen[i].path, milter_path) == 0;
 
         for (size_t k = 0; k < i; k++)
             twice = twice || strcmp(s->listen[i].text, s->listen[k].text) == 0;
         if (twice)
-            config_check_report(c, CONFIG_REPORT_ERROR, 0, "%s is given for two listeners",
-                                s->listen[i].text);
+            config_report_at(c->report, CONFIG_REPORT_ERROR, 0, "%s is given for two listeners",
+                             s->listen[i].text);
     }
 }
 
@@ -255,21 +218,20 @@ static void check_waits(struct config_check *c)
     const struct engine_config *e = &c->config->engine;
 
     if (m->rcpt_wait_ms > RCPT_WAIT_MAX_MS)
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, 0,
-            "rcpt_wait of more than %d s: sendmail gives a milter 10 s to answer RCPT",
-            RCPT_WAIT_MAX_MS / 1000);
+        config_report_at(c->report, CONFIG_REPORT_WARNING, 0,
+                         "rcpt_wait of more than %d s: sendmail gives a milter 10 s to answer RCPT",
+                         RCPT_WAIT_MAX_MS / 1000);
     if (m->eom_wait_ms > EOM_WAIT_MAX_MS)
-        config_check_report(c, CONFIG_REPORT_WARNING, 0,
-                            "eom_wait of more than %d s: MTAs give a milter 5 m at end-of-message",
-                            EOM_WAIT_MAX_MS / 1000);
+        config_report_at(c->report, CONFIG_REPORT_WARNING, 0,
+                         "eom_wait of more than %d s: MTAs give a milter 5 m at end-of-message",
+                         EOM_WAIT_MAX_MS / 1000);
     if (m->eom_wait_ms < m->rcpt_wait_ms)
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, 0,
+        config_report_at(
+            c->report, CONFIG_REPORT_WARNING, 0,
             "eom_wait is shorter than rcpt_wait: what RCPT leaves open has no time either");
     if (e->sts_connect_timeout_ms > e->sts_timeout_ms)
-        config_check_report(c, CONFIG_REPORT_WARNING, 0,
-                            "[mta_sts] connect_timeout is longer than timeout, which comes first");
+        config_report_at(c->report, CONFIG_REPORT_WARNING, 0,
+                         "[mta_sts] connect_timeout is longer than timeout, which comes first");
 }
 
 int config_check(struct config *config, struct pool *pool, struct config_report *report)
@@ -292,8 +254,7 @@ int config_check(struct config *config, struct pool *pool, struct config_report 
     check_trusted(&c);
     check_sockets(&c);
     check_waits(&c);
-    config_check_loop(&c);
     config->engine.resolvers =
         config->resolvers.count > 0 ? (const char *const *)config->resolvers.items : NULL;
-    return c.failed ? -EINVAL : 0;
+    return report->errors > 0 ? -EINVAL : 0;
 }

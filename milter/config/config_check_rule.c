@@ -2,7 +2,7 @@
  * What one rule, or [default], cannot bring about: settings that its route, the maps or the MTA
  * know nothing of. All of it is allowed, and a warning; only what contradicts itself is an error.
  */
-#include "config/config_check_internal.h"
+#include "config/config_check_rule.h"
 
 #include "config/config_rule.h"
 #include "config/tls_policy.h"
@@ -23,11 +23,11 @@ static void check_fallback(struct config_check *c, const struct config_rule *rul
         rule->fallback == CONFIG_FALLBACK_NONE)
         return;
     if (route != NULL ? (route->can & VERDICT_CAN_FALLBACK) == 0 : !any_route_falls_back(c->config))
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, rule->line,
-            "fallback has no effect: %s can carry mail at a lower level; see `can` of "
-            "[route]",
-            route != NULL ? "the route named here does not say it" : "no route says it");
+        config_report_at(c->report, CONFIG_REPORT_WARNING, rule->line,
+                         "fallback has no effect: %s can carry mail at a lower level; see `can` of "
+                         "[route]",
+                         route != NULL ? "the route named here does not say it"
+                                       : "no route says it");
 }
 
 static bool beyond_nexthop(const struct config_rule *rule)
@@ -50,14 +50,14 @@ static void check_level(struct config_check *c, const struct config_rule *rule)
         route = c->config->defaults->route;
     if (rule->level == VERDICT_LEVEL_DISABLE && route != NULL &&
         route->method != CONFIG_METHOD_NONE)
-        config_check_report(c, CONFIG_REPORT_WARNING, rule->line,
-                            "level = disable of [rule %s] depends on more than the next-hop, and "
-                            "takes no route: Postfix 3.11 enforces what comes with REQUIRETLS all "
-                            "the same",
-                            rule->name);
+        config_report_at(c->report, CONFIG_REPORT_WARNING, rule->line,
+                         "level = disable of [rule %s] depends on more than the next-hop, and "
+                         "takes no route: Postfix 3.11 enforces what comes with REQUIRETLS all "
+                         "the same",
+                         rule->name);
     if (route == NULL || route->method == CONFIG_METHOD_NONE)
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, rule->line,
+        config_report_at(
+            c->report, CONFIG_REPORT_WARNING, rule->line,
             "the level of [rule %s] depends on more than the next-hop: at delivery the MTA "
             "learns of it only through a route with a method",
             rule->name);
@@ -68,8 +68,8 @@ static void check_tls_policy(struct config_check *c, const struct config_rule *r
     if ((rule->sets & (1u << CONFIG_SETTING_TLS_POLICY)) == 0 || rule->tls_policy == NULL)
         return;
     if (beyond_nexthop(rule))
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, rule->line,
+        config_report_at(
+            c->report, CONFIG_REPORT_WARNING, rule->line,
             "the tls_policy of [rule %s] depends on more than the next-hop: the maps that the "
             "MTA asks at delivery do not know it",
             rule->name);
@@ -82,8 +82,8 @@ static void check_tls_policy(struct config_check *c, const struct config_rule *r
         break;
     }
     if ((rule->sets & (1u << CONFIG_SETTING_LEVEL)) == 0 || rule->level == VERDICT_LEVEL_ENFORCE)
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, rule->line,
+        config_report_at(
+            c->report, CONFIG_REPORT_WARNING, rule->line,
             "the tls_policy of [rule %s] authenticates nobody: it never satisfies the level "
             "enforce",
             rule->name);
@@ -108,17 +108,15 @@ static void check_offer(struct config_check *c, const struct config_rule *rule)
     if (rule->require_offer == CONFIG_OFFER_NO &&
         (rule->sets & (1u << CONFIG_SETTING_REQUIRE_OFFER)) != 0 &&
         (route->can_follows_mta || (route->can & VERDICT_CAN_REQUIRETLS) != 0))
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, rule->line,
-            "require_offer = no has no effect on [route %s]: Postfix 3.11 and later "
-            "sends what requires TLS to no server that does not offer REQUIRETLS, "
-            "and cannot be told otherwise",
-            route->name);
+        config_report_at(c->report, CONFIG_REPORT_WARNING, rule->line,
+                         "require_offer = no has no effect on [route %s]: Postfix 3.11 and later "
+                         "sends what requires TLS to no server that does not offer REQUIRETLS, "
+                         "and cannot be told otherwise",
+                         route->name);
     if (rule->require_offer == CONFIG_OFFER_YES && !any_route_offers(c->config))
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, rule->line,
-            "require_offer = yes: no route can requiretls, so all mail that requires "
-            "TLS at level enforce is refused");
+        config_report_at(c->report, CONFIG_REPORT_WARNING, rule->line,
+                         "require_offer = yes: no route can requiretls, so all mail that requires "
+                         "TLS at level enforce is refused");
 }
 
 void config_check_rule(struct config_check *c, const struct config_rule *rule)
@@ -130,10 +128,10 @@ void config_check_rule(struct config_check *c, const struct config_rule *rule)
     check_level(c, rule);
     check_tls_policy(c, rule);
     if (rule->sets == 0)
-        config_check_report(c, CONFIG_REPORT_WARNING, rule->line, "[rule %s] sets nothing",
-                            rule->name);
+        config_report_at(c->report, CONFIG_REPORT_WARNING, rule->line, "[rule %s] sets nothing",
+                         rule->name);
     if (rule->authenticated != CONFIG_ANY && rule->login.count > 0)
-        config_check_report(c, CONFIG_REPORT_ERROR, rule->line,
-                            "[rule %s]: authenticated takes yes, no or login names, not both",
-                            rule->name);
+        config_report_at(c->report, CONFIG_REPORT_ERROR, rule->line,
+                         "[rule %s]: authenticated takes yes, no or login names, not both",
+                         rule->name);
 }

@@ -4,21 +4,9 @@
  */
 #include "config/config_host.h"
 
-#include "config/config_check.h"
+#include "config/config_report.h"
 
 #include <errno.h>
-
-static void report(struct config_report *to, unsigned line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void report(struct config_report *to, unsigned line, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    config_report_at(to, CONFIG_REPORT_ERROR, line, format, args);
-    va_end(args);
-}
 
 static void try_ca(const struct engine_config *terms, const char *key, unsigned line,
                    struct config_report *to)
@@ -26,7 +14,7 @@ static void try_ca(const struct engine_config *terms, const char *key, unsigned 
     char err[400];
 
     if (engine_config_check(terms, err, sizeof(err)) != 0)
-        report(to, line, "%s: %s", key, err);
+        config_report_at(to, CONFIG_REPORT_ERROR, line, "%s: %s", key, err);
 }
 
 int config_host_check_ca(const struct config *config, config_report_fn on_error, void *arg)

@@ -1,6 +1,6 @@
 /*
  * Every section and key of the configuration file: name, type, where its value goes. Between
- * config.c, which reads files, and config_types.c, which reads values.
+ * config_parse.c, which reads files, and config_types.c, which reads values.
  */
 #ifndef CONFIG_KEYS_H
 #define CONFIG_KEYS_H

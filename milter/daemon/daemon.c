@@ -17,6 +17,7 @@
 #include "daemon/listeners.h"
 #include "daemon/notify.h"
 #include "daemon/signals.h"
+#include "decide/rules_check.h"
 #include "filter/callbacks.h"
 #include "filter/runtime.h"
 
@@ -104,7 +105,10 @@ static int load(struct daemon *d, const char *path, struct config **out)
     rc = config_load(path, d->host_name, to_stderr, warn_on_stderr, NULL, out);
     if (rc == -EINVAL)
         return EX_CONFIG;
-    return rc == 0 ? EX_OK : EX_OSERR;
+    if (rc != 0)
+        return EX_OSERR;
+    rules_check(*out, warn_on_stderr, NULL);
+    return EX_OK;
 }
 
 static int exit_status_of(int error)
@@ -271,9 +275,11 @@ static void reload(struct daemon *d)
     bool done;
 
     notify_reloading();
-    done =
-        config_load(d->config_path, d->host_name, to_log, on_reload_warning, NULL, &loaded) == 0 &&
-        take_over(d, loaded);
+    done = config_load(d->config_path, d->host_name, to_log, on_reload_warning, NULL, &loaded) == 0;
+    if (done) {
+        rules_check(loaded, on_reload_warning, NULL);
+        done = take_over(d, loaded);
+    }
     if (done)
         log_msg(LOG_INFO, "reloaded %s", d->config_path);
     else

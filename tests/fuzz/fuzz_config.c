@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "config/ini_reader.h"
 #include "decide/rules.h"
+#include "decide/rules_check.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -146,6 +147,7 @@ static int load(const uint8_t *data, size_t size, struct config **out)
         fail("an error without a message");
     errors = 0;
     if (status == 0) {
+        rules_check(*out, on_report, &warnings);
         struct config *again;
 
         if (config_load(path, "mail.example.org", on_report, NULL, &errors, &again) != 0 ||

@@ -1,6 +1,8 @@
 /* A configuration for tests from its text. */
 #include "config_text.h"
 
+#include "decide/rules_check.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,5 +31,6 @@ struct config *config_from_text(const char *text, const char *host_name)
     status = config_load(path, host_name, on_report, on_report, NULL, &config);
     unlink(path);
     assert_int_equal(status, 0);
+    rules_check(config, on_report, NULL);
     return config;
 }

@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "config/config_keys.h"
 #include "config/config_rule.h"
+#include "decide/rules_check.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -64,6 +65,8 @@ static int load_octets(const char *text, size_t len, struct reports *r, struct c
     memset(r, 0, sizeof(*r));
     r->path = path;
     status = config_load(path, "mail.example.org", on_error, on_warning, r, out);
+    if (status == 0)
+        rules_check(*out, on_warning, r);
     unlink(path);
     return status;
 }

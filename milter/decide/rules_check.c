@@ -2,8 +2,10 @@
  * Whether rules go with a route that leads through another listener of this host: a message that
  * comes back has lost some of what rules look at, and must find its way out.
  */
-#include "config/config_check_internal.h"
+#include "decide/rules_check.h"
 
+#include "config/config_report.h"
+#include "config/config_rule.h"
 #include "decide/rules_match.h"
 
 static bool asks_again(const struct config_rule *rule)
@@ -23,29 +25,29 @@ static bool knows_client(const struct config_rule *rule)
 }
 
 /* A message that comes back has neither its parameters nor its client any more. */
-static void check_kept(struct config_check *c)
+static void check_kept(const struct config *config, struct config_report *report)
 {
     const unsigned kept = 1u << CONFIG_SETTING_REQUEST | 1u << CONFIG_SETTING_ROUTE |
                           1u << CONFIG_SETTING_OPTIONAL_ROUTE;
     const struct config_route *loop = NULL;
     bool asked = false;
 
-    for (size_t i = 0; i < c->config->route_count && loop == NULL; i++)
-        loop = config_route_reinjects(&c->config->routes[i]) ? &c->config->routes[i] : NULL;
-    for (size_t i = 0; i < c->config->rule_count && loop != NULL; i++) {
-        const struct config_rule *rule = &c->config->rules[i];
+    for (size_t i = 0; i < config->route_count && loop == NULL; i++)
+        loop = config_route_reinjects(&config->routes[i]) ? &config->routes[i] : NULL;
+    for (size_t i = 0; i < config->rule_count && loop != NULL; i++) {
+        const struct config_rule *rule = &config->rules[i];
 
         asked = asked || asks_again(rule);
         if (rule->daemon.count == 0 && knows_client(rule) && (rule->sets & ~kept) != 0)
-            config_check_report(
-                c, CONFIG_REPORT_WARNING, rule->line,
+            config_report_at(
+                report, CONFIG_REPORT_WARNING, rule->line,
                 "[rule %s] looks at the client: a message that comes back by [route %.100s] "
                 "has this host for its client",
                 rule->name, loop->name);
     }
-    if (loop != NULL && !asked && c->config->milter.add_header == CONFIG_ADD_HEADER_NO)
-        config_check_report(
-            c, CONFIG_REPORT_WARNING, 0,
+    if (loop != NULL && !asked && config->milter.add_header == CONFIG_ADD_HEADER_NO)
+        config_report_at(
+            report, CONFIG_REPORT_WARNING, 0,
             "what comes back by [route %.100s] requires TLS no more: it takes a rule with "
             "`daemon` and `request = require`, or add_header",
             loop->name);
@@ -71,14 +73,14 @@ static const char *leads_out(const struct config_rule *rule)
 }
 
 /* `out` leads mail of that listener out; `rule` comes before it and sends it round. */
-static void report_order(struct config_check *c, const struct config_rule *rule,
+static void report_order(struct config_report *report, const struct config_rule *rule,
                          const struct config_rule *out, const char *daemon)
 {
-    config_check_report(c, CONFIG_REPORT_WARNING, rule->route_line,
-                        "route of [rule %s]: where mail comes back by `daemon = %s`, what matches "
-                        "is sent round again, and deferred: put [rule %s], which leads it out, "
-                        "before it",
-                        rule->name, daemon, out->name);
+    config_report_at(report, CONFIG_REPORT_WARNING, rule->route_line,
+                     "route of [rule %s]: where mail comes back by `daemon = %s`, what matches "
+                     "is sent round again, and deferred: put [rule %s], which leads it out, "
+                     "before it",
+                     rule->name, daemon, out->name);
 }
 
 /*
@@ -86,9 +88,8 @@ static void report_order(struct config_check *c, const struct config_rule *rule,
  * first that matches wins. Which listener is for the mail that comes back, and whether it asks this
  * milter at all, is the MTA's to know: --check-setup asks it. So this is a warning.
  */
-static void check_order(struct config_check *c)
+static void check_order(const struct config *config, struct config_report *report)
 {
-    const struct config *config = c->config;
     const char *daemon = NULL;
     size_t out = 0;
 
@@ -101,14 +102,16 @@ static void check_order(struct config_check *c)
         if (rule->route == NULL || match == RULES_MATCH_NO || !may_require(rule))
             continue;
         if (config_route_reinjects(rule->route))
-            report_order(c, rule, &config->rules[out], daemon);
+            report_order(report, rule, &config->rules[out], daemon);
         else if (match == RULES_MATCH_YES)
             return; /* out by what it is known by besides the listener */
     }
 }
 
-void config_check_loop(struct config_check *c)
+void rules_check(const struct config *config, config_report_fn on_warning, void *arg)
 {
-    check_kept(c);
-    check_order(c);
+    struct config_report report = {.path = config->path, .on_warning = on_warning, .arg = arg};
+
+    check_kept(config, &report);
+    check_order(config, &report);
 }

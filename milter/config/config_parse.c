@@ -3,7 +3,7 @@
  * file, config_keys.c knows their types, here they meet. What several keys must have in common is
  * checked later, in config_check.c.
  */
-#include "config/config_loader.h"
+#include "config/config_parse.h"
 
 #include "base/text.h"
 #include "config/config_keys.h"
@@ -56,7 +56,7 @@ static void error_at(struct loader *l, unsigned line, const char *format, ...)
     if (l->out_of_memory)
         return; /* that the file is wrong would be wrong */
     va_start(args, format);
-    config_report_at(l->report, CONFIG_REPORT_ERROR, line, format, args);
+    config_report_va(l->report, CONFIG_REPORT_ERROR, line, format, args);
     va_end(args);
 }
 
@@ -407,7 +407,7 @@ static void on_reader_error(void *arg, unsigned line, const char *message)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
-int config_loader_read(struct config *config, struct pool *pool, struct config_report *report)
+int config_parse(struct config *config, struct pool *pool, struct config_report *report)
 {
     struct loader l = {.config = config, .pool = pool, .report = report};
     const struct ini_reader_events events = {on_section, on_value, on_reader_error, &l};

@@ -4,7 +4,7 @@ divert(-1)
 #
 divert(0)dnl
 dnl
-dnl The filter. With F=T mail is put off while it is down or fails; without F it would all pass.
+dnl The filter. With F=T mail is deferred while it is down or fails; without F it would all pass.
 INPUT_MAIL_FILTER(`requiretls',
 	`S=unix:/run/requiretls-milter/milter.sock, F=T, T=C:30s;S:10s;R:60s;E:5m')dnl
 dnl
@@ -13,7 +13,7 @@ FEATURE(`sts', `socket -d10 -T<TMPF> unix:/run/requiretls-milter/policy.sock')dn
 dnl
 dnl No connection is kept for the next message: sendmail would look for the server's name in the
 dnl certificate of whichever server it has seen last, for MTA-STS as well as for mail that requires
-dnl TLS, and put off or bounce what it should send.
+dnl TLS, and defer or bounce what it should send.
 define(`confMCI_CACHE_SIZE', `0')dnl
 dnl
 dnl Mail that needs a way of its own comes in here a second time. By one more flag sendmail knows

@@ -117,7 +117,7 @@ CASES = [
     ("Require-TLS-ESMTP of an authenticated client", "", {"login": "bob"},
      {"headers": [("Require-TLS-ESMTP", "yes")], "rcpts": ["<a@b.refused>"]},
      f"550 5.7.10 <a@b.refused>: {NO}", []),
-    ("Require-TLS-ESMTP of mail without SMTP", "",
+    ("Require-TLS-ESMTP of locally submitted mail", "",
      {"client": "127.0.0.1", "port": 0, "name": "localhost", "tls": False},
      {"headers": [("Require-TLS-ESMTP", "yes")], "rcpts": ["a@b.refused"]},
      f"550 5.7.10 <a@b.refused>: {NO}", []),

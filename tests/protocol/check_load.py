@@ -113,7 +113,7 @@ def reload_under_load():
 
 
 def stop_under_load():
-    """Messages in flight end as they should; later ones are put off, or the connection ends."""
+    """Messages in flight end as they should; later ones are deferred, or the connection ends."""
     with Daemon(POLICIES) as d:
         stop = threading.Event()
         clients = [Client(d, i, stop) for i in range(20)]
@@ -156,7 +156,7 @@ def long_message():
                           headers=[(f"X-{i}", "y" * 900) for i in range(2000)])
             equal(got["eom"].action, "continue")
             equal(len(d.lines("4bXyZ")), 1000, "log lines")
-            # More fields of a name that a rule looks at than can be kept: not known, so put off.
+            # More fields of a name that a rule looks at than can be kept: not known, so deferred.
             got = message(m, rcpts=["<a@b.fine>"], headers=[("X-A", "y")] * 501)
             equal(got["eoh"].text[:3], "451")
 

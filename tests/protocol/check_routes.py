@@ -164,5 +164,5 @@ def run(suite):
             ("local and remote, local = refuse", local_and_remote, "refuse",
              r"^550 5\.7\.10 This message requires TLS, but its recipients take different ways"),
             ("a copy without notices that may not leave is a warning", bcc_may_not_leave),
-            ("re-injected mail that comes back", no_loop)):
+            ("mail loop: reinjected mail that comes back", no_loop)):
         suite.run(f"route: {name}", function, *args)

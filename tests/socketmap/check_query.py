@@ -11,7 +11,7 @@ from suite import check, equal, name_server, path, scenario
 
 
 def running(**options):
-    """With patience: each run of the tool checks anew whether the resolver validates, and one answer
+    """With a long timeout: each run of the tool checks anew whether the resolver validates, and one answer
     that comes too late, as on a busy machine, makes it say that it does not know."""
     return suite.running(dns_timeout="20s", **options)
 

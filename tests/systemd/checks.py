@@ -161,8 +161,8 @@ class Checks:
             equal(found[name][0], "ok", name)
 
     def reloads(self):
-        """20, while mail comes in: none fails, no message is put off."""
-        put_off, over = [], threading.Event()
+        """20, while mail comes in: none fails, no message is deferred."""
+        deferred, over = [], threading.Event()
 
         def keep_sending():
             mail = Mail()
@@ -171,7 +171,7 @@ class Checks:
                 for recipient, parameters in (("bob@dane.test", ["REQUIRETLS"]), ("bob@plain.test", [])):
                     _, reply = mail.send(recipient, *parameters)
                     if reply.code != 250:
-                        put_off.append(str(reply))
+                        deferred.append(str(reply))
             sent.append(mail.number - 1000)
 
         sent = []
@@ -187,7 +187,7 @@ class Checks:
         finally:
             over.set()
             sender.join()
-        equal(put_off, [], "put off")
+        equal(deferred, [], "put off")
         check(sent[0] > RELOADS, f"only {sent} messages came meanwhile")
         self.in_order()
 
@@ -207,7 +207,7 @@ class Checks:
         check(took < RESTART_S, f"a restart took {took:.1f} s")
 
     def stop(self):
-        """Nothing is left of its sockets, and mail is put off until it is there again."""
+        """Nothing is left of its sockets, and mail is deferred until it is there again."""
         self.m.run("systemctl", "stop", UNIT)
         equal(self.m.run("ls", SOCKETS), "")
         _, reply = self.mail.send("bob@dane.test", "REQUIRETLS")

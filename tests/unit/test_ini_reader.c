@@ -215,7 +215,7 @@ static void test_section_lengths(void **state)
     }
 }
 
-/* A device that never ends, by mistake: neither memory nor patience runs out. */
+/* A device that never ends, by mistake: neither memory nor time runs out. */
 static void test_endless_file(void **state)
 {
     struct transcript t = {.len = 0};

@@ -70,7 +70,7 @@ static const struct message_case {
      "session: use STARTTLS"},
     {"a trusted client needs no TLS", "", DANE, NULL, NULL,
      "mail <a@b.example> REQUIRETLS client=127.0.0.2 = ok\nrcpt <b@dane.example> = ok"},
-    {"mail without SMTP needs no TLS", "", DANE, NULL, NULL,
+    {"locally submitted mail needs no TLS", "", DANE, NULL, NULL,
      "mail <a@b.example> REQUIRETLS client=local = ok\nrcpt <b@dane.example> = ok"},
     {"unless it is not trusted", "[milter]\ntrusted_clients = 127.0.0.0/8\n", NULL, NULL, NULL,
      "mail <a@b.example> REQUIRETLS client=local = 530 5.7.10 REQUIRETLS needs an encrypted "
@@ -111,13 +111,13 @@ static const struct message_case {
      "rcpt <b@null.example> = 556 5.1.10 <b@null.example>: null.example accepts no mail (null MX)"},
     {"a domain that does not exist is the MTA's business", "", "nexthop=nx.example mx=nxdomain",
      NULL, NULL, "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@nx.example> = ok"},
-    {"mail without SMTP is refused at its end only",
+    {"locally submitted mail is refused at its end only",
      "[rule dept]\nsender = a@b.example\nrequest = require\n", NONE ";" DANE, NULL, NULL,
      "mail <a@b.example> client=local = ok\nrcpt <b@none.example> = ok\n"
      "rcpt <b@dane.example> = ok\neoh = ok\n"
      "eom = 550 5.7.10 <b@none.example>: This message requires TLS, but none.example publishes "
      "neither DANE nor MTA-STS and its MX records are not signed"},
-    {"mail without SMTP is deferred at its end only",
+    {"locally submitted mail is deferred at its end only",
      "[rule dept]\nsender = a@b.example\nrequest = require\n", FAILED, FAILED, NULL,
      "mail <a@b.example> client=local = ok\nrcpt <b@failed.example> = ok\neoh = ok\n"
      "eom = 451 4.4.3 <b@failed.example>: This message requires TLS, but "
@@ -371,7 +371,7 @@ static const struct message_case {
     {"of an authenticated client it is", "", NONE, NULL, NULL,
      "mail <a@b.example> tls login=bob = ok\nrcpt <b@none.example> = ok\n"
      "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
-    {"of mail without SMTP it is", "", NONE, NULL, NULL,
+    {"of locally submitted mail it is", "", NONE, NULL, NULL,
      "mail <a@b.example> client=local = ok\nrcpt <b@none.example> = ok\n"
      "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
     {"accept_header = trusted, authenticated", "[milter]\naccept_header = trusted\n", NONE, NULL,
@@ -626,7 +626,7 @@ static const struct message_case {
     {"unless it has one", "", NULL, NULL, NULL,
      "mail <> client=local = ok\nrcpt a@b.example = ok\nheader TLS-Required No\n" BOUNCE
      "body optional = ok\neom = done"},
-    {"other mail without SMTP is let go", "", NULL, NULL, NULL,
+    {"other locally submitted mail is let go", "", NULL, NULL, NULL,
      "mail <> client=local = ok\nrcpt a@b.example = ok\nheader Content-Type text/plain\neoh = "
      "done"},
     {"mail with a reverse-path is no bounce", "", NULL, NULL, NULL,

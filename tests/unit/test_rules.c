@@ -21,7 +21,7 @@ static struct config *load(const char *text)
 
 /* What a case sets; NULL fields keep these of an ordinary message. */
 struct message {
-    const char *client; /* "-" : mail without SMTP */
+    const char *client; /* "-" : locally submitted mail */
     const char *client_name;
     const char *login;
     bool tls;

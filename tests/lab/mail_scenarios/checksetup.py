@@ -267,7 +267,7 @@ BREAKS = {
     "a table of status that is not there": (
         service("requiretls/unix/smtp_delivery_status_filter=regexp:/etc/postfix/nothing"), BOTH,
         {"route-status"}, "mend the table"),
-    "a way out that demands too much": (
+    "an exit route that demands too much": (
         routes("FILTER requiretls-optional:", "FILTER requiretls:"), BOTH, {"route-can"},
         "another transport"),
     "a way back to nobody": (routes("[127.0.0.1]:86", "[127.0.0.1]:76"), BOTH,

@@ -140,7 +140,7 @@ def _(lab, mta):
         expect(len(lab.arrivals.all()), 24, "arrivals")
 
 
-@each("a second SIGTERM while messages wait: they are put off, with an answer")
+@each("a second SIGTERM while messages wait: they are deferred, with an answer")
 def _(lab, mta):
     with HeldResolver(*HOPS) as resolver, ThreadPoolExecutor(64) as pool:
         running = lab.milter(HELD, fresh=True)

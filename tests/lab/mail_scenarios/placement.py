@@ -63,7 +63,7 @@ def _(lab, mta):
         mta.sendmail(lab.message(lab.token(), ["Require-TLS-ESMTP: yes"]), "-f",
                      "alice@sender.test", "bob@plain2.test")
         line = procs.wait_for(lambda: running.decisions().get("bob@plain2.test"), "sendmail(1)")
-        expect(line["action"], "reject", "mail without SMTP")
+        expect(line["action"], "reject", "locally submitted mail")
         # Waiting works as well: a thread that waits connects to the daemon's own socket.
         sent = lab.send(mta, "bob@slow.test", parameters=["REQUIRETLS"])
         expect(sent.deliveries()["bob@slow.test"].status, "sent", "delivery")
@@ -94,7 +94,7 @@ def _(lab, mta):
         expect(sent.replies["bob@plain.test"], (550, "5.7.10"), "RCPT")
 
 
-@each("milter down: every message is put off, none is accepted")
+@each("milter down: every message is deferred, none is accepted")
 def _(lab, mta):
     running = lab.milter(fresh=True)
     running.stop()
@@ -113,7 +113,7 @@ def _killed(function):
     def run(lab, mta):
         config = "[milter]\naccept_header = any\nrcpt_wait = 9s\n" + killed.HELD
         killed.try_step(lab, mta, function, lambda: lab.milter(config, fresh=True))
-    each(f"killed {words}: put off, not lost, not accepted")(run)
+    each(f"killed {words}: deferred, not lost, not accepted")(run)
 
 
 for each_function in killed.STEPS:

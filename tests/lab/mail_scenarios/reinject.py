@@ -27,7 +27,7 @@ def _(lab, mta, running):
     for (_, domain), each in sent.items():
         become(each, {f"bob@{domain}": seen[domain]})
         left_with_requiretls(lab, each, f"bob@{domain}")
-    expect(running.log().count("route=loop"), len(sent), "times sent round")
+    expect(running.log().count("route=loop"), len(sent), "times reinjected")
     expect(running.log().count("route=strict"), len(sent), "times on the transport")
 
 

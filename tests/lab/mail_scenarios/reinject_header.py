@@ -13,7 +13,7 @@ routes311 = functools.partial(routes, version="3.11")
 ENCRYPT = "requiretls-encrypt sent encrypt/requiretls:nocertmatch"
 
 
-@routes311("mail from <> with REQUIRETLS goes round, and is not discarded", more=RULES)
+@routes311("mail from <> with REQUIRETLS is reinjected, and not discarded", more=RULES)
 def _(lab, mta, running):
     wanted = {"bob@dane.test": "requiretls-may sent dane-only/requiretls",
               "bob@plain.test": "requiretls-may sent may/requiretls:nocertmatch",

@@ -86,7 +86,7 @@ def without_second_rules(text):
     return re.sub(r"\[rule loop(-optional)?\]\n(?:.+\n)+", "", text)
 
 
-@routes311("without a rule for the second time it goes round once all the same",
+@routes311("without a rule for reinjected mail it is reinjected once all the same",
            change=lambda text: without_second_rules(text) + RULES)
 def _(lab, mta, running):
     wanted = {"bob@dane.test": DANE.replace("requiretls ", "smtp ", 1), "bob@local.test":
@@ -95,7 +95,7 @@ def _(lab, mta, running):
         sent = post(lab, mta, list(wanted), **by)
         become(sent, wanted)  # which fails when one comes back a second time
         left_with_requiretls(lab, sent, "bob@dane.test")
-    expect(running.log().count("route=loop,"), 6, "times sent round")
+    expect(running.log().count("route=loop,"), 6, "times reinjected")
 
 
 def _restarted(name, change, passes, way):

@@ -110,7 +110,7 @@ def _(lab, mta, running):
 @each("what only looks like one: byte for byte")
 def _(lab, mta, running):
     forged = report(original(REQUIRE))
-    # Mail that somebody sent: he gets no delivery status, and loses nothing.
+    # Mail that somebody sent: the sender gets no delivery status, and loses nothing.
     unchanged(lab, mta, running, forged, sender="mallory@sender.test")
     # From <>, but no report: an automatic answer, a forwarded message, a text that quotes one.
     unchanged(lab, mta, running, report(original(REQUIRE), top="multipart/mixed"))

@@ -78,7 +78,7 @@ def _(lab, mta, _):
         expect(sent.arrived().server, "mx.dane.test", "the server, TLS-Required: No")
         sent = submit(lab, mta, "bob@plain.test", ["Require-TLS-ESMTP: yes"])
         become(sent, {"bob@plain.test": VERIFIED})
-        expect(sent.arrived().server, "mx.dane.test", "the server, mail without SMTP")
+        expect(sent.arrived().server, "mx.dane.test", "the server, locally submitted mail")
 
 
 @routes("a relay host that cannot be sure: refused, or bounced")
@@ -96,7 +96,7 @@ def _(lab, mta, _):
     expect([str(a) for a in lab.arrivals.all()], [], "arrived, or bounced")
 
 
-@routes("mail without SMTP, to recipients of every kind")
+@routes("locally submitted mail, to recipients of every kind")
 def _(lab, mta, _):
     wanted = {"bob@local.test": "virtual sent", "bob@dane.test": VERIFIED,
               "bob@relay.test": VERIFIED, "carol@dane.test": VERIFIED}

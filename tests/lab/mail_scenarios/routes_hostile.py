@@ -1,4 +1,4 @@
-"""What comes from outside cannot choose a route, and nothing goes round twice."""
+"""What comes from outside cannot choose a route, and nothing is reinjected twice."""
 
 import re
 

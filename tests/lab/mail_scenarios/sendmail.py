@@ -46,7 +46,7 @@ def _(lab, mta):
         expect(client.mail("alice@sender.test"), (530, "5.7.0"), "MAIL without a login")
 
 
-@on_sendmail("mail without SMTP, the filter in place")
+@on_sendmail("locally submitted mail, the filter in place")
 def _(lab, mta):
     token = lab.token()
     mta.sendmail(lab.message(token), "-f", "alice@sender.test", "bob@dane.test")

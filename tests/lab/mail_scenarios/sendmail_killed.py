@@ -22,7 +22,7 @@ def _killed(function):
             "[milter]\n", "[milter]\naccept_header = any\nrcpt_wait = 9s\n")
         killed.try_step(lab, lab.machines["sendmail"], function, slot="own", parameters=(),
                         start=lambda: lab.milter(text, fresh=True, listens=smrouted.MILTER))
-    smrouted.scenario(f"sendmail killed {words}: put off, not lost, not accepted",
+    smrouted.scenario(f"sendmail killed {words}: deferred, not lost, not accepted",
                       setting="snippets")(run)
 
 

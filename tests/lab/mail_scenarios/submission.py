@@ -1,7 +1,7 @@
-"""Mail that comes without SMTP, through non_smtpd_milters: sendmail(1), and Postfix's own bounces.
+"""Locally submitted mail, through non_smtpd_milters: sendmail(1), and Postfix's own bounces.
 
 There is nobody to tell at RCPT: what is refused comes back to its submitter as a bounce, and what
-is put off stays with pickup, which tries again.
+is deferred stays with pickup, which tries again.
 """
 
 import re
@@ -170,7 +170,7 @@ def _accept_header(setting, trusted, believed):
             status = "bounced" if believed else "sent"
             expect(sent.deliveries()["bob@plain.test"].status, status, "delivery")
     scenario(f"submission 3.7: accept_header = {setting}"
-             f"{', mail without SMTP is not trusted' if trusted else ''}")(
+             f"{', locally submitted mail is not trusted' if trusted else ''}")(
         lambda lab: run(lab, lab.milter(config)))
 
 

@@ -110,7 +110,7 @@ def _(lab, mta_name):
                        "data")
 
 
-@each("max_waiting is the cap on all: what is beyond is put off, and at once")
+@each("max_waiting is the cap on all: what is beyond is deferred, and at once")
 def _(lab, mta_name):
     hops = [f"{n}.dane.test" for n in "abcdef"]
     with crowd(lab, mta_name, "max_waiting = 4\nrcpt_wait = 1ms\neom_wait = 60s",

@@ -173,37 +173,6 @@ static enum message_step refuse(const struct message *m, const struct tally *tal
     return MESSAGE_REFUSE;
 }
 
-/* Whether all servers that the message leaves for are told REQUIRETLS, as far as can be known. */
-static bool passes_requiretls_on(const struct message *m)
-{
-    bool by_mta = message_mta_enforces(m);
-
-    for (size_t i = 0; i < m->recipient_count; i++) {
-        const struct recipient *r = &m->recipients[i];
-        const struct config_route *route = routing_of(r, m->again);
-
-        if (r->asked.request != DECIDE_REQUEST_REQUIRE || r->outcome == NULL)
-            continue;
-        if (!r->outcome->decision.local && r->outcome->decision.level != VERDICT_LEVEL_ENFORCE)
-            return false; /* REQUIRETLS is said only where it is offered */
-        if (!by_mta && (route == NULL || route->method == CONFIG_METHOD_NONE ||
-                        (route->can & VERDICT_CAN_REQUIRETLS) == 0))
-            return false;
-    }
-    return true;
-}
-
-/*
- * RFC 8689 section 4.1 has TLS-Required ignored where REQUIRETLS was said; a server that is not
- * told the one would go by the other. What a signature covers stays, and so does what a bounce has,
- * which is to arrive.
- */
-static bool drops_waiver(const struct message *m)
-{
-    return !m->header.signed_tls_required && !message_has_null_sender(m) && m->bounce == NULL &&
-           !passes_requiretls_on(m);
-}
-
 static void plan_changes(const struct message *m, const struct routing *routing,
                          struct modify_plan *plan)
 {
@@ -228,8 +197,11 @@ static void plan_changes(const struct message *m, const struct routing *routing,
             modify_plan_require(plan, &r->outcome->decision);
     }
     if (plan->require)
-        plan->tls_required_fields = drops_waiver(m) ? m->header.tls_required : 0;
-    else if (message_drops_require(m))
+        plan->tls_required_fields =
+            message_drops_waiver(m, modify_has_require_header(plan, m->config))
+                ? m->header.tls_required
+                : 0;
+    else if (message_drops_require(m, plan->reinjects))
         plan->require_fields = m->header.require_fields;
 }
 
@@ -302,7 +274,7 @@ static enum message_step change(struct message *m, const struct routing *routing
                                 const char *queue_id, const struct message_ops *ops,
                                 struct message_refusal *refusal)
 {
-    const char *round = left_out(m);
+    const char *why_not = left_out(m);
     char sender[ENVELOPE_ADDRESS_MAX + 3];
     struct modify_plan plan;
 
@@ -326,8 +298,10 @@ static enum message_step change(struct message *m, const struct routing *routing
         return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
                             "This message requires TLS, and a recipient's address is in a form "
                             "that cannot be held to that: write it as user@domain");
-    if (round != NULL)
-        return message_fail(LOG_ERR, queue_id, round);
+    if (why_not == NULL)
+        why_not = message_lowered(m);
+    if (why_not != NULL)
+        return message_fail(LOG_ERR, queue_id, why_not);
     if (!modify_apply(&plan, m->config, ops) || !routing_apply(routing, m->config, ops) ||
         !change_bounce(m, queue_id, ops))
         return message_fail(LOG_ERR, queue_id, "the MTA did not take a change of it");

@@ -48,19 +48,20 @@ void message_header(struct message *m, const char *name, const char *value)
         keep_header(m, name, value);
 }
 
-/* What a signature covers stays: to remove it would break that. What Postfix 3.11 writes for the
- * parameter is not the client's. */
-bool message_drops_require(const struct message *m)
+/* What a signature covers stays, as to remove it would break that; not on the way to the second
+ * smtpd, which would believe it of this host. What Postfix 3.11 writes for the parameter is not the
+ * client's. */
+bool message_drops_require(const struct message *m, bool reinjects)
 {
-    return m->header.require_fields > 0 && !m->header.signed_require && !message_is_believed(m) &&
-           !m->mail.parameter && !m->mail.marker;
+    return m->header.require_fields > 0 && (reinjects || !m->header.signed_require) &&
+           !message_is_believed(m) && !m->mail.parameter && !m->mail.marker;
 }
 
 static bool all_settled_without_change(const struct message *m)
 {
     const struct config_route *route;
 
-    if (m->route_headers > 0 || m->reserved || message_drops_require(m))
+    if (m->route_headers > 0 || m->reserved || message_drops_require(m, false))
         return false;
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];

@@ -103,8 +103,22 @@ void message_count(const struct message *message, enum metrics_action action);
 /* --- message_header.c */
 
 /* Whether Require-TLS-ESMTP fields are to be removed, so that no later hop believes them, where the
- * message requires no TLS. */
-bool message_drops_require(const struct message *message);
+ * message requires no TLS. `reinjects`: the next hop is a second smtpd of this host. */
+bool message_drops_require(const struct message *message, bool reinjects);
+
+/* --- message_waiver.c */
+
+/*
+ * Whether the TLS-Required fields of a message that requires TLS are to be removed, since somebody
+ * who is not told REQUIRETLS would go by them (RFC 8689 section 4.1). What a signature covers
+ * stays, and so does what a bounce has, which is to arrive. `marked`: the message has
+ * `Require-TLS-ESMTP: yes` when it leaves this filter.
+ */
+bool message_drops_waiver(const struct message *message, bool marked);
+
+/* Why the MTA, Postfix 3.11, would not hold the message to what its route demands, TLS-Required: No
+ * being in it; NULL: it will. To remove the field would be too late. */
+const char *message_lowered(const struct message *message);
 
 /* --- message_rcpt.c */
 

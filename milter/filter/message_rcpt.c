@@ -29,7 +29,7 @@ int message_settle(struct message *m, struct recipient *r,
         .null_sender = message_has_null_sender(m),
         .mta_requiretls = message_mta_enforces(m),
         .mta_may_enforce =
-            m->client.mta_requiretls && (m->mail.parameter || m->header.require_exact),
+            m->client.mta_requiretls && (m->mail.parameter || m->header.require_esmtp > 0),
         .bound = m->bound,
     };
 

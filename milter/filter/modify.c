@@ -42,6 +42,11 @@ static void add_param(char *params, size_t size, const char *name, const char *v
         snprintf(params + len, size - len, " %s%s%s", name, value[0] != '\0' ? "=" : "", value);
 }
 
+bool modify_has_require_header(const struct modify_plan *plan, const struct config *config)
+{
+    return plan->has_require_header || adds_header(plan, config);
+}
+
 /* New parameters replace the client's RET and ENVID both, so ENVID is repeated; and with sendmail
  * all others. */
 static bool ask_for_headers_only(const struct modify_plan *plan, const struct message_ops *ops)

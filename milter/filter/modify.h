@@ -31,6 +31,10 @@ struct modify_plan {
 /* Takes in a recipient whose copy requires TLS. */
 void modify_plan_require(struct modify_plan *plan, const struct decision *decision);
 
+/* Whether the message has `Require-TLS-ESMTP: yes` once the changes are made, as Postfix reads it.
+ */
+bool modify_has_require_header(const struct modify_plan *plan, const struct config *config);
+
 /* Makes the changes. Returns false when the MTA failed to take one. */
 bool modify_apply(const struct modify_plan *plan, const struct config *config,
                   const struct message_ops *ops);

@@ -368,6 +368,13 @@ static const struct message_case {
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\n"
      "header TLS-Required No\neoh = ok\neom = done + delheader Require-TLS-ESMTP 1 + addheader "
      "X-REQUIRETLS-Route o + delheader X-REQUIRETLS-Route 1"},
+    {"nor one that the second smtpd would believe, though it is signed",
+     "[default]\noptional_route = o\n[route o]\nmethod = header\nlocal = reinject\n", NONE, NULL,
+     NULL,
+     "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\nheader Require-TLS-ESMTP yes\n" SIGNED(
+         "from:require-tls-esmtp") "header TLS-Required No\neoh = ok\n"
+                                   "eom = done + delheader Require-TLS-ESMTP 1 + addheader "
+                                   "X-REQUIRETLS-Route o + delheader X-REQUIRETLS-Route 1"},
     {"of an authenticated client it is", "", NONE, NULL, NULL,
      "mail <a@b.example> tls login=bob = ok\nrcpt <b@none.example> = ok\n"
      "header Require-TLS-ESMTP yes\neoh = ok\neom = " REFUSED_NONE},
@@ -439,8 +446,28 @@ static const struct message_case {
      "[default]\nroute = s\n[route s]\nmethod = header\ncan = dane, requiretls\n", DANE, NULL, NULL,
      ASKED " = ok\n" WAIVED "eoh = ok\neom = done + addheader X-REQUIRETLS-Route s + delheader "
            "X-REQUIRETLS-Route 1"},
+#define ONLY_A_RULE                                                                                \
+    "[rule r]\nsender = a@b.example\nrequest = require\n[default]\nroute = s\n[route s]\nmethod "  \
+    "= "                                                                                           \
+    "header\ncan = dane, requiretls\n"
+#define OF_A_RULE "mail <a@b.example> RET=HDRS tls mta-requiretls "
+#define VIA_S " + addheader X-REQUIRETLS-Route s + delheader X-REQUIRETLS-Route 1"
+    {"not where Postfix 3.11 is not told by the header",
+     ONLY_A_RULE "local = reinject\n[milter]\nadd_header = no\n", DANE, NULL, NULL,
+     OF_A_RULE "= ok\n" WAIVED "eoh = ok\n" WAIVER_GONE VIA_S},
+    {"where it is told by that", ONLY_A_RULE "local = reinject\n", DANE, NULL, NULL,
+     OF_A_RULE "= ok\n" WAIVED "eoh = ok\neom = done + addheader Require-TLS-ESMTP yes" VIA_S},
+    {"what Postfix 3.11 would send with less TLS for TLS-Required: No is deferred",
+     ONLY_A_RULE "[rule second]\ndaemon = second\nroute = s\n", DANE, NULL, NULL,
+     OF_A_RULE "= ok\n" WAIVED "eoh = ok\neom = fail\n" OF_A_RULE
+               "client=127.0.0.1 daemon=second = ok\n" WAIVED "eoh = ok\neom = fail\n" OF_A_RULE
+               "client=127.0.0.1 daemon=second = ok\n" WAIVED
+               "header Require-TLS-ESMTP yes\neoh = ok\neom = done" VIA_S},
     {"a bounce keeps it", "", DANE, NULL, NULL,
      "mail <> REQUIRETLS tls = ok\n" WAIVED "eoh = ok\neom = done"},
+#undef ONLY_A_RULE
+#undef OF_A_RULE
+#undef VIA_S
 #undef SIGNED
 #undef WAIVED
 #undef ASKED
@@ -799,6 +826,12 @@ static const struct message_case {
                            "rcpt <me@here.example> mailer=local = ok\neoh = ok\neom = done\n"
                            "mail <> tls REQUIRETLS = ok\nrcpt <b@none.example> = ok\neoh = ok\neom "
                            "= done"},
+    {"such a bounce by header alone, in any form that Postfix may read",
+     "[milter]\naccept_header = any\n[default]\nroute = again\n[route again]\nmethod = header\n"
+     "local = reinject\n",
+     NULL, NULL, NONE,
+     "mail <> tls mta-requiretls = ok\nrcpt <b@none.example> = ok\n"
+     "header Require-TLS-ESMTP YES\neoh = ok\neom = done" VIA("again")},
     {"such a bounce is re-injected, with what stays at home",
      "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n", NULL, NULL,
      NONE,

@@ -27,9 +27,10 @@ def _(lab, mta, running):
             expect(("REQUIRETLS" in arrival.parameters, arrival.header("Require-TLS-ESMTP")),
                    ("no-starttls" not in to, ["yes"]), to)
     expect(running.decisions()["bob@plain.test"]["route"], "may", "its route")
-    # By header alone, as the second time of what comes by parameter.
-    become(post(lab, mta, "bob@plain.test", sender="", headers=HEADER),
-           {"bob@plain.test": wanted["bob@plain.test"]})
+    # By header alone, as the second time of what comes by parameter, in all forms that Postfix reads.
+    for header in (*HEADER, "Require-TLS-ESMTP: YES", "Require-TLS-ESMTP:   yes"):
+        become(post(lab, mta, "bob@plain.test", sender="", headers=(header,)),
+               {"bob@plain.test": wanted["bob@plain.test"]})
 
 
 @routes311("mail from <> without REQUIRETLS goes its own way", more=RULES)
@@ -128,3 +129,26 @@ def _(lab, mta, _):
     arrival = sent.arrived()
     expect(arrival.sender, "alice+changed@sender.test", "sender")
     check({"RET=HDRS", "ENVID=one+2Btwo"} <= set(arrival.parameters), str(arrival.parameters))
+
+
+SIGNED = "DKIM-Signature: v=1; a=rsa-sha256; d=x.test; s=s; h=From:Require-TLS-ESMTP; bh=x; b=x"
+
+
+@routes("a stranger's Require-TLS-ESMTP is not believed the second time, though it is signed")
+def _(lab, mta, _):
+    sent = post(lab, mta, "bob@plain.test",
+                headers=("TLS-Required: No", "Require-TLS-ESMTP: yes", SIGNED))
+    become(sent, {"bob@plain.test": "requiretls-optional sent Trusted"})
+
+
+@routes311("without add_header TLS-Required: No does not lower what a rule requires", more=RULES,
+           change=lambda text: text.replace("[milter]\n", "[milter]\nadd_header = no\n", 1))
+def _(lab, mta, running):
+    sent = post(lab, mta, "bob@dane.test", sender=DEPARTMENT, headers=("TLS-Required: No",))
+    become(sent, {"bob@dane.test": "requiretls sent dane-only"})
+    expect(sent.arrived().header("TLS-Required"), [], "what arrived")
+    signed = SIGNED.replace("Require-TLS-ESMTP", "TLS-Required")
+    sent = post(lab, mta, "bob@dane.test", sender=DEPARTMENT, headers=(signed, "TLS-Required: No"))
+    become(sent, {"bob@dane.test": "requiretls-loop deferred 4.3.0 none"})
+    check("Postfix would lower TLS for its TLS-Required: No" in running.log(), running.log())
+    mta.run("postsuper", "-d", "ALL")

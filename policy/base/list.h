@@ -44,6 +44,17 @@ static inline void list_remove(struct list *link)
     list_init(link);
 }
 
+/* The first link of a list, taken out of it, or NULL. */
+static inline struct list *list_shift(struct list *list)
+{
+    struct list *link = list->next;
+
+    if (link == list)
+        return NULL;
+    list_remove(link);
+    return link;
+}
+
 /* Moves all of `from` to `to`, which is initialised here. */
 static inline void list_take(struct list *to, struct list *from)
 {

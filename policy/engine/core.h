@@ -34,7 +34,7 @@ struct core_settings {
 
 /* Lookups in flight at once, whoever asked and whether he still waits: bounds memory, and how long
  * the line for the resolver grows. */
-enum { CORE_FLIGHTS_MAX = 20000 };
+enum { CORE_TASKS_MAX = 20000 };
 
 /* One who asks; embedded by the caller, who fills in the functions. */
 struct core_waiter {
@@ -80,6 +80,6 @@ struct dane_seen *core_dane_seen(struct core *core);
 struct counters *core_counters(struct core *core);
 
 /* Lookups in flight that somebody waits for or that renew what is cached. */
-size_t core_flights(const struct core *core);
+size_t core_task_count(const struct core *core);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * What core.c and core_renew.c share.
+ * What the files of the core share; nobody else includes this. Each uses those before it alone:
+ * core_state.c, core_keep.c, core_task.c, core_renew.c and core_purge.c, core.c.
  */
 #ifndef POLICY_CORE_INTERNAL_H
 #define POLICY_CORE_INTERNAL_H
@@ -11,8 +12,8 @@
 #include "lookup/lookup.h"
 
 /* A lookup that everyone who asks for its next-hop shares, until it is outdated. */
-struct flight {
-    struct table_node node; /* in core->flights, unless outdated */
+struct core_task {
+    struct table_node node; /* in core->tasks, unless outdated */
     struct list link;       /* else in core->outdated */
     struct core *core;
     struct lookup *lookup;
@@ -30,27 +31,31 @@ struct core {
     struct sts_cache *sts_cache;
     struct lookup_memory lookup_memory;
     struct dane_seen *dane_seen;
-    struct table flights;
-    struct list outdated; /* flights that settings or an administrator have overtaken */
+    struct table tasks;
+    struct list outdated; /* tasks that settings or an administrator have overtaken */
     size_t outdated_count;
     unsigned trust_withdrawn; /* the world's count that the cache knows of */
     int64_t warn_dane_ms;     /* when it may be said again that not all can be remembered */
     int64_t warn_full_ms;     /* when it may be said again that there are too many of them */
 
     struct world_timer *renew_timer; /* for the next entry of the cache that is due */
+    void (*on_renew)(void *core);    /* what it calls: core_renew.c's */
     int64_t renew_at_ms;
     struct world_timer *refresh_timer; /* for the daily refresh of policies */
     struct list refreshes;             /* of policies, in flight */
     unsigned refresh_count;
 };
 
+/* core_state.c */
 int64_t core_now_ms(const struct core *core);
 bool core_security_known(const struct core *core);
 void core_log(struct core *core, int priority, const char *message);
+
+/* core_keep.c */
 void core_warn_refresh(struct core *core, const struct findings *findings);
 
-/* Puts complete findings into the cache, unless the flight is outdated. */
-void core_keep(struct core *core, struct flight *flight, const struct findings *findings);
+/* Puts complete findings into the cache, unless the task is outdated. */
+void core_keep(struct core *core, struct core_task *task, const struct findings *findings);
 
 /* Remembers whether the next-hop has DANE, where complete findings show it for certain. */
 void core_note_dane(struct core *core, const struct findings *findings);
@@ -58,20 +63,30 @@ void core_note_dane(struct core *core, const struct findings *findings);
 /* Takes findings out of the cache that do not hold the policy that was just fetched. */
 void core_forget_outdated(struct core *core, const char *text);
 
+/* Arms the timer for what of the cache is to be renewed next. */
+void core_renew_schedule(struct core *core);
+
+/* core_task.c */
+
 /* Starts a lookup that nobody waits for yet, `ahead` to renew what is cached. It may be complete at
  * once. NULL: out of memory. */
-struct flight *core_fly(struct core *core, const struct nexthop *nexthop, bool ahead);
-struct flight *core_flight_find(struct core *core, const char *text);
-/* Who asks from now on does not share the flight. */
-void core_outdate(struct core *core, struct flight *flight);
-void core_land_if_complete(struct core *core, struct flight *flight);
+struct core_task *core_task_start(struct core *core, const struct nexthop *nexthop, bool ahead);
+struct core_task *core_task_find(struct core *core, const char *text);
+/* Who asks from now on does not share the task. */
+void core_task_outdate(struct core *core, struct core_task *task);
+void core_task_outdate_all(struct core *core);
+/* What DNS said so far is not to be relied upon: those who ask from now on do not share what is in
+ * progress, and that asks anew. */
+void core_task_distrust_all(struct core *core);
+void core_task_finish_if_complete(struct core *core, struct core_task *task);
+/* Adds a waiter; 1 when what is known already is enough for it, see core_ask. */
+int core_task_join(struct core *core, struct core_task *task, struct core_waiter *waiter,
+                   const struct findings **out);
+void core_task_fail_all(struct core *core); /* every waiter is called back with NULL */
 
+/* core_renew.c */
 int core_renew_start(struct core *core); /* 0 or -ENOMEM */
 void core_renew_stop(struct core *core);
 void core_renew_configure(struct core *core); /* the settings have changed */
-void core_renew_schedule(struct core *core);
-
-/* When an entry that ends at ends_ms is to be renewed. */
-int64_t core_renew_due_ms(struct core *core, int64_t now_ms, int64_t ends_ms);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * What is kept of the findings that a lookup brought. A part that failed does not replace the same
  * part of cached findings while that holds; a policy that was put in force meanwhile outdates what
- * does not know it.
+ * does not know it. Says when each is due for renewal, and arms the timer of that (core_renew.c's
+ * function is called when it fires).
  */
 #include "engine/core_internal.h"
 
@@ -9,8 +10,12 @@
 #include <string.h>
 #include <syslog.h>
 
-/* How often one domain's failing MTA-STS refresh is worth a warning. */
-enum { WARN_INTERVAL_MS = 60 * 60 * 1000 };
+enum {
+    /* Between two warnings of one domain's failing MTA-STS refresh. */
+    WARN_INTERVAL_MS = 60 * 60 * 1000,
+    RENEW_SHORTEST_MS = 5 * 1000, /* entries with less life are renewed when they end */
+    RENEW_RETRY_MS = 1000,        /* when too many are under way */
+};
 
 /* Warnings on a policy that could not be refreshed (RFC 8461 section 3.3), not one per lookup. */
 void core_warn_refresh(struct core *core, const struct findings *f)
@@ -152,15 +157,44 @@ void core_forget_outdated(struct core *core, const char *text)
     findings_unref(view.findings);
 }
 
-void core_keep(struct core *core, struct flight *flight, const struct findings *f)
+/* When an entry that ends at ends_ms is to be renewed. */
+static int64_t renew_due_ms(struct core *core, int64_t now_ms, int64_t ends_ms)
+{
+    int64_t life_ms = ends_ms - now_ms;
+
+    if (life_ms < RENEW_SHORTEST_MS)
+        return ends_ms;
+    /* In the last tenth, when resolvers that prefetch begin to fetch anew themselves. */
+    return ends_ms - life_ms / 100 -
+           (int64_t)core->world->ops->random(core->world, (uint32_t)(life_ms / 12));
+}
+
+void core_renew_schedule(struct core *core)
+{
+    struct world *world = core->world;
+    int64_t now_ms = core_now_ms(core), at_ms = cache_next_due(core->cache);
+
+    if (at_ms == INT64_MAX || !core->settings.prefetch)
+        return;
+    if (at_ms <= now_ms)
+        at_ms = now_ms + RENEW_RETRY_MS;
+    if (core->renew_timer && core->renew_at_ms <= at_ms)
+        return;
+    if (core->renew_timer)
+        world->ops->timer_cancel(world, core->renew_timer);
+    core->renew_timer = world->ops->timer(world, at_ms - now_ms, core->on_renew, core);
+    core->renew_at_ms = at_ms;
+}
+
+void core_keep(struct core *core, struct core_task *task, const struct findings *f)
 {
     int64_t now_ms = core_now_ms(core), ends_ms;
     struct keeping k = {.findings = findings_ref(f),
-                        .dane_ends_ms = now_ms + lookup_dane_life_ms(flight->lookup),
-                        .sts_ends_ms = now_ms + lookup_sts_life_ms(flight->lookup)};
+                        .dane_ends_ms = now_ms + lookup_dane_life_ms(task->lookup),
+                        .sts_ends_ms = now_ms + lookup_sts_life_ms(task->lookup)};
     struct cache_view old;
 
-    if (flight->outdated) {
+    if (task->outdated) {
         core_forget_outdated(core, f->nexthop.text);
     } else {
         /* A refresh has brought a policy while the lookup went on. */
@@ -176,7 +210,7 @@ void core_keep(struct core *core, struct flight *flight, const struct findings *
         } else {
             cache_put(core->cache, k.findings, k.dane_ends_ms, k.sts_ends_ms,
                       k.failed ? now_ms + (ends_ms - now_ms + 1) / 2
-                               : core_renew_due_ms(core, now_ms, ends_ms));
+                               : renew_due_ms(core, now_ms, ends_ms));
             core_renew_schedule(core);
         }
     }

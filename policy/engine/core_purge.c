@@ -38,19 +38,19 @@ static bool is_covered(const struct findings *f, void *arg)
     return true;
 }
 
-static void outdate_flights(struct core *core, const struct nexthop *purged)
+static void outdate_tasks(struct core *core, const struct nexthop *purged)
 {
-    for (size_t slot = 0; slot < core->flights.slot_count; slot++) {
+    for (size_t slot = 0; slot < core->tasks.slot_count; slot++) {
         struct table_node *next;
 
-        for (struct table_node *node = core->flights.slots[slot]; node; node = next) {
-            struct flight *flight = list_entry(node, struct flight, node);
+        for (struct table_node *node = core->tasks.slots[slot]; node; node = next) {
+            struct core_task *task = list_entry(node, struct core_task, node);
             struct nexthop nexthop;
 
             next = node->next;
-            if (nexthop_parse(flight->text, &nexthop) == 0 &&
+            if (nexthop_parse(task->text, &nexthop) == 0 &&
                 covers(purged, nexthop.name, nexthop.kind, nexthop.port))
-                core_outdate(core, flight);
+                core_task_outdate(core, task);
         }
     }
 }
@@ -60,7 +60,7 @@ bool core_purge(struct core *core, const struct nexthop *nexthop)
     struct purge purge = {core, nexthop};
     bool had = cache_remove_all(core->cache, is_covered, &purge) > 0;
 
-    outdate_flights(core, nexthop);
+    outdate_tasks(core, nexthop);
     had |= dane_seen_forget(core->dane_seen, nexthop->text);
     if (nexthop->kind == NEXTHOP_DOMAIN)
         had |= sts_cache_forget(core->sts_cache, nexthop->name);

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 
 enum {
-    RENEW_SHORTEST_MS = 5 * 1000, /* entries with less life are renewed when they end */
-    RENEW_RETRY_MS = 1000,        /* when too many are under way */
     /* Bounds what renewal may ask at once; those who wait come first. */
     RENEW_PARALLEL = 200,
     REFRESH_TICK_MS = 1000,
@@ -26,27 +24,16 @@ enum {
 static const int64_t refresh_retry_ms = INT64_C(60) * 60 * 1000;
 static const int64_t refresh_use_ms = INT64_C(30) * 24 * 60 * 60 * 1000;
 
-int64_t core_renew_due_ms(struct core *core, int64_t now_ms, int64_t ends_ms)
-{
-    int64_t life_ms = ends_ms - now_ms;
-
-    if (life_ms < RENEW_SHORTEST_MS)
-        return ends_ms;
-    /* In the last tenth, when resolvers that prefetch begin to fetch anew themselves. */
-    return ends_ms - life_ms / 100 -
-           (int64_t)core->world->ops->random(core->world, (uint32_t)(life_ms / 12));
-}
-
 static void renew(struct core *core, const char *text)
 {
     struct nexthop nexthop;
-    struct flight *flight;
+    struct core_task *task;
 
-    if (nexthop_parse(text, &nexthop) < 0 || core_flight_find(core, nexthop.text))
+    if (nexthop_parse(text, &nexthop) < 0 || core_task_find(core, nexthop.text))
         return;
-    flight = core_fly(core, &nexthop, true);
-    if (flight)
-        core_land_if_complete(core, flight);
+    task = core_task_start(core, &nexthop, true);
+    if (task)
+        core_task_finish_if_complete(core, task);
 }
 
 /* world_timer_fn */
@@ -56,27 +43,10 @@ static void on_renew(void *arg)
     char text[NEXTHOP_TEXT_MAX + 1];
 
     core->renew_timer = NULL;
-    while (core->settings.prefetch && core->flights.count < RENEW_PARALLEL &&
+    while (core->settings.prefetch && core->tasks.count < RENEW_PARALLEL &&
            cache_take_due(core->cache, core_now_ms(core), text))
         renew(core, text);
     core_renew_schedule(core);
-}
-
-void core_renew_schedule(struct core *core)
-{
-    struct world *world = core->world;
-    int64_t now_ms = core_now_ms(core), at_ms = cache_next_due(core->cache);
-
-    if (at_ms == INT64_MAX || !core->settings.prefetch)
-        return;
-    if (at_ms <= now_ms)
-        at_ms = now_ms + RENEW_RETRY_MS;
-    if (core->renew_timer && core->renew_at_ms <= at_ms)
-        return;
-    if (core->renew_timer)
-        world->ops->timer_cancel(world, core->renew_timer);
-    core->renew_timer = world->ops->timer(world, at_ms - now_ms, on_renew, core);
-    core->renew_at_ms = at_ms;
 }
 
 /* One policy on its way from its host; nobody waits for it. */
@@ -202,6 +172,7 @@ void core_renew_configure(struct core *core)
 
 int core_renew_start(struct core *core)
 {
+    core->on_renew = on_renew;
     core_renew_configure(core);
     return arm_refresh(core) ? 0 : -ENOMEM;
 }

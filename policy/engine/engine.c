@@ -1,6 +1,6 @@
 /*
- * The engine's thread. Everything that thinks is in core.c and runs there; other threads put
- * requests (engine_request.c) and errands into lists under one lock and wake it.
+ * The engine's thread. The core runs there (core.c); other threads put requests
+ * (engine_request.c) and functions to be called into lists under one lock and wake it.
  */
 #include "engine/engine_internal.h"
 
@@ -14,70 +14,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Something to be done on the engine's thread while the one who wants it waits. */
-struct errand {
+/* A function to be called on the engine's thread, while the thread that wants it waits. */
+struct engine_call {
     void (*run)(struct engine *engine, void *arg);
     void *arg;
     struct list link;
     bool finished; /* under the engine's lock */
 };
 
-void engine_wake(struct engine *engine)
-{
-    if (engine->woken)
-        return;
-    engine->woken = true;
-    event_active(engine->wake, EV_READ, 0);
-}
-
-struct list *engine_shift(struct list *list)
-{
-    struct list *link = list->next;
-
-    if (link == list)
-        return NULL;
-    list_remove(link);
-    return link;
-}
-
-static void run_errands(struct engine *engine)
+static void run_calls(struct engine *engine)
 {
     struct list *link;
 
     pthread_mutex_lock(&engine->lock);
-    while ((link = engine_shift(&engine->errands)) != NULL) {
-        struct errand *errand = list_entry(link, struct errand, link);
+    while ((link = list_shift(&engine->calls)) != NULL) {
+        struct engine_call *call = list_entry(link, struct engine_call, link);
         pthread_mutex_unlock(&engine->lock);
-        errand->run(engine, errand->arg);
+        call->run(engine, call->arg);
         pthread_mutex_lock(&engine->lock);
-        errand->finished = true;
+        call->finished = true;
         pthread_cond_broadcast(&engine->changed);
     }
     pthread_mutex_unlock(&engine->lock);
 }
 
-static void do_on_thread(struct engine *engine, void (*run)(struct engine *, void *), void *arg)
+static void call_on_thread(struct engine *engine, void (*run)(struct engine *, void *), void *arg)
 {
-    struct errand errand = {.run = run, .arg = arg};
+    struct engine_call call = {.run = run, .arg = arg};
 
     if (pthread_equal(pthread_self(), engine->thread)) {
         run(engine, arg);
         return;
     }
-    list_init(&errand.link);
+    list_init(&call.link);
     pthread_mutex_lock(&engine->lock);
-    list_append(&engine->errands, &errand.link);
+    list_append(&engine->calls, &call.link);
     engine_wake(engine);
-    while (!errand.finished)
+    while (!call.finished)
         pthread_cond_wait(&engine->changed, &engine->lock);
     pthread_mutex_unlock(&engine->lock);
-}
-
-void engine_note_security(struct engine *engine)
-{
-    struct world *world = engine->world;
-
-    atomic_store(&engine->security_known, world->ops->security_known(world));
 }
 
 /* event_callback_fn */
@@ -92,7 +67,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     pthread_mutex_unlock(&engine->lock);
     engine_note_security(engine);
     engine_request_drop_all(engine);
-    run_errands(engine);
+    run_calls(engine);
     engine_request_take_all(engine);
 }
 
@@ -222,7 +197,7 @@ int engine_new(const struct engine_config *config, struct engine **out, char *er
     }
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->changed, NULL);
-    list_init(&engine->errands);
+    list_init(&engine->calls);
     list_init(&engine->posted);
     list_init(&engine->dropped);
     list_init(&engine->kept);
@@ -247,7 +222,7 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
-    do_on_thread(engine, stop, NULL);
+    call_on_thread(engine, stop, NULL);
     pthread_join(engine->thread, NULL);
     engine_destroy(engine);
 }
@@ -277,7 +252,7 @@ int engine_reconfigure(struct engine *engine, const struct engine_config *config
 {
     struct reconfiguration r = {.config = config, .err = err, .err_len = err_len};
 
-    do_on_thread(engine, reconfigure, &r);
+    call_on_thread(engine, reconfigure, &r);
     return r.status;
 }
 
@@ -313,7 +288,7 @@ int engine_purge(struct engine *engine, const struct nexthop *nexthop)
 {
     struct purge p = {.nexthop = nexthop};
 
-    do_on_thread(engine, purge, &p);
+    call_on_thread(engine, purge, &p);
     return p.had ? 0 : -ENOENT;
 }
 

@@ -1,5 +1,6 @@
 /*
- * What engine.c and engine_request.c share.
+ * What the files of the engine share; nobody else includes this. Each uses those before it alone:
+ * engine_state.c, engine_request.c, engine.c.
  */
 #ifndef POLICY_ENGINE_INTERNAL_H
 #define POLICY_ENGINE_INTERNAL_H
@@ -25,22 +26,21 @@ struct engine {
     atomic_bool security_known;
 
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* a callback has returned, or an errand is finished */
+    pthread_cond_t changed; /* a callback has returned, or a call is finished */
     bool woken;             /* the wake event is on its way */
-    struct list errands;    /* to be run */
+    struct list calls;      /* of functions, to be made */
     struct list posted;     /* requests, by state: see engine_request.c */
     struct list dropped;
     struct list kept;
     const struct engine_request *calling; /* whose function is being called */
 };
 
+/* engine_state.c */
 void engine_wake(struct engine *engine); /* with the lock held */
 
-/* The first link of a list, taken out of it, or NULL. */
-struct list *engine_shift(struct list *list);
+void engine_note_security(struct engine *engine); /* on its thread */
 
-/* On the engine's thread. */
-void engine_note_security(struct engine *engine);
+/* engine_request.c, on the engine's thread */
 void engine_request_take_all(struct engine *engine);
 void engine_request_drop_all(struct engine *engine);
 /* At the engine's end, after the core's: nothing may be left. */

@@ -122,7 +122,7 @@ void engine_request_take_all(struct engine *engine)
 
     for (;;) {
         pthread_mutex_lock(&engine->lock);
-        link = engine_shift(&engine->posted);
+        link = list_shift(&engine->posted);
         if (link)
             request_of(link)->state = REQUEST_WAITING;
         pthread_mutex_unlock(&engine->lock);
@@ -137,7 +137,7 @@ void engine_request_drop_all(struct engine *engine)
     struct list *link;
 
     pthread_mutex_lock(&engine->lock);
-    while ((link = engine_shift(&engine->dropped)) != NULL) {
+    while ((link = list_shift(&engine->dropped)) != NULL) {
         core_drop(&request_of(link)->waiter);
         free(request_of(link));
     }
@@ -148,10 +148,10 @@ void engine_request_end_all(struct engine *engine)
 {
     struct list *link;
 
-    while ((link = engine_shift(&engine->posted)) != NULL)
+    while ((link = list_shift(&engine->posted)) != NULL)
         on_done(NULL, request_of(link));
     engine_request_drop_all(engine);
-    while ((link = engine_shift(&engine->kept)) != NULL)
+    while ((link = list_shift(&engine->kept)) != NULL)
         free(request_of(link));
 }
 

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-static struct core_waiter waiters[CORE_FLIGHTS_MAX + 3];
+static struct core_waiter waiters[CORE_TASKS_MAX + 3];
 static unsigned called, warnings;
 
 static void on_done(const struct findings *findings, void *arg)
@@ -63,23 +63,23 @@ static void no_more_than_the_limit(void **state)
     (void)state;
 
     assert_int_equal(core_new(sim_world_world(sim), &settings, &core), 0);
-    for (size_t i = 0; i < CORE_FLIGHTS_MAX; i++)
+    for (size_t i = 0; i < CORE_TASKS_MAX; i++)
         assert_int_equal(ask(core, i, &waiters[i]), 0);
     /* One more is refused, and so it is when those who asked have gone; the log is not flooded. */
-    assert_int_equal(ask(core, CORE_FLIGHTS_MAX, &waiters[CORE_FLIGHTS_MAX]), -EAGAIN);
+    assert_int_equal(ask(core, CORE_TASKS_MAX, &waiters[CORE_TASKS_MAX]), -EAGAIN);
     core_drop(&waiters[0]);
-    assert_int_equal(ask(core, CORE_FLIGHTS_MAX, &waiters[CORE_FLIGHTS_MAX]), -EAGAIN);
-    assert_int_equal(core_flights(core), CORE_FLIGHTS_MAX);
+    assert_int_equal(ask(core, CORE_TASKS_MAX, &waiters[CORE_TASKS_MAX]), -EAGAIN);
+    assert_int_equal(core_task_count(core), CORE_TASKS_MAX);
     assert_int_equal(warnings, 1);
     /* What is being looked up already may be waited for by more. */
-    assert_int_equal(ask(core, 1, &waiters[CORE_FLIGHTS_MAX + 1]), 0);
+    assert_int_equal(ask(core, 1, &waiters[CORE_TASKS_MAX + 1]), 0);
 
     sim_world_run(sim, 1000);
-    assert_int_equal(core_flights(core), 0);
-    assert_int_equal(called, CORE_FLIGHTS_MAX);
-    assert_int_equal(ask(core, CORE_FLIGHTS_MAX, &waiters[CORE_FLIGHTS_MAX + 2]), 0);
+    assert_int_equal(core_task_count(core), 0);
+    assert_int_equal(called, CORE_TASKS_MAX);
+    assert_int_equal(ask(core, CORE_TASKS_MAX, &waiters[CORE_TASKS_MAX + 2]), 0);
     sim_world_run(sim, 1000);
-    assert_int_equal(called, CORE_FLIGHTS_MAX + 1);
+    assert_int_equal(called, CORE_TASKS_MAX + 1);
     core_free(core);
     assert_int_equal(sim_world_outstanding(sim), 0);
     sim_world_free(sim);
@@ -235,11 +235,11 @@ static void lookups_in_progress_hold_no_more_than_max_memory(void **state)
         snprintf(name, sizeof(name), "d%d.large.example", i);
         assert_int_equal(ask_name(core, name, on_large, &answered, &large[i]), 0);
         sim_world_run(sim, 1);
-        assert_true(held(core) <= MEMORY / 4 + core_flights(core) * LOOKUP_SMALL);
+        assert_true(held(core) <= MEMORY / 4 + core_task_count(core) * LOOKUP_SMALL);
     }
     sim_world_run(sim, 1000);
     assert_true(held(core) > MEMORY / 8);
-    assert_true(held(core) <= MEMORY / 4 + core_flights(core) * LOOKUP_SMALL);
+    assert_true(held(core) <= MEMORY / 4 + core_task_count(core) * LOOKUP_SMALL);
     assert_int_equal(ask_name(core, "quick.example", on_quick, &quick_calls, &quick), 0);
     sim_world_run(sim, 1000);
     assert_int_equal(quick_calls, 1);

@@ -6,8 +6,8 @@
  * overrides DANE), RFC 8689 section 4.2.1 (`enforce`), RFC 8460 section 4.3 (TLSRPT attributes);
  * the syntax is that of Postfix's smtp_tls_policy_maps.
  */
-#ifndef MILTER_ANSWER_H
-#define MILTER_ANSWER_H
+#ifndef MILTER_ANSWER_ANSWER_H
+#define MILTER_ANSWER_ANSWER_H
 
 #include "base/answer_map.h"
 #include "policy/findings.h"

@@ -2,8 +2,8 @@
  * Findings, verdicts and map answers as one JSON object, the same for the tool and the JSON map.
  * The keys are documented in requiretls-query(1) and stay.
  */
-#ifndef MILTER_FINDINGS_JSON_H
-#define MILTER_FINDINGS_JSON_H
+#ifndef MILTER_ANSWER_FINDINGS_JSON_H
+#define MILTER_ANSWER_FINDINGS_JSON_H
 
 #include "answer/view.h"
 #include "base/json.h"

@@ -2,8 +2,8 @@
  * One next-hop as an administrator sees it: the findings, and what they come to at each level with
  * the reason. findings_json.c writes it for programs, query_text.c for people. Pure.
  */
-#ifndef MILTER_VIEW_H
-#define MILTER_VIEW_H
+#ifndef MILTER_ANSWER_VIEW_H
+#define MILTER_ANSWER_VIEW_H
 
 #include "answer/answer.h"
 #include "config/config.h"

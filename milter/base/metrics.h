@@ -2,8 +2,8 @@
  * The daemon's counters, and their exposition in Prometheus' text format (version 0.0.4).
  * Counting takes no lock: any thread may do it at any time. The HTTP listener is metrics_http.c.
  */
-#ifndef MILTER_METRICS_H
-#define MILTER_METRICS_H
+#ifndef MILTER_BASE_METRICS_H
+#define MILTER_BASE_METRICS_H
 
 #include "base/answer_map.h"
 #include "policy/engine.h"

@@ -3,8 +3,8 @@
  * is the same whether the tool looked up for itself or the daemon was asked, and the text shows
  * what the object says.
  */
-#ifndef MILTER_QUERY_H
-#define MILTER_QUERY_H
+#ifndef MILTER_QUERY_QUERY_H
+#define MILTER_QUERY_QUERY_H
 
 #include "base/exit_code.h"
 #include "base/json_read.h"

@@ -36,7 +36,7 @@ static void on_log(void *arg, int priority, const char *message)
 }
 
 /* Makes the object. On the engine's thread, or the main one. */
-static void finish(struct query_local *local, size_t index, const struct findings *findings)
+static void finish_name(struct query_local *local, size_t index, const struct findings *findings)
 {
     struct query_name *name = &local->set->names[index];
     struct view_terms terms;
@@ -67,17 +67,17 @@ static void ask_next(struct query_local *local);
 static void on_done(const struct findings *findings, void *arg)
 {
     const struct asked *asked = arg;
-    finish(asked->local, asked->index, findings);
+    finish_name(asked->local, asked->index, findings);
     ask_next(asked->local);
 }
 
 /* Whether on_done will be called for it. */
-static bool ask(struct query_local *local, size_t index)
+static bool ask_engine(struct query_local *local, size_t index)
 {
     struct query_name *name = &local->set->names[index];
     local->asked[index] = (struct asked){.local = local, .index = index};
     if (name->settings.tls_policy) {
-        finish(local, index, NULL);
+        finish_name(local, index, NULL);
         return false;
     }
     int error =
@@ -92,7 +92,7 @@ static void ask_next(struct query_local *local)
 {
     size_t index;
     while ((index = atomic_fetch_add(&local->next, 1)) < local->set->count) {
-        if (ask(local, index))
+        if (ask_engine(local, index))
             return;
     }
 }

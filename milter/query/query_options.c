@@ -37,7 +37,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static int fail(char *err, size_t err_size, const char *what, const char *which)
+static int fail_option(char *err, size_t err_size, const char *what, const char *which)
 {
     snprintf(err, err_size, "%s%s%s", what, which ? ": " : "", which ? which : "");
     return -EINVAL;
@@ -47,7 +47,7 @@ static int add_header(struct query_options *options, const char *text, char *err
 {
     const char *colon = strchr(text, ':');
     if (!colon || colon == text)
-        return fail(err, err_size, "--header takes 'Name: value'", text);
+        return fail_option(err, err_size, "--header takes 'Name: value'", text);
     char *copy = strdup(text);
     if (!copy)
         return -ENOMEM;
@@ -64,7 +64,7 @@ static int set_request(struct query_options *options, enum query_request request
                        size_t err_size)
 {
     if (options->request != QUERY_REQUEST_AUTO && options->request != request)
-        return fail(err, err_size, "--require and --optional exclude each other", NULL);
+        return fail_option(err, err_size, "--require and --optional exclude each other", NULL);
     options->request = request;
     options->explain = true;
     return 0;
@@ -109,7 +109,7 @@ static int take_option(struct query_options *options, int option, char *err, siz
         options->mta = optarg;
         return 0;
     default:
-        return fail(err, err_size, "see requiretls-query --help", NULL);
+        return fail_option(err, err_size, "see requiretls-query --help", NULL);
     }
 }
 
@@ -132,11 +132,11 @@ int query_options_parse(struct query_options *options, int argc, char **argv, ch
     if (options->version || options->help)
         return 0;
     if (options->mta && !options->check_setup)
-        return fail(err, err_size, "--mta goes with --check-setup", NULL);
+        return fail_option(err, err_size, "--mta goes with --check-setup", NULL);
     if (options->check_setup && (options->name_count > 0 || options->explain || options->socket))
-        return fail(err, err_size, "--check-setup takes only -c, --json and --mta", NULL);
+        return fail_option(err, err_size, "--check-setup takes only -c, --json and --mta", NULL);
     if (options->name_count == 0 && !options->check_setup)
-        return fail(err, err_size, "no domain given; see requiretls-query --help", NULL);
+        return fail_option(err, err_size, "no domain given; see requiretls-query --help", NULL);
     return 0;
 }
 

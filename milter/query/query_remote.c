@@ -159,15 +159,15 @@ static void disconnect(struct connection *c)
     c->fd = -1;
 }
 
-static void finish(struct query_remote *remote, size_t index, const char *json, size_t len,
-                   const char *failure)
+static void finish_name(struct query_remote *remote, size_t index, const char *json, size_t len,
+                        const char *failure)
 {
     char *copy = json ? strndup(json, len) : NULL;
     query_set_finish(remote->set, index, copy, copy ? len : 0, NULL,
                      json && !copy ? "out of memory" : failure);
 }
 
-static void ask(struct query_remote *remote, struct connection *c, size_t index)
+static void ask_name(struct query_remote *remote, struct connection *c, size_t index)
 {
     char question[NEXTHOP_TEXT_MAX + 8], failure[256];
     const char *reply;
@@ -188,17 +188,17 @@ static void ask(struct query_remote *remote, struct connection *c, size_t index)
             continue;
         }
         if (len > 3 && memcmp(reply, "OK ", 3) == 0) {
-            finish(remote, index, reply + 3, len - 3, NULL);
+            finish_name(remote, index, reply + 3, len - 3, NULL);
             return;
         }
         snprintf(failure, sizeof(failure), "%.*s", (int)(len < 200 ? len : 200), reply);
         if (strncmp(failure, "TEMP ", 5) != 0)
             break;
     }
-    finish(remote, index, NULL, 0, failure);
+    finish_name(remote, index, NULL, 0, failure);
 }
 
-static void *run(void *arg)
+static void *run_connection(void *arg)
 {
     struct query_remote *remote = arg;
     struct connection c = {.fd = -1};
@@ -208,7 +208,7 @@ static void *run(void *arg)
         pthread_mutex_unlock(&remote->lock);
         if (index >= remote->set->count)
             break;
-        ask(remote, &c, index);
+        ask_name(remote, &c, index);
     }
     disconnect(&c);
     free(c.buf);
@@ -236,7 +236,7 @@ int query_remote_start(const char *address, struct query_set *set, struct query_
     pthread_mutex_init(&remote->lock, NULL);
     size_t want = set->count < CONNECTIONS_MAX ? set->count : CONNECTIONS_MAX;
     for (size_t i = 0; i < want; i++) {
-        if (pthread_create(&remote->threads[i], NULL, run, remote) != 0)
+        if (pthread_create(&remote->threads[i], NULL, run_connection, remote) != 0)
             break;
         remote->thread_count++;
     }

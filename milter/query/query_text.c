@@ -10,7 +10,7 @@
 /* The column where values begin. */
 enum { COLUMN = 26 };
 
-static void put(FILE *out, const char *text)
+static void put_text(FILE *out, const char *text)
 {
     for (; text && *text; text++)
         fputc(*text >= 0x20 && *text < 0x7f ? *text : '?', out);
@@ -20,7 +20,7 @@ static void label(FILE *out, const char *text)
 {
     int len = (int)strlen(text);
     fputs("  ", out);
-    put(out, text);
+    put_text(out, text);
     fprintf(out, "%*s", len < COLUMN - 3 ? COLUMN - 2 - len : 1, "");
 }
 
@@ -32,7 +32,7 @@ static const char *member(const struct json_value *object, const char *key)
 static void line(FILE *out, const char *what, const char *value)
 {
     label(out, what);
-    put(out, value ? value : "-");
+    put_text(out, value ? value : "-");
     fputc('\n', out);
 }
 
@@ -58,16 +58,16 @@ static void print_host(FILE *out, const struct json_value *host)
     const char *base = member(host, "tlsa_base"), *name = member(host, "host");
     snprintf(text, sizeof(text), "MX %" PRId64, json_number(json_get(host, "preference"), 0));
     label(out, text);
-    put(out, name);
+    put_text(out, name);
     fputs(": A ", out);
-    put(out, member(host, "a"));
+    put_text(out, member(host, "a"));
     fputs(", AAAA ", out);
-    put(out, member(host, "aaaa"));
+    put_text(out, member(host, "aaaa"));
     fputs(", TLSA ", out);
-    put(out, member(host, "tlsa_state"));
+    put_text(out, member(host, "tlsa_state"));
     if (base && name && strcmp(base, name) != 0) {
         fputs(" at ", out);
-        put(out, base);
+        put_text(out, base);
     }
     if (match && match->type != JSON_NULL)
         fputs(json_is_true(match) ? ", matches MTA-STS" : ", does not match MTA-STS", out);
@@ -76,7 +76,7 @@ static void print_host(FILE *out, const struct json_value *host)
     if (member(host, "failure")) {
         label(out, "");
         fputs("failure: ", out);
-        put(out, member(host, "failure"));
+        put_text(out, member(host, "failure"));
         fputc('\n', out);
     }
 }
@@ -87,22 +87,22 @@ static void print_sts(FILE *out, const struct json_value *sts)
     const char *text = member(sts, "failure_text");
     int64_t age = json_number(json_get(sts, "age"), -1);
     label(out, "MTA-STS");
-    put(out, mode ? mode : member(sts, "state"));
+    put_text(out, mode ? mode : member(sts, "state"));
     if (mode) {
         fputs(", id ", out);
-        put(out, member(sts, "id"));
+        put_text(out, member(sts, "id"));
         fprintf(out, ", max_age %" PRId64, json_number(json_get(sts, "max_age"), 0));
         if (age >= 0)
             fprintf(out, ", fetched %" PRId64 " s ago", age);
         fputs(", ", out);
-        put(out, member(sts, "source"));
+        put_text(out, member(sts, "source"));
     }
     if (failure) {
         fputs(" (", out);
-        put(out, failure);
+        put_text(out, failure);
         if (text)
             fputs(": ", out);
-        put(out, text);
+        put_text(out, text);
         fputs(")", out);
     }
     fputc('\n', out);
@@ -120,10 +120,10 @@ static void print_verdicts(FILE *out, const struct json_value *verdicts)
         const char *verdict = member(v, "verdict");
         bool plain = verdict && strcmp(verdict, "satisfied") == 0 && v != verdicts->first;
         label(out, v->key);
-        put(out, verdict);
+        put_text(out, verdict);
         if (member(v, "reason") && !plain) {
             fputs(": ", out);
-            put(out, member(v, "reason"));
+            put_text(out, member(v, "reason"));
         }
         fputc('\n', out);
     }
@@ -148,20 +148,20 @@ void query_text(FILE *out, const struct json_value *object, const char *unicode)
     const char *summary = member(object, "summary");
     if (unicode)
         fprintf(out, "%s (", unicode);
-    put(out, member(object, "nexthop"));
+    put_text(out, member(object, "nexthop"));
     fprintf(out, "%s: ", unicode ? ")" : "");
-    put(out, summary ? summary : policy ? "policy" : "failed");
+    put_text(out, summary ? summary : policy ? "policy" : "failed");
     fputc('\n', out);
     if (policy)
         line(out, "tls_policy", policy);
     if (summary) {
         label(out, "MX records");
-        put(out, member(object, "security"));
+        put_text(out, member(object, "security"));
         if (!json_is_true(json_get(object, "security_known")))
             fputs(" (no resolver that validates DNSSEC was there: security unknown)", out);
         if (failure)
             fputs(": ", out);
-        put(out, failure);
+        put_text(out, failure);
         fputc('\n', out);
         for (const struct json_value *host = hosts ? hosts->first : NULL; host; host = host->next)
             print_host(out, host);

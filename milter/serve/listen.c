@@ -16,8 +16,8 @@
 
 enum { BACKLOG = 511 };
 
-static int fail(const struct config_address *address, const char *what, int error, char *err,
-                size_t err_size)
+static int fail_listen(const struct config_address *address, const char *what, int error, char *err,
+                       size_t err_size)
 {
     snprintf(err, err_size, "%s: %s: %s", address->text, what, strerror(error));
     return -error;
@@ -42,16 +42,17 @@ static int bind_unix(int fd, const struct config_address *address, const struct 
     struct stat st;
     if (lstat(addr->sun_path, &st) == 0) {
         if (!S_ISSOCK(st.st_mode))
-            return fail(address, "there is something else at that path", EEXIST, err, err_size);
+            return fail_listen(address, "there is something else at that path", EEXIST, err,
+                               err_size);
         if (is_alive(addr))
-            return fail(address, "another process listens there", EADDRINUSE, err, err_size);
+            return fail_listen(address, "another process listens there", EADDRINUSE, err, err_size);
         unlink(addr->sun_path);
     }
     if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
-        return fail(address, "bind", errno, err, err_size);
+        return fail_listen(address, "bind", errno, err, err_size);
     out->path = strdup(address->path);
     if (!out->path)
-        return fail(address, "bind", ENOMEM, err, err_size);
+        return fail_listen(address, "bind", ENOMEM, err, err_size);
     if (lstat(out->path, &st) == 0) {
         out->device = st.st_dev;
         out->inode = st.st_ino;
@@ -64,17 +65,17 @@ static int open_unix(const struct config_address *address, const struct socket_f
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     if (strlen(address->path) >= sizeof(addr.sun_path))
-        return fail(address, "socket", ENAMETOOLONG, err, err_size);
+        return fail_listen(address, "socket", ENAMETOOLONG, err, err_size);
     strcpy(addr.sun_path, address->path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return fail(address, "socket", errno, err, err_size);
+        return fail_listen(address, "socket", errno, err, err_size);
     out->fds[out->count++] = fd;
     int result = bind_unix(fd, address, &addr, file, out, err, err_size);
     if (result < 0)
         return result;
     if (listen(fd, BACKLOG) < 0)
-        return fail(address, "listen", errno, err, err_size);
+        return fail_listen(address, "listen", errno, err, err_size);
     return 0;
 }
 
@@ -85,16 +86,16 @@ static int open_one(const struct config_address *address, const struct addrinfo 
     int fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
                     info->ai_protocol);
     if (fd < 0)
-        return fail(address, "socket", errno, err, err_size);
+        return fail_listen(address, "socket", errno, err, err_size);
     out->fds[out->count++] = fd;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     /* The IPv4 address, if the host has one, is in the list by itself. */
     if (info->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
     if (bind(fd, info->ai_addr, info->ai_addrlen) < 0)
-        return fail(address, "bind", errno, err, err_size);
+        return fail_listen(address, "bind", errno, err, err_size);
     if (listen(fd, BACKLOG) < 0)
-        return fail(address, "listen", errno, err, err_size);
+        return fail_listen(address, "listen", errno, err, err_size);
     return 0;
 }
 

@@ -2,8 +2,8 @@
  * Listening stream sockets of the daemon's own listeners (socketmap, metrics): opened as root
  * before privileges are dropped, served later.
  */
-#ifndef MILTER_LISTEN_H
-#define MILTER_LISTEN_H
+#ifndef MILTER_SERVE_LISTEN_H
+#define MILTER_SERVE_LISTEN_H
 
 #include "config/config.h"
 

@@ -120,7 +120,7 @@ static void respond_text(struct client *client, const char *status, bool head_on
 }
 
 /* The request line without its end. */
-static void handle(struct client *client, const char *line)
+static void handle_request(struct client *client, const char *line)
 {
     bool head_only = strncmp(line, "HEAD ", 5) == 0;
     if (!head_only && strncmp(line, "GET ", 4) != 0) {
@@ -144,7 +144,7 @@ static void on_input(struct bufferevent *io, void *arg)
         return;
     char *line = end.pos >= 0 ? evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF) : NULL;
     if (line)
-        handle(client, line);
+        handle_request(client, line);
     else
         respond_text(client, "431 Request Header Fields Too Large", false);
     free(line);

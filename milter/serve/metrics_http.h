@@ -1,8 +1,8 @@
 /*
  * The metrics listener: answers GET /metrics over HTTP/1.1 (RFC 9112), one request a connection.
  */
-#ifndef MILTER_METRICS_HTTP_H
-#define MILTER_METRICS_HTTP_H
+#ifndef MILTER_SERVE_METRICS_HTTP_H
+#define MILTER_SERVE_METRICS_HTTP_H
 
 #include "base/metrics.h"
 #include "serve/listen.h"

@@ -1,7 +1,7 @@
 /*
  * The socketmap server: accepts connections, bounds their number and their time, and shares the
  * configuration, the engine and the buffers among them. A connection is socketmap_conn.c, what is
- * answered socketmap_handle.c, lookups in flight socketmap_lookup.c.
+ * answered socketmap_handle.c, lookups in progress socketmap_lookup.c.
  */
 #include "serve/socketmap_conn.h"
 
@@ -70,7 +70,7 @@ static bool evict(struct socketmap *server)
     return true;
 }
 
-static void take(struct socketmap *server, int fd, const struct sockaddr_storage *peer)
+static void take_connection(struct socketmap *server, int fd, const struct sockaddr_storage *peer)
 {
     bool full = server->connection_count >= server->config->socketmap.max_connections;
     if ((full && !evict(server)) ||
@@ -116,7 +116,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
         socklen_t len = sizeof(peer);
         int client = accept4(fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client >= 0) {
-            take(server, client, &peer);
+            take_connection(server, client, &peer);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)

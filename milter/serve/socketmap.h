@@ -3,8 +3,8 @@
  * an event loop of one thread. Cached answers are given without leaving that thread; a lookup that
  * takes long is answered TEMP before the MTA gives up, and goes on.
  */
-#ifndef MILTER_SOCKETMAP_H
-#define MILTER_SOCKETMAP_H
+#ifndef MILTER_SERVE_SOCKETMAP_H
+#define MILTER_SERVE_SOCKETMAP_H
 
 #include "base/metrics.h"
 #include "config/config.h"

@@ -23,7 +23,7 @@ int64_t socketmap_conn_now_ms(void)
 }
 
 /* Keeps for later what the socket does not take now; behind what it did not take before. */
-static bool keep(struct socketmap_conn *c, const char *data, size_t len)
+static bool keep_output(struct socketmap_conn *c, const char *data, size_t len)
 {
     if (c->out.len == 0)
         c->out_at = 0;
@@ -42,7 +42,7 @@ static void send_batch(struct socketmap_conn *c)
             sent = 0;
     }
     if (!c->failed && (size_t)sent < batch->len)
-        c->failed = !keep(c, batch->buf + sent, batch->len - (size_t)sent);
+        c->failed = !keep_output(c, batch->buf + sent, batch->len - (size_t)sent);
     batch->len = 0;
     if (batch->cap > 4 * SOCKETMAP_CONN_BATCH_MAX)
         octets_fini(batch); /* after a reply of unusual size */

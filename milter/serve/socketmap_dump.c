@@ -41,7 +41,7 @@ void socketmap_dump_free(struct socketmap_dump *dump)
     free(dump);
 }
 
-static void add(struct socketmap_conn *c, const struct findings *findings)
+static void add_nexthop(struct socketmap_conn *c, const struct findings *findings)
 {
     static const struct socketmap_request request = {.command = SOCKETMAP_DUMP};
     struct config *config = c->server->config;
@@ -71,7 +71,7 @@ bool socketmap_dump_next(struct socketmap_conn *c, struct socketmap_dump *dump)
         socketmap_reply(c, &request, METRICS_OK, "", 0);
         return false;
     }
-    add(c, dump->findings[dump->at]);
+    add_nexthop(c, dump->findings[dump->at]);
     findings_unref(dump->findings[dump->at++]);
     return true;
 }

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <time.h>
 
-static void reply(struct socketmap_conn *c, const struct socketmap_request *request,
-                  enum metrics_reply status, const char *text)
+static void reply_text(struct socketmap_conn *c, const struct socketmap_request *request,
+                       enum metrics_reply status, const char *text)
 {
     socketmap_reply(c, request, status, text, strlen(text));
 }
@@ -25,17 +25,17 @@ static void reply_kind(struct socketmap_conn *c, const struct socketmap_request 
     const char *text = c->server->answer;
     switch (kind) {
     case ANSWER_OK:
-        reply(c, request, METRICS_OK, text);
+        reply_text(c, request, METRICS_OK, text);
         return;
     case ANSWER_NOTFOUND:
-        reply(c, request, METRICS_NOTFOUND, "");
+        reply_text(c, request, METRICS_NOTFOUND, "");
         return;
     case ANSWER_TEMP:
-        reply(c, request, METRICS_TEMP, text);
+        reply_text(c, request, METRICS_TEMP, text);
         return;
     case ANSWER_PENDING: /* the configuration changed while the lookup was in flight */
     default:
-        reply(c, request, METRICS_TEMP, "the lookup is not finished, try again");
+        reply_text(c, request, METRICS_TEMP, "the lookup is not finished, try again");
         return;
     }
 }
@@ -64,7 +64,7 @@ static void reply_json(struct socketmap_conn *c, const struct socketmap_request 
     if (json_finish(&json, &text, &len) == 0)
         socketmap_reply(c, request, METRICS_OK, text, len);
     else
-        reply(c, request, METRICS_TEMP, "the findings cannot be written");
+        reply_text(c, request, METRICS_TEMP, "the findings cannot be written");
     json_fini(&json);
 }
 
@@ -85,7 +85,7 @@ void socketmap_handle_findings(struct socketmap_conn *c, const struct socketmap_
 static void ask_engine(struct socketmap_conn *c, const struct socketmap_request *request)
 {
     if (socketmap_lookup_ask(c, request) < 0)
-        reply(c, request, METRICS_TEMP, "the lookup could not be made");
+        reply_text(c, request, METRICS_TEMP, "the lookup could not be made");
 }
 
 static void answer_json(struct socketmap_conn *c, const struct socketmap_request *request)
@@ -118,31 +118,31 @@ static void answer_nexthop(struct socketmap_conn *c, const struct socketmap_requ
 }
 
 /* To forget a policy is a downgrade: only for who can open the unix socket. */
-static void purge(struct socketmap_conn *c, const struct socketmap_request *request)
+static void purge_nexthop(struct socketmap_conn *c, const struct socketmap_request *request)
 {
     if (!c->is_unix) {
-        reply(c, request, METRICS_PERM, "PURGE is for unix sockets only");
+        reply_text(c, request, METRICS_PERM, "PURGE is for unix sockets only");
         return;
     }
     int error = engine_purge(c->server->engine, &request->nexthop);
     if (error == -ENOENT) {
-        reply(c, request, METRICS_NOTFOUND, "");
+        reply_text(c, request, METRICS_NOTFOUND, "");
     } else if (error < 0) {
-        reply(c, request, METRICS_TEMP, strerror(-error));
+        reply_text(c, request, METRICS_TEMP, strerror(-error));
     } else {
         log_msg(LOG_INFO, "socketmap: forgot what was cached about %s", request->nexthop.text);
-        reply(c, request, METRICS_OK, "forgotten");
+        reply_text(c, request, METRICS_OK, "forgotten");
     }
 }
 
-static void dump(struct socketmap_conn *c, const struct socketmap_request *request)
+static void start_dump(struct socketmap_conn *c, const struct socketmap_request *request)
 {
     if (!c->is_loopback)
-        reply(c, request, METRICS_PERM, "DUMP is for unix sockets and this host only");
+        reply_text(c, request, METRICS_PERM, "DUMP is for unix sockets and this host only");
     else if (c->server->dump_count >= SOCKETMAP_CONN_DUMPS_MAX)
-        reply(c, request, METRICS_TEMP, "too many DUMPs at once, try again");
+        reply_text(c, request, METRICS_TEMP, "too many DUMPs at once, try again");
     else if (socketmap_dump_new(c->server->engine, &c->dump) < 0)
-        reply(c, request, METRICS_TEMP, "out of memory");
+        reply_text(c, request, METRICS_TEMP, "out of memory");
     else
         c->server->dump_count++;
 }
@@ -158,24 +158,24 @@ void socketmap_handle(struct socketmap_conn *c, const struct socketmap_request *
         answer_json(c, request);
         return;
     case SOCKETMAP_PURGE:
-        purge(c, request);
+        purge_nexthop(c, request);
         return;
     case SOCKETMAP_DUMP:
-        dump(c, request);
+        start_dump(c, request);
         return;
     case SOCKETMAP_NO_KEY:
         reply_kind(c, request,
                    answer_no_nexthop(request->map, server->answer, sizeof(server->answer)));
         return;
     case SOCKETMAP_NOTHING:
-        reply(c, request, METRICS_NOTFOUND, "");
+        reply_text(c, request, METRICS_NOTFOUND, "");
         return;
     case SOCKETMAP_UNKNOWN:
-        reply(c, request, METRICS_PERM, "no such map");
+        reply_text(c, request, METRICS_PERM, "no such map");
         return;
     case SOCKETMAP_COMMANDS:
     default:
-        reply(c, request, METRICS_TEMP, "internal error");
+        reply_text(c, request, METRICS_TEMP, "internal error");
         return;
     }
 }

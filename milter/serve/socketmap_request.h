@@ -1,8 +1,8 @@
 /*
  * One socketmap request, `<map> <key>`, parsed. Pure.
  */
-#ifndef MILTER_SOCKETMAP_REQUEST_H
-#define MILTER_SOCKETMAP_REQUEST_H
+#ifndef MILTER_SERVE_SOCKETMAP_REQUEST_H
+#define MILTER_SERVE_SOCKETMAP_REQUEST_H
 
 #include "answer/answer.h"
 

@@ -1,4 +1,7 @@
-/* The whole examination, in its order. See setup.h. */
+/*
+ * The whole check in its order: read the MTA's configuration, try its sockets, make its checks,
+ * then those of the host, the limits and the resolvers. An MTA that cannot be read is one finding.
+ */
 #include "setup/setup.h"
 
 #include "setup/postfix/postfix_checks.h"

@@ -2,8 +2,8 @@
  * `requiretls-query --check-setup`: examines this host, from the MTA's configuration to the
  * resolver. See requiretls-query(1) for what it looks at.
  */
-#ifndef MILTER_SETUP_H
-#define MILTER_SETUP_H
+#ifndef MILTER_SETUP_SETUP_H
+#define MILTER_SETUP_SETUP_H
 
 #include "config/config.h"
 #include "setup/setup_report.h"

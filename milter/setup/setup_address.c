@@ -1,4 +1,7 @@
-/* See setup_address.h. */
+/*
+ * Addresses of milters and socketmaps: setup_list_next splits a list of Postfix, setup_address_...
+ * parses one item in the syntax of Postfix, of sendmail or of this project. Pure.
+ */
 #include "setup/setup_address.h"
 
 #include <ctype.h>

@@ -1,4 +1,7 @@
-/* See setup_ca.h. */
+/*
+ * Counts certificates: those that OpenSSL reads from a PEM file, or the entries of a directory of
+ * hashed names.
+ */
 #include "setup/setup_ca.h"
 
 #include <ctype.h>

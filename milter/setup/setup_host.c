@@ -1,4 +1,8 @@
-/* This host apart from MTA and resolver. See setup.h. */
+/*
+ * This host apart from MTA and resolver: the daemon's user, the store, the certificates of
+ * authorities; setup_check_limits, when the sockets have been tried, the limits of the daemon found
+ * there.
+ */
 #include "setup/setup.h"
 
 #include "base/privilege.h"
@@ -111,8 +115,8 @@ static void check_ca(const struct config *config, struct setup_report *report)
         path = X509_get_default_cert_dir();
     }
     for (int i = 0; i < 2; i++) {
-        const char *place = i == 0 ? file : path;
-        int found = place != NULL ? setup_ca_count(place) : 0;
+        const char *from = i == 0 ? file : path;
+        int found = from != NULL ? setup_ca_count(from) : 0;
 
         count += found > 0 ? found : 0;
     }

@@ -1,4 +1,7 @@
-/* The probe of all sockets that an MTA names. See setup_use.h. */
+/*
+ * Tries all sockets that an MTA names: notes which files our own sockets are, then probes each use
+ * as the MTA's user, in the chroot of the service. setup_use.c says what follows.
+ */
 #include "setup/setup_use.h"
 
 #include <sys/stat.h>

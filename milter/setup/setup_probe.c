@@ -1,4 +1,7 @@
-/* See setup_probe.h. */
+/*
+ * Connects to one socket as the MTA does, in a process that is its user: the path, the connection,
+ * then a negotiation (milter) or a request (socketmap). struct setup_probe says how far it came.
+ */
 #include "setup/setup_probe.h"
 
 #include "base/netstring.h"
@@ -165,7 +168,7 @@ static bool negotiate(int fd, struct setup_probe *out)
 }
 
 /* One question; the reply begins in buf and is cut to its size. */
-static bool ask(int fd, const char *map, char *buf, size_t size)
+static bool request_map(int fd, const char *map, char *buf, size_t size)
 {
     char question[160], message[200], whole[REPLY_MAX];
     int question_len = snprintf(question, sizeof(question), "%s " PROBE_KEY, map);
@@ -196,14 +199,14 @@ static bool ask_map(int fd, const char *map, struct setup_probe *out)
 {
     char json[256];
 
-    if (map[0] != '\0' && !ask(fd, map, out->reply, sizeof(out->reply)))
+    if (map[0] != '\0' && !request_map(fd, map, out->reply, sizeof(out->reply)))
         return false;
-    out->ours = ask(fd, "JSON", json, sizeof(json)) && strncmp(json, "OK {", 4) == 0 &&
+    out->ours = request_map(fd, "JSON", json, sizeof(json)) && strncmp(json, "OK {", 4) == 0 &&
                 strstr(json, "\"nexthop\":\"" PROBE_KEY "\"") != NULL;
     return map[0] != '\0' || out->ours;
 }
 
-static void look(const void *arg, void *result)
+static void look_at_socket(const void *arg, void *result)
 {
     const struct target *target = arg;
     struct setup_probe *out = result;
@@ -246,7 +249,7 @@ int setup_probe(const struct setup_who *who, const struct setup_address *address
         failed(out, SETUP_STAGE_PATH, EADDRNOTAVAIL, address->host);
         return 0;
     }
-    return setup_as(who, look, &target, out, sizeof(*out), PROBE_MS);
+    return setup_as(who, look_at_socket, &target, out, sizeof(*out), PROBE_MS);
 }
 
 static int try_address(const struct addrinfo *address)

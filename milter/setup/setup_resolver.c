@@ -1,6 +1,6 @@
 /*
  * Whether DNS answers can be believed: an engine of our own asks, with the resolvers that the
- * daemon or the MTA would ask, and says in its warnings what is wrong. See setup.h.
+ * daemon or the MTA would ask, and says in its warnings what is wrong.
  */
 #include "setup/setup.h"
 
@@ -14,9 +14,9 @@
 
 enum {
     /* Beyond what the configuration allows one question: something else is wrong then. */
-    PATIENCE_MS = 5000,
+    MARGIN_MS = 5000,
     /* Whatever it allows, who runs the check is to get an answer. */
-    PATIENCE_MAX_MS = 60 * 1000,
+    WAIT_MAX_MS = 60 * 1000,
 };
 
 struct inquiry {
@@ -50,11 +50,11 @@ static void on_done(const struct findings *findings, void *arg)
 
 static void wait_until_done(struct inquiry *inquiry, const struct engine_config *config)
 {
-    int64_t limit_ms = (int64_t)config->dns_timeout_ms * config->dns_tries + PATIENCE_MS;
+    int64_t limit_ms = (int64_t)config->dns_timeout_ms * config->dns_tries + MARGIN_MS;
     struct timespec until;
 
-    if (limit_ms > PATIENCE_MAX_MS)
-        limit_ms = PATIENCE_MAX_MS;
+    if (limit_ms > WAIT_MAX_MS)
+        limit_ms = WAIT_MAX_MS;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += limit_ms / 1000 + 1;
     pthread_mutex_lock(&inquiry->lock);

@@ -1,4 +1,7 @@
-/* See setup_run.h. */
+/*
+ * Child processes: setup_run runs a program and collects its output; setup_as calls a function in a
+ * process that has become another user, in a chroot or not, and takes its result from a pipe.
+ */
 #include "setup/setup_run.h"
 
 #include <errno.h>
@@ -37,7 +40,7 @@ struct stream {
     size_t max;
 };
 
-static int take(struct stream *stream)
+static int take_output(struct stream *stream)
 {
     enum { PIECE = 16384 };
     char *text = realloc(stream->text, stream->len + PIECE + 1);
@@ -70,7 +73,7 @@ static int take_all(struct stream streams[2], int64_t deadline_ms)
         if (poll(fds, 2, (int)left_ms) < 0 && errno != EINTR)
             return -errno;
         for (int i = 0; i < 2; i++) {
-            int error = streams[i].fd >= 0 && fds[i].revents != 0 ? take(&streams[i]) : 0;
+            int error = streams[i].fd >= 0 && fds[i].revents != 0 ? take_output(&streams[i]) : 0;
 
             if (error != 0)
                 return error;
@@ -82,7 +85,7 @@ static int take_all(struct stream streams[2], int64_t deadline_ms)
 /* In the child. The MTA's commands live in sbin, which not everybody has in PATH. */
 static void become_program(const char *const *argv, int in, int out, int err)
 {
-    static const char *const places[] = {"/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin"};
+    static const char *const directories[] = {"/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin"};
     char path[PATH_MAX];
 
     if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
@@ -90,8 +93,8 @@ static void become_program(const char *const *argv, int in, int out, int err)
     /* execvp(3) wants an array that it could write to, and does not. */
     char *const *words = (char *const *)(uintptr_t)argv;
     execvp(argv[0], words);
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && errno == ENOENT; i++) {
-        snprintf(path, sizeof(path), "%s/%s", places[i], argv[0]);
+    for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]) && errno == ENOENT; i++) {
+        snprintf(path, sizeof(path), "%s/%s", directories[i], argv[0]);
         execv(path, words);
     }
     _exit(errno == ENOENT ? 127 : 126);
@@ -122,7 +125,8 @@ static void close_all(int fds[5])
     }
 }
 
-static int start(const char *const *argv, const char *input, pid_t *pid, struct stream streams[2])
+static int start_program(const char *const *argv, const char *input, pid_t *pid,
+                         struct stream streams[2])
 {
     int fds[5] = {-1, -1, -1, -1, -1}; /* out, out, err, err, in */
 
@@ -173,7 +177,7 @@ int setup_run(const char *const *argv, const char *input, int timeout_ms, char *
 {
     struct stream streams[2] = {{.fd = -1}, {.fd = -1}};
     pid_t pid = -1;
-    int error = start(argv, input, &pid, streams), wait_status = 0;
+    int error = start_program(argv, input, &pid, streams), wait_status = 0;
 
     *out = NULL;
     err[0] = '\0';

@@ -1,4 +1,8 @@
-/* See setup_use.h. */
+/*
+ * What follows from the probe of a socket that the MTA names: setup_own_from notes the sockets of
+ * the configuration, setup_use_match tells whether a use means one of them, and setup_check_use
+ * adds the finding with its remedy. Pure.
+ */
 #include "setup/setup_use.h"
 
 #include <errno.h>

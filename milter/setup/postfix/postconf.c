@@ -1,4 +1,7 @@
-/* See setup_postconf.h. */
+/*
+ * What postconf(1) prints, parsed: main.cf (-x), then the services (-F), then their own parameters
+ * (-Px); postconf_get looks in a service before main.cf. Pure.
+ */
 #include "setup/postfix/postconf.h"
 
 #include <ctype.h>
@@ -9,8 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
-static int append(struct postconf *conf, struct postconf_parameters *list, const char *name,
-                  const char *value)
+static int append_parameter(struct postconf *conf, struct postconf_parameters *list,
+                            const char *name, const char *value)
 {
     struct postconf_parameter *items =
         pool_grow(&conf->pool, list->items, list->count, sizeof(*items));
@@ -22,7 +25,7 @@ static int append(struct postconf *conf, struct postconf_parameters *list, const
     return 0;
 }
 
-static const char *find(const struct postconf_parameters *list, const char *name)
+static const char *find_parameter(const struct postconf_parameters *list, const char *name)
 {
     for (size_t i = 0; i < list->count; i++) {
         if (strcmp(list->items[i].name, name) == 0)
@@ -54,7 +57,7 @@ static int each_line(struct postconf *conf, const char *text,
 
 static int take_parameter(struct postconf *conf, char *name, char *value)
 {
-    return append(conf, &conf->parameters, name, value);
+    return append_parameter(conf, &conf->parameters, name, value);
 }
 
 static int read_version(struct postconf *conf)
@@ -149,7 +152,7 @@ static int take_own(struct postconf *conf, char *line, char *value)
         return -EINVAL;
     for (size_t i = 0; i < conf->service_count; i++) {
         if (strcmp(conf->services[i].id, line) == 0)
-            return append(conf, &conf->services[i].own, name, value);
+            return append_parameter(conf, &conf->services[i].own, name, value);
     }
     return 0;
 }
@@ -168,16 +171,16 @@ void postconf_fini(struct postconf *conf)
 const char *postconf_get(const struct postconf *conf, const struct postconf_service *service,
                          const char *name)
 {
-    const char *value = service != NULL ? find(&service->own, name) : NULL;
+    const char *value = service != NULL ? find_parameter(&service->own, name) : NULL;
 
     if (value == NULL)
-        value = find(&conf->parameters, name);
+        value = find_parameter(&conf->parameters, name);
     return value != NULL ? value : "";
 }
 
 bool postconf_has(const struct postconf *conf, const char *name)
 {
-    return find(&conf->parameters, name) != NULL;
+    return find_parameter(&conf->parameters, name) != NULL;
 }
 
 const struct postconf_service *postconf_service(const struct postconf *conf, const char *name,

@@ -1,4 +1,7 @@
-/* The socketmap in smtp_tls_policy_maps and smtp_requiretls_policy. Pure. See setup_postfix.h. */
+/*
+ * The socketmap in smtp_tls_policy_maps and smtp_requiretls_policy: that each transport for mail to
+ * others asks a map that exists, at our socket. Pure.
+ */
 #include "setup/postfix/postfix_checks.h"
 
 #include "config/config_rule.h"
@@ -52,7 +55,7 @@ static void check_attributes(const struct setup_postfix *postfix, const struct s
     setup_add(
         report, SETUP_ERROR, "map-tlsrpt",
         "%s of %s: the attributes for TLS reports are errors for Postfix %s: mail for domains "
-        "with MTA-STS is put off for ever",
+        "with MTA-STS is deferred for ever",
         use->parameter, use->by, postconf_get(&postfix->conf, NULL, "mail_version"));
     setup_remedy(report, always ? "ask the map QUERY; or Postfix 3.10"
                                 : "tlsrpt = no in [socketmap]; or Postfix 3.10");

@@ -234,11 +234,11 @@ static void check_older(const struct setup_postfix *postfix, struct setup_report
         bool shared = in_main_cf(service, FILTER);
 
         if (setup_postfix_filtered(postfix, service)) {
-            bool again = shared && takes(postfix, service);
+            bool same = shared && takes(postfix, service);
 
-            if (!setup_postfix_is_inner(service) && !(again && checked))
+            if (!setup_postfix_is_inner(service) && !(same && checked))
                 check_service(postfix, service, elsewhere, report);
-            checked |= again;
+            checked |= same;
         } else if (any && takes(postfix, service) && !(shared && main_cf) &&
                    !setup_postfix_proxied(postfix, service)) {
             check_unfiltered(service, report);

@@ -1,4 +1,7 @@
-/* How Postfix asks the filter, and how REQUIRETLS gets to it. Pure. See setup_postfix.h. */
+/*
+ * How Postfix asks the filter: smtpd_milters and non_smtpd_milters, default_action, protocol and
+ * time-outs; setup_postfix_bounces: whether bounces come to the filter. Pure.
+ */
 #include "setup/postfix/postfix_checks.h"
 
 #include "base/text.h"
@@ -14,7 +17,8 @@ struct once {
     bool main_cf;
 };
 
-static bool again(struct once *once, const struct postconf_service *service, const char *parameter)
+static bool said_before(struct once *once, const struct postconf_service *service,
+                        const char *parameter)
 {
     if (strcmp(setup_postfix_place(service, parameter), "main.cf") != 0)
         return false;
@@ -45,8 +49,9 @@ static void check_action(const struct setup_postfix *postfix,
     }
     setup_postfix_set(service, "milter_default_action", "tempfail", set, sizeof(set));
     if (is_action(action, "tempfail") || is_action(action, "shutdown")) {
-        setup_add(report, SETUP_OK, name, "%s in %s, for %s: what the filter cannot see is put off",
-                  action, place, parameter);
+        setup_add(report, SETUP_OK, name,
+                  "%s in %s, for %s: what the filter cannot see is deferred", action, place,
+                  parameter);
         return;
     }
     if (is_action(action, "accept"))
@@ -55,10 +60,11 @@ static void check_action(const struct setup_postfix *postfix,
             "accept in %s: while the filter is down all mail passes unseen, REQUIRETLS or not",
             place);
     else
-        setup_add(report, SETUP_WARNING, name,
-                  "%s in %s: while the filter is down no mail is put off, it is lost to its sender "
-                  "or waits for you",
-                  action, place);
+        setup_add(
+            report, SETUP_WARNING, name,
+            "%s in %s: while the filter is down no mail is deferred, it is lost to its sender "
+            "or waits for you",
+            action, place);
     if (address.default_action[0] != '\0')
         setup_remedy(report, "write default_action = tempfail in %s of %s", parameter, place);
     else
@@ -148,7 +154,7 @@ static bool check_no_milters(const struct setup_postfix *postfix, struct setup_r
             !setup_postfix_names_us(postfix, service, "smtpd_milters", SETUP_MILTER, NULL, NULL))
             continue;
         any = true;
-        if (again(&once, service, parameter))
+        if (said_before(&once, service, parameter))
             continue;
         setup_add(report, SETUP_ERROR, "milter-service",
                   "%s names the filter in smtpd_milters, but asks no milter at all: no_milters in "
@@ -206,9 +212,9 @@ void setup_postfix_milter(struct setup_postfix *postfix, struct setup_report *re
         if (!setup_postfix_filtered(postfix, service))
             continue;
         filtered += !setup_postfix_is_second(postfix, service);
-        if (!again(&action, service, "milter_default_action"))
+        if (!said_before(&action, service, "milter_default_action"))
             check_action(postfix, service, "smtpd_milters", report);
-        if (!again(&terms, service, "milter_protocol"))
+        if (!said_before(&terms, service, "milter_protocol"))
             check_terms(postfix, service, report);
     }
     for (size_t i = 0; i < mta->use_count; i++) {

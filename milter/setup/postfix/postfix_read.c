@@ -1,6 +1,6 @@
 /*
  * Everything that the checks of a Postfix look at, fetched: by postconf(1), postmap(1), and by
- * trying the sockets. See setup_postfix.h.
+ * trying the sockets.
  */
 #include "setup/postfix/postfix.h"
 

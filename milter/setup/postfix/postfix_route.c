@@ -1,4 +1,7 @@
-/* See setup_route.h. */
+/*
+ * A route's transport against what the route is for: what its parameters can enforce must be what
+ * `can` promises, and mail of a lower level must not be held to a higher one. Pure.
+ */
 #include "setup/postfix/postfix_route.h"
 #include "setup/postfix/postfix_checks.h"
 #include "setup/postfix/postfix_route_rules.h"

@@ -2,8 +2,8 @@
  * Parts of the check of routes in Postfix: what the service that a route leads to can do. Pure.
  * Each adds a finding if it is not what the route needs.
  */
-#ifndef MILTER_SETUP_ROUTE_H
-#define MILTER_SETUP_ROUTE_H
+#ifndef MILTER_SETUP_POSTFIX_ROUTE_H
+#define MILTER_SETUP_POSTFIX_ROUTE_H
 
 #include "setup/postfix/postfix.h"
 

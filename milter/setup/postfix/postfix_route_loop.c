@@ -1,4 +1,7 @@
-/* Routes that lead through another smtpd of this host. See setup_route.h. */
+/*
+ * Routes that lead through another smtpd of this host: that it listens, asks the filter, and that a
+ * rule for its daemon name gives what comes back a route that leads out. Pure.
+ */
 #include "setup/postfix/postfix_route.h"
 #include "setup/postfix/postfix_route_rules.h"
 
@@ -233,7 +236,7 @@ static void check_source(const struct setup_postfix *postfix, const struct confi
         return;
     setup_add(report, SETUP_ERROR, name,
               "[route %s]: %s connects from %s (%s of %s), which the filter does not know for this "
-              "host: what requires TLS is put off",
+              "host: what requires TLS is deferred",
               route->name, transport->id, source, parameter,
               setup_postfix_place(transport, parameter));
     snprintf(set, sizeof(set), "postconf -P '%s/%s=%s'", transport->id, parameter,

@@ -1,6 +1,5 @@
 /*
- * Routes: whether Postfix carries out what the configuration's [route] sections promise. Pure. See
- * setup_postfix.h.
+ * Routes: whether Postfix carries out what the configuration's [route] sections promise. Pure.
  */
 #include "setup/postfix/postfix_checks.h"
 #include "setup/postfix/postfix_route.h"

@@ -1,7 +1,6 @@
 /*
  * Scanners that mail goes through by SMTP: content_filter, which FILTER replaces, so that mail on a
  * route would not be scanned; and smtpd_proxy_filter, before which a milter sees no message. Pure.
- * See setup_postfix.h.
  */
 #include "config/config_rule.h"
 #include "decide/rules_match.h"

@@ -1,4 +1,7 @@
-/* What Postfix needs to verify others, and to be verified. Pure. See setup_postfix.h. */
+/*
+ * What Postfix needs to verify others (smtp_dns_support_level, smtp_tls_security_level,
+ * authorities) and to be verified (the certificate of smtpd). Pure.
+ */
 #include "setup/postfix/postfix_checks.h"
 
 #include "base/text.h"

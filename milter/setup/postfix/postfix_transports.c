@@ -40,7 +40,7 @@ static bool is_here(const char *nexthop)
 }
 
 /* Takes transport:next-hop, from a parameter or a table. */
-static void take(void *arg, const char *value)
+static void take_destination(void *arg, const char *value)
 {
     struct transport *transport = arg;
     size_t len = strcspn(value, ":");
@@ -67,12 +67,13 @@ static void find_uses(const struct setup_postfix *postfix, struct transport *tra
     char table[512];
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        take(transport, postconf_get(&postfix->conf, rewrite, words[i]));
+        take_destination(transport, postconf_get(&postfix->conf, rewrite, words[i]));
     for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
         const char *cursor = postconf_get(&postfix->conf, rewrite, maps[i]);
 
         while (setup_list_next(&cursor, table, sizeof(table)))
-            postfix->values(postfix->values_arg, table, take, transport); /* if it can be listed */
+            postfix->values(postfix->values_arg, table, take_destination,
+                            transport); /* if it can be listed */
     }
 }
 

@@ -1,5 +1,7 @@
-/* How sendmail asks the filter and the maps, and what it needs to verify others. Pure. See
- * setup_sendmail.h. */
+/*
+ * The checks of a sendmail, from sendmail.cf: how it asks the filter and the maps, and what it
+ * needs to verify others. setup_sendmail_derive comes first, setup_sendmail_check last. Pure.
+ */
 #include "setup/sendmail/sendmail.h"
 
 #include <errno.h>
@@ -94,7 +96,7 @@ static void check_action(const struct cf_line *filter, struct setup_report *repo
 
     cf_field(filter->text, "F", flag, sizeof(flag));
     if (strcmp(flag, "T") == 0 || strcmp(flag, "4") == 0) {
-        setup_add(report, SETUP_OK, name, "F=%s: what the filter cannot see is put off", flag);
+        setup_add(report, SETUP_OK, name, "F=%s: what the filter cannot see is deferred", flag);
         return;
     }
     if (strcmp(flag, "R") == 0)

@@ -1,4 +1,7 @@
-/* See setup_cf.h. */
+/*
+ * sendmail.cf: cf_read keeps the lines with the letters X, K, M, S and O, continued lines joined;
+ * cf_next and cf_option find them, cf_field and cf_list_has read in their text. Pure.
+ */
 #include "setup/sendmail/sendmail_cf.h"
 
 #include <errno.h>
@@ -8,7 +11,7 @@
 
 #define BLANKS " \t"
 
-static struct cf_line *add(struct cf *cf)
+static struct cf_line *add_line(struct cf *cf)
 {
     struct cf_line *items = pool_grow(&cf->pool, cf->items, cf->count, sizeof(*items));
 
@@ -20,7 +23,7 @@ static struct cf_line *add(struct cf *cf)
 }
 
 /* Splits a line behind its letter; the option's name ends at `=`, others' at a blank or comma. */
-static int take(struct cf *cf, char *line)
+static int take_line(struct cf *cf, char *line)
 {
     char *name = line + 1 + strspn(line + 1, BLANKS);
     size_t len = strcspn(name, line[0] == 'O' ? "=" : BLANKS ",");
@@ -33,7 +36,7 @@ static int take(struct cf *cf, char *line)
     }
     if (strchr("XKMSO", line[0]) == NULL)
         return 0;
-    item = add(cf);
+    item = add_line(cf);
     if (item == NULL)
         return -ENOMEM;
     item->letter = line[0];
@@ -62,7 +65,7 @@ int cf_read(struct cf *cf, const char *text)
         next = *end == '\n' ? end + 1 : end;
         *end = '\0';
         if (*line != '\0' && *line != '#')
-            error = take(cf, line);
+            error = take_line(cf, line);
     }
     return error;
 }

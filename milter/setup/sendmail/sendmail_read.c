@@ -1,4 +1,7 @@
-/* Everything that the checks of a sendmail look at, fetched. See setup_sendmail.h. */
+/*
+ * Fetches what the checks of a sendmail look at: the file, what the program says of itself, then,
+ * as the user that sendmail becomes, its sockets.
+ */
 #include "setup/sendmail/sendmail.h"
 
 #include "setup/setup_run.h"

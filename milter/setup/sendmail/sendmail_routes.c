@@ -1,6 +1,6 @@
 /*
  * Whether sendmail carries out the configuration's routes: what its own test mode makes of a marked
- * recipient. Pure. See setup_sendmail.h.
+ * recipient. Pure.
  */
 #include "setup/sendmail/sendmail.h"
 

@@ -1,4 +1,5 @@
 /* requiretls-milter: the command line. */
+#include "config/config.h"
 #include "daemon/daemon.h"
 
 #include <stdio.h>
@@ -6,9 +7,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#ifndef CONFIG_DEFAULT_PATH
-#define CONFIG_DEFAULT_PATH "/etc/requiretls-milter/requiretls-milter.conf"
-#endif
 #ifndef PROJECT_VERSION
 #define PROJECT_VERSION "unknown"
 #endif

@@ -13,6 +13,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* What the daemon and the tool read without -c. */
+#define CONFIG_DEFAULT_PATH "/etc/requiretls-milter/requiretls-milter.conf"
+
 struct config_rule; /* defined in config_rule.h, for rules.c and the parser */
 
 /* A list of strings; items[count] is NULL. */

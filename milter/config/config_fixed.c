@@ -1,49 +1,69 @@
-/* Which differences between two configurations only a restart can make true. */
+/*
+ * Which differences between two configurations only a restart can make true: those in keys that the
+ * table of keys (config_keys.c) flags CONFIG_KEY_FIXED. They are compared by the type that their
+ * parser gives them. The result is one message for each such key.
+ */
 #include "config/config.h"
+
+#include "config/config_keys.h"
+#include "config/config_types.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static bool same(const char *a, const char *b)
+static bool text_is_same(const char *a, const char *b)
 {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static bool same_listen(const struct config_socketmap *a, const struct config_socketmap *b)
+static const void *field_at(const struct config *config, size_t offset)
 {
-    if (a->listen_count != b->listen_count)
+    return (const char *)config + offset;
+}
+
+static bool addresses_are_same(const struct config *a, const struct config *b,
+                               const struct config_key *key)
+{
+    const struct config_address *const *in_a = field_at(a, key->offset);
+    const struct config_address *const *in_b = field_at(b, key->offset);
+    size_t count = *(const size_t *)field_at(a, key->count_offset);
+
+    if (count != *(const size_t *)field_at(b, key->count_offset))
         return false;
-    for (size_t i = 0; i < a->listen_count; i++)
-        if (!same(a->listen[i].text, b->listen[i].text))
+    for (size_t i = 0; i < count; i++)
+        if (!text_is_same((*in_a)[i].text, (*in_b)[i].text))
             return false;
     return true;
+}
+
+/* Of a mode, one address or a list of them, else of text. */
+static bool value_is_same(const struct config *a, const struct config *b,
+                          const struct config_key *key)
+{
+    const void *in_a = field_at(a, key->offset), *in_b = field_at(b, key->offset);
+
+    if (key->parse == config_type_mode)
+        return *(const mode_t *)in_a == *(const mode_t *)in_b;
+    if (key->parse == config_type_address && (key->flags & CONFIG_KEY_LIST) != 0)
+        return addresses_are_same(a, b, key);
+    if (key->parse == config_type_address)
+        return text_is_same(((const struct config_address *)in_a)->text,
+                            ((const struct config_address *)in_b)->text);
+    return text_is_same(*(const char *const *)in_a, *(const char *const *)in_b);
 }
 
 void config_report_fixed(const struct config *running, const struct config *loaded,
                          config_report_fn report, void *arg)
 {
-    const struct config *r = running, *l = loaded;
-    const struct {
-        const char *key;
-        bool same;
-    } keys[] = {
-        {"[milter] socket", same(r->milter.socket, l->milter.socket)},
-        {"[milter] socket_mode", r->milter.socket_mode == l->milter.socket_mode},
-        {"[milter] socket_group", same(r->milter.socket_group, l->milter.socket_group)},
-        {"[milter] user", same(r->milter.user, l->milter.user)},
-        {"[cache] store", same(r->engine.store, l->engine.store)},
-        {"[socketmap] listen", same_listen(&r->socketmap, &l->socketmap)},
-        {"[socketmap] socket_mode", r->socketmap.socket_mode == l->socketmap.socket_mode},
-        {"[socketmap] socket_group", same(r->socketmap.socket_group, l->socketmap.socket_group)},
-        {"[metrics] listen", same(r->metrics_listen.text, l->metrics_listen.text)},
-    };
     char message[600];
 
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        if (keys[i].same)
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+
+        if ((key->flags & CONFIG_KEY_FIXED) == 0 || value_is_same(running, loaded, key))
             continue;
-        snprintf(message, sizeof(message), "%.400s: %s has changed; that takes a restart", l->path,
-                 keys[i].key);
+        snprintf(message, sizeof(message), "%.400s: [%s] %s has changed; that takes a restart",
+                 loaded->path, config_section_name(key->section), key->name);
         report(arg, message);
     }
 }

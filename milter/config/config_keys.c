@@ -183,6 +183,31 @@ const struct config_key config_keys[] = {
 
 const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
 
+static const char *const section_names[] = {
+    [CONFIG_SECTION_MILTER] = "milter",   [CONFIG_SECTION_DNS] = "dns",
+    [CONFIG_SECTION_MTA_STS] = "mta_sts", [CONFIG_SECTION_DANE] = "dane",
+    [CONFIG_SECTION_CACHE] = "cache",     [CONFIG_SECTION_SOCKETMAP] = "socketmap",
+    [CONFIG_SECTION_METRICS] = "metrics", [CONFIG_SECTION_LOG] = "log",
+    [CONFIG_SECTION_DEFAULT] = "default",
+};
+
+const char *config_section_name(enum config_section section)
+{
+    return (size_t)section < sizeof(section_names) / sizeof(section_names[0])
+               ? section_names[section]
+               : NULL;
+}
+
+bool config_section_find(const char *name, enum config_section *out)
+{
+    for (size_t i = 0; i < sizeof(section_names) / sizeof(section_names[0]); i++)
+        if (strcmp(section_names[i], name) == 0) {
+            *out = (enum config_section)i;
+            return true;
+        }
+    return false;
+}
+
 const struct config_key *config_key_find(enum config_section section, const char *name)
 {
     for (size_t i = 0; i < config_key_count; i++)

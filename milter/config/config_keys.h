@@ -2,8 +2,8 @@
  * Every section and key of the configuration file: name, type, where its value goes. Between
  * config_parse.c, which reads files, and config_types.c, which reads values.
  */
-#ifndef CONFIG_KEYS_H
-#define CONFIG_KEYS_H
+#ifndef MILTER_CONFIG_CONFIG_KEYS_H
+#define MILTER_CONFIG_CONFIG_KEYS_H
 
 #include "base/pool.h"
 #include "config/config.h"
@@ -34,7 +34,8 @@ enum {
     CONFIG_KEY_LIST = 1 << 0,     /* takes a list: repeated, continued, separated */
     CONFIG_KEY_LINES = 1 << 1,    /* ... of which each line is one item */
     CONFIG_KEY_NONEMPTY = 1 << 2, /* ... that may not be empty */
-    CONFIG_KEY_FIXED = 1 << 3,    /* changes only at restart */
+    /* Changes only at restart. config_fixed.c must know how to compare values of its type. */
+    CONFIG_KEY_FIXED = 1 << 3,
 };
 
 struct config_key {
@@ -52,6 +53,12 @@ struct config_key {
 
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
+
+/* NULL for sections that have a name of their own: [route x], [rule x]. */
+const char *config_section_name(enum config_section section);
+
+/* False if no section is called that. */
+bool config_section_find(const char *name, enum config_section *out);
 
 /* NULL if the section has no such key. */
 const struct config_key *config_key_find(enum config_section section, const char *name);

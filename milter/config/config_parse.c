@@ -34,17 +34,6 @@ struct loader {
     const struct config_key *key;    /* the last one, for continued lines */
 };
 
-static const struct {
-    const char *name;
-    enum config_section section;
-} sections[] = {
-    {"milter", CONFIG_SECTION_MILTER},   {"dns", CONFIG_SECTION_DNS},
-    {"mta_sts", CONFIG_SECTION_MTA_STS}, {"dane", CONFIG_SECTION_DANE},
-    {"cache", CONFIG_SECTION_CACHE},     {"socketmap", CONFIG_SECTION_SOCKETMAP},
-    {"metrics", CONFIG_SECTION_METRICS}, {"log", CONFIG_SECTION_LOG},
-    {"default", CONFIG_SECTION_DEFAULT},
-};
-
 static void error_at(struct loader *l, unsigned line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -152,10 +141,7 @@ static bool on_section(void *arg, const char *section, unsigned line)
         return begin_route(l, name) || !(l->out_of_memory = true);
     if ((name = section_name(section, "rule")) != NULL)
         return begin_rule(l, name, line) || !(l->out_of_memory = true);
-    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-        if (strcmp(section, sections[i].name) != 0)
-            continue;
-        l->section = sections[i].section;
+    if (config_section_find(section, &l->section)) {
         l->rule = l->section == CONFIG_SECTION_DEFAULT ? l->config->defaults : NULL;
         l->base = l->rule != NULL ? (void *)l->rule : (void *)l->config;
         return true;

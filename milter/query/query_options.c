@@ -1,13 +1,13 @@
 /* Command line of requiretls-query. What the options do is requiretls-query(1). */
 #include "query/query_options.h"
 
+#include "config/config.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define DEFAULT_CONFIG "/etc/requiretls-milter/requiretls-milter.conf"
 
 enum {
     OPTION_JSON = 256,
@@ -116,7 +116,7 @@ static int take_option(struct query_options *options, int option, char *err, siz
 int query_options_parse(struct query_options *options, int argc, char **argv, char *err,
                         size_t err_size)
 {
-    *options = (struct query_options){.config_path = DEFAULT_CONFIG};
+    *options = (struct query_options){.config_path = CONFIG_DEFAULT_PATH};
     options->headers = calloc((size_t)argc + 1, sizeof(*options->headers));
     options->header_text = calloc((size_t)argc + 1, sizeof(*options->header_text));
     if (!options->headers || !options->header_text)

@@ -187,7 +187,7 @@ class Checks:
         finally:
             over.set()
             sender.join()
-        equal(deferred, [], "put off")
+        equal(deferred, [], "deferred")
         check(sent[0] > RELOADS, f"only {sent} messages came meanwhile")
         self.in_order()
 

@@ -597,7 +597,7 @@ static void test_confirm_and_reconfigure(void **state)
 
 /* What others ask does not put off the check that tells when a resolver validates again: neither
  * names that are slow again and again, nor checks of another resolver that somebody waits for. */
-static void test_checks_are_not_deferred(void **state)
+static void test_checks_are_not_postponed(void **state)
 {
     struct bench *b = bench_new(1, "127.0.0.1");
     struct reply slow[4];
@@ -624,7 +624,7 @@ static void test_checks_are_not_deferred(void **state)
     bench_free(b);
 }
 
-static void test_checks_of_one_do_not_deferred_those_of_another(void **state)
+static void test_checks_of_one_do_not_postpone_those_of_another(void **state)
 {
     struct bench *b = bench_new(2, "127.0.0.1");
     struct confirmation c;
@@ -1317,8 +1317,8 @@ int main(void)
         cmocka_unit_test(test_own_check_failed),
         cmocka_unit_test(test_confirm),
         cmocka_unit_test(test_confirm_and_reconfigure),
-        cmocka_unit_test(test_checks_are_not_deferred),
-        cmocka_unit_test(test_checks_of_one_do_not_deferred_those_of_another),
+        cmocka_unit_test(test_checks_are_not_postponed),
+        cmocka_unit_test(test_checks_of_one_do_not_postpone_those_of_another),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_unknown_after_a_while),
         cmocka_unit_test(test_bogus_stays_bogus),

@@ -31,7 +31,7 @@ struct scene {
     struct message *message;
 };
 
-static struct scene *stuck_scene;
+static struct scene *waiting_scene;
 
 /* Every answer comes now, whether somebody asks or will. */
 static void answer(void *arg)
@@ -44,9 +44,9 @@ static void answer(void *arg)
         sched_yield();
 }
 
-static void on_stuck(void)
+static void on_wait(void)
 {
-    answer(stuck_scene);
+    answer(waiting_scene);
 }
 
 /* A message with one recipient, whose lookup goes on. */
@@ -65,11 +65,11 @@ static void begin(struct scene *s, const char *host)
     fake_engine_hold(s->engine, DANE);
     fake_engine_hold(s->engine, OTHER);
     config = config_from_text(CONFIG, "mail.own.example");
-    log_configure(&config->log, "test_moments", false);
+    log_configure(&config->log, "test_message_interleaving", false);
     assert_int_equal(runtime_new(config, &s->runtime), 0);
     runtime_set_engine(s->runtime, s->engine);
-    stuck_scene = s;
-    wait_gate_set_stuck(runtime_gate(s->runtime), on_stuck);
+    waiting_scene = s;
+    wait_gate_set_stuck(runtime_gate(s->runtime), on_wait);
     assert_int_equal(message_begin(s->runtime, &client, &mail, &reply, &s->message),
                      MESSAGE_CONTINUE);
     assert_int_equal(message_rcpt(s->message, &recipient, &reply), MESSAGE_CONTINUE);
@@ -145,5 +145,5 @@ int main(void)
         cmocka_unit_test(an_answer_counts_at_any_moment),
         cmocka_unit_test(answers_of_two_nexthops_count_at_any_moment),
     };
-    return cmocka_run_group_tests_name("moments", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("message_interleaving", tests, NULL, NULL);
 }

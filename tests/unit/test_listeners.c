@@ -51,7 +51,7 @@ static int set_up(void **state)
 {
     struct bench *b = calloc(1, sizeof(*b));
     char err[256];
-    strcpy(b->dir, "/tmp/test_front.XXXXXX");
+    strcpy(b->dir, "/tmp/test_listeners.XXXXXX");
     assert_non_null(mkdtemp(b->dir));
     snprintf(b->map_path, sizeof(b->map_path), "%s/map", b->dir);
     snprintf(b->http_path, sizeof(b->http_path), "%s/http", b->dir);

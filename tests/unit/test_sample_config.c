@@ -62,7 +62,7 @@ static void uncomment(FILE *from, FILE *to)
 
 static void test_every_key(void **state)
 {
-    char path[] = "/tmp/test_sample.XXXXXX";
+    char path[] = "/tmp/test_sample_config.XXXXXX";
     int fd = mkstemp(path);
     FILE *from = fopen(SAMPLE, "re");
     FILE *to = fdopen(fd, "we");

@@ -6,39 +6,11 @@
 #include "lookup/lookup_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum {
-    /* A lookup that failed is answered from memory for this long: it spares a struggling resolver
-     * one lookup per message, and is shorter than any MTA's retry. */
-    FAILURE_LIFE_MS = 10 * 1000,
+    /* How often a lookup asks DNS anew. Then it has failed: resolvers come and go. */
+    RENEWED_MAX = 2,
 };
-
-const char lookup_no_room[] = "more than memory is set aside for";
-
-/* ---- Memory ---- */
-
-/* What the lookup may hold beyond LOOKUP_SMALL. */
-static size_t room_beyond_small(const struct lookup *l, size_t parts)
-{
-    const struct lookup_memory *memory = l->env.memory;
-    size_t others = memory->used - l->large;
-
-    return memory->max > others ? (memory->max - others) / parts : 0;
-}
-
-bool lookup_has_room(const struct lookup *l, size_t more)
-{
-    size_t own = sizeof *l + l->arena.octets - l->policy_octets + more;
-    size_t room = LOOKUP_SMALL + room_beyond_small(l, 16);
-
-    return own <= room && (own <= LOOKUP_SMALL || own <= LOOKUP_LARGEST);
-}
-
-bool lookup_has_room_for_policy(const struct lookup *l, size_t more)
-{
-    return sizeof *l + l->arena.octets + more <= LOOKUP_SMALL + room_beyond_small(l, 4);
-}
 
 static void set_octets(struct lookup *l, size_t octets)
 {
@@ -57,67 +29,16 @@ static void count_octets(struct lookup *l)
     set_octets(l, sizeof *l + l->arena.octets);
 }
 
-static int64_t now_ms(const struct lookup *l)
+/* An answer has come whose security nobody vouches for: from now on nothing counts as secure. */
+static void lose_security(struct lookup *l)
 {
-    return l->env.world->ops->mono_ms(l->env.world);
-}
-
-static int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-int64_t lookup_left_of(const struct lookup *l, const struct ask *ask, int64_t life_ms)
-{
-    return ask->received_ms + life_ms - now_ms(l);
-}
-
-int64_t lookup_life_of(const struct lookup *l, const struct ask *ask)
-{
-    int64_t life_ms = min_i64((int64_t)ask->ttl_s * 1000, l->settings.max_ttl_ms);
-
-    switch (ask->status) {
-    case DNS_FOUND:
-        break;
-    case DNS_NODATA:
-    case DNS_NXDOMAIN:
-        life_ms = min_i64(life_ms, l->settings.negative_ttl_ms);
-        break;
-    case DNS_FAILED:
-    default:
-        life_ms = min_i64(FAILURE_LIFE_MS, l->settings.negative_ttl_ms);
-        break;
-    }
-    return lookup_left_of(l, ask, life_ms);
-}
-
-void lookup_limit_dane(struct lookup *l, int64_t life_ms)
-{
-    l->dane_ends_ms = min_i64(l->dane_ends_ms, now_ms(l) + life_ms);
-}
-
-void lookup_limit_sts(struct lookup *l, int64_t life_ms)
-{
-    l->sts_ends_ms = min_i64(l->sts_ends_ms, now_ms(l) + life_ms);
-}
-
-void lookup_lose_security(struct lookup *l)
-{
-    if (l->unknown)
-        return;
-    l->unknown = true;
+    l->lost = true;
     lookup_check_stop(l); /* nothing permanent can come of it anyway */
     l->draft.security_known = false;
     if (l->draft.mx == FINDINGS_MX_SECURE)
         l->draft.mx = FINDINGS_MX_INSECURE;
     for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
         lookup_host_lose_security(&l->hosts[i]);
-}
-
-void lookup_match_hosts(struct lookup *l)
-{
-    findings_match_hosts(&l->draft.sts, (struct findings_host *)(uintptr_t)l->draft.hosts,
-                         l->draft.host_count);
 }
 
 static bool step_hosts(struct lookup *l)
@@ -157,7 +78,8 @@ static void stop_parts(struct lookup *l)
 /* The findings as they stand now; the summary and the life are final once they are complete. */
 static void finish_draft(struct lookup *l)
 {
-    int64_t life_ms = min_i64(lookup_dane_life_ms(l), lookup_sts_life_ms(l));
+    int64_t dane_ms = lookup_dane_life_ms(l), sts_ms = lookup_sts_life_ms(l);
+    int64_t life_ms = dane_ms < sts_ms ? dane_ms : sts_ms;
 
     /* Without any answer the world's word counts, or failures would not be kept at all. */
     if ((l->parts & LOOKUP_DANE) && !l->unknown)
@@ -167,12 +89,42 @@ static void finish_draft(struct lookup *l)
         dane_seen_has(l->env.dane_seen, l->nexthop.text, l->env.world->ops->wall_s(l->env.world));
     l->draft.unchecked = !list_empty(&l->checks);
     l->draft.summary = (uint8_t)findings_summarise(&l->draft);
-    l->draft.made_at_ms = now_ms(l);
+    l->draft.made_at_ms = lookup_now_ms(l);
     l->draft.ttl_s = (uint32_t)(life_ms / 1000);
 }
 
-void lookup_run(struct lookup *l)
+/* Asks all of DNS but the STS record anew; with `failure` that is what it comes to. */
+static void start_dane_anew(struct lookup *l, const char *failure)
 {
+    stop_dane(l);
+    l->parts |= LOOKUP_DANE;
+    l->unknown = l->lost = l->vouched = l->refuted = false;
+    l->dane_ends_ms = lookup_now_ms(l) + l->settings.max_ttl_ms;
+    l->mx_state = failure ? MX_SETTLED : MX_START;
+    l->mx_entries = NULL;
+    l->mx_count = 0;
+    l->hosts = NULL;
+    l->draft.mx = failure ? FINDINGS_MX_FAILED : FINDINGS_MX_PENDING;
+    l->draft.failure = failure;
+    l->draft.hosts = NULL;
+    l->draft.host_count = 0;
+    if (failure)
+        lookup_limit_dane(l, LOOKUP_FAILURE_LIFE_MS);
+}
+
+/* A resolver that gave answers without AD does not pass the check that was begun after them. */
+static void on_refuted(struct lookup *l)
+{
+    start_dane_anew(l, l->renewed++ >= RENEWED_MAX ? "resolvers do not validate" : NULL);
+}
+
+/* Moves everything as far as it goes, then reports. */
+static void advance(struct lookup *l)
+{
+    if (l->refuted)
+        on_refuted(l);
+    if (l->unknown && !l->lost)
+        lose_security(l);
     run_parts(l);
     count_octets(l);
     if (l->out_of_memory)
@@ -219,10 +171,11 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
     l->settings = *settings;
     l->nexthop = *nexthop;
     l->parts = parts;
+    l->advance = advance;
     l->changed = changed;
     l->changed_arg = arg;
-    l->began_ms = now_ms(l);
-    l->dane_ends_ms = l->sts_ends_ms = now_ms(l) + settings->max_ttl_ms;
+    l->began_ms = lookup_now_ms(l);
+    l->dane_ends_ms = l->sts_ends_ms = lookup_now_ms(l) + settings->max_ttl_ms;
     l->draft.nexthop = (struct findings_nexthop){
         .name = l->nexthop.name,
         .text = l->nexthop.text,
@@ -250,29 +203,11 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
     return l;
 }
 
-void lookup_begin_dane_anew(struct lookup *l, const char *failure)
-{
-    stop_dane(l);
-    l->parts |= LOOKUP_DANE;
-    l->unknown = l->vouched = false;
-    l->dane_ends_ms = now_ms(l) + l->settings.max_ttl_ms;
-    l->mx_state = failure ? MX_SETTLED : MX_START;
-    l->mx_entries = NULL;
-    l->mx_count = 0;
-    l->hosts = NULL;
-    l->draft.mx = failure ? FINDINGS_MX_FAILED : FINDINGS_MX_PENDING;
-    l->draft.failure = failure;
-    l->draft.hosts = NULL;
-    l->draft.host_count = 0;
-    if (failure)
-        lookup_limit_dane(l, FAILURE_LIFE_MS);
-}
-
 void lookup_distrust(struct lookup *l)
 {
     if ((l->parts & LOOKUP_DANE) || l->known)
-        lookup_begin_dane_anew(l, NULL);
-    lookup_run(l);
+        start_dane_anew(l, NULL);
+    advance(l);
 }
 
 void lookup_free(struct lookup *l)
@@ -293,7 +228,7 @@ const struct findings *lookup_draft(const struct lookup *l)
 
 static int64_t life_until(const struct lookup *l, int64_t ends_ms)
 {
-    int64_t now = now_ms(l);
+    int64_t now = lookup_now_ms(l);
 
     return ends_ms > now ? ends_ms - now : 0;
 }

@@ -11,13 +11,6 @@ enum { ROOM_FOR_ANSWER = 512 };
 
 static void ask_send(struct ask *ask, const char *name);
 
-static int64_t now_ms(const struct ask *ask)
-{
-    struct world *world = ask->lookup->env.world;
-
-    return world->ops->mono_ms(world);
-}
-
 /* An answer that ends in a CNAME without the records of its target and without proof that there
  * are none (no SOA, hence no life): the target must be asked. */
 static bool is_cut_short(const struct dns_answer *answer)
@@ -49,7 +42,7 @@ static void ask_record(struct ask *ask, const struct dns_answer *answer)
     struct lookup *l = ask->lookup;
     bool first = ask->restarts == 0;
 
-    ask->received_ms = now_ms(ask);
+    ask->received_ms = lookup_now_ms(ask->lookup);
     ask->status = answer->status;
     ask->security = first ? answer->security : weaker(ask->security, answer->security);
     ask->ttl_s = first || answer->ttl_s < ask->ttl_s ? answer->ttl_s : ask->ttl_s;
@@ -65,7 +58,7 @@ static void ask_record(struct ask *ask, const struct dns_answer *answer)
         if (answer->security == DNS_SECURE || answer->security == DNS_INSECURE)
             l->vouched = true;
         else
-            lookup_lose_security(l);
+            l->unknown = true;
         if (answer->security == DNS_INSECURE && !l->unknown)
             lookup_check_answer(l, answer->resolver);
     }
@@ -88,7 +81,7 @@ static void on_answer(const struct dns_answer *answer, void *arg)
         if (ask->take)
             ask->take(ask, answer);
     }
-    lookup_run(l);
+    l->advance(l);
 }
 
 static void ask_send(struct ask *ask, const char *name)
@@ -118,7 +111,7 @@ void ask_start(struct ask *ask, struct lookup *lookup, const char *name, uint16_
 {
     memset(ask, 0, sizeof *ask);
     ask->lookup = lookup;
-    ask->received_ms = now_ms(ask); /* for what fails at once */
+    ask->received_ms = lookup_now_ms(ask->lookup); /* for what fails at once */
     ask->type = type;
     ask->take = take;
     ask->arg = arg;

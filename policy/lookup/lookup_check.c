@@ -9,17 +9,12 @@
 
 #include <stdlib.h>
 
-enum {
-    /* How often a lookup begins anew. Then it has failed: resolvers come and go. */
-    RENEWED_MAX = 2,
-};
-
 struct lookup_check {
     struct list link;
     struct lookup *lookup;
     struct world_check *handle;
     uint32_t resolver;
-    bool again; /* another answer came since it was begun */
+    bool outrun; /* another answer came since it was begun */
 };
 
 static void drop(struct lookup_check *check)
@@ -45,7 +40,7 @@ static void begin(struct lookup_check *check)
     struct lookup *l = check->lookup;
     struct world *world = l->env.world;
 
-    check->again = false;
+    check->outrun = false;
     check->handle = world->ops->check(world, check->resolver, on_checked, check);
     if (!check->handle)
         l->out_of_memory = true;
@@ -59,12 +54,12 @@ static void on_checked(bool passed, void *arg)
 
     check->handle = NULL;
     if (!passed)
-        lookup_begin_dane_anew(l, l->renewed++ >= RENEWED_MAX ? "resolvers do not validate" : NULL);
-    else if (check->again)
+        l->refuted = true;
+    else if (check->outrun)
         begin(check);
     else
         drop(check);
-    lookup_run(l);
+    l->advance(l);
 }
 
 void lookup_check_answer(struct lookup *l, uint32_t resolver)
@@ -74,7 +69,7 @@ void lookup_check_answer(struct lookup *l, uint32_t resolver)
     for (struct list *at = l->checks.next; at != &l->checks; at = at->next) {
         check = list_entry(at, struct lookup_check, link);
         if (check->resolver == resolver) {
-            check->again = true;
+            check->outrun = true;
             return;
         }
     }

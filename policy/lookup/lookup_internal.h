@@ -1,7 +1,9 @@
 /*
  * What the files of a lookup share. Each part of it (the MX records, each host, MTA-STS) is a small
  * state machine with a step function: it moves as far as what is known allows, and says whether it
- * moved. Answers only record what they say and then run the machine (lookup.c).
+ * moved. Callbacks of the world only record what they are told and then call `advance`. Each file
+ * uses those before it alone: lookup_state.c, lookup_check.c, lookup_ask.c; lookup_host.c,
+ * lookup_mx.c and lookup_sts.c beside each other; lookup.c.
  */
 #ifndef POLICY_LOOKUP_INTERNAL_H
 #define POLICY_LOOKUP_INTERNAL_H
@@ -18,6 +20,9 @@ enum {
     /* How often a CNAME is followed when the resolver gives its records without the target's
      * (RFC 7672 2.1.3); bounds the work that one name can cause. */
     ASK_RESTARTS_MAX = 8,
+    /* A lookup that failed is answered from memory for this long: it spares a struggling resolver
+     * one lookup per message, and is shorter than any MTA's retry. */
+    LOOKUP_FAILURE_LIFE_MS = 10 * 1000,
 };
 
 struct ask;
@@ -105,6 +110,9 @@ struct lookup {
     struct lookup_settings settings;
     struct nexthop nexthop;
     unsigned parts;
+    /* lookup.c's: moves everything as far as it goes, then reports. The last thing that a callback
+     * of the world does. */
+    void (*advance)(struct lookup *lookup);
     lookup_changed_fn changed;
     void *changed_arg;
 
@@ -115,6 +123,8 @@ struct lookup {
     const struct findings *known; /* our reference: what the draft takes from it */
     struct findings draft;
     bool unknown;         /* an answer came whose security nobody vouches for */
+    bool lost;            /* so nothing in the draft counts as secure any more */
+    bool refuted;         /* a check of a resolver failed: DNS is to be asked anew */
     bool vouched;         /* an answer came whose security is known, good or bad */
     bool out_of_memory;   /* the lookup is over */
     int64_t dane_ends_ms; /* when the shortest of the answers ends */
@@ -137,6 +147,9 @@ struct lookup {
     enum sts_record_status record;
 };
 
+/* lookup_state.c */
+int64_t lookup_now_ms(const struct lookup *l); /* the world's clock */
+
 /* Whether the lookup may come to hold so many octets more. If not, what they were needed for has
  * failed: that is temporary, and never an absence. */
 bool lookup_has_room(const struct lookup *l, size_t more);
@@ -144,12 +157,6 @@ bool lookup_has_room(const struct lookup *l, size_t more);
 bool lookup_has_room_for_policy(const struct lookup *l, size_t more);
 /* Why something failed when there was none. */
 extern const char lookup_no_room[];
-
-/* Moves everything as far as it goes, then reports. For callbacks of the world. */
-void lookup_run(struct lookup *l);
-
-/* An answer whose security is unknown has come: from now on nothing counts as secure. */
-void lookup_lose_security(struct lookup *l);
 
 /* The DANE or the STS part may live no longer than this. */
 void lookup_limit_dane(struct lookup *l, int64_t life_ms);
@@ -161,8 +168,8 @@ int64_t lookup_life_of(const struct lookup *l, const struct ask *ask);
 /* The same for a life of life_ms from its receipt. */
 int64_t lookup_left_of(const struct lookup *l, const struct ask *ask, int64_t life_ms);
 
-/* Asks all of DNS but the STS record anew; with `failure` that is what it comes to. */
-void lookup_begin_dane_anew(struct lookup *l, const char *failure);
+/* Marks the hosts that match the policy in force, as soon as both are known. */
+void lookup_match_hosts(struct lookup *l);
 
 /* lookup_check.c */
 void lookup_check_answer(struct lookup *l, uint32_t resolver); /* an answer of DNS_INSECURE came */
@@ -174,8 +181,5 @@ void lookup_host_lose_security(struct host *host);
 void lookup_host_stop(struct host *host);
 bool lookup_sts_step(struct lookup *l);
 void lookup_sts_stop(struct lookup *l);
-
-/* Marks the hosts that match the policy in force, as soon as both are known. */
-void lookup_match_hosts(struct lookup *l);
 
 #endif

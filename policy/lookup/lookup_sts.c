@@ -17,11 +17,6 @@ enum {
 
 static const char record_prefix[] = "_mta-sts.";
 
-static int64_t now_ms(const struct lookup *l)
-{
-    return l->env.world->ops->mono_ms(l->env.world);
-}
-
 static void drop_fetch(struct lookup *l)
 {
     if (l->fetch)
@@ -96,13 +91,13 @@ static void apply_policy(struct lookup *l, const struct sts_cached *cached,
     sts->id_current = id_current;
     l->out_of_memory |= !mx || !sts->id || (policy->lines && !sts->policy_lines);
     l->policy_octets = l->arena.octets - before;
-    lookup_limit_sts(l, cached->expires_ms - now_ms(l));
+    lookup_limit_sts(l, cached->expires_ms - lookup_now_ms(l));
     settle(l, FINDINGS_STS_POLICY);
 }
 
 static const struct sts_cached *find(struct lookup *l)
 {
-    return sts_cache_find(l->env.sts_cache, l->nexthop.name, now_ms(l), l->settings.in_use);
+    return sts_cache_find(l->env.sts_cache, l->nexthop.name, lookup_now_ms(l), l->settings.in_use);
 }
 
 static const struct sts_cached *in_force(struct lookup *l)
@@ -141,14 +136,14 @@ static void txt_absent(struct lookup *l)
 /* A passing failure for as long as it need not be taken for an answer. */
 static bool may_pass(const struct lookup *l, const struct sts_cached *cached)
 {
-    return cached->passing && now_ms(l) - cached->failing_ms < l->settings.sts_give_up_ms;
+    return cached->passing && lookup_now_ms(l) - cached->failing_ms < l->settings.sts_give_up_ms;
 }
 
 /* The policy with the id in DNS cannot be had (now). `cached` has an entry for that. */
 static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
 {
-    if (cached->retry_ms > now_ms(l))
-        lookup_limit_sts(l, cached->retry_ms - now_ms(l));
+    if (cached->retry_ms > lookup_now_ms(l))
+        lookup_limit_sts(l, cached->retry_ms - lookup_now_ms(l));
     say_failure(l, (enum findings_sts_failure)cached->failure, cached->failure_text);
     if (cached->policy) /* the id in DNS may still be its own when only a refresh failed */
         apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, strcmp(cached->id, l->id) == 0);
@@ -159,7 +154,7 @@ static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
 static void remember_failure(struct lookup *l, enum findings_sts_failure failure, bool passing,
                              int64_t retry_in_ms, const char *text)
 {
-    int64_t now = now_ms(l);
+    int64_t now = lookup_now_ms(l);
     const struct sts_cached *cached = sts_cache_fail(
         l->env.sts_cache, l->nexthop.name, l->id, failure, passing, text, now, now + retry_in_ms);
 
@@ -180,7 +175,7 @@ static void fetch_ok(struct lookup *l, const struct fetch_result *result)
     if (status == 0) {
         counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_OK], 1);
         cached = sts_cache_put(l->env.sts_cache, l->nexthop.name, l->id, policy, result->body,
-                               result->body_len, now_ms(l), world->ops->wall_s(world));
+                               result->body_len, lookup_now_ms(l), world->ops->wall_s(world));
         if (cached)
             apply_policy(l, cached, FINDINGS_STS_FRESH, true);
         else
@@ -224,7 +219,7 @@ static void on_fetched(const struct fetch_result *result, void *arg)
         remember_failure(l, FINDINGS_STS_FETCH_ERROR, true, retry_ms, result->failure);
         break;
     }
-    lookup_run(l);
+    l->advance(l);
 }
 
 static void prepare_fetch(struct lookup *l)
@@ -241,14 +236,14 @@ static void on_late(void *arg)
 
     l->sts_late = NULL;
     l->draft.sts.late = true;
-    lookup_run(l);
+    l->advance(l);
 }
 
 /* A policy in force stays so while another is fetched: that is waited for. */
 static void watch(struct lookup *l)
 {
     struct world *world = l->env.world;
-    int64_t left_ms = l->began_ms + LATE_MS - now_ms(l);
+    int64_t left_ms = l->began_ms + LATE_MS - lookup_now_ms(l);
 
     if (!in_force(l)) /* without memory nobody is told */
         l->sts_late = world->ops->timer(world, left_ms > 0 ? left_ms : 0, on_late, l);
@@ -273,7 +268,7 @@ static void fetch(struct lookup *l)
 /* There is a record with an id: do we have its policy, may we fetch it? */
 static void txt_found(struct lookup *l)
 {
-    int64_t now = now_ms(l);
+    int64_t now = lookup_now_ms(l);
     const struct sts_cached *cached = find(l);
     bool same = cached && cached->policy && strcmp(cached->id, l->id) == 0;
 

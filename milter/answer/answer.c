@@ -1,15 +1,15 @@
 /*
  * Findings to socketmap answers: which TLS policy Postfix (or sendmail) is told about a next-hop.
- *
- * DANE first (RFC 7672), then MTA-STS in mode enforce, which never overrides DANE that fails or may
- * exist (RFC 8461 section 2); `enforce` follows verdict.h, so that delivery demands what the
- * verdict at SMTP time promised. How a policy is spelt, and that no octet of a peer changes its
- * structure, is answer_text.c; the protocol around it is socketmap.c.
+ * A map stands for a level; what must be demanded at that level is decided in requirement.h, and
+ * spelt here (spell, derive_access). A tls_policy of a rule takes the place of findings
+ * (answer_override). That no octet of a peer changes the structure of an answer is answer_text.c's
+ * work; the protocol around it is socketmap.c's.
  */
 #include "answer/answer.h"
 
 #include "answer/answer_text.h"
 #include "config/tls_policy.h"
+#include "policy/requirement.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,74 +17,6 @@
 
 /* Longer reasons help nobody and fill the MTA's log. */
 enum { REASON_MAX = 200 };
-
-/* What one MX host can contribute. */
-enum host_class {
-    HOST_GONE,        /* has no address: counts for nothing */
-    HOST_USABLE,      /* secure usable TLSA */
-    HOST_UNUSABLE,    /* secure TLSA, all unusable: TLS mandatory, unauthenticated */
-    HOST_PLAIN,       /* no TLSA that counts */
-    HOST_TLSA_FAILED, /* it may have TLSA: must be skipped (RFC 7672 section 2.1.1) */
-    HOST_ADDR_FAILED,
-    HOST_PENDING,
-    HOST_CLASSES
-};
-
-struct tally {
-    unsigned of[HOST_CLASSES];
-    unsigned counted; /* all that are not gone */
-};
-
-static enum host_class classify(const struct findings_host *host)
-{
-    const uint8_t families[] = {host->a, host->aaaa};
-    bool found = false, pending = false;
-    if (findings_host_is_gone(host))
-        return HOST_GONE;
-    for (size_t i = 0; i < sizeof(families); i++) {
-        if (families[i] == FINDINGS_ADDR_SECURE || families[i] == FINDINGS_ADDR_INSECURE)
-            found = true;
-        else if (families[i] == FINDINGS_ADDR_PENDING)
-            pending = true;
-    }
-    if (!found)
-        return pending ? HOST_PENDING : HOST_ADDR_FAILED;
-    switch (host->tlsa_state) {
-    case FINDINGS_TLSA_PENDING:
-        return HOST_PENDING;
-    case FINDINGS_TLSA_NONE:
-        return HOST_PLAIN;
-    case FINDINGS_TLSA_USABLE:
-        return HOST_USABLE;
-    case FINDINGS_TLSA_UNUSABLE:
-        return HOST_UNUSABLE;
-    default:
-        return HOST_TLSA_FAILED;
-    }
-}
-
-static struct tally count_hosts(const struct findings *f, size_t host_count)
-{
-    struct tally tally = {0};
-    for (size_t i = 0; i < host_count; i++) {
-        enum host_class class = classify(&f->hosts[i]);
-        tally.of[class]++;
-        if (class != HOST_GONE)
-            tally.counted++;
-    }
-    return tally;
-}
-
-static bool sts_enforced(const struct findings *f)
-{
-    return f->sts.state == FINDINGS_STS_POLICY && f->sts.mode == FINDINGS_STS_MODE_ENFORCE;
-}
-
-/* A fetch that is late is not waited for: this delivery goes as if it had failed. */
-static bool sts_pending(const struct findings *f)
-{
-    return f->sts.state == FINDINGS_STS_PENDING && !f->sts.late;
-}
 
 static enum answer_kind temp(struct text *out, const char *what, const char *detail)
 {
@@ -116,32 +48,16 @@ static enum answer_kind pending(struct text *out)
     return ANSWER_PENDING;
 }
 
-static enum answer_kind no_host_usable(const struct findings *f, size_t host_count,
-                                       struct text *out)
+/* `secure`, with names. Where none can be written nobody may be let through: other hosts of the
+ * next-hop may do later, when their lookups work again, but a policy has no other names. */
+static enum answer_kind spell_names(const struct findings *f, const struct requirement *demand,
+                                    bool tlsrpt, struct text *out)
 {
-    const char *detail = NULL;
-    for (size_t i = 0; i < host_count && !detail; i++)
-        detail = f->hosts[i].failure;
-    return temp(out, "DNS lookup failed for every MX host", detail);
-}
-
-/* `secure` for an STS policy in mode enforce. */
-static enum answer_kind derive_sts(const struct findings *f, bool mx_signed, size_t host_count,
-                                   const struct tally *tally, bool tlsrpt, struct text *out)
-{
-    unsigned failed = tally->of[HOST_TLSA_FAILED] + tally->of[HOST_ADDR_FAILED];
     text_cut(out, 0);
-    if (mx_signed && failed > 0) {
-        /* A host whose TLSA lookup failed may have TLSA records, which MTA-STS must not override:
-         * name the others, not the patterns, which may cover it. */
-        uint32_t hosts = 0;
-        for (size_t i = 0; i < host_count; i++) {
-            enum host_class class = classify(&f->hosts[i]);
-            if (f->hosts[i].sts_match && (class == HOST_PLAIN || class == HOST_UNUSABLE))
-                hosts |= UINT32_C(1) << i;
-        }
-        if (!answer_text_match_hosts(out, f, hosts))
-            return no_host_usable(f, host_count, out);
+    if (demand->names == REQUIREMENT_NAMES_OF_HOSTS) {
+        if (!answer_text_match_hosts(out, f, demand->hosts))
+            return demand->failure != NULL ? temp(out, demand->failure, demand->detail)
+                                           : ok(out, ANSWER_UNSATISFIED);
     } else if (!answer_text_match_patterns(out, f)) {
         ok(out, ANSWER_UNSATISFIED);
         if (tlsrpt)
@@ -153,152 +69,57 @@ static enum answer_kind derive_sts(const struct findings *f, bool mx_signed, siz
     return ANSWER_OK;
 }
 
-/* The MX records are signed, or there are none: RFC 7672 sections 2.2.1 and 2.2.2 hold in full. */
-static enum answer_kind derive_signed(const struct findings *f, size_t host_count,
-                                      const struct tally *tally, bool tlsrpt, struct text *out)
-{
-    if (tally->of[HOST_PENDING] > 0)
-        return pending(out);
-    if (tally->of[HOST_USABLE] > 0 && tally->of[HOST_USABLE] == tally->counted)
-        return ok(out, "dane-only");
-    if (sts_pending(f))
-        return pending(out);
-    if (tally->of[HOST_USABLE] > 0) {
-        /* With `dane` the hosts without TLSA would go unauthenticated in spite of the policy. */
-        return ok(out, sts_enforced(f) ? "dane-only" : "dane");
-    }
-    if (sts_enforced(f))
-        return derive_sts(f, true, host_count, tally, tlsrpt, out);
-    if (tally->of[HOST_UNUSABLE] > 0)
-        return ok(out, "dane");
-    if (tally->of[HOST_TLSA_FAILED] + tally->of[HOST_ADDR_FAILED] == 0)
-        return nothing(out);
-    /* With `dane` Postfix itself skips a host whose TLSA it cannot look up, and uses the others. */
-    return tally->of[HOST_PLAIN] > 0 ? ok(out, "dane") : no_host_usable(f, host_count, out);
-}
-
-/* Unsigned MX records: whoever forges them chooses the host, but its own TLSA still helps. */
-static enum answer_kind derive_unsigned(const struct findings *f, size_t host_count,
-                                        const struct tally *tally, bool tlsrpt, struct text *out)
-{
-    if (sts_pending(f))
-        return pending(out);
-    if (sts_enforced(f))
-        return derive_sts(f, false, host_count, tally, tlsrpt, out);
-    if (tally->of[HOST_PENDING] > 0)
-        return pending(out);
-    if (tally->of[HOST_USABLE] + tally->of[HOST_UNUSABLE] > 0)
-        return ok(out, "dane");
-    if (tally->of[HOST_PLAIN] > 0)
-        return tally->of[HOST_TLSA_FAILED] > 0 ? ok(out, "dane") : nothing(out);
-    if (tally->of[HOST_TLSA_FAILED] + tally->of[HOST_ADDR_FAILED] > 0)
-        return no_host_usable(f, host_count, out);
-    return nothing(out);
-}
-
-static enum answer_kind derive_query(const struct findings *f, const struct answer_terms *terms,
-                                     bool tlsrpt, struct text *out)
-{
-    if (f->nexthop.kind == NEXTHOP_LITERAL)
-        return nothing(out);
-    size_t host_count = verdict_reachable_hosts(f, &terms->enforce);
-    struct tally tally = count_hosts(f, host_count);
-    if (f->mx != FINDINGS_MX_PENDING && f->mx != FINDINGS_MX_FAILED && !f->security_known &&
-        f->dane_seen)
-        return temp(out, "DNS security is unknown, and this next-hop is known to have DANE", NULL);
-    switch (f->mx) {
-    case FINDINGS_MX_PENDING:
-        return pending(out);
-    case FINDINGS_MX_NOT_ASKED:
-    case FINDINGS_MX_SECURE:
-    case FINDINGS_MX_ABSENT:
-        if (f->security_known)
-            return derive_signed(f, host_count, &tally, tlsrpt, out);
-        return derive_unsigned(f, host_count, &tally, tlsrpt, out);
-    case FINDINGS_MX_INSECURE:
-        return derive_unsigned(f, host_count, &tally, tlsrpt, out);
-    case FINDINGS_MX_NULL:
-    case FINDINGS_MX_NXDOMAIN:
-        /* The MTA says it better, but asks DNS itself, later: whoever forges this answer to us and
-         * another one to the MTA must not get past a policy in force. */
-        return derive_unsigned(f, 0, &(struct tally){0}, tlsrpt, out);
-    case FINDINGS_MX_FAILED:
-        return temp(out, "MX lookup failed", f->failure);
-    default:
-        return temp(out, "internal error", NULL);
-    }
-}
-
-/* With `dane` Postfix sends without TLS to a host that has no TLSA records, and, as long as
- * smtp_tls_dane_insecure_mx_policy is `may`, to all that unsigned MX records name. */
-static enum answer_kind derive_starttls(const struct findings *f, const struct answer_terms *terms,
-                                        struct text *out)
-{
-    enum answer_kind kind = derive_query(f, terms, false, out);
-    if (kind == ANSWER_NOTFOUND)
-        return ok(out, "encrypt");
-    if (kind != ANSWER_OK || strcmp(out->buf, "dane") != 0)
-        return kind;
-    struct tally tally = count_hosts(f, verdict_reachable_hosts(f, &terms->enforce));
-    bool authenticates = f->mx != FINDINGS_MX_INSECURE && tally.of[HOST_USABLE] > 0;
-    return ok(out, authenticates ? "dane-only" : "encrypt");
-}
-
-/* A host still in flight may yet make another answer of it (DANE, more names), and the MTA asks for
- * every host anew: a message must not meet both answers. A yes does not wait for that. */
-static bool hosts_pending(const struct findings *f, const struct verdict_terms *terms)
-{
-    struct tally tally = count_hosts(f, verdict_reachable_hosts(f, terms));
-    return tally.of[HOST_PENDING] > 0;
-}
-
-static enum answer_kind derive_enforce(const struct findings *f, const struct verdict_terms *terms,
-                                       struct text *out)
+static enum answer_kind spell(const struct findings *f, const struct requirement *demand,
+                              bool tlsrpt, struct text *out)
 {
     char reason[REASON_MAX];
-    struct verdict verdict;
-    verdict_derive(f, terms, &verdict);
-    switch (verdict.value) {
-    case VERDICT_PENDING:
+
+    switch (demand->kind) {
+    case REQUIREMENT_PENDING:
         return pending(out);
-    case VERDICT_SATISFIED:
-        if (verdict.basis != VERDICT_BASIS_DANE && hosts_pending(f, terms))
-            return pending(out);
-        break;
-    case VERDICT_UNSATISFIED:
-    case VERDICT_NOT_APPLICABLE: /* no such domain, or our own: there is no server to go to */
+    case REQUIREMENT_IMPOSSIBLE:
         return ok(out, ANSWER_UNSATISFIED);
-    case VERDICT_UNDECIDED:
+    case REQUIREMENT_NONE:
+        return nothing(out);
+    case REQUIREMENT_ENCRYPT:
+    case REQUIREMENT_DANE:
+    case REQUIREMENT_DANE_ONLY:
+        return ok(out, requirement_tls_level(demand->kind));
+    case REQUIREMENT_STS:
+    case REQUIREMENT_WEB_PKI:
+        return spell_names(f, demand, tlsrpt, out);
+    case REQUIREMENT_UNKNOWN:
     default:
-        return temp(out, verdict_explain(f, &verdict, reason, sizeof(reason)), NULL);
+        if (demand->failure != NULL)
+            return temp(out, demand->failure, demand->detail);
+        return temp(out, verdict_explain(f, &demand->verdict, reason, sizeof(reason)), NULL);
     }
-    switch (verdict.basis) {
-    case VERDICT_BASIS_DANE:
-        return ok(out, "dane-only");
-    case VERDICT_BASIS_STS:
-    case VERDICT_BASIS_WEB_PKI:
-        text_cut(out, 0);
-        if (answer_text_match_hosts(out, f, verdict.hosts))
-            return ANSWER_OK;
-        return ok(out, ANSWER_UNSATISFIED);
-    case VERDICT_BASIS_NONE:
-    case VERDICT_BASIS_LEVEL:
-    default:
-        return temp(out, "internal error", NULL);
-    }
+}
+
+static enum answer_kind derive_level(const struct findings *f, const struct verdict_terms *terms,
+                                     enum verdict_level level, bool tlsrpt, struct text *out)
+{
+    struct requirement demand;
+
+    requirement_derive(f, terms, level, &demand);
+    return spell(f, &demand, tlsrpt, out);
 }
 
 /* sendmail's tls_rcpt takes no names; FEATURE(`sts') compares those, of the map `sts`. */
-static enum answer_kind derive_access(const struct findings *f, const struct answer_terms *terms,
+static enum answer_kind derive_access(const struct findings *f, const struct verdict_terms *terms,
                                       struct text *out)
 {
-    enum answer_kind kind = derive_query(f, terms, false, out);
+    struct requirement demand;
+    enum answer_kind kind;
+
+    requirement_derive(f, terms, VERDICT_LEVEL_OPPORTUNISTIC, &demand);
+    kind = spell(f, &demand, false, out);
     if (kind != ANSWER_OK)
         return kind;
-    if (strncmp(out->buf, "secure", 6) == 0)
+    if (demand.kind == REQUIREMENT_STS)
         return ok(out, "TEMP+VERIFY:128");
     /* DANE is sendmail's own to verify (confDANE); TLS is there in any case. */
-    return strcmp(out->buf, "dane-only") == 0 ? ok(out, "TEMP+ENCR:128") : nothing(out);
+    return demand.kind == REQUIREMENT_DANE_ONLY ? ok(out, "TEMP+ENCR:128") : nothing(out);
 }
 
 /* The names of a policy, without the attributes that only Postfix knows. FEATURE(`sts') fails
@@ -364,29 +185,29 @@ bool answer_needs_findings(enum answer_map map, const struct answer_terms *terms
     return map != ANSWER_REQUIRETLS && !terms->tls_policy;
 }
 
-static enum answer_kind derive(const struct findings *findings, const struct answer_terms *terms,
+static enum answer_kind derive(const struct findings *f, const struct answer_terms *terms,
                                enum answer_map map, struct text *out)
 {
-    struct verdict_terms without_dane;
+    struct verdict_terms enforce = terms->enforce;
+
     switch (map) {
     case ANSWER_QUERY:
     case ANSWER_OPPORTUNISTIC:
     case ANSWER_STS:
-        return derive_query(findings, terms, false, out);
+        return derive_level(f, &enforce, VERDICT_LEVEL_OPPORTUNISTIC, false, out);
     case ANSWER_QUERY_TLSRPT:
-        return derive_query(findings, terms, true, out);
+        return derive_level(f, &enforce, VERDICT_LEVEL_OPPORTUNISTIC, true, out);
     case ANSWER_POSTFIX:
-        return derive_query(findings, terms, terms->tlsrpt, out);
+        return derive_level(f, &enforce, VERDICT_LEVEL_OPPORTUNISTIC, terms->tlsrpt, out);
     case ANSWER_OPPORTUNISTIC_STARTTLS:
-        return derive_starttls(findings, terms, out);
+        return derive_level(f, &enforce, VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS, false, out);
     case ANSWER_ENFORCE:
-        return derive_enforce(findings, &terms->enforce, out);
+        return derive_level(f, &enforce, VERDICT_LEVEL_ENFORCE, false, out);
     case ANSWER_ENFORCE_PKI:
-        without_dane = terms->enforce;
-        without_dane.can &= ~(unsigned)VERDICT_CAN_DANE;
-        return derive_enforce(findings, &without_dane, out);
+        enforce.can &= ~(unsigned)VERDICT_CAN_DANE;
+        return derive_level(f, &enforce, VERDICT_LEVEL_ENFORCE, false, out);
     case ANSWER_ACCESS:
-        return derive_access(findings, terms, out);
+        return derive_access(f, &enforce, out);
     case ANSWER_REQUIRETLS:
     case ANSWER_MAPS:
     default:
@@ -397,7 +218,6 @@ static enum answer_kind derive(const struct findings *findings, const struct ans
 enum answer_kind answer_derive(const struct findings *findings, const struct answer_terms *terms,
                                enum answer_map map, char *out, size_t out_size)
 {
-    enum answer_kind kind;
     struct text text;
     text_init(&text, out, out_size);
     if (map == ANSWER_REQUIRETLS)
@@ -406,12 +226,7 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
         return answer_override(terms->tls_policy, map, &text);
     if (!findings)
         return temp(&text, "the lookup could not be made", NULL);
-    kind = derive(findings, terms, map, &text);
-    /* What rests on answers without AD waits until their resolver is seen to validate still. */
-    if (findings->unchecked &&
-        (kind == ANSWER_NOTFOUND || (kind == ANSWER_OK && strcmp(text.buf, "dane-only") != 0)))
-        return pending(&text);
-    return kind;
+    return derive(findings, terms, map, &text);
 }
 
 enum answer_kind answer_no_nexthop(enum answer_map map, char *out, size_t out_size)

@@ -5,6 +5,7 @@
 #include "decide/decide_internal.h"
 
 #include "config/tls_policy.h"
+#include "policy/requirement.h"
 
 #include <stdio.h>
 
@@ -13,63 +14,20 @@ bool decide_is_exempt(const struct rules_settings *settings)
     return settings->tls_policy != NULL && tls_policy_kind(settings->tls_policy) == TLS_POLICY_SKIP;
 }
 
-/* Whether every host that mail can go to counts; those without an address are none. */
-static bool all_count(const struct decide_input *in, uint32_t hosts)
-{
-    const struct findings *f = in->findings;
-    size_t reachable = verdict_reachable_hosts(f, in->terms);
-
-    for (size_t i = 0; i < reachable && i < FINDINGS_MAX_HOSTS; i++) {
-        if ((hosts >> i & 1) == 0 && !findings_host_is_gone(&f->hosts[i]))
-            return false;
-    }
-    return true;
-}
-
-/* What the map answers where DANE is the basis. That of QUERY is `dane`, by which the MTA uses
- * hosts without TLSA too, unless all have them or an MTA-STS policy forbids to go there
- * unauthenticated. */
-static const char *dane_level(const struct decide_input *in, const struct verdict *verdict)
-{
-    const struct findings *f = in->findings;
-    bool sts = f != NULL && f->sts.state == FINDINGS_STS_POLICY &&
-               f->sts.mode == FINDINGS_STS_MODE_ENFORCE;
-
-    return config_route_asks_enforce(in->settings->route) || f == NULL || sts ||
-                   all_count(in, verdict->hosts)
-               ? "dane-only"
-               : "dane";
-}
-
 void decide_expect(const struct decide_input *in, const struct verdict *verdict,
                    struct decision *out)
 {
-    const char *tls = "may", *requiretls = "requiretls:nocertmatch";
+    const char *requiretls = "/requiretls";
+    enum requirement_kind kind;
 
-    if (out->expect[0] != '\0' || verdict->value != VERDICT_SATISFIED)
+    if (out->expect[0] != '\0' || verdict->value != VERDICT_SATISFIED ||
+        verdict->basis == VERDICT_BASIS_NONE)
         return;
-    switch (verdict->basis) {
-    case VERDICT_BASIS_DANE:
-        tls = dane_level(in, verdict);
-        requiretls = "requiretls";
-        break;
-    case VERDICT_BASIS_STS:
-    case VERDICT_BASIS_WEB_PKI:
-        tls = "secure";
-        requiretls = "requiretls";
-        break;
-    case VERDICT_BASIS_LEVEL:
-        if (out->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS)
-            tls = "encrypt";
-        if (out->level == VERDICT_LEVEL_DISABLE)
-            requiretls = NULL;
-        break;
-    case VERDICT_BASIS_NONE:
-    default:
-        return;
-    }
-    snprintf(out->expect, sizeof(out->expect), "%s%s%s", tls, requiretls != NULL ? "/" : "",
-             requiretls != NULL ? requiretls : "");
+    kind = requirement_of_basis(in->findings, in->terms, verdict->basis, out->level,
+                                config_route_asks_enforce(in->settings->route));
+    if (verdict->basis == VERDICT_BASIS_LEVEL)
+        requiretls = out->level == VERDICT_LEVEL_DISABLE ? "" : "/requiretls:nocertmatch";
+    snprintf(out->expect, sizeof(out->expect), "%s%s", requirement_tls_level(kind), requiretls);
 }
 
 const char *decide_summary(const struct verdict *verdict)

@@ -48,11 +48,6 @@ static bool host_complete(const struct findings_host *host)
            host->tlsa_state != FINDINGS_TLSA_PENDING;
 }
 
-bool findings_host_is_gone(const struct findings_host *host)
-{
-    return host->a == FINDINGS_ADDR_ABSENT && host->aaaa == FINDINGS_ADDR_ABSENT;
-}
-
 bool findings_complete(const struct findings *f)
 {
     if (f->mx == FINDINGS_MX_PENDING || f->sts.state == FINDINGS_STS_PENDING || f->unchecked)

@@ -10,17 +10,9 @@
  */
 #include "policy/verdict.h"
 
-#include <errno.h>
-#include <string.h>
+#include "policy/host_class.h"
 
-/* What is known of one host, as far as a verdict needs it. */
-enum standing {
-    HOST_OUT,     /* no address, or not preferred over ourselves: counts for nothing */
-    HOST_PENDING, /* lookups in flight decide whether and how it counts */
-    HOST_FAILED,  /* lookups failed: to be skipped now, perhaps better later */
-    HOST_DANE,    /* securely found, secure usable TLSA records */
-    HOST_PLAIN,   /* reachable; DANE does not apply to it */
-};
+#include <string.h>
 
 enum sts_standing {
     STS_NOT_IN_FORCE,
@@ -33,12 +25,14 @@ struct view {
     const struct findings *f;
     const struct verdict_terms *terms;
     enum sts_standing sts;
-    bool binds;  /* STS mode enforce: hosts that do not match must not be used (RFC 8461 5) */
-    bool secure; /* the host names were found securely, so that TLSA and Web PKI name checks bind */
+    bool binds;   /* STS mode enforce: hosts that do not match must not be used (RFC 8461 5) */
     bool web_pki; /* case (c), (d) or (e) is open on these terms */
-    uint8_t standing[FINDINGS_MAX_HOSTS];
-    unsigned count[HOST_PLAIN + 1];
-    size_t reachable; /* leading hosts that are preferred over ourselves */
+    struct host_classes classes;
+    /* Sets of hosts; under unsigned MX records TLSA records and their lookups count for nothing. */
+    uint32_t dane;    /* securely found, secure usable TLSA records */
+    uint32_t plain;   /* reachable; DANE does not apply to it */
+    uint32_t pending; /* lookups in flight decide whether and how it counts */
+    uint32_t failed;  /* lookups failed: to be skipped now, perhaps better later */
 };
 
 static bool sts_can(const struct view *v)
@@ -51,70 +45,20 @@ static bool dane_can(const struct view *v)
     return (v->terms->can & VERDICT_CAN_DANE) != 0;
 }
 
-static bool has_address(const struct findings_host *host)
-{
-    return host->a == FINDINGS_ADDR_SECURE || host->a == FINDINGS_ADDR_INSECURE ||
-           host->aaaa == FINDINGS_ADDR_SECURE || host->aaaa == FINDINGS_ADDR_INSECURE;
-}
-
-static enum standing judge_host(const struct findings_host *host, bool secure)
-{
-    if (!has_address(host)) {
-        if (host->a == FINDINGS_ADDR_PENDING || host->aaaa == FINDINGS_ADDR_PENDING)
-            return HOST_PENDING;
-        if (findings_host_is_gone(host))
-            return HOST_OUT;
-        return HOST_FAILED;
-    }
-    if (!secure)
-        return HOST_PLAIN; /* its TLSA records bind nobody (RFC 7672 2.2.1) */
-    switch ((enum findings_tlsa_state)host->tlsa_state) {
-    case FINDINGS_TLSA_PENDING:
-        return HOST_PENDING;
-    case FINDINGS_TLSA_USABLE:
-        return HOST_DANE;
-    case FINDINGS_TLSA_NONE:
-    case FINDINGS_TLSA_UNUSABLE:
-        return HOST_PLAIN;
-    case FINDINGS_TLSA_FAILED:
-    default:
-        return HOST_FAILED;
-    }
-}
-
-static bool is_own(const struct findings_host *host, const struct verdict_terms *terms)
-{
-    for (size_t n = 0; n < terms->my_name_count; n++) {
-        if (strcmp(host->name, terms->my_names[n]) == 0)
-            return true;
-    }
-    return false;
-}
-
-size_t verdict_reachable_hosts(const struct findings *f, const struct verdict_terms *terms)
-{
-    if (f->mx == FINDINGS_MX_NOT_ASKED)
-        return f->host_count;
-    for (size_t i = 0; i < f->host_count; i++) {
-        if (!is_own(&f->hosts[i], terms))
-            continue;
-        while (i > 0 && f->hosts[i - 1].preference >= f->hosts[i].preference)
-            i--;
-        return i;
-    }
-    return f->host_count;
-}
-
 static void judge_hosts(struct view *v)
 {
-    v->reachable = verdict_reachable_hosts(v->f, v->terms);
-    for (size_t i = 0; i < v->f->host_count; i++) {
-        enum standing standing = judge_host(&v->f->hosts[i], v->secure);
+    const uint32_t *of = v->classes.of;
 
-        if (i >= v->reachable)
-            standing = HOST_OUT;
-        v->standing[i] = (uint8_t)standing;
-        v->count[standing]++;
+    host_classes_derive(v->f, v->terms, &v->classes);
+    v->plain = of[HOST_CLASS_PLAIN] | of[HOST_CLASS_UNUSABLE];
+    v->pending = of[HOST_CLASS_ADDRESS_PENDING];
+    v->failed = of[HOST_CLASS_ADDRESS_FAILED];
+    if (v->classes.tlsa_binds) {
+        v->dane = of[HOST_CLASS_DANE];
+        v->pending |= of[HOST_CLASS_TLSA_PENDING];
+        v->failed |= of[HOST_CLASS_TLSA_FAILED];
+    } else {
+        v->plain |= of[HOST_CLASS_DANE] | of[HOST_CLASS_TLSA_PENDING] | of[HOST_CLASS_TLSA_FAILED];
     }
 }
 
@@ -147,7 +91,7 @@ static void judge_sts(struct view *v)
  * from the administrator. */
 static bool web_pki_open(const struct view *v)
 {
-    return v->secure && (v->f->security_known || v->f->mx == FINDINGS_MX_NOT_ASKED);
+    return v->classes.tlsa_binds && (v->f->security_known || v->f->mx == FINDINGS_MX_NOT_ASKED);
 }
 
 static bool web_pki_usable(const struct view *v)
@@ -179,130 +123,103 @@ static void best_mx(const struct findings *f, struct verdict *out)
         set(out, VERDICT_UNDECIDED, VERDICT_REASON_SECURITY_UNKNOWN);
 }
 
-static void satisfy(struct verdict *out, enum verdict_basis basis)
+static void satisfy(struct verdict *out, enum verdict_basis basis, uint32_t hosts)
 {
     out->value = VERDICT_SATISFIED;
     out->basis = basis;
+    out->hosts = hosts;
 }
 
-/* Whether the host, once its own lookups are done, may be used under the STS policy. */
-static bool matches(const struct view *v, size_t i)
+/* Those of the hosts that an STS policy in mode enforce does not forbid. */
+static uint32_t allowed(const struct view *v, uint32_t hosts)
 {
-    return v->f->hosts[i].sts_match;
+    return v->binds ? hosts & v->classes.sts_match : hosts;
 }
 
 /* Whether mail may go to a host without DANE all the same. */
 static bool leads_past_dane(const struct view *v)
 {
-    return v->terms->dane_every && !v->binds &&
-           v->count[HOST_DANE] + v->count[HOST_OUT] < v->f->host_count;
+    return v->terms->dane_every && !host_classes_dane_only(v->f, &v->classes);
 }
 
 /* (a): these alone count when there are any, since `dane-only` admits no others. */
 static bool try_dane(const struct view *v, struct verdict *out)
 {
-    if (!dane_can(v) || v->count[HOST_DANE] == 0 || leads_past_dane(v))
+    if (!dane_can(v) || v->dane == 0 || leads_past_dane(v))
         return false;
-    for (size_t i = 0; i < v->f->host_count; i++) {
-        if (v->standing[i] == HOST_DANE)
-            out->hosts |= UINT32_C(1) << i;
-    }
-    satisfy(out, VERDICT_BASIS_DANE);
+    satisfy(out, VERDICT_BASIS_DANE, v->dane);
     return true;
 }
 
 /* (b) */
 static bool try_sts(const struct view *v, struct verdict *out)
 {
-    uint32_t hosts = 0;
+    uint32_t hosts = (v->plain | v->dane) & v->classes.sts_match;
 
-    if (!sts_can(v) || v->sts != STS_IN_FORCE)
+    if (!sts_can(v) || v->sts != STS_IN_FORCE || hosts == 0)
         return false;
-    for (size_t i = 0; i < v->f->host_count; i++) {
-        if ((v->standing[i] == HOST_PLAIN || v->standing[i] == HOST_DANE) && matches(v, i))
-            hosts |= UINT32_C(1) << i;
-    }
-    if (hosts == 0)
-        return false;
-    out->hosts = hosts;
-    satisfy(out, VERDICT_BASIS_STS);
+    satisfy(out, VERDICT_BASIS_STS, hosts);
     return true;
 }
 
 /* RFC 8689 section 2 takes a trust chain for DANE as long as the host was found securely: who
  * cannot verify DANE may go by that, and who can must go by DANE (RFC 7672 section 2.2). */
-static bool is_for_web_pki(const struct view *v, size_t i)
+static uint32_t for_web_pki(const struct view *v)
 {
-    return v->standing[i] == HOST_PLAIN || (v->standing[i] == HOST_DANE && !dane_can(v));
+    return dane_can(v) ? v->plain : v->plain | v->dane;
 }
 
 /* (c) to (e); a policy still in flight could forbid the host. */
 static bool try_web_pki(const struct view *v, struct verdict *out)
 {
-    uint32_t hosts = 0;
+    uint32_t hosts = allowed(v, for_web_pki(v));
 
-    if (!web_pki_usable(v) || v->sts == STS_PENDING)
+    if (!web_pki_usable(v) || v->sts == STS_PENDING || hosts == 0)
         return false;
-    for (size_t i = 0; i < v->f->host_count; i++) {
-        if (is_for_web_pki(v, i) && (!v->binds || matches(v, i)))
-            hosts |= UINT32_C(1) << i;
-    }
-    if (hosts == 0)
-        return false;
-    out->hosts = hosts;
-    satisfy(out, VERDICT_BASIS_WEB_PKI);
+    satisfy(out, VERDICT_BASIS_WEB_PKI, hosts);
     return true;
 }
 
 /* A host of which nothing is known yet may turn out to have DANE. */
 static bool could_have_dane(const struct view *v)
 {
-    return v->secure && dane_can(v) && v->f->security_known;
+    return v->classes.tlsa_binds && dane_can(v) && v->f->security_known;
 }
 
-/* Whether a host whose lookups are in flight or failed could have satisfied the verdict. */
-static bool could_satisfy(const struct view *v, size_t i)
+/* Whether one of these hosts, whose lookups are in flight or failed, could have satisfied it. */
+static bool could_satisfy(const struct view *v, uint32_t hosts)
 {
+    if (hosts == 0)
+        return false;
     if (could_have_dane(v))
         return true;
-    if (v->sts == STS_IN_FORCE && sts_can(v) && matches(v, i))
+    if (v->sts == STS_IN_FORCE && sts_can(v) && (hosts & v->classes.sts_match) != 0)
         return true;
     if ((v->sts == STS_PENDING || v->sts == STS_UNKNOWN) && sts_can(v))
         return true;
-    return web_pki_usable(v) && (!v->binds || matches(v, i));
-}
-
-static bool any_could_satisfy(const struct view *v, enum standing standing)
-{
-    for (size_t i = 0; i < v->f->host_count; i++) {
-        if (v->standing[i] == standing && could_satisfy(v, i))
-            return true;
-    }
-    return false;
+    return web_pki_usable(v) && allowed(v, hosts) != 0;
 }
 
 /* Not satisfied by what is known; waiting may still help. */
 static bool must_wait(const struct view *v)
 {
-    unsigned reachable = v->count[HOST_PLAIN] + v->count[HOST_DANE];
-    unsigned dane_only = dane_can(v) ? v->count[HOST_DANE] : 0;
+    /* A failed host leaves a doubt, unless the policy says that it would not have mattered. */
+    bool in_doubt = v->failed != 0 && !could_have_dane(v);
 
-    if (any_could_satisfy(v, HOST_PENDING))
+    if (could_satisfy(v, v->pending))
         return true;
     if (v->sts != STS_PENDING)
         return false;
-    /* A failed host leaves a doubt, unless the policy says that it would not have mattered. */
-    if (v->count[HOST_FAILED] > 0 && !could_have_dane(v))
-        reachable++;
-    return (sts_can(v) && reachable > 0) || (web_pki_usable(v) && reachable > dane_only);
+    return (sts_can(v) && (in_doubt || (v->plain | v->dane) != 0)) ||
+           (web_pki_usable(v) && (in_doubt || for_web_pki(v) != 0));
 }
 
 /* Not satisfied, and waiting does not help; a later try may. */
 static enum verdict_reason doubt(const struct view *v)
 {
-    bool hosts = v->count[HOST_OUT] < v->f->host_count;
+    bool hosts = v->classes.counted != 0;
 
-    if (any_could_satisfy(v, HOST_FAILED))
+    if (could_satisfy(v, v->failed))
         return VERDICT_REASON_DNS_FAILED;
     if (v->sts == STS_UNKNOWN && sts_can(v) && hosts)
         return VERDICT_REASON_STS_FAILED;
@@ -315,45 +232,29 @@ static enum verdict_reason doubt(const struct view *v)
     return VERDICT_REASON_NONE;
 }
 
-static bool any_tlsa(const struct view *v, enum findings_tlsa_state state)
-{
-    for (size_t i = 0; i < v->f->host_count; i++) {
-        if (v->standing[i] != HOST_OUT && v->f->hosts[i].tlsa_state == state)
-            return true;
-    }
-    return false;
-}
-
-static bool any_match(const struct view *v)
-{
-    for (size_t i = 0; i < v->f->host_count; i++) {
-        if (v->standing[i] != HOST_OUT && matches(v, i))
-            return true;
-    }
-    return false;
-}
-
 /* The most useful thing that can be said about a definite no: what would have been needed. */
 static enum verdict_reason shortfall(const struct view *v)
 {
-    if (v->count[HOST_OUT] == v->f->host_count)
-        return v->reachable < v->f->host_count ? VERDICT_REASON_NO_PRIMARY : VERDICT_REASON_NO_HOST;
-    if (v->count[HOST_DANE] > 0 && !dane_can(v))
-        return VERDICT_REASON_ROUTE_NO_DANE;
-    if (v->count[HOST_DANE] > 0)
-        return VERDICT_REASON_DANE_PARTIAL;
-    if (v->sts == STS_IN_FORCE && any_match(v) && !sts_can(v))
-        return VERDICT_REASON_ROUTE_NO_STS;
-    if (v->sts == STS_IN_FORCE && !any_match(v))
+    const struct host_classes *c = &v->classes;
+    bool any_match = (c->counted & c->sts_match) != 0;
+
+    if (c->counted == 0)
+        return c->of[HOST_CLASS_NOT_PREFERRED] != 0 ? VERDICT_REASON_NO_PRIMARY
+                                                    : VERDICT_REASON_NO_HOST;
+    if (v->dane != 0)
+        return dane_can(v) ? VERDICT_REASON_DANE_PARTIAL : VERDICT_REASON_ROUTE_NO_DANE;
+    if (v->sts == STS_IN_FORCE && !any_match)
         return VERDICT_REASON_STS_NO_MATCH;
-    if (v->secure && any_tlsa(v, FINDINGS_TLSA_UNUSABLE))
+    if (v->sts == STS_IN_FORCE && !sts_can(v))
+        return VERDICT_REASON_ROUTE_NO_STS;
+    if (c->tlsa_binds && c->of[HOST_CLASS_UNUSABLE] != 0)
         return v->terms->web_pki ? VERDICT_REASON_DANE_UNUSABLE_ROUTE
                                  : VERDICT_REASON_DANE_UNUSABLE;
     if (v->web_pki && !v->terms->web_pki)
         return VERDICT_REASON_WEB_PKI_OFF;
     if (v->web_pki)
         return VERDICT_REASON_ROUTE_NO_WEB_PKI;
-    if (any_tlsa(v, FINDINGS_TLSA_USABLE))
+    if (c->of[HOST_CLASS_DANE] != 0)
         return VERDICT_REASON_DANE_INSECURE_MX;
     if (v->f->sts.state == FINDINGS_STS_POLICY)
         return VERDICT_REASON_STS_NOT_ENFORCE;
@@ -375,7 +276,7 @@ static bool dane_is_lost(const struct findings *f)
 static void derive_from_hosts(const struct findings *f, const struct verdict_terms *terms,
                               struct verdict *out)
 {
-    struct view v = {.f = f, .terms = terms, .secure = f->mx != FINDINGS_MX_INSECURE};
+    struct view v = {.f = f, .terms = terms};
     enum verdict_reason reason;
 
     if (f->host_count > FINDINGS_MAX_HOSTS) {
@@ -386,13 +287,13 @@ static void derive_from_hosts(const struct findings *f, const struct verdict_ter
     judge_hosts(&v);
     v.web_pki = web_pki_open(&v);
 
-    if (verdict_cannot_offer(terms) && (v.reachable > 0 || f->host_count == 0)) {
+    if (verdict_cannot_offer(terms) && !v.classes.best_mx) {
         set(out, VERDICT_UNSATISFIED, VERDICT_REASON_ROUTE_NO_REQUIRETLS);
         return;
     }
     if (!dane_is_lost(f) && (try_dane(&v, out) || try_sts(&v, out) || try_web_pki(&v, out)))
         return;
-    if (v.reachable == 0 && f->host_count > 0) {
+    if (v.classes.best_mx) {
         best_mx(f, out);
     } else if (dane_is_lost(f)) {
         set(out, VERDICT_UNDECIDED, VERDICT_REASON_SECURITY_UNKNOWN);
@@ -461,11 +362,11 @@ static void derive(const struct findings *f, const struct verdict_terms *terms, 
         else if (f->mx == FINDINGS_MX_NXDOMAIN)
             set(out, VERDICT_NOT_APPLICABLE, VERDICT_REASON_NO_DOMAIN);
         else
-            satisfy(out, VERDICT_BASIS_LEVEL);
+            satisfy(out, VERDICT_BASIS_LEVEL, 0);
         return;
     case VERDICT_LEVEL_OPPORTUNISTIC:
     case VERDICT_LEVEL_DISABLE:
-        satisfy(out, VERDICT_BASIS_LEVEL);
+        satisfy(out, VERDICT_BASIS_LEVEL, 0);
         return;
     default:
         set(out, VERDICT_UNDECIDED, VERDICT_REASON_DNS_FAILED);

@@ -5,6 +5,8 @@
  */
 #include "policy/verdict.h"
 
+#include "policy/host_class.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,9 +26,10 @@ static void explain_dns(const struct findings *f, char *out, size_t out_len)
     }
     for (size_t i = 0; i < f->host_count; i++) {
         const struct findings_host *host = &f->hosts[i];
-        bool address = host->a == FINDINGS_ADDR_SECURE || host->a == FINDINGS_ADDR_INSECURE ||
-                       host->aaaa == FINDINGS_ADDR_SECURE || host->aaaa == FINDINGS_ADDR_INSECURE;
-        if (host->failure && (host->tlsa_state == FINDINGS_TLSA_FAILED || !address)) {
+        enum host_class class = host_class_of(host);
+
+        if (host->failure != NULL &&
+            (class == HOST_CLASS_ADDRESS_FAILED || class == HOST_CLASS_TLSA_FAILED)) {
             snprintf(out, out_len, "a lookup for %s, a mail server of %s, failed (%s)", host->name,
                      subject(f), host->failure);
             return;

@@ -167,9 +167,6 @@ void findings_unref(const struct findings *f); /* NULL is allowed */
 /* True when nothing in it is PENDING. */
 bool findings_complete(const struct findings *f);
 
-/* Whether the host has no address in either family, which is known: nothing goes there. */
-bool findings_host_is_gone(const struct findings_host *host);
-
 /* The name of each value as users see it (DANE summary names, RFC 8460 result types...);
  * a value out of range gives "unknown". */
 const char *findings_summary_name(unsigned summary);

@@ -93,13 +93,6 @@ void verdict_derive(const struct findings *findings, const struct verdict_terms 
                     struct verdict *out);
 
 /*
- * How many of the hosts, from the first, mail can go to: an MTA that is an MX host itself tries
- * those alone that are preferred over it (RFC 5321 section 5.1). None: we are the best MX host, and
- * the domain is ours. All for [host]. Any thread.
- */
-size_t verdict_reachable_hosts(const struct findings *findings, const struct verdict_terms *terms);
-
-/*
  * Whether no server could satisfy these terms: the level is enforce, require_offer is set, and the
  * route cannot pass REQUIRETLS on. Any thread.
  */

@@ -50,6 +50,9 @@ struct core {
 int64_t core_now_ms(const struct core *core);
 bool core_security_known(const struct core *core);
 void core_log(struct core *core, int priority, const char *message);
+/* lookup_new with all that lookups of this core have in common. */
+struct lookup *core_lookup_new(struct core *core, const struct lookup_request *request,
+                               lookup_changed_fn changed, void *arg);
 
 /* core_keep.c */
 void core_warn_refresh(struct core *core, const struct findings *findings);

@@ -86,24 +86,15 @@ static void on_refreshed(struct lookup *lookup, void *arg)
 
 static void refresh_policy(struct core *core, const char *domain)
 {
-    const struct lookup_env env = {core->world, core->sts_cache, core->dane_seen, &core->counters,
-                                   &core->lookup_memory};
-    const struct lookup_settings settings = {
-        .sts_enable = true,
-        .sts_fresh_until_ms = INT64_MAX,
-        .sts_min_retry_ms = core->settings.sts_min_retry_ms,
-        .sts_give_up_ms = core->settings.sts_give_up_ms,
-        .negative_ttl_ms = core->settings.negative_ttl_ms,
-        .max_ttl_ms = core->settings.max_ttl_ms,
-    };
-    struct refresh *refresh;
     struct nexthop nexthop;
+    const struct lookup_request request = {
+        .parts = LOOKUP_STS, .nexthop = &nexthop, .sts_fresh_until_ms = INT64_MAX};
+    struct refresh *refresh;
 
     if (nexthop_from_domain(domain, &nexthop) < 0 || !(refresh = calloc(1, sizeof *refresh)))
         return;
     refresh->core = core;
-    refresh->lookup = lookup_new(&env, &settings, &nexthop, LOOKUP_STS, NULL, INT64_MIN, INT64_MIN,
-                                 on_refreshed, refresh);
+    refresh->lookup = core_lookup_new(core, &request, on_refreshed, refresh);
     if (!refresh->lookup) {
         free(refresh);
         return;

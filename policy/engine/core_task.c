@@ -36,7 +36,7 @@ static void task_free(struct core *core, struct core_task *task)
     free(task);
 }
 
-/* Who asks from now on gets a lookup of his own time. */
+/* Who asks from now on gets a lookup that starts then. */
 void core_task_outdate(struct core *core, struct core_task *task)
 {
     table_remove(&core->tasks, &task->node);
@@ -162,26 +162,22 @@ static unsigned parts_needed(const struct cache_view *view, int64_t until_ms)
 static struct lookup *start_lookup(struct core *core, struct core_task *task,
                                    const struct nexthop *nexthop, bool ahead)
 {
-    const struct lookup_env env = {core->world, core->sts_cache, core->dane_seen, &core->counters,
-                                   &core->lookup_memory};
     struct lookup *lookup;
     struct cache_view view;
     int64_t until_ms;
 
     cache_look(core->cache, nexthop->text, core_security_known(core), &view);
     until_ms = needed_until_ms(core, &view, ahead);
-    const struct lookup_settings settings = {
-        .dane_enable = core->settings.dane_enable,
-        .sts_enable = core->settings.sts_enable,
+    const struct lookup_request request = {
+        .nexthop = nexthop,
+        .parts = parts_needed(&view, until_ms),
         .in_use = true, /* renewal too: it follows a use, and keeps who uses it from asking */
         .sts_fresh_until_ms = ahead ? until_ms : INT64_MIN,
-        .sts_min_retry_ms = core->settings.sts_min_retry_ms,
-        .sts_give_up_ms = core->settings.sts_give_up_ms,
-        .negative_ttl_ms = core->settings.negative_ttl_ms,
-        .max_ttl_ms = core->settings.max_ttl_ms,
+        .known = view.findings,
+        .known_dane_ends_ms = view.dane_ends_ms,
+        .known_sts_ends_ms = view.sts_ends_ms,
     };
-    lookup = lookup_new(&env, &settings, nexthop, parts_needed(&view, until_ms), view.findings,
-                        view.dane_ends_ms, view.sts_ends_ms, on_changed, task);
+    lookup = core_lookup_new(core, &request, on_changed, task);
     findings_unref(view.findings);
     return lookup;
 }
@@ -224,7 +220,7 @@ void core_task_finish_if_complete(struct core *core, struct core_task *task)
     findings_unref(frozen);
 }
 
-/* What the task knows already may do. Lands it if it is complete. */
+/* What the task knows already may do. Finishes it if it is complete. */
 int core_task_join(struct core *core, struct core_task *task, struct core_waiter *waiter,
                    const struct findings **out)
 {

@@ -157,9 +157,8 @@ static void take_known(struct lookup *l, const struct findings *known)
 }
 
 struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_settings *settings,
-                          const struct nexthop *nexthop, unsigned parts,
-                          const struct findings *known, int64_t known_dane_ends_ms,
-                          int64_t known_sts_ends_ms, lookup_changed_fn changed, void *arg)
+                          const struct lookup_request *request, lookup_changed_fn changed,
+                          void *arg)
 {
     struct lookup *l = calloc(1, sizeof *l);
 
@@ -169,8 +168,10 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
     arena_init(&l->arena);
     l->env = *env;
     l->settings = *settings;
-    l->nexthop = *nexthop;
-    l->parts = parts;
+    l->nexthop = *request->nexthop;
+    l->parts = request->parts;
+    l->in_use = request->in_use;
+    l->sts_fresh_until_ms = request->sts_fresh_until_ms;
     l->advance = advance;
     l->changed = changed;
     l->changed_arg = arg;
@@ -182,16 +183,16 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
         .port = l->nexthop.port,
         .kind = (uint8_t)l->nexthop.kind,
     };
-    if (!(parts & LOOKUP_DANE)) {
+    if (!(l->parts & LOOKUP_DANE)) {
         l->mx_state = MX_SETTLED;
-        l->dane_ends_ms = known_dane_ends_ms;
+        l->dane_ends_ms = request->known_dane_ends_ms;
     }
-    if (!(parts & LOOKUP_STS)) {
+    if (!(l->parts & LOOKUP_STS)) {
         l->sts_state = STS_SETTLED;
-        l->sts_ends_ms = known_sts_ends_ms;
+        l->sts_ends_ms = request->known_sts_ends_ms;
     }
-    if (known)
-        take_known(l, known);
+    if (request->known)
+        take_known(l, request->known);
 
     run_parts(l);
     count_octets(l);

@@ -24,9 +24,6 @@ enum {
 struct lookup_settings {
     bool dane_enable;
     bool sts_enable;
-    bool in_use; /* somebody asks; else it is the engine itself, for later */
-    /* A policy that ends before this time is fetched though its id has not changed. */
-    int64_t sts_fresh_until_ms;
     int64_t sts_min_retry_ms;
     int64_t sts_give_up_ms; /* passing failures of a fetch that last longer are definite */
     int64_t negative_ttl_ms;
@@ -62,16 +59,27 @@ struct lookup_env {
     struct lookup_memory *memory;
 };
 
+/* What is to be looked up; borrowed for the call. */
+struct lookup_request {
+    const struct nexthop *nexthop;
+    unsigned parts; /* that are asked about */
+    bool in_use;    /* for somebody who asks; else for the engine itself, for later */
+    /* A policy that ends before this time is fetched though its id has not changed. */
+    int64_t sts_fresh_until_ms;
+    /* Findings of the same next-hop, from which the other part is taken, and when their parts end.
+     * NULL: the other part stays PENDING. */
+    const struct findings *known;
+    int64_t known_dane_ends_ms;
+    int64_t known_sts_ends_ms;
+};
+
 /*
- * Starts a lookup of `parts`; the other part is taken from `known`, findings of the same next-hop
- * (borrowed for the call) whose parts end at these times. Without `known` the other part stays
- * PENDING. Returns NULL when out of memory. It may be complete at once; then `changed` is not
- * called.
+ * Starts a lookup. Returns NULL when out of memory. It may be complete at once; then `changed` is
+ * not called.
  */
 struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_settings *settings,
-                          const struct nexthop *nexthop, unsigned parts,
-                          const struct findings *known, int64_t known_dane_ends_ms,
-                          int64_t known_sts_ends_ms, lookup_changed_fn changed, void *arg);
+                          const struct lookup_request *request, lookup_changed_fn changed,
+                          void *arg);
 
 /*
  * What DNS said so far is not to be relied upon: asks about the DANE part once more, though it may

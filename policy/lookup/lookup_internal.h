@@ -110,6 +110,8 @@ struct lookup {
     struct lookup_settings settings;
     struct nexthop nexthop;
     unsigned parts;
+    bool in_use;                /* as in struct lookup_request */
+    int64_t sts_fresh_until_ms; /* likewise */
     /* lookup.c's: moves everything as far as it goes, then reports. The last thing that a callback
      * of the world does. */
     void (*advance)(struct lookup *lookup);

@@ -97,7 +97,7 @@ static void apply_policy(struct lookup *l, const struct sts_cached *cached,
 
 static const struct sts_cached *find(struct lookup *l)
 {
-    return sts_cache_find(l->env.sts_cache, l->nexthop.name, lookup_now_ms(l), l->settings.in_use);
+    return sts_cache_find(l->env.sts_cache, l->nexthop.name, lookup_now_ms(l), l->in_use);
 }
 
 static const struct sts_cached *in_force(struct lookup *l)
@@ -272,7 +272,7 @@ static void txt_found(struct lookup *l)
     const struct sts_cached *cached = find(l);
     bool same = cached && cached->policy && strcmp(cached->id, l->id) == 0;
 
-    if (same && cached->expires_ms >= l->settings.sts_fresh_until_ms) {
+    if (same && cached->expires_ms >= l->sts_fresh_until_ms) {
         apply_policy(l, cached, FINDINGS_STS_CACHED, true);
         return;
     }

@@ -60,6 +60,17 @@ bool mailbox_is_plain(const char *address)
     return len > 0 && address[len] == '@' && is_domain(address + len + 1);
 }
 
+const char *mailbox_meant(const char *address, const char *resolved)
+{
+    size_t local_len = local_part_len(address);
+    bool plain = mailbox_is_plain(address) && address[0] != '"' &&
+                 memchr(address, '%', local_len) == NULL && memchr(address, '!', local_len) == NULL;
+
+    if (plain || address[0] == '\0' || resolved == NULL || !mailbox_is_plain(resolved))
+        return address;
+    return resolved;
+}
+
 /* Whether it stands for a mailbox of this host by its name alone. */
 static bool is_name(const char *resolved)
 {

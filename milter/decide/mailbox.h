@@ -24,4 +24,11 @@ bool mailbox_is_plain(const char *address);
 bool mailbox_qualify(const char *address, const char *resolved, const char *host, char *out,
                      size_t out_len);
 
+/*
+ * The address that rules look at: one of several spellings (a quoted local part that need not be
+ * quoted, `user%domain`, `domain!user`, no domain) is taken for what the MTA has made of it.
+ * resolved: that; NULL: the MTA does not tell. Returns one of the two, never NULL.
+ */
+const char *mailbox_meant(const char *address, const char *resolved);
+
 #endif

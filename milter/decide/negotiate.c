@@ -54,7 +54,7 @@ const char *negotiate_macros(int stage)
     case SMFIM_CONNECT:
         return "v j {daemon_name}";
     case SMFIM_ENVFROM:
-        return "i f {auth_authen} {tls_version} {daemon_name}";
+        return "i f {auth_authen} {tls_version} {daemon_name} {mail_addr}";
     case SMFIM_ENVRCPT:
         return "i {rcpt_host} {rcpt_mailer} {rcpt_addr}";
     case SMFIM_EOH:

@@ -153,6 +153,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **args)
     session_end_message(session);
     mail.sender = args[0];
     mail.params = (const char *const *)(args + 1);
+    mail.resolved = macro(ctx, "{mail_addr}");
     mail.login = macro(ctx, "{auth_authen}");
     mail.tls = macro(ctx, "{tls_version}") != NULL;
     mail.queue_id = macro(ctx, "i");

@@ -6,6 +6,7 @@
 #include "filter/message_internal.h"
 
 #include "base/log.h"
+#include "decide/mailbox.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static void set_facts(struct message *m)
         .client_name = m->client.name,
         .authenticated = m->login,
         .tls = m->tls,
-        .sender = m->sender.text,
+        .sender = m->sender_meant != NULL ? m->sender_meant : m->sender.text,
         .daemon = m->client.daemon,
     };
 }
@@ -129,6 +130,7 @@ static bool read_mail(struct message *m, const struct message_mail *mail)
     /* A reverse-path that cannot be parsed is the MTA's to refuse; it is not the null one. */
     if (envelope_parse(mail->sender, &m->sender) != 0)
         m->sender = (struct envelope_address){.null_path = false};
+    m->sender_meant = copy(mailbox_meant(m->sender.text, mail->resolved), &ok);
     set_facts(m);
     return ok;
 }
@@ -223,6 +225,7 @@ void message_free(struct message *m)
         free((void *)(uintptr_t)m->headers[i].name); /* the value lives in the same memory */
     free(m->headers);
     free(m->sender_arg);
+    free(m->sender_meant);
     free(m->login);
     free(m->envid);
     free(m->auth);

@@ -30,6 +30,7 @@ struct message_mail {
     const char *login;         /* SASL login name, NULL or "": not authenticated */
     bool tls;                  /* the session is encrypted */
     const char *queue_id;      /* or NULL */
+    const char *resolved;      /* what the MTA has made of the sender, or NULL */
     const char *sender_now;    /* its macro f, or NULL; see message_ops */
 };
 

@@ -14,10 +14,11 @@ struct message {
     struct config *config; /* our reference */
     struct message_client client;
     struct envelope_address sender;
-    char *sender_arg; /* as the MTA gave it */
-    char *sender_now; /* its macro f at MAIL; NULL: it has none */
-    char *login;      /* NULL: not authenticated */
-    char *envid;      /* NULL: none; so the next two */
+    char *sender_arg;   /* as the MTA gave it */
+    char *sender_now;   /* its macro f at MAIL; NULL: it has none */
+    char *sender_meant; /* for rules, see mailbox_meant(); NULL until MAIL */
+    char *login;        /* NULL: not authenticated */
+    char *envid;        /* NULL: none; so the next two */
     char *auth;
     char *by;
     bool tls;

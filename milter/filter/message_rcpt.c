@@ -143,6 +143,8 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
     if (!parsed || !mailbox_qualify(address.text, recipient->resolved, recipient->own_host,
                                     taggable, sizeof(taggable)))
         args.taggable = NULL;
+    if (parsed)
+        args.meant = mailbox_meant(address.text, recipient->resolved);
     request_read_rcpt(recipient->params, &args.params);
     r = next_recipient(m);
     if (r == NULL || recipient_init(r, &args) != 0)

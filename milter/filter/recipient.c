@@ -42,8 +42,9 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
 {
     const struct envelope_address *address = args->address;
     const char *text = address != NULL ? address->text : "";
-    char *at = malloc(room(text) + room(args->taggable) + room(args->host) + room(args->mailer) +
-                      2 * room(args->arg) + room(args->params.notify) + room(args->params.orcpt));
+    char *at = malloc(room(text) + room(args->meant) + room(args->taggable) + room(args->host) +
+                      room(args->mailer) + 2 * room(args->arg) + room(args->params.notify) +
+                      room(args->params.orcpt));
 
     *recipient = (struct recipient){.address = at, .malformed = address == NULL};
     if (at == NULL)
@@ -51,6 +52,7 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
     append(&at, text);
     if (address != NULL && address->domain != NULL)
         recipient->domain = recipient->address + (address->domain - address->text);
+    recipient->meant = args->meant != NULL ? append(&at, args->meant) : recipient->address;
     recipient->host = append(&at, args->host);
     recipient->mailer = append(&at, args->mailer);
     recipient->arg = append(&at, args->arg);

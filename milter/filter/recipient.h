@@ -46,6 +46,7 @@ struct recipient_outcome {
 struct recipient {
     char *address;      /* without brackets, "" if malformed; its memory holds all strings */
     const char *shown;  /* the address for people: if malformed, what the client gave */
+    const char *meant;  /* the address for rules, "" if malformed */
     const char *domain; /* NULL: none */
     const char *host;   /* the MTA's choice, NULL: not given */
     const char *mailer;
@@ -65,6 +66,7 @@ struct recipient {
 struct recipient_args {
     const char *arg;                        /* as the MTA gives it */
     const struct envelope_address *address; /* parsed; NULL: it could not be */
+    const char *meant;                      /* see mailbox_meant(), or NULL */
     const char *taggable;                   /* see mailbox_qualify(), or NULL */
     const char *host;                       /* the MTA's choice, or NULL */
     const char *mailer;

@@ -371,7 +371,7 @@ int recipient_settle(struct recipient *recipient, const struct recipient_context
     int rc = 0;
 
     facts.known |= CONFIG_FACT_RECIPIENT;
-    facts.recipient = recipient->address;
+    facts.recipient = recipient->meant;
     facts.mailer = recipient->mailer;
     s.recipient = recipient;
     s.context = context;

@@ -22,17 +22,15 @@
 
 /*
  * A script has one command a line, `=` and what is expected:
- *   mail ADDRESS [PARAM...] [tls] [login=NAME] [client=ADDRESS|local] [daemon=NAME]
- *        [no-body] [mta-requiretls] [f=SENDER]
- *   rcpt ADDRESS [host=HOST] [mailer=NAME] [resolved=ADDRESS] [own=HOST] [PARAM...]
- *   header NAME VALUE      no answer; in VALUE `_` is a blank, `|` a line end
- *   eoh
- *   body NAME              one of the bounces below, in two pieces
- *   eom [no-quarantine] [no-chgfrom] [no-chgbody] [no-rcpt] [broken] [f=SENDER]
- *   release NEXTHOP        no answer: the engine may answer now
- *   close                  no answer: the gate is closed, as when the daemon stops
- * Answers: ok, done, fail, or a reply's code and text; several lines of a refusal joined by " | ";
- * after end-of-message the changes, each after " + ". A blank in HOST is written as `_`.
+ *   mail ADDRESS [PARAM...] [tls] [resolved=ADDRESS] [login=NAME] [client=ADDRESS|local]
+ * [daemon=NAME] [no-body] [mta-requiretls] [f=SENDER] rcpt ADDRESS [host=HOST] [mailer=NAME]
+ * [resolved=ADDRESS] [own=HOST] [PARAM...] header NAME VALUE      no answer; in VALUE `_` is a
+ * blank, `|` a line end eoh body NAME              one of the bounces below, in two pieces eom
+ * [no-quarantine] [no-chgfrom] [no-chgbody] [no-rcpt] [broken] [f=SENDER] release NEXTHOP        no
+ * answer: the engine may answer now close                  no answer: the gate is closed, as when
+ * the daemon stops Answers: ok, done, fail, or a reply's code and text; several lines of a refusal
+ * joined by " | "; after end-of-message the changes, each after " + ". A blank in HOST is written
+ * as `_`.
  */
 static const struct message_case {
     const char *name;
@@ -401,6 +399,26 @@ static const struct message_case {
      "rcpt <b@none.example> = 550 5.7.10 <b@none.example>: This message requires TLS, but "
      "none.example publishes neither DANE nor MTA-STS and its MX records are not signed\neoh = "
      "done"},
+    {"a rule by address holds for every spelling of it",
+     "[rule r]\nrecipient = b@none.example\nrequest = require\n[rule s]\nsender = s@b.example\n"
+     "request = require\n",
+     NONE, NULL, NULL,
+#define MEANT " resolved=b@none.example = 550 5.7.10 <"
+#define MISSES                                                                                     \
+    ">: This message requires TLS, but none.example publishes neither DANE nor MTA-STS and its "   \
+    "MX records are not signed\n"
+     "mail <a@b.example> = ok\n"
+     "rcpt <\"b\"@none.example>" MEANT "\"b\"@none.example" MISSES
+     "rcpt <b%none.example> host=none.example" MEANT "b%none.example" MISSES
+     "rcpt <none.example!b> host=none.example" MEANT "none.example!b" MISSES
+     "rcpt <b%none.example@here.example> host=none.example" MEANT
+     "b%none.example@here.example" MISSES "rcpt <x@none.example> resolved=b@none.example = ok\n"
+     "mail <\"s\"@b.example> resolved=s@b.example = ok\n"
+     "rcpt <x@none.example> = 550 5.7.10 <x@none.example" MISSES
+     "mail <s%b.example> resolved=s@b.example = ok\n"
+     "rcpt <x@none.example> = 550 5.7.10 <x@none.example" MISSES},
+#undef MEANT
+#undef MISSES
     {"a rule by header",
      "[rule c]\nheader = Sensitivity: company-confidential\nrequest = require\n", NONE, NULL, NULL,
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\n"
@@ -1234,6 +1252,8 @@ static void do_mail(struct scene *s, char **words, size_t count)
     for (size_t i = 1; i < count; i++) {
         if (strcmp(words[i], "tls") == 0)
             mail.tls = true;
+        else if (strncmp(words[i], "resolved=", 9) == 0)
+            mail.resolved = words[i] + 9;
         else if (strncmp(words[i], "login=", 6) == 0)
             mail.login = words[i] + 6;
         else if (strcmp(words[i], "client=local") == 0)

@@ -114,3 +114,21 @@ def _(lab, mta, _):
     with mta.configured(smtpd_reject_unlisted_sender="yes"):
         sent = submit(lab, mta, "bob@dane.test", ["Require-TLS-ESMTP: yes"], "ghost@local.test")
         become(sent, {"bob@dane.test": VERIFIED})
+
+
+@routes("a rule for an address holds for it in every spelling", more="""
+[rule partner]
+recipient = bob@plain.test
+request = require
+[rule department]
+sender = department@sender.test
+request = require
+""")
+def _(lab, mta, _):
+    for to in ("bob@plain.test", '"bob"@plain.test', r'"b\ob"@plain.test', "bob@plain.test.",
+               "bob%plain.test", "plain.test!bob"):
+        expect(post(lab, mta, to).replies[to], (550, "5.7.10", "plain.test"), to)
+    for sender in ("department@sender.test", '"department"@sender.test', "department%sender.test",
+                   "@x.test:department@sender.test"):
+        sent = post(lab, mta, "bob@plain2.test", sender=sender)
+        expect(sent.replies["bob@plain2.test"], (550, "5.7.10", "plain2.test"), sender)

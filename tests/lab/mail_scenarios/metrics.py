@@ -54,6 +54,8 @@ REQUESTS = ("QUERYwithTLSRPT sts.test", "postfix sts.test", "enforce sts.test",
 HAPPENED = {
     ("DNSSEC", "validating resolver"): lambda v: v == 1,
     ("Cached next-hops", "entries"): lambda v: v >= len(DOMAINS) - 2,
+    ("Memory of findings and lookups", "cache"): lambda v: v > 0,
+    ("Memory of findings and lookups", "lookups in progress"): lambda v: v >= 0,
     ("Socketmap connections", "open"): lambda v: v == 1,
     ("Version", "{{version}}"): lambda v: v == 1,
     ("Messages by request and action", "{{request}} {{action}}"): {

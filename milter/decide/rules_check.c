@@ -53,6 +53,22 @@ static void check_kept(const struct config *config, struct config_report *report
             loop->name);
 }
 
+/* By the header alone Postfix 3.11 knows the second time that it is to say REQUIRETLS. */
+static void check_told(const struct config *config, struct config_report *report)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+
+        if (config_route_reinjects(route) && route->method == CONFIG_METHOD_HEADER &&
+            (route->can & VERDICT_CAN_REQUIRETLS) != 0 &&
+            config->milter.add_header == CONFIG_ADD_HEADER_NO)
+            config_report_at(report, CONFIG_REPORT_WARNING, 0,
+                             "[route %.100s] can `requiretls` by the header alone, which "
+                             "`add_header = no` leaves out",
+                             route->name);
+    }
+}
+
 /* Mail that requires nothing is never held up for its route. */
 static bool may_require(const struct config_rule *rule)
 {
@@ -113,5 +129,6 @@ void rules_check(const struct config *config, config_report_fn on_warning, void 
     struct config_report report = {.path = config->path, .on_warning = on_warning, .arg = arg};
 
     check_kept(config, &report);
+    check_told(config, &report);
     check_order(config, &report);
 }

@@ -625,6 +625,10 @@ static const struct {
      "[rule a]\ndaemon = l\nrequest = optional\n[rule b]\nsender = <>\nrequest = require\n",
      "FILE: what comes back by [route l] requires TLS no more: it takes a rule with `daemon` and "
      "`request = require`, or add_header\n"},
+    {"a route that can requiretls by the header, and no header",
+     "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\ncan = dane, "
+     "requiretls\n[rule a]\ndaemon = l\nrequest = require\n",
+     "FILE: [route l] can `requiretls` by the header alone, which `add_header = no` leaves out\n"},
     {"it has the header", "[route l]\nmethod = header\nlocal = reinject\n", ""},
     {"it has a rule",
      "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\n"

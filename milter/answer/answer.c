@@ -2,12 +2,12 @@
  * Findings to socketmap answers: which TLS policy Postfix (or sendmail) is told about a next-hop.
  * A map stands for a level; what must be demanded at that level is decided in requirement.h, and
  * spelt here (spell, derive_access). A tls_policy of a rule takes the place of findings
- * (answer_override). That no octet of a peer changes the structure of an answer is answer_text.c's
- * work; the protocol around it is socketmap.c's.
+ * (answer_override). That no octet of a peer changes the structure of an answer is
+ * answer_syntax.c's work; the protocol around it is socketmap.c's.
  */
 #include "answer/answer.h"
 
-#include "answer/answer_text.h"
+#include "answer/answer_syntax.h"
 #include "config/tls_policy.h"
 #include "policy/requirement.h"
 
@@ -21,10 +21,10 @@ enum { REASON_MAX = 200 };
 static enum answer_kind temp(struct text *out, const char *what, const char *detail)
 {
     text_cut(out, 0);
-    answer_text_printable(out, what, REASON_MAX);
+    answer_syntax_printable(out, what, REASON_MAX);
     if (detail) {
         text_add(out, ": ");
-        answer_text_printable(out, detail, REASON_MAX);
+        answer_syntax_printable(out, detail, REASON_MAX);
     }
     return ANSWER_TEMP;
 }
@@ -55,17 +55,17 @@ static enum answer_kind spell_names(const struct findings *f, const struct requi
 {
     text_cut(out, 0);
     if (demand->names == REQUIREMENT_NAMES_OF_HOSTS) {
-        if (!answer_text_match_hosts(out, f, demand->hosts))
+        if (!answer_syntax_match_hosts(out, f, demand->hosts))
             return demand->failure != NULL ? temp(out, demand->failure, demand->detail)
                                            : ok(out, ANSWER_UNSATISFIED);
-    } else if (!answer_text_match_patterns(out, f)) {
+    } else if (!answer_syntax_match_patterns(out, f)) {
         ok(out, ANSWER_UNSATISFIED);
         if (tlsrpt)
-            answer_text_tlsrpt(out, f, "validation-failure");
+            answer_syntax_tlsrpt(out, f, "validation-failure");
         return ANSWER_OK;
     }
     if (tlsrpt)
-        answer_text_tlsrpt(out, f, NULL);
+        answer_syntax_tlsrpt(out, f, NULL);
     return ANSWER_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The JSON view of a next-hop. Every key is always there; what is not known or does not apply is
- * null, so that a reader needs no cases.
+ * Writes the JSON object of a next-hop. Every key is always there; what is not known or does not
+ * apply is null, so that a reader needs no cases.
  */
 #include "answer/findings_json.h"
 
@@ -114,14 +114,15 @@ static void write_sts(struct json *json, const struct findings *f, int64_t wall_
 }
 
 static void write_verdicts(struct json *json, const struct findings *f,
-                           const struct view_terms *terms)
+                           const struct findings_json_terms *terms)
 {
     json_key(json, "verdict");
     json_object_begin(json);
     for (unsigned level = VERDICT_LEVEL_ENFORCE; level <= VERDICT_LEVEL_DISABLE; level++) {
         struct verdict verdict;
         char reason[512];
-        view_verdict(f, terms, (enum verdict_level)level, &verdict, reason, sizeof(reason));
+        findings_json_verdict(f, terms, (enum verdict_level)level, &verdict, reason,
+                              sizeof(reason));
         json_key(json, verdict_level_name(level));
         json_object_begin(json);
         string_or_null(json, "verdict", verdict_value_name(verdict.value));
@@ -132,7 +133,7 @@ static void write_verdicts(struct json *json, const struct findings *f,
 }
 
 static void write_answer(struct json *json, const struct findings *f,
-                         const struct view_terms *terms, enum answer_map map, char *text)
+                         const struct findings_json_terms *terms, enum answer_map map, char *text)
 {
     json_key(json, answer_map_name(map));
     switch (answer_derive(f, &terms->answer, map, text, ANSWER_MAX)) {
@@ -155,7 +156,7 @@ static void write_answer(struct json *json, const struct findings *f,
 }
 
 static void write_answers(struct json *json, const struct findings *f,
-                          const struct view_terms *terms)
+                          const struct findings_json_terms *terms)
 {
     char *text = malloc(ANSWER_MAX);
     if (!text)
@@ -169,7 +170,7 @@ static void write_answers(struct json *json, const struct findings *f,
 }
 
 void findings_json(struct json *json, const struct nexthop *nexthop, const struct findings *f,
-                   const struct view_terms *terms)
+                   const struct findings_json_terms *terms)
 {
     json_object_begin(json);
     string_or_null(json, "nexthop", nexthop->text);
@@ -193,12 +194,12 @@ void findings_json(struct json *json, const struct nexthop *nexthop, const struc
     write_answers(json, f, terms);
     json_key(json, "age");
     if (f)
-        json_int(json, view_age_s(f, terms));
+        json_int(json, findings_json_age_s(f, terms));
     else
         json_null(json);
     json_key(json, "ttl");
     if (f)
-        json_int(json, view_ttl_s(f, terms));
+        json_int(json, findings_json_ttl_s(f, terms));
     else
         json_null(json);
     json_object_end(json);

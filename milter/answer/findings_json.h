@@ -5,7 +5,7 @@
 #ifndef MILTER_ANSWER_FINDINGS_JSON_H
 #define MILTER_ANSWER_FINDINGS_JSON_H
 
-#include "answer/view.h"
+#include "answer/findings_json_terms.h"
 #include "base/json.h"
 
 /* Bounds one object: 32 hosts with the largest TLSA RRset a DNS message can hold. */
@@ -16,6 +16,6 @@ enum { FINDINGS_JSON_MAX = 8 * 1024 * 1024 };
  * those of json_finish. Pure. Any thread.
  */
 void findings_json(struct json *json, const struct nexthop *nexthop,
-                   const struct findings *findings, const struct view_terms *terms);
+                   const struct findings *findings, const struct findings_json_terms *terms);
 
 #endif

@@ -39,13 +39,13 @@ static void on_log(void *arg, int priority, const char *message)
 static void finish_name(struct query_local *local, size_t index, const struct findings *findings)
 {
     struct query_name *name = &local->set->names[index];
-    struct view_terms terms;
+    struct findings_json_terms terms;
     struct answer_terms by_nexthop;
     struct json json;
     const char *text;
     char *copy = NULL;
     size_t len;
-    view_terms_from(local->config, &name->settings, &terms);
+    findings_json_terms_from(local->config, &name->settings, &terms);
     /* The settings may be those of a message; Postfix, which asks for the level, names none. */
     answer_terms_for(local->config, &name->nexthop, ANSWER_REQUIRETLS, &by_nexthop);
     terms.answer.level = by_nexthop.level;

@@ -46,7 +46,7 @@ static void add_nexthop(struct socketmap_conn *c, const struct findings *finding
     static const struct socketmap_request request = {.command = SOCKETMAP_DUMP};
     struct config *config = c->server->config;
     struct rules_settings settings;
-    struct view_terms terms;
+    struct findings_json_terms terms;
     struct nexthop nexthop;
     struct json json;
     const char *text;
@@ -54,7 +54,7 @@ static void add_nexthop(struct socketmap_conn *c, const struct findings *finding
     if (nexthop_parse(findings->nexthop.text, &nexthop) < 0)
         return;
     rules_evaluate_nexthop(config, &nexthop, &settings);
-    view_terms_from(config, &settings, &terms);
+    findings_json_terms_from(config, &settings, &terms);
     terms.mono_ms = engine_mono_ms();
     terms.wall_s = (int64_t)time(NULL);
     json_init(&json, FINDINGS_JSON_MAX);

@@ -52,11 +52,11 @@ static void reply_answer(struct socketmap_conn *c, const struct socketmap_reques
 static void reply_json(struct socketmap_conn *c, const struct socketmap_request *request,
                        const struct rules_settings *settings, const struct findings *findings)
 {
-    struct view_terms terms;
+    struct findings_json_terms terms;
     struct json json;
     const char *text;
     size_t len;
-    view_terms_from(c->server->config, settings, &terms);
+    findings_json_terms_from(c->server->config, settings, &terms);
     terms.mono_ms = engine_mono_ms();
     terms.wall_s = (int64_t)time(NULL);
     json_init(&json, FINDINGS_JSON_MAX);

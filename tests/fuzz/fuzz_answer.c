@@ -163,7 +163,7 @@ static void check_answer(enum answer_kind kind, const char *text, size_t size)
 static void check_json(const struct findings *f, const struct nexthop *nexthop,
                        const struct answer_terms *answer)
 {
-    struct view_terms terms = {.answer = *answer, .verdict = answer->enforce};
+    struct findings_json_terms terms = {.answer = *answer, .verdict = answer->enforce};
     struct json json;
     struct json_doc *doc;
     const char *text;

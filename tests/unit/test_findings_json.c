@@ -12,9 +12,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-static struct view_terms usual_terms(void)
+static struct findings_json_terms usual_terms(void)
 {
-    struct view_terms terms = {
+    struct findings_json_terms terms = {
         .answer = {.enforce = {.level = VERDICT_LEVEL_ENFORCE,
                                .can = VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI,
                                .web_pki = true},
@@ -31,7 +31,7 @@ static void test_whole(void **state)
 {
     (void)state;
     static struct findings_text text;
-    struct view_terms terms = usual_terms();
+    struct findings_json_terms terms = usual_terms();
     struct json json;
     const char *out;
     findings_from_text("host=mx1.example.org,10,aaaa=f,tlsa=usable,match sts=testing "
@@ -73,7 +73,7 @@ static const struct json_value *read_object(const char *spec, const char *tls_po
                                             struct json_doc **doc)
 {
     static struct findings_text text;
-    struct view_terms terms = usual_terms();
+    struct findings_json_terms terms = usual_terms();
     struct json json;
     const char *out;
     size_t len;
@@ -139,14 +139,14 @@ static void test_clocks(void **state)
 {
     (void)state;
     static struct findings_text text;
-    struct view_terms terms = usual_terms();
+    struct findings_json_terms terms = usual_terms();
     findings_from_text("host=mx1.example.org", &text);
     text.findings.made_at_ms = 2000000;
-    assert_int_equal(view_age_s(&text.findings, &terms), 0);
-    assert_int_equal(view_ttl_s(&text.findings, &terms), 300);
+    assert_int_equal(findings_json_age_s(&text.findings, &terms), 0);
+    assert_int_equal(findings_json_ttl_s(&text.findings, &terms), 300);
     text.findings.made_at_ms = 0;
-    assert_int_equal(view_age_s(&text.findings, &terms), 1000);
-    assert_int_equal(view_ttl_s(&text.findings, &terms), 0);
+    assert_int_equal(findings_json_age_s(&text.findings, &terms), 1000);
+    assert_int_equal(findings_json_ttl_s(&text.findings, &terms), 0);
 }
 
 int main(void)

@@ -3,7 +3,7 @@
  * are separated by blanks, a value that holds blanks stands in braces, match patterns are separated
  * by colons. `*.example.net` of an STS policy (RFC 8461 section 4.1) is `.example.net` in match=.
  */
-#include "answer/answer_text.h"
+#include "answer/answer_syntax.h"
 
 #include <string.h>
 #include <strings.h>
@@ -14,7 +14,7 @@ enum { LINE_MAX_LEN = 1000 };
 /* Room for ` servername=hostname` after a list of names. */
 static const char tail[] = " servername=hostname";
 
-void answer_text_printable(struct text *out, const char *value, size_t max)
+void answer_syntax_printable(struct text *out, const char *value, size_t max)
 {
     for (size_t i = 0; value[i] && i < max; i++) {
         char c = value[i] >= 0x20 && value[i] < 0x7f ? value[i] : '?';
@@ -61,7 +61,7 @@ static bool finish_match(struct text *out, size_t start, bool any)
     return false;
 }
 
-bool answer_text_match_hosts(struct text *out, const struct findings *findings, uint32_t hosts)
+bool answer_syntax_match_hosts(struct text *out, const struct findings *findings, uint32_t hosts)
 {
     size_t start = out->len;
     bool any = false;
@@ -76,7 +76,7 @@ bool answer_text_match_hosts(struct text *out, const struct findings *findings, 
     return finish_match(out, start, any);
 }
 
-bool answer_text_match_patterns(struct text *out, const struct findings *findings)
+bool answer_syntax_match_patterns(struct text *out, const struct findings *findings)
 {
     size_t start = out->len;
     bool any = false;
@@ -95,7 +95,7 @@ bool answer_text_match_patterns(struct text *out, const struct findings *finding
         if (findings->hosts[i].sts_match)
             hosts |= UINT32_C(1) << i;
     }
-    return answer_text_match_hosts(out, findings, hosts);
+    return answer_syntax_match_hosts(out, findings, hosts);
 }
 
 /* Braces cannot be quoted at all; the rest of printable ASCII is safe within braces. */
@@ -134,7 +134,7 @@ static void add_policy_strings(struct text *out, const char *lines)
     text_cut(out, out->len);
 }
 
-void answer_text_tlsrpt(struct text *out, const struct findings *findings, const char *failure)
+void answer_syntax_tlsrpt(struct text *out, const struct findings *findings, const char *failure)
 {
     size_t start = out->len;
     if (!name_ok(findings->nexthop.name))

@@ -1,15 +1,15 @@
 /* What findings come to for an administrator: verdicts with reasons, age and remaining life. */
-#include "answer/view.h"
+#include "answer/findings_json_terms.h"
 
 #include "answer/answer_terms.h"
 #include "config/tls_policy.h"
 
 #include <stdio.h>
 
-void view_terms_from(const struct config *config, const struct rules_settings *settings,
-                     struct view_terms *out)
+void findings_json_terms_from(const struct config *config, const struct rules_settings *settings,
+                              struct findings_json_terms *out)
 {
-    *out = (struct view_terms){0};
+    *out = (struct findings_json_terms){0};
     answer_terms_from(config, settings, &out->answer);
     out->verdict = out->answer.enforce;
     out->verdict.can = settings->route->can;
@@ -38,9 +38,9 @@ static void override_verdict(const char *policy, enum verdict_level level, struc
     }
 }
 
-void view_verdict(const struct findings *findings, const struct view_terms *terms,
-                  enum verdict_level level, struct verdict *verdict, char *reason,
-                  size_t reason_size)
+void findings_json_verdict(const struct findings *findings, const struct findings_json_terms *terms,
+                           enum verdict_level level, struct verdict *verdict, char *reason,
+                           size_t reason_size)
 {
     const char *policy = terms->answer.tls_policy;
     struct verdict_terms at_level = terms->verdict;
@@ -62,14 +62,16 @@ void view_verdict(const struct findings *findings, const struct view_terms *term
     }
 }
 
-int64_t view_age_s(const struct findings *findings, const struct view_terms *terms)
+int64_t findings_json_age_s(const struct findings *findings,
+                            const struct findings_json_terms *terms)
 {
     int64_t age_ms = terms->mono_ms - findings->made_at_ms;
     return age_ms > 0 ? age_ms / 1000 : 0;
 }
 
-int64_t view_ttl_s(const struct findings *findings, const struct view_terms *terms)
+int64_t findings_json_ttl_s(const struct findings *findings,
+                            const struct findings_json_terms *terms)
 {
-    int64_t left = (int64_t)findings->ttl_s - view_age_s(findings, terms);
+    int64_t left = (int64_t)findings->ttl_s - findings_json_age_s(findings, terms);
     return left > 0 ? left : 0;
 }

@@ -5,25 +5,25 @@
  * What is written was published by a peer: a name or line that could change the structure of the
  * answer, or that Postfix would take for a keyword, is left out.
  */
-#ifndef MILTER_ANSWER_TEXT_H
-#define MILTER_ANSWER_TEXT_H
+#ifndef MILTER_ANSWER_SYNTAX_H
+#define MILTER_ANSWER_SYNTAX_H
 
 #include "base/text.h"
 #include "policy/findings.h"
 
 /* `secure match=... servername=hostname` with the names of the hosts whose bits are set. Returns
  * false, with nothing written, when none of them can be written. */
-bool answer_text_match_hosts(struct text *out, const struct findings *findings, uint32_t hosts);
+bool answer_syntax_match_hosts(struct text *out, const struct findings *findings, uint32_t hosts);
 
 /* The same with the STS policy's patterns; with the matching hosts' names when there are too many
  * patterns for one answer. */
-bool answer_text_match_patterns(struct text *out, const struct findings *findings);
+bool answer_syntax_match_patterns(struct text *out, const struct findings *findings);
 
 /* Appends the TLSRPT attributes of the STS policy in force, or nothing when they do not fit.
  * `failure` is a policy_failure, or NULL: it makes Postfix 3.10 and later fail the delivery. */
-void answer_text_tlsrpt(struct text *out, const struct findings *findings, const char *failure);
+void answer_syntax_tlsrpt(struct text *out, const struct findings *findings, const char *failure);
 
 /* Appends at most max octets of value, everything but printable ASCII as `?`. */
-void answer_text_printable(struct text *out, const char *value, size_t max);
+void answer_syntax_printable(struct text *out, const char *value, size_t max);
 
 #endif

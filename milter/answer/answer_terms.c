@@ -4,19 +4,19 @@
  */
 #include "answer/answer_terms.h"
 
+#include "decide/terms.h"
+
 static struct answer_terms terms_of(const struct config *config)
 {
-    return (struct answer_terms){
-        /* Whoever asks `enforce` verifies what it answers: names as well as TLSA. */
-        .enforce = {.level = VERDICT_LEVEL_ENFORCE,
-                    .can = VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI,
-                    .web_pki = config->web_pki,
-                    .accept_testing = config->accept_testing,
-                    .my_names = (const char *const *)config->milter.my_mx_names.items,
-                    .my_name_count = config->milter.my_mx_names.count},
+    struct answer_terms terms = {
         .level = VERDICT_LEVEL_ENFORCE,
         .tlsrpt = config->socketmap.tlsrpt,
     };
+
+    terms_of_config(config, &terms.enforce);
+    /* Whoever asks `enforce` verifies what it answers: names as well as TLSA. */
+    terms.enforce.can = VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI;
+    return terms;
 }
 
 void answer_terms_from(const struct config *config, const struct rules_settings *settings,

@@ -2,7 +2,7 @@
 #include "answer/findings_json_terms.h"
 
 #include "answer/answer_terms.h"
-#include "config/tls_policy.h"
+#include "decide/terms.h"
 
 #include <stdio.h>
 
@@ -11,31 +11,22 @@ void findings_json_terms_from(const struct config *config, const struct rules_se
 {
     *out = (struct findings_json_terms){0};
     answer_terms_from(config, settings, &out->answer);
-    out->verdict = out->answer.enforce;
-    out->verdict.can = settings->route->can;
+    terms_of_config(config, &out->verdict);
     /* Which MTA asks is not known here; one that cannot is told at RCPT. */
-    if (settings->route->can_follows_mta)
-        out->verdict.can |= VERDICT_CAN_REQUIRETLS;
-    out->verdict.accept_testing =
-        config->accept_testing && config_route_asks_enforce(settings->route);
-    out->verdict.require_offer = settings->require_offer == CONFIG_OFFER_YES;
+    terms_add_settings(settings, true, &out->verdict);
 }
 
-static void override_verdict(const char *policy, enum verdict_level level, struct verdict *verdict,
-                             char *reason, size_t reason_size)
+/* The clause for a tls_policy in place of the findings. */
+static void explain_policy(const char *policy, const struct verdict *verdict, char *reason,
+                           size_t reason_size)
 {
-    enum tls_policy_kind kind = tls_policy_kind(policy);
-    *verdict = (struct verdict){.value = VERDICT_SATISFIED, .basis = VERDICT_BASIS_LEVEL};
-    if (kind == TLS_POLICY_SKIP) {
-        snprintf(reason, reason_size, "a rule exempts this next-hop (tls_policy = skip)");
-    } else if (kind == TLS_POLICY_AUTHENTICATES || level != VERDICT_LEVEL_ENFORCE) {
-        snprintf(reason, reason_size, "a rule's tls_policy replaces the findings");
-    } else {
-        verdict->value = VERDICT_UNSATISFIED;
-        verdict->basis = VERDICT_BASIS_NONE;
-        snprintf(reason, reason_size,
-                 "a rule's tls_policy replaces the findings and does not authenticate");
-    }
+    const char *text = "a rule's tls_policy replaces the findings";
+
+    if (terms_is_exempt(policy))
+        text = "a rule exempts this next-hop (tls_policy = skip)";
+    else if (verdict->value == VERDICT_UNSATISFIED)
+        text = "a rule's tls_policy replaces the findings and does not authenticate";
+    snprintf(reason, reason_size, "%s", text);
 }
 
 void findings_json_verdict(const struct findings *findings, const struct findings_json_terms *terms,
@@ -45,13 +36,13 @@ void findings_json_verdict(const struct findings *findings, const struct finding
     const char *policy = terms->answer.tls_policy;
     struct verdict_terms at_level = terms->verdict;
     at_level.level = level;
-    if (verdict_cannot_offer(&at_level) &&
-        (!policy || tls_policy_kind(policy) != TLS_POLICY_SKIP)) {
+    if (verdict_cannot_offer(&at_level) && !terms_is_exempt(policy)) {
         *verdict = (struct verdict){.value = VERDICT_UNSATISFIED,
                                     .reason = VERDICT_REASON_ROUTE_NO_REQUIRETLS};
         snprintf(reason, reason_size, "this host cannot pass REQUIRETLS on (require_offer = yes)");
-    } else if (policy) {
-        override_verdict(terms->answer.tls_policy, level, verdict, reason, reason_size);
+    } else if (policy != NULL) {
+        terms_policy_verdict(policy, &at_level, verdict);
+        explain_policy(policy, verdict, reason, reason_size);
     } else if (findings) {
         verdict_derive(findings, &at_level, verdict);
         verdict_explain(findings, verdict, reason, reason_size);

@@ -8,6 +8,7 @@
 #include "decide/decide_internal.h"
 
 #include "config/tls_policy.h"
+#include "decide/terms.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,40 +35,14 @@ struct decide_asked decide_request(const struct request_mail *mail,
     return asked;
 }
 
-/* A message that goes on as it is has REQUIRETLS for the MTA only if its sender said so: what a
- * rule asks for, the MTA does not know. */
-static unsigned route_can(const struct decide_input *in)
-{
-    const struct config_route *route = in->settings->route;
-    unsigned can = route->can;
-
-    if (route->can_follows_mta && in->mta_requiretls)
-        can |= VERDICT_CAN_REQUIRETLS;
-    if (route->method == CONFIG_METHOD_NONE && in->asker == DECIDE_ASKED_BY_RULE)
-        can &= ~(unsigned)VERDICT_CAN_REQUIRETLS;
-    return can;
-}
-
 void decide_terms(const struct decide_input *in, struct verdict_terms *out)
 {
     *out = *in->terms;
-    out->level = in->settings->level;
-    out->require_offer = in->settings->require_offer == CONFIG_OFFER_YES;
-    out->can = route_can(in);
-    /* By the map QUERY the MTA goes to hosts without TLSA records as well, as `dane` has it, and
-     * refuses them only if it enforces REQUIRETLS itself. */
-    out->dane_every = !in->mta_requiretls && !config_route_asks_enforce(in->settings->route);
-    /* Nor does that map demand anything on account of a policy in mode testing (RFC 8461 section
-     * 5). */
-    out->accept_testing = out->accept_testing && config_route_asks_enforce(in->settings->route);
-}
-
-static bool cannot_offer(const struct decide_input *in)
-{
-    struct verdict_terms terms;
-
-    decide_terms(in, &terms);
-    return verdict_cannot_offer(&terms);
+    terms_add_settings(in->settings, in->mta_requiretls, out);
+    /* A message that goes on as it is has REQUIRETLS for the MTA only if its sender said so: what a
+     * rule asks for, the MTA does not know. */
+    if (in->settings->route->method == CONFIG_METHOD_NONE && in->asker == DECIDE_ASKED_BY_RULE)
+        out->can &= ~(unsigned)VERDICT_CAN_REQUIRETLS;
 }
 
 /* Levels below enforce ask for nothing that must be found out first. */
@@ -128,33 +103,25 @@ static void derive_policy(const struct decide_input *in, struct verdict *verdict
                           struct decision *out)
 {
     const char *policy = in->settings->tls_policy;
+    const char *name = in->nexthop != NULL ? in->nexthop->text : NULL;
+    struct verdict_terms terms;
     char word[24];
-    bool strict = in->settings->level == VERDICT_LEVEL_ENFORCE;
 
-    *verdict = (struct verdict){.value = VERDICT_SATISFIED, .basis = VERDICT_BASIS_LEVEL};
+    decide_terms(in, &terms);
+    terms_policy_verdict(policy, &terms, verdict);
     snprintf(word, sizeof(word), "%.*s", (int)strcspn(policy, " \t"), policy);
     out->findings = "policy";
-    out->exempt = decide_is_exempt(in->settings);
-    if (out->exempt)
-        return;
-    if (cannot_offer(in)) {
-        verdict->value = VERDICT_UNSATISFIED;
-        verdict->reason = VERDICT_REASON_ROUTE_NO_REQUIRETLS;
+    out->exempt = terms_is_exempt(policy);
+    if (verdict->reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS)
         snprintf(out->reason, sizeof(out->reason),
                  "this host cannot pass REQUIRETLS on to the mail servers of %s",
-                 in->nexthop != NULL ? in->nexthop->text : "its domain");
-        return;
-    }
-    if (tls_policy_kind(policy) == TLS_POLICY_AUTHENTICATES) {
-        snprintf(out->expect, sizeof(out->expect), "%s/requiretls", word);
-        return;
-    }
-    if (strict) {
-        verdict->value = VERDICT_UNSATISFIED;
+                 name != NULL ? name : "its domain");
+    else if (verdict->value == VERDICT_UNSATISFIED)
         snprintf(out->reason, sizeof(out->reason),
                  "this host's own policy for %s (%s) does not authenticate its servers",
-                 in->nexthop != NULL ? in->nexthop->text : "it", word);
-    }
+                 name != NULL ? name : "it", word);
+    else if (!out->exempt && tls_policy_kind(policy) == TLS_POLICY_AUTHENTICATES)
+        snprintf(out->expect, sizeof(out->expect), "%s/requiretls", word);
 }
 
 /* Whether the message may go on at the lower level that `fallback` names. */

@@ -4,9 +4,6 @@
 
 #include "decide/decide.h"
 
-/* Whether the administrator exempts the next-hop: tls_policy = skip. */
-bool decide_is_exempt(const struct rules_settings *settings);
-
 /*
  * Sets `expect` of a decision that has none: the TLS level that the MTA will use where the findings
  * are as the verdict says, as it names it in the delivery status; then what becomes of REQUIRETLS.

@@ -4,15 +4,9 @@
  */
 #include "decide/decide_internal.h"
 
-#include "config/tls_policy.h"
 #include "policy/requirement.h"
 
 #include <stdio.h>
-
-bool decide_is_exempt(const struct rules_settings *settings)
-{
-    return settings->tls_policy != NULL && tls_policy_kind(settings->tls_policy) == TLS_POLICY_SKIP;
-}
 
 void decide_expect(const struct decide_input *in, const struct verdict *verdict,
                    struct decision *out)

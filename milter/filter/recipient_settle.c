@@ -8,6 +8,7 @@
 #include "filter/recipient.h"
 
 #include "decide/nexthop_levels.h"
+#include "decide/terms.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -263,16 +264,6 @@ static bool find(struct settling *s, const struct recipient_patience *patience)
     return wait;
 }
 
-static void fill_terms(const struct config *config, struct verdict_terms *out)
-{
-    *out = (struct verdict_terms){
-        .web_pki = config->web_pki,
-        .accept_testing = config->accept_testing,
-        .my_names = (const char *const *)config->milter.my_mx_names.items,
-        .my_name_count = config->milter.my_mx_names.count,
-    };
-}
-
 /* Next-hops, and what the rules say of each. What any of them requires, the copy requires. */
 static void begin(struct settling *s, struct rules_facts *facts)
 {
@@ -285,7 +276,7 @@ static void begin(struct settling *s, struct rules_facts *facts)
 
     envelope_nexthops(r->malformed ? NULL : domain, r->host, r->mailer, &s->nexthops);
     s->count = s->nexthops.count > 0 ? s->nexthops.count : 1;
-    fill_terms(config, &s->terms);
+    terms_of_config(config, &s->terms);
     for (size_t i = 0; i < s->count; i++) {
         struct candidate *c = &s->items[i];
         struct decide_asked here;

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "decide/decide.h"
 #include "decide/request.h"
+#include "decide/terms.h"
 
 #include <string.h>
 
@@ -190,11 +191,7 @@ static bool by_mta(const struct rules_settings *s, const struct decision *decisi
 void query_explain_decide(const struct config *config, const struct query_options *options,
                           struct query_name *name)
 {
-    const struct verdict_terms terms = {.web_pki = config->web_pki,
-                                        .accept_testing = config->accept_testing,
-                                        .my_names =
-                                            (const char *const *)config->milter.my_mx_names.items,
-                                        .my_name_count = config->milter.my_mx_names.count};
+    struct verdict_terms terms;
     const struct decide_input input = {
         .settings = &name->settings,
         .terms = &terms,
@@ -207,6 +204,7 @@ void query_explain_decide(const struct config *config, const struct query_option
     };
     struct decision decision;
     struct reply reply;
+    terms_of_config(config, &terms);
     if (name->settings.request == CONFIG_REQUEST_REQUIRE)
         decide_require(&input, &decision);
     else if (name->settings.request == CONFIG_REQUEST_OPTIONAL)

@@ -1,8 +1,8 @@
 /*
  * Memory that is given back all at once: what one lookup gathers. One thread.
  */
-#ifndef POLICY_ARENA_H
-#define POLICY_ARENA_H
+#ifndef POLICY_BASE_ARENA_H
+#define POLICY_BASE_ARENA_H
 
 #include <stddef.h>
 

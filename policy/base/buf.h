@@ -3,8 +3,8 @@
  * NULL) and sets `bad`, which stays set: a parser reads a whole structure and looks at `bad` once
  * before it believes any of it. Pure; nothing here allocates.
  */
-#ifndef POLICY_BUF_H
-#define POLICY_BUF_H
+#ifndef POLICY_BASE_BUF_H
+#define POLICY_BASE_BUF_H
 
 #include <stdbool.h>
 #include <stddef.h>

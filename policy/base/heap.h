@@ -1,8 +1,8 @@
 /*
  * A binary heap of objects that embed their item, earliest time first. The owner locks.
  */
-#ifndef POLICY_CACHE_HEAP_H
-#define POLICY_CACHE_HEAP_H
+#ifndef POLICY_BASE_HEAP_H
+#define POLICY_BASE_HEAP_H
 
 #include <stddef.h>
 #include <stdint.h>

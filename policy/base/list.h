@@ -1,8 +1,8 @@
 /*
  * A circular doubly linked list of objects that embed their link.
  */
-#ifndef POLICY_LIST_H
-#define POLICY_LIST_H
+#ifndef POLICY_BASE_LIST_H
+#define POLICY_BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>

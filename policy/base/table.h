@@ -3,8 +3,8 @@
  * SipHash under a random key: the names come from strangers, who could else choose them so that
  * they all fall together. One thread, or under the owner's lock.
  */
-#ifndef POLICY_TABLE_H
-#define POLICY_TABLE_H
+#ifndef POLICY_BASE_TABLE_H
+#define POLICY_BASE_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /*
  * Makes an answer of a DNS response. RFC 1035 (records), RFC 2308 (denial), RFC 6698 section 2.1
  * (TLSA), RFC 7505 (null MX). dns_message.c reads the frame, dns_query.c writes queries; what the
- * AD bit is worth is the caller's to say; whom to ask, and when again, is resolver.c's.
+ * AD bit means is the caller's to say; whom to ask, and when again, is resolver.c's.
  *
  * Two passes over the answer section: the first collects the CNAMEs and sums up the space that the
  * records need, the second copies the RRset at the end of the CNAME chain. Every doubt makes the

@@ -4,8 +4,8 @@
  * TTL). Which answers count as secure is decided here from the AD bit and what the caller knows of
  * the resolver (RFC 6840 section 5.8); asking is left to resolver.c.
  */
-#ifndef POLICY_DNS_ANSWER_H
-#define POLICY_DNS_ANSWER_H
+#ifndef POLICY_DNS_DNS_ANSWER_H
+#define POLICY_DNS_DNS_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,7 +70,7 @@ struct dns_answer {
 /*
  * Parses a response to the question name/type. Anything malformed, truncated, not matching the
  * question or with an rcode other than NOERROR and NXDOMAIN gives DNS_FAILED with a reason, never
- * less. `security` is what the answer is worth if its AD bit is set / not set.
+ * less. `security` is the security of the answer if its AD bit is set / not set.
  * Always gives an answer (NULL only when out of memory); the caller frees it.
  */
 struct dns_answer *dns_answer_parse(const uint8_t *message, size_t len, const char *name,

@@ -2,8 +2,8 @@
  * The frame of a DNS response: header, question, and what the authority and additional sections
  * say about the answer. Bounded reading of foreign bytes; allocates nothing.
  */
-#ifndef POLICY_DNS_MESSAGE_H
-#define POLICY_DNS_MESSAGE_H
+#ifndef POLICY_DNS_DNS_MESSAGE_H
+#define POLICY_DNS_DNS_MESSAGE_H
 
 #include "dns/dns_name.h"
 

@@ -5,8 +5,8 @@
  * hold letters, digits, '-' and '_' only, so that a name read from a message may go into a log, a
  * reply or a map answer as it is.
  */
-#ifndef POLICY_DNS_NAME_H
-#define POLICY_DNS_NAME_H
+#ifndef POLICY_DNS_DNS_NAME_H
+#define POLICY_DNS_DNS_NAME_H
 
 #include "base/buf.h"
 

@@ -1,5 +1,5 @@
 /*
- * Queries: their line, their tries and what their answers are worth. See resolver.h for the rules;
+ * Queries: their line, their tries and the security of their answers.
  * resolver_queue.c knows whose turn it is, resolver_servers.c whom to ask, resolver_check.c who
  * validates, upstream.c how to ask.
  *
@@ -39,7 +39,7 @@ struct attempt {
 };
 
 struct resolver_query {
-    struct resolver_place place;
+    struct resolver_entry entry;
     struct resolver *resolver;
     resolver_done_fn done;
     void *arg;
@@ -60,9 +60,9 @@ static const struct dns_answer no_memory_answer = {
     .failure = "out of memory",
 };
 
-static struct resolver_query *query_of(struct resolver_place *place)
+static struct resolver_query *query_of(struct resolver_entry *entry)
 {
-    return list_entry(place, struct resolver_query, place);
+    return list_entry(entry, struct resolver_query, entry);
 }
 
 /* ---- Attempts ---- */
@@ -89,7 +89,7 @@ static bool any_outstanding(const struct resolver_query *query)
 }
 
 /* Settles a query; answer NULL means what is known of its failure. */
-static void settle(struct resolver_query *query, struct dns_answer *answer)
+static void query_settle(struct resolver_query *query, struct dns_answer *answer)
 {
     forget_attempts(query);
     if (answer == NULL && query->answer == NULL)
@@ -98,7 +98,7 @@ static void settle(struct resolver_query *query, struct dns_answer *answer)
         dns_answer_free(query->answer);
         query->answer = answer;
     }
-    resolver_queue_settle(&query->resolver->queue, &query->place);
+    resolver_queue_settle(&query->resolver->queue, &query->entry);
     resolver_wake(query->resolver);
 }
 
@@ -186,11 +186,11 @@ static void on_attempt_timer(evutil_socket_t fd, short what, void *arg)
     if (latest->ask != NULL)
         resolver_check_server_answers(latest->server, false);
     if (!attempt_next(query, false))
-        settle(query, NULL);
+        query_settle(query, NULL);
 }
 
-/* What the AD bit is worth, by what is known of the server. */
-static enum dns_security worth(const struct server *server, enum dns_security by_ad)
+/* The security of an answer, by its AD bit and what is known of the server. */
+static enum dns_security answer_security(const struct server *server, enum dns_security by_ad)
 {
     if (!server->trusted)
         return DNS_UNKNOWN;
@@ -199,7 +199,7 @@ static enum dns_security worth(const struct server *server, enum dns_security by
     return by_ad == DNS_INSECURE && server->validates ? DNS_INSECURE : DNS_UNKNOWN;
 }
 
-static void on_error(struct attempt *attempt, struct dns_answer *answer)
+static void on_error_answer(struct attempt *attempt, struct dns_answer *answer)
 {
     struct resolver_query *query = attempt->query;
 
@@ -210,7 +210,7 @@ static void on_error(struct attempt *attempt, struct dns_answer *answer)
     else
         dns_answer_free(answer);
     if (!attempt_next(query, false) && !any_outstanding(query))
-        settle(query, NULL);
+        query_settle(query, NULL);
 }
 
 static void on_unreachable(struct resolver_query *query)
@@ -219,7 +219,7 @@ static void on_unreachable(struct resolver_query *query)
     /* No use to ask the same server at once again: then the timer decides, it may come back. */
     if (!attempt_next(query, true) && query->attempt_count >= query->tries &&
         !any_outstanding(query))
-        settle(query, NULL);
+        query_settle(query, NULL);
 }
 
 static void on_answer(struct dns_answer *answer, void *arg)
@@ -236,15 +236,15 @@ static void on_answer(struct dns_answer *answer, void *arg)
     if (answer == NULL) {
         on_unreachable(query);
     } else if (answer->status == DNS_FAILED || (query->barred && !server->validates)) {
-        on_error(attempt, answer);
-    } else if ((security = worth(server, answer->security)) == DNS_UNKNOWN &&
+        on_error_answer(attempt, answer);
+    } else if ((security = answer_security(server, answer->security)) == DNS_UNKNOWN &&
                resolver_security_known(query->resolver)) {
         dns_answer_free(answer);
-        on_error(attempt, dns_answer_failed("answered without DNSSEC validation"));
+        on_error_answer(attempt, dns_answer_failed("answered without DNSSEC validation"));
     } else {
         answer->security = security;
         answer->resolver = server->id;
-        settle(query, answer);
+        query_settle(query, answer);
     }
 }
 
@@ -258,41 +258,41 @@ static void query_free(struct resolver_query *query)
 
 static void call_back(struct resolver *r)
 {
-    struct resolver_place *place;
+    struct resolver_entry *entry;
 
-    while ((place = TAILQ_FIRST(&r->queue.ready)) != NULL) {
-        struct resolver_query *query = query_of(place);
+    while ((entry = TAILQ_FIRST(&r->queue.ready)) != NULL) {
+        struct resolver_query *query = query_of(entry);
 
-        resolver_queue_leave(&r->queue, place);
+        resolver_queue_leave(&r->queue, entry);
         query->done(query->answer != NULL ? query->answer : &no_memory_answer, query->arg);
         query_free(query);
     }
 }
 
 /* A query that has lasted so long that others could not be sent for it. */
-static void give_up(struct resolver_query *query, int64_t now_ms)
+static void query_give_up(struct resolver_query *query, int64_t now_ms)
 {
     char reason[80];
 
     snprintf(reason, sizeof(reason), "no answer within %lld ms, while many others wait",
-             (long long)(now_ms - query->place.started_ms));
-    settle(query, dns_answer_failed(reason));
+             (long long)(now_ms - query->entry.started_ms));
+    query_settle(query, dns_answer_failed(reason));
 }
 
 static void start_next(struct resolver *r, int64_t now_ms)
 {
-    struct resolver_place *place;
+    struct resolver_entry *entry;
 
-    while ((place = resolver_queue_next(&r->queue, now_ms)) != NULL) {
-        if (!attempt_next(query_of(place), false))
-            settle(query_of(place), NULL);
+    while ((entry = resolver_queue_next(&r->queue, now_ms)) != NULL) {
+        if (!attempt_next(query_of(entry), false))
+            query_settle(query_of(entry), NULL);
     }
 }
 
 static void start_waiting(struct resolver *r)
 {
-    struct resolver_place *overdue;
-    int64_t now_ms, again_ms;
+    struct resolver_entry *overdue;
+    int64_t now_ms, due_ms;
 
     if (r->queue.waiting_count == 0)
         return;
@@ -302,13 +302,13 @@ static void start_waiting(struct resolver *r)
     now_ms = clock_mono_ms();
     start_next(r, now_ms);
     while ((overdue = resolver_queue_overdue(&r->queue, now_ms)) != NULL) {
-        give_up(query_of(overdue), now_ms);
+        query_give_up(query_of(overdue), now_ms);
         start_next(r, now_ms);
     }
-    again_ms = resolver_queue_again_ms(&r->queue, now_ms);
-    if (again_ms != INT64_MAX) {
-        struct timeval delay = {.tv_sec = (again_ms - now_ms) / 1000,
-                                .tv_usec = (again_ms - now_ms) % 1000 * 1000};
+    due_ms = resolver_queue_due_ms(&r->queue, now_ms);
+    if (due_ms != INT64_MAX) {
+        struct timeval delay = {.tv_sec = (due_ms - now_ms) / 1000,
+                                .tv_usec = (due_ms - now_ms) % 1000 * 1000};
 
         evtimer_add(&r->unblock, &delay);
     }
@@ -359,8 +359,8 @@ struct resolver_query *resolver_query(struct resolver *r, const char *nexthop, c
     evtimer_assign(&query->timer, r->base, on_attempt_timer, query);
     if (len < 0) {
         query->answer = dns_answer_failed("not a domain name");
-        resolver_queue_add_ready(&r->queue, &query->place);
-    } else if (resolver_queue_add(&r->queue, &query->place, nexthop) < 0) {
+        resolver_queue_add_ready(&r->queue, &query->entry);
+    } else if (resolver_queue_add(&r->queue, &query->entry, nexthop) < 0) {
         free(query);
         return NULL;
     }
@@ -371,11 +371,11 @@ struct resolver_query *resolver_query(struct resolver *r, const char *nexthop, c
 
 void resolver_cancel(struct resolver_query *query)
 {
-    if (query->place.stage == RESOLVER_IN_FLIGHT || query->place.stage == RESOLVER_SLOW) {
+    if (query->entry.stage == RESOLVER_IN_FLIGHT || query->entry.stage == RESOLVER_SLOW) {
         forget_attempts(query);
         resolver_wake(query->resolver); /* there is room for another */
     }
-    resolver_queue_leave(&query->resolver->queue, &query->place);
+    resolver_queue_leave(&query->resolver->queue, &query->entry);
     query_free(query);
 }
 
@@ -439,12 +439,12 @@ int resolver_new(struct event_base *base, const struct engine_config *config, st
 
 void resolver_free(struct resolver *r)
 {
-    struct resolver_place *place;
+    struct resolver_entry *entry;
 
     if (r == NULL)
         return;
-    while ((place = resolver_queue_any(&r->queue)) != NULL)
-        resolver_cancel(query_of(place));
+    while ((entry = resolver_queue_any(&r->queue)) != NULL)
+        resolver_cancel(query_of(entry));
     event_del(&r->check_timer);
     resolver_servers_free(r);
     resolver_confirm_drop(r);

@@ -1,5 +1,5 @@
 /*
- * Asks resolvers for DNS answers, many at once, and says what their AD bit is worth (RFC 6840
+ * Asks resolvers for DNS answers, many at once, and says how secure each is (RFC 6840
  * section 5.7 and 5.8: AD is asked for and believed only when the resolver and the way to it are
  * trusted). One object, one thread: that of the event base. Nothing here reads /etc/hosts or adds
  * a search domain.
@@ -12,8 +12,8 @@
  * DNS_UNKNOWN is DNS_FAILED instead, whatever it says: so there is no DNS_UNKNOWN unless nobody
  * validates.
  */
-#ifndef POLICY_RESOLVER_H
-#define POLICY_RESOLVER_H
+#ifndef POLICY_DNS_RESOLVER_H
+#define POLICY_DNS_RESOLVER_H
 
 #include "dns/dns_answer.h"
 #include "policy/engine_config.h"

@@ -2,8 +2,8 @@
  * Addresses of resolvers: as the configuration and resolv.conf(5) write them. No I/O but the
  * look-up of interface names.
  */
-#ifndef POLICY_RESOLVER_ADDR_H
-#define POLICY_RESOLVER_ADDR_H
+#ifndef POLICY_DNS_RESOLVER_ADDR_H
+#define POLICY_DNS_RESOLVER_ADDR_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

@@ -130,7 +130,7 @@ static void warn_unknown(struct resolver *r)
 }
 
 /* Says when security is lost, at most every few minutes, and when it is back. */
-static void report(struct resolver *r, const struct server *passed)
+static void report_security(struct resolver *r, const struct server *passed)
 {
     int64_t now_ms = clock_mono_ms();
 
@@ -186,8 +186,8 @@ static bool haste(const struct resolver *r)
     return any_trusted && !resolver_any_validates(r);
 }
 
-/* When all are to be checked next. What makes it sooner may come at any time and again and again,
- * so nothing puts it off but that a check of all has begun. */
+/* When all are to be checked next. What makes it sooner may come often and at any time, so
+ * nothing but the start of a check of all makes it later. */
 static void arm_timer(struct resolver *r)
 {
     uint32_t delay_ms = (uint32_t)r->settings.check_interval_ms;
@@ -215,7 +215,7 @@ void resolver_check_server_answers(struct server *server, bool answers)
 /* ---- One check ---- */
 
 /* Takes note of a check's end; why is NULL when it was passed. */
-static void ended(struct server *server, const char *why, bool at_once)
+static void check_ended(struct server *server, const char *why, bool at_once)
 {
     struct resolver *r = server->resolver;
     bool validated = validates_now(server);
@@ -234,7 +234,7 @@ static void ended(struct server *server, const char *why, bool at_once)
         report_loss(server);
     }
     resolver_confirm_checked(server, why == NULL);
-    report(r, why == NULL && server->trusted ? server : NULL);
+    report_security(r, why == NULL && server->trusted ? server : NULL);
     arm_timer(r);
     resolver_wake(r); /* queries may wait for this */
 }
@@ -249,21 +249,21 @@ static void on_answer(struct dns_answer *answer, void *arg)
     evtimer_del(&server->check_timer);
     resolver_check_server_answers(server, answer != NULL);
     if (answer == NULL) {
-        ended(server, "cannot be reached", false);
+        check_ended(server, "cannot be reached", false);
     } else if (answer->status == DNS_FAILED) {
         snprintf(why, sizeof(why), "%.40s: %.40s", name, answer->failure);
-        ended(server, why, false);
+        check_ended(server, why, false);
     } else if (answer->status == DNS_NXDOMAIN) {
         snprintf(why, sizeof(why), "%.60s does not exist", name);
-        ended(server, why, false);
+        check_ended(server, why, false);
     } else if (answer->security == DNS_UNKNOWN) {
         snprintf(why, sizeof(why), "%.60s out of date", name);
-        ended(server, why, false);
+        check_ended(server, why, false);
     } else if (answer->security != DNS_SECURE) {
         snprintf(why, sizeof(why), "%.60s without AD", name);
-        ended(server, why, true);
+        check_ended(server, why, true);
     } else {
-        ended(server, NULL, false);
+        check_ended(server, NULL, false);
     }
     dns_answer_free(answer);
 }
@@ -277,7 +277,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     upstream_cancel(server->check);
     server->check = NULL;
     resolver_check_server_answers(server, false);
-    ended(server, "does not answer", false);
+    check_ended(server, "does not answer", false);
 }
 
 void resolver_check_start(struct server *server)
@@ -293,7 +293,7 @@ void resolver_check_start(struct server *server)
     server->check =
         upstream_ask(server->upstream, r->settings.check_name, DNS_TYPE_SOA, on_answer, server);
     if (server->check == NULL) {
-        ended(server, "out of memory", false);
+        check_ended(server, "out of memory", false);
         return;
     }
     evtimer_assign(&server->check_timer, r->base, on_timeout, server);
@@ -319,7 +319,7 @@ void resolver_check_all(struct resolver *r)
         if (server->trusted || server->misses > 0)
             resolver_check_start(server);
     }
-    report(r, NULL);
+    report_security(r, NULL);
 }
 
 void resolver_check_awaited(struct resolver *r)

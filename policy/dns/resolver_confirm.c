@@ -16,7 +16,7 @@ struct resolver_confirm {
     void *arg;
 };
 
-static void settle(struct resolver *r, struct resolver_confirm *confirm, bool passed)
+static void confirm_settle(struct resolver *r, struct resolver_confirm *confirm, bool passed)
 {
     confirm->passed = passed;
     list_remove(&confirm->link);
@@ -24,7 +24,7 @@ static void settle(struct resolver *r, struct resolver_confirm *confirm, bool pa
     resolver_wake(r);
 }
 
-static struct server *find(struct resolver *r, uint32_t id)
+static struct server *server_by_id(struct resolver *r, uint32_t id)
 {
     struct server *server;
 
@@ -39,7 +39,7 @@ struct resolver_confirm *resolver_confirm(struct resolver *r, uint32_t id, resol
                                           void *arg)
 {
     struct resolver_confirm *confirm = calloc(1, sizeof(*confirm));
-    struct server *server = find(r, id);
+    struct server *server = server_by_id(r, id);
 
     if (confirm == NULL)
         return NULL;
@@ -47,7 +47,7 @@ struct resolver_confirm *resolver_confirm(struct resolver *r, uint32_t id, resol
     confirm->arg = arg;
     list_init(&confirm->link);
     if (server == NULL || !server->trusted || !server->validates) {
-        settle(r, confirm, false);
+        confirm_settle(r, confirm, false);
         return confirm;
     }
     confirm->serial = server->check_serial + 1; /* that in flight began too early */
@@ -71,7 +71,7 @@ void resolver_confirm_checked(struct server *server, bool passed)
 
         at = at->next;
         if (!server->validates || (passed && (int)(confirm->serial - server->check_serial) <= 0))
-            settle(server->resolver, confirm, server->validates);
+            confirm_settle(server->resolver, confirm, server->validates);
     }
     if (!list_empty(&server->confirms))
         resolver_wake(server->resolver);
@@ -80,8 +80,8 @@ void resolver_confirm_checked(struct server *server, bool passed)
 void resolver_confirm_fail(struct server *server)
 {
     while (!list_empty(&server->confirms))
-        settle(server->resolver, list_entry(server->confirms.next, struct resolver_confirm, link),
-               false);
+        confirm_settle(server->resolver,
+                       list_entry(server->confirms.next, struct resolver_confirm, link), false);
 }
 
 void resolver_confirm_drop(struct resolver *r)

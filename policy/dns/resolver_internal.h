@@ -3,8 +3,8 @@
  * resolver_state.c, resolver_confirm.c (who waits for a check), resolver_check.c (who validates),
  * resolver_servers.c (whom to ask), resolver.c (queries, timers).
  */
-#ifndef POLICY_RESOLVER_INTERNAL_H
-#define POLICY_RESOLVER_INTERNAL_H
+#ifndef POLICY_DNS_RESOLVER_INTERNAL_H
+#define POLICY_DNS_RESOLVER_INTERNAL_H
 
 #include "base/list.h"
 #include "dns/dns_name.h"

@@ -20,7 +20,7 @@ enum {
 struct resolver_group {
     struct table_node node;
     TAILQ_ENTRY(resolver_group) link; /* in fair or over while something waits */
-    struct resolver_places waiting;
+    struct resolver_entries waiting;
     size_t slots; /* that its queries have */
     size_t users; /* places that know it */
     bool over;    /* which list it is in */
@@ -104,11 +104,11 @@ static void give_back_slot(struct resolver_queue *q, struct resolver_group *grou
     }
 }
 
-static void group_leave(struct resolver_queue *q, struct resolver_place *place)
+static void group_leave(struct resolver_queue *q, struct resolver_entry *entry)
 {
-    struct resolver_group *group = place->group;
+    struct resolver_group *group = entry->group;
 
-    place->group = NULL;
+    entry->group = NULL;
     if (group == NULL || --group->users > 0)
         return;
     table_remove(&q->groups, &group->node);
@@ -117,72 +117,72 @@ static void group_leave(struct resolver_queue *q, struct resolver_place *place)
 
 /* ---- Places ---- */
 
-static void leave_list(struct resolver_queue *q, struct resolver_place *place)
+static void leave_list(struct resolver_queue *q, struct resolver_entry *entry)
 {
-    struct resolver_group *group = place->group;
+    struct resolver_group *group = entry->group;
 
-    switch (place->stage) {
+    switch (entry->stage) {
     case RESOLVER_WAITING:
-        TAILQ_REMOVE(&group->waiting, place, link);
+        TAILQ_REMOVE(&group->waiting, entry, link);
         q->waiting_count--;
         if (TAILQ_EMPTY(&group->waiting))
             group_unlist(q, group);
         return;
     case RESOLVER_IN_FLIGHT:
-        TAILQ_REMOVE(&q->in_flight, place, link);
+        TAILQ_REMOVE(&q->in_flight, entry, link);
         q->in_flight_count--;
         give_back_slot(q, group);
         return;
     case RESOLVER_SLOW:
-        TAILQ_REMOVE(&q->slow, place, link);
+        TAILQ_REMOVE(&q->slow, entry, link);
         q->slow_count--;
         return;
     case RESOLVER_READY:
     default:
-        TAILQ_REMOVE(&q->ready, place, link);
+        TAILQ_REMOVE(&q->ready, entry, link);
         return;
     }
 }
 
-int resolver_queue_add(struct resolver_queue *q, struct resolver_place *place, const char *nexthop)
+int resolver_queue_add(struct resolver_queue *q, struct resolver_entry *entry, const char *nexthop)
 {
     struct resolver_group *group = group_obtain(q, nexthop);
 
     if (group == NULL)
         return -ENOMEM;
     group->users++;
-    place->group = group;
-    place->stage = RESOLVER_WAITING;
+    entry->group = group;
+    entry->stage = RESOLVER_WAITING;
     if (TAILQ_EMPTY(&group->waiting))
         group_enlist(q, group);
-    TAILQ_INSERT_TAIL(&group->waiting, place, link);
+    TAILQ_INSERT_TAIL(&group->waiting, entry, link);
     q->waiting_count++;
     return 0;
 }
 
-void resolver_queue_add_ready(struct resolver_queue *q, struct resolver_place *place)
+void resolver_queue_add_ready(struct resolver_queue *q, struct resolver_entry *entry)
 {
-    place->group = NULL;
-    place->stage = RESOLVER_READY;
-    TAILQ_INSERT_TAIL(&q->ready, place, link);
+    entry->group = NULL;
+    entry->stage = RESOLVER_READY;
+    TAILQ_INSERT_TAIL(&q->ready, entry, link);
 }
 
-void resolver_queue_leave(struct resolver_queue *q, struct resolver_place *place)
+void resolver_queue_leave(struct resolver_queue *q, struct resolver_entry *entry)
 {
-    leave_list(q, place);
-    group_leave(q, place);
+    leave_list(q, entry);
+    group_leave(q, entry);
 }
 
-void resolver_queue_settle(struct resolver_queue *q, struct resolver_place *place)
+void resolver_queue_settle(struct resolver_queue *q, struct resolver_entry *entry)
 {
-    resolver_queue_leave(q, place);
-    resolver_queue_add_ready(q, place);
+    resolver_queue_leave(q, entry);
+    resolver_queue_add_ready(q, entry);
 }
 
-struct resolver_place *resolver_queue_any(const struct resolver_queue *q)
+struct resolver_entry *resolver_queue_any(const struct resolver_queue *q)
 {
     const struct resolver_groups *waiting = TAILQ_EMPTY(&q->fair) ? &q->over : &q->fair;
-    const struct resolver_places *lists[] = {&q->in_flight, &q->slow, &q->ready};
+    const struct resolver_entries *lists[] = {&q->in_flight, &q->slow, &q->ready};
 
     if (!TAILQ_EMPTY(waiting))
         return TAILQ_FIRST(&TAILQ_FIRST(waiting)->waiting);
@@ -195,10 +195,10 @@ struct resolver_place *resolver_queue_any(const struct resolver_queue *q)
 
 /* ---- Turns ---- */
 
-static bool is_slow(const struct resolver_queue *q, const struct resolver_place *place,
+static bool is_slow(const struct resolver_queue *q, const struct resolver_entry *entry,
                     int64_t now_ms)
 {
-    return now_ms - place->started_ms >= q->slow_ms;
+    return now_ms - entry->started_ms >= q->slow_ms;
 }
 
 static bool room_for_slow(const struct resolver_queue *q)
@@ -208,13 +208,13 @@ static bool room_for_slow(const struct resolver_queue *q)
 
 static void retire_slow(struct resolver_queue *q, int64_t now_ms)
 {
-    struct resolver_place *place;
+    struct resolver_entry *entry;
 
-    while ((place = TAILQ_FIRST(&q->in_flight)) != NULL && is_slow(q, place, now_ms) &&
+    while ((entry = TAILQ_FIRST(&q->in_flight)) != NULL && is_slow(q, entry, now_ms) &&
            room_for_slow(q)) {
-        leave_list(q, place);
-        place->stage = RESOLVER_SLOW;
-        TAILQ_INSERT_TAIL(&q->slow, place, link);
+        leave_list(q, entry);
+        entry->stage = RESOLVER_SLOW;
+        TAILQ_INSERT_TAIL(&q->slow, entry, link);
         q->slow_count++;
     }
 }
@@ -228,33 +228,33 @@ static struct resolver_group *next_group(const struct resolver_queue *q)
     return q->in_flight_count < (q->slots + 1) / 2 ? TAILQ_FIRST(&q->over) : NULL;
 }
 
-struct resolver_place *resolver_queue_next(struct resolver_queue *q, int64_t now_ms)
+struct resolver_entry *resolver_queue_next(struct resolver_queue *q, int64_t now_ms)
 {
     struct resolver_group *group;
-    struct resolver_place *place;
+    struct resolver_entry *entry;
 
     if (q->waiting_count > 0)
         retire_slow(q, now_ms);
     group = next_group(q);
     if (group == NULL)
         return NULL;
-    place = TAILQ_FIRST(&group->waiting);
+    entry = TAILQ_FIRST(&group->waiting);
     group_unlist(q, group);
-    TAILQ_REMOVE(&group->waiting, place, link);
+    TAILQ_REMOVE(&group->waiting, entry, link);
     q->waiting_count--;
     group->slots++;
     if (!TAILQ_EMPTY(&group->waiting))
         group_enlist(q, group);
-    place->stage = RESOLVER_IN_FLIGHT;
-    place->started_ms = now_ms;
-    TAILQ_INSERT_TAIL(&q->in_flight, place, link);
+    entry->stage = RESOLVER_IN_FLIGHT;
+    entry->started_ms = now_ms;
+    TAILQ_INSERT_TAIL(&q->in_flight, entry, link);
     q->in_flight_count++;
-    return place;
+    return entry;
 }
 
-struct resolver_place *resolver_queue_overdue(const struct resolver_queue *q, int64_t now_ms)
+struct resolver_entry *resolver_queue_overdue(const struct resolver_queue *q, int64_t now_ms)
 {
-    struct resolver_place *first = TAILQ_FIRST(&q->in_flight), *oldest = TAILQ_FIRST(&q->slow);
+    struct resolver_entry *first = TAILQ_FIRST(&q->in_flight), *oldest = TAILQ_FIRST(&q->slow);
 
     if (q->waiting_count == 0 || first == NULL || oldest == NULL || !is_slow(q, first, now_ms) ||
         room_for_slow(q))
@@ -262,9 +262,9 @@ struct resolver_place *resolver_queue_overdue(const struct resolver_queue *q, in
     return oldest->started_ms < q->answered_ms ? oldest : NULL;
 }
 
-int64_t resolver_queue_again_ms(const struct resolver_queue *q, int64_t now_ms)
+int64_t resolver_queue_due_ms(const struct resolver_queue *q, int64_t now_ms)
 {
-    const struct resolver_place *first = TAILQ_FIRST(&q->in_flight);
+    const struct resolver_entry *first = TAILQ_FIRST(&q->in_flight);
 
     if (q->waiting_count == 0 || first == NULL)
         return INT64_MAX;

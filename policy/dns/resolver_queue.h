@@ -12,8 +12,8 @@
  *
  * Pure: it knows no sockets and no clock. One thread.
  */
-#ifndef POLICY_RESOLVER_QUEUE_H
-#define POLICY_RESOLVER_QUEUE_H
+#ifndef POLICY_DNS_RESOLVER_QUEUE_H
+#define POLICY_DNS_RESOLVER_QUEUE_H
 
 #include "base/table.h"
 
@@ -31,22 +31,22 @@ enum resolver_stage {
     RESOLVER_READY,     /* from any: settled; to be called back */
 };
 
-/* One query's place in the queue; embedded in it. */
-struct resolver_place {
-    TAILQ_ENTRY(resolver_place) link; /* in the list of its stage */
+/* One query's entry in the queue; embedded in it. */
+struct resolver_entry {
+    TAILQ_ENTRY(resolver_entry) link; /* in the list of its stage */
     struct resolver_group *group;     /* NULL when READY */
     int64_t started_ms;               /* when it got its slot */
     enum resolver_stage stage;
 };
 
-TAILQ_HEAD(resolver_places, resolver_place);
+TAILQ_HEAD(resolver_entries, resolver_entry);
 TAILQ_HEAD(resolver_groups, resolver_group);
 
 struct resolver_queue {
     struct table groups;
     struct resolver_groups fair; /* something of theirs waits, and their share is not used up */
     struct resolver_groups over; /* something of theirs waits, and it is */
-    struct resolver_places in_flight, slow, ready;
+    struct resolver_entries in_flight, slow, ready;
     size_t waiting_count, in_flight_count, slow_count;
     size_t slots;
     int slow_ms;
@@ -54,29 +54,30 @@ struct resolver_queue {
 };
 
 int resolver_queue_init(struct resolver_queue *q);  /* 0 or a negative errno */
-void resolver_queue_fini(struct resolver_queue *q); /* all places have left */
+void resolver_queue_fini(struct resolver_queue *q); /* all entries have left */
 void resolver_queue_configure(struct resolver_queue *q, size_t slots, int slow_ms);
 
 /* Puts a query for `nexthop` in line. 0 or -ENOMEM. */
-int resolver_queue_add(struct resolver_queue *q, struct resolver_place *place, const char *nexthop);
+int resolver_queue_add(struct resolver_queue *q, struct resolver_entry *entry, const char *nexthop);
 /* Puts in what is settled from the start. */
-void resolver_queue_add_ready(struct resolver_queue *q, struct resolver_place *place);
+void resolver_queue_add_ready(struct resolver_queue *q, struct resolver_entry *entry);
 
-void resolver_queue_settle(struct resolver_queue *q, struct resolver_place *place);
-void resolver_queue_leave(struct resolver_queue *q, struct resolver_place *place);
+void resolver_queue_settle(struct resolver_queue *q, struct resolver_entry *entry);
+void resolver_queue_leave(struct resolver_queue *q, struct resolver_entry *entry);
 
 /* Some query of those that have not left, or NULL: all have. */
-struct resolver_place *resolver_queue_any(const struct resolver_queue *q);
+struct resolver_entry *resolver_queue_any(const struct resolver_queue *q);
 
 /* The query that is to be sent now; it has a slot from here on. NULL: none may be. */
-struct resolver_place *resolver_queue_next(struct resolver_queue *q, int64_t now_ms);
+struct resolver_entry *resolver_queue_next(struct resolver_queue *q, int64_t now_ms);
 
 /* When resolver_queue_next gave none: the query that is to be given up for those that wait, which
- * the caller settles before he asks again; or NULL. */
-struct resolver_place *resolver_queue_overdue(const struct resolver_queue *q, int64_t now_ms);
+ * the caller settles before it asks again; or NULL. */
+struct resolver_entry *resolver_queue_overdue(const struct resolver_queue *q, int64_t now_ms);
 
-/* When the next two are to be asked again though no query has left; INT64_MAX: need not be. */
-int64_t resolver_queue_again_ms(const struct resolver_queue *q, int64_t now_ms);
+/* When resolver_queue_next and resolver_queue_overdue are to be called next though no query has
+ * left; INT64_MAX: need not be. */
+int64_t resolver_queue_due_ms(const struct resolver_queue *q, int64_t now_ms);
 
 /* The resolver has answered some query. */
 void resolver_queue_answered(struct resolver_queue *q, int64_t now_ms);

@@ -112,7 +112,7 @@ static int list_from_settings(const struct resolver_settings *settings, struct a
 }
 
 /* The timers of queries decide; c-ares only must not give up before them. */
-static int patience_ms(const struct resolver_settings *settings)
+static int ask_timeout_ms(const struct resolver_settings *settings)
 {
     return settings->timeout_ms * (int)settings->tries + 1000;
 }
@@ -141,7 +141,7 @@ static struct server *server_new(struct resolver *r, const struct resolver_setti
     server->addr = *addr;
     server->id = ++r->last_id;
     list_init(&server->confirms);
-    server->upstream = upstream_new(r->base, addr, patience_ms(settings));
+    server->upstream = upstream_new(r->base, addr, ask_timeout_ms(settings));
     if (server->upstream == NULL) {
         free(server);
         return NULL;
@@ -220,7 +220,7 @@ static int put_into_effect(struct resolver *r, const struct resolver_settings *s
         server = find_server(r, &list->items[i]);
         if (server != NULL) {
             TAILQ_REMOVE(&r->servers, server, link);
-            upstream_set_patience(server->upstream, patience_ms(settings));
+            upstream_set_timeout(server->upstream, ask_timeout_ms(settings));
         } else {
             server = TAILQ_FIRST(&fresh);
             TAILQ_REMOVE(&fresh, server, link);

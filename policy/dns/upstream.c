@@ -57,7 +57,7 @@ struct channel {
 struct upstream {
     struct event_base *base;
     struct resolver_addr addr;
-    int patience_ms;
+    int timeout_ms;
     LIST_HEAD(, channel) channels;
     size_t channel_count;
     struct channel *current[TRANSPORTS];
@@ -138,7 +138,7 @@ static struct channel *channel_new(struct upstream *upstream, bool tcp)
     channel->tcp = tcp;
     LIST_INIT(&channel->watches);
     if (upstream_ares_new(&(struct upstream_ares_terms){.addr = &upstream->addr,
-                                                        .patience_ms = upstream->patience_ms,
+                                                        .timeout_ms = upstream->timeout_ms,
                                                         .tcp = tcp,
                                                         .on_socket_state = on_socket_state,
                                                         .arg = channel},
@@ -222,7 +222,7 @@ static struct channel *channel_for(struct upstream *upstream, bool tcp)
 
 /* ---- Asks ---- */
 
-static void finish(struct upstream_ask *ask)
+static void ask_finish(struct upstream_ask *ask)
 {
     TAILQ_INSERT_TAIL(&ask->upstream->finished, ask, link);
     event_active(&ask->upstream->deliver, EV_TIMEOUT, 0);
@@ -289,7 +289,7 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *message
             dns_answer_parse(message, (size_t)len, ask->name, ask->type, DNS_SECURE, DNS_INSECURE);
     else if (status == ARES_EBADRESP) /* later versions look into it before we do */
         ask->answer = dns_answer_failed("malformed answer");
-    finish(ask);
+    ask_finish(ask);
 }
 
 /* Hands the query to c-ares, which may call back at once. */
@@ -375,7 +375,7 @@ void upstream_cancel(struct upstream_ask *ask)
 /* ---- Upstreams ---- */
 
 struct upstream *upstream_new(struct event_base *base, const struct resolver_addr *addr,
-                              int patience_ms)
+                              int timeout_ms)
 {
     struct upstream *upstream = calloc(1, sizeof(*upstream));
 
@@ -385,7 +385,7 @@ struct upstream *upstream_new(struct event_base *base, const struct resolver_add
     }
     upstream->base = base;
     upstream->addr = *addr;
-    upstream->patience_ms = patience_ms;
+    upstream->timeout_ms = timeout_ms;
     LIST_INIT(&upstream->channels);
     TAILQ_INIT(&upstream->finished);
     event_assign(&upstream->deliver, base, -1, 0, on_deliver, upstream);
@@ -410,11 +410,11 @@ void upstream_free(struct upstream *upstream)
     ares_library_cleanup();
 }
 
-void upstream_set_patience(struct upstream *upstream, int patience_ms)
+void upstream_set_timeout(struct upstream *upstream, int timeout_ms)
 {
-    if (upstream->patience_ms == patience_ms)
+    if (upstream->timeout_ms == timeout_ms)
         return;
-    upstream->patience_ms = patience_ms;
+    upstream->timeout_ms = timeout_ms;
     /* Channels got theirs when they were made: retire them. */
     for (int i = 0; i < TRANSPORTS; i++) {
         struct channel *channel = upstream->current[i];

@@ -5,8 +5,8 @@
  *
  * Runs on the thread of the event base. No callback fires from inside a call to this module.
  */
-#ifndef POLICY_UPSTREAM_H
-#define POLICY_UPSTREAM_H
+#ifndef POLICY_DNS_UPSTREAM_H
+#define POLICY_DNS_UPSTREAM_H
 
 #include "dns/dns_answer.h"
 #include "dns/resolver_addr.h"
@@ -23,13 +23,13 @@ struct upstream_ask;
 typedef void (*upstream_done_fn)(struct dns_answer *answer, void *arg);
 
 /*
- * `patience_ms` bounds how long an ask may stay unanswered; the caller is expected to cancel
+ * `timeout_ms` bounds how long an ask may stay unanswered; the caller is expected to cancel
  * sooner. NULL when out of memory. The address is copied.
  */
 struct upstream *upstream_new(struct event_base *base, const struct resolver_addr *addr,
-                              int patience_ms);
+                              int timeout_ms);
 void upstream_free(struct upstream *upstream); /* no callbacks for what is outstanding */
-void upstream_set_patience(struct upstream *upstream, int patience_ms);
+void upstream_set_timeout(struct upstream *upstream, int timeout_ms);
 
 /* Sends one query. Calls done exactly once unless cancelled. NULL when out of memory. */
 struct upstream_ask *upstream_ask(struct upstream *upstream, const char *name, uint16_t type,

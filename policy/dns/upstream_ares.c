@@ -110,7 +110,7 @@ int upstream_ares_new(const struct upstream_ares_terms *terms, ares_channel *out
     struct ares_options options = {
         .flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC | ARES_FLAG_NOSEARCH |
                  ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | (terms->tcp ? ARES_FLAG_USEVC : 0),
-        .timeout = terms->patience_ms,
+        .timeout = terms->timeout_ms,
         .tries = 1,
         .ndots = 1,
         .ednspsz = UDP_LEN,
@@ -131,7 +131,7 @@ int upstream_ares_new(const struct upstream_ares_terms *terms, ares_channel *out
 #endif
 #if ARES_VERSION >= 0x012000
     /* By how quick the server was so far a try may last a quarter of a second only, then twice
-     * that and so on: as many as outlive our patience. */
+     * that and so on: as many as outlive our time-out. */
     mask |= ARES_OPT_MAXTIMEOUTMS;
     options.maxtimeout = options.timeout;
     for (int all_ms = 250; all_ms < options.timeout; all_ms += all_ms + 250)

@@ -1,8 +1,8 @@
 /*
  * Channels of c-ares for upstream.c: one server, one transport, nothing from the system's files.
  */
-#ifndef POLICY_UPSTREAM_ARES_H
-#define POLICY_UPSTREAM_ARES_H
+#ifndef POLICY_DNS_UPSTREAM_ARES_H
+#define POLICY_DNS_UPSTREAM_ARES_H
 
 #define CARES_NO_DEPRECATED /* the calls that every version from 1.18 on has */
 #include "dns/resolver_addr.h"
@@ -12,7 +12,7 @@
 
 struct upstream_ares_terms {
     const struct resolver_addr *addr; /* must outlive the channel */
-    int patience_ms;                  /* an ask may stay unanswered for so long */
+    int timeout_ms;                   /* an ask may stay unanswered for so long */
     bool tcp;                         /* from the first octet; else UDP */
     ares_sock_state_cb on_socket_state;
     void *arg; /* of that */

@@ -67,7 +67,7 @@ int cache_new(size_t max, struct cache **out)
     return 0;
 }
 
-static struct entry *find(const struct cache *cache, const char *text)
+static struct entry *entry_find(const struct cache *cache, const char *text)
 {
     struct table_node *node = table_find(&cache->table, text);
 
@@ -81,7 +81,7 @@ static size_t octets_of(const struct findings *findings)
     return findings_size(findings) + sizeof(struct entry) + 2 * BLOCK_HEAD + 3 * sizeof(void *);
 }
 
-static void drop(struct cache *cache, struct entry *entry)
+static void entry_drop(struct cache *cache, struct entry *entry)
 {
     cache->octets -= octets_of(entry->findings);
     table_remove(&cache->table, &entry->node);
@@ -95,13 +95,13 @@ static void evict(struct cache *cache)
 {
     while (cache->table.count > 0 &&
            (cache->table.count > cache->max || cache->octets > cache->max_octets))
-        drop(cache, list_entry(cache->lru.next, struct entry, lru));
+        entry_drop(cache, list_entry(cache->lru.next, struct entry, lru));
 }
 
 static void drop_all(struct cache *cache)
 {
     while (!list_empty(&cache->lru))
-        drop(cache, list_entry(cache->lru.next, struct entry, lru));
+        entry_drop(cache, list_entry(cache->lru.next, struct entry, lru));
 }
 
 void cache_clear(struct cache *cache)
@@ -156,7 +156,7 @@ const struct findings *cache_get(struct cache *cache, const char *text, int64_t 
     struct entry *entry;
 
     pthread_mutex_lock(&cache->lock);
-    entry = find(cache, text);
+    entry = entry_find(cache, text);
     if (entry && holds(entry, now_ms, security_known)) {
         findings = findings_ref(entry->findings);
         entry->renewals = RENEWALS_PER_USE;
@@ -173,7 +173,7 @@ void cache_look(struct cache *cache, const char *text, bool security_known, stru
 
     *out = (struct cache_view){NULL, INT64_MIN, INT64_MIN};
     pthread_mutex_lock(&cache->lock);
-    entry = find(cache, text);
+    entry = entry_find(cache, text);
     if (entry) {
         out->findings = findings_ref(entry->findings);
         if (agrees(entry, security_known))
@@ -198,7 +198,7 @@ static void set_findings(struct cache *cache, struct entry *entry, const struct 
 
 static struct entry *obtain(struct cache *cache, const struct findings *findings, int64_t due_ms)
 {
-    struct entry *entry = find(cache, findings->nexthop.text);
+    struct entry *entry = entry_find(cache, findings->nexthop.text);
 
     if (entry)
         return entry;
@@ -213,8 +213,8 @@ static struct entry *obtain(struct cache *cache, const struct findings *findings
     return entry;
 }
 
-static bool put(struct cache *cache, const struct findings *findings, int64_t dane_ends_ms,
-                int64_t sts_ends_ms, int64_t due_ms)
+static bool entry_put(struct cache *cache, const struct findings *findings, int64_t dane_ends_ms,
+                      int64_t sts_ends_ms, int64_t due_ms)
 {
     struct entry *entry = obtain(cache, findings, due_ms);
 
@@ -238,11 +238,11 @@ int cache_put(struct cache *cache, const struct findings *findings, int64_t dane
 
     pthread_mutex_lock(&cache->lock);
     if (octets_of(findings) <= cache->max_octets / TOO_LARGE) {
-        kept = put(cache, findings, dane_ends_ms, sts_ends_ms, due_ms);
+        kept = entry_put(cache, findings, dane_ends_ms, sts_ends_ms, due_ms);
     } else {
-        entry = find(cache, findings->nexthop.text);
+        entry = entry_find(cache, findings->nexthop.text);
         if (entry)
-            drop(cache, entry);
+            entry_drop(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);
     return kept ? 0 : -ENOMEM;
@@ -253,9 +253,9 @@ bool cache_remove(struct cache *cache, const char *text)
     struct entry *entry;
 
     pthread_mutex_lock(&cache->lock);
-    entry = find(cache, text);
+    entry = entry_find(cache, text);
     if (entry)
-        drop(cache, entry);
+        entry_drop(cache, entry);
     pthread_mutex_unlock(&cache->lock);
     return entry != NULL;
 }
@@ -271,7 +271,7 @@ static size_t remove_in_slot(struct cache *cache, size_t slot, cache_match_fn ma
 
         next = node->next;
         if (match(entry->findings, arg)) {
-            drop(cache, entry);
+            entry_drop(cache, entry);
             removed++;
         }
     }
@@ -331,7 +331,7 @@ bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_
             cache_heap_move(&cache->heap, &entry->heap,
                             first_end(entry) > now_ms ? first_end(entry) : last_end(entry));
         } else {
-            drop(cache, entry);
+            entry_drop(cache, entry);
         }
     }
     pthread_mutex_unlock(&cache->lock);
@@ -343,7 +343,7 @@ void cache_set_due(struct cache *cache, const char *text, int64_t due_ms)
     struct entry *entry;
 
     pthread_mutex_lock(&cache->lock);
-    entry = find(cache, text);
+    entry = entry_find(cache, text);
     if (entry)
         cache_heap_move(&cache->heap, &entry->heap, due_ms);
     pthread_mutex_unlock(&cache->lock);

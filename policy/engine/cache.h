@@ -7,8 +7,8 @@
  *
  * Any thread, under one lock that is held for moments only.
  */
-#ifndef POLICY_CACHE_H
-#define POLICY_CACHE_H
+#ifndef POLICY_ENGINE_CACHE_H
+#define POLICY_ENGINE_CACHE_H
 
 #include "policy/findings.h"
 

@@ -1,6 +1,6 @@
 /*
  * The core's life and what is asked of it: cached findings, the task of a lookup in progress
- * (core_task.c), or a new one. What is kept is core_keep.c's, renewal ahead of expiry
+ * (core_task.c), or a new one. What is kept is core_findings.c's, renewal ahead of expiry
  * core_renew.c's.
  */
 #include "engine/core_internal.h"
@@ -99,7 +99,7 @@ void core_configure(struct core *core, const struct core_settings *settings)
 }
 
 /* Those who ask are told that the lookup could not be made: for them a temporary failure. */
-static int refuse(struct core *core)
+static int refuse_lookup(struct core *core)
 {
     int64_t now_ms = core_now_ms(core);
     char line[80];
@@ -124,7 +124,7 @@ int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waite
         return 1;
     task = core_task_find(core, nexthop->text);
     if (!task && core_task_count(core) >= CORE_TASKS_MAX)
-        return refuse(core);
+        return refuse_lookup(core);
     if (!task)
         task = core_task_start(core, nexthop, false);
     return task ? core_task_join(core, task, waiter, out) : -ENOMEM;

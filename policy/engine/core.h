@@ -3,8 +3,8 @@
  * kept and when it is renewed. It sees the outside through struct world alone, so that scenarios
  * can run it on a clock of their own. One thread, but where it says otherwise.
  */
-#ifndef POLICY_CORE_H
-#define POLICY_CORE_H
+#ifndef POLICY_ENGINE_CORE_H
+#define POLICY_ENGINE_CORE_H
 
 #include "base/list.h"
 #include "findings/dane_seen.h"
@@ -32,8 +32,8 @@ struct core_settings {
     void *log_arg;
 };
 
-/* Lookups in flight at once, whoever asked and whether he still waits: bounds memory, and how long
- * the line for the resolver grows. */
+/* Lookups in flight at once, whoever asked and whether anybody still waits: bounds memory, and how
+ * long the line for the resolver grows. */
 enum { CORE_TASKS_MAX = 20000 };
 
 /* One who asks; embedded by the caller, who fills in the functions. */

@@ -1,9 +1,9 @@
 /*
  * What the files of the core share; nobody else includes this. Each uses those before it alone:
- * core_state.c, core_keep.c, core_task.c, core_renew.c and core_purge.c, core.c.
+ * core_state.c, core_findings.c, core_task.c, core_renew.c and core_purge.c, core.c.
  */
-#ifndef POLICY_CORE_INTERNAL_H
-#define POLICY_CORE_INTERNAL_H
+#ifndef POLICY_ENGINE_CORE_INTERNAL_H
+#define POLICY_ENGINE_CORE_INTERNAL_H
 
 #include "base/table.h"
 #include "engine/cache.h"
@@ -54,11 +54,12 @@ void core_log(struct core *core, int priority, const char *message);
 struct lookup *core_lookup_new(struct core *core, const struct lookup_request *request,
                                lookup_changed_fn changed, void *arg);
 
-/* core_keep.c */
+/* core_findings.c */
 void core_warn_refresh(struct core *core, const struct findings *findings);
 
 /* Puts complete findings into the cache, unless the task is outdated. */
-void core_keep(struct core *core, struct core_task *task, const struct findings *findings);
+void core_cache_findings(struct core *core, struct core_task *task,
+                         const struct findings *findings);
 
 /* Remembers whether the next-hop has DANE, where complete findings show it for certain. */
 void core_note_dane(struct core *core, const struct findings *findings);

@@ -24,7 +24,7 @@ enum {
 static const int64_t refresh_retry_ms = INT64_C(60) * 60 * 1000;
 static const int64_t refresh_use_ms = INT64_C(30) * 24 * 60 * 60 * 1000;
 
-static void renew(struct core *core, const char *text)
+static void renew_entry(struct core *core, const char *text)
 {
     struct nexthop nexthop;
     struct core_task *task;
@@ -45,7 +45,7 @@ static void on_renew(void *arg)
     core->renew_timer = NULL;
     while (core->settings.prefetch && core->tasks.count < RENEW_PARALLEL &&
            cache_take_due(core->cache, core_now_ms(core), text))
-        renew(core, text);
+        renew_entry(core, text);
     core_renew_schedule(core);
 }
 

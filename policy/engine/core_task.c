@@ -1,7 +1,7 @@
 /*
  * Tasks: a lookup in progress and those who wait for it. core_task_start begins one; when it is
  * complete its findings go into the cache and to whoever still waits. What is kept of them is
- * core_keep.c's.
+ * core_findings.c's.
  */
 #include "engine/core_internal.h"
 
@@ -101,7 +101,7 @@ static void pick_ready(struct core_task *task, const struct findings *draft, boo
 }
 
 /* The task's last act: all is known, or memory ran out. */
-static void finish(struct core *core, struct core_task *task, const struct findings *f)
+static void task_finish(struct core *core, struct core_task *task, const struct findings *f)
 {
     if (f) {
         counters_lookup(&core->counters, (enum findings_summary)f->summary,
@@ -109,7 +109,7 @@ static void finish(struct core *core, struct core_task *task, const struct findi
         core_warn_refresh(core, f);
         if (lookup_parts(task->lookup) & LOOKUP_DANE)
             core_note_dane(core, f);
-        core_keep(core, task, f);
+        core_cache_findings(core, task, f);
     }
     task_free(core, task);
 }
@@ -128,7 +128,7 @@ static void on_changed(struct lookup *lookup, void *arg)
     if (draft && (complete || !list_empty(&ready)))
         frozen = findings_freeze(draft); /* NULL: they learn that memory is short */
     if (complete)
-        finish(core, task, frozen);
+        task_finish(core, task, frozen);
     /* Nothing of the task is used from here on: callbacks may do as they like. */
     call_waiters(&ready, frozen);
     findings_unref(frozen);
@@ -216,7 +216,7 @@ void core_task_finish_if_complete(struct core *core, struct core_task *task)
     if (!findings_complete(draft))
         return;
     frozen = findings_freeze(draft);
-    finish(core, task, frozen);
+    task_finish(core, task, frozen);
     findings_unref(frozen);
 }
 
@@ -233,7 +233,7 @@ int core_task_join(struct core *core, struct core_task *task, struct core_waiter
     }
     *out = findings_freeze(draft);
     if (complete)
-        finish(core, task, *out);
+        task_finish(core, task, *out);
     return *out ? 1 : -ENOMEM;
 }
 

@@ -2,8 +2,8 @@
  * What the files of the engine share; nobody else includes this. Each uses those before it alone:
  * engine_state.c, engine_request.c, engine.c.
  */
-#ifndef POLICY_ENGINE_INTERNAL_H
-#define POLICY_ENGINE_INTERNAL_H
+#ifndef POLICY_ENGINE_ENGINE_INTERNAL_H
+#define POLICY_ENGINE_ENGINE_INTERNAL_H
 
 #include "base/list.h"
 #include "engine/core.h"

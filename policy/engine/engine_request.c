@@ -57,7 +57,7 @@ static void call_end(struct engine *engine)
 }
 
 /* With the lock held. */
-static void drop(struct engine_request *request)
+static void request_drop(struct engine_request *request)
 {
     request->state = REQUEST_DROPPED;
     list_append(&request->engine->dropped, &request->link);
@@ -76,7 +76,7 @@ static bool on_enough(const struct findings *findings, void *arg)
     enough = request->enough(findings, request->arg);
     call_end(engine);
     if (!request->held && request->cancelled) { /* from inside the call */
-        drop(request);
+        request_drop(request);
         enough = false;
     }
     pthread_mutex_unlock(&engine->lock);
@@ -102,7 +102,7 @@ static void on_done(const struct findings *findings, void *arg)
     pthread_mutex_unlock(&engine->lock);
 }
 
-static void take(struct engine *engine, struct engine_request *request)
+static void request_take(struct engine *engine, struct engine_request *request)
 {
     const struct findings *findings = NULL;
     int status;
@@ -128,7 +128,7 @@ void engine_request_take_all(struct engine *engine)
         pthread_mutex_unlock(&engine->lock);
         if (!link)
             return;
-        take(engine, request_of(link));
+        request_take(engine, request_of(link));
     }
 }
 
@@ -182,12 +182,12 @@ int engine_lookup(struct engine *engine, const struct nexthop *nexthop, engine_e
 }
 
 /* With the lock held, none of its functions running: the handle is given back. */
-static void give_back(struct engine_request *request)
+static void request_give_back(struct engine_request *request)
 {
     request->held = false;
     switch (request->state) {
     case REQUEST_WAITING:
-        drop(request);
+        request_drop(request);
         return;
     case REQUEST_DROPPED:
         return;
@@ -209,7 +209,7 @@ void engine_cancel(struct engine *engine, struct engine_request *request)
     } else {
         while (engine->calling == request)
             pthread_cond_wait(&engine->changed, &engine->lock);
-        give_back(request);
+        request_give_back(request);
     }
     pthread_mutex_unlock(&engine->lock);
 }

@@ -139,7 +139,7 @@ static void on_dane_loaded(uint64_t key, int64_t seen_at_s, void *arg)
         dane_seen_restore(store->dane, key, seen_at_s, now_s);
 }
 
-static void load(struct engine_store *store)
+static void load_store(struct engine_store *store)
 {
     int64_t now_s = store->world->ops->wall_s(store->world);
 
@@ -174,7 +174,7 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
     sts_cache_set_sink(
         cache, &(struct sts_cache_sink){
                    .saved = on_saved, .used = on_used, .removed = on_removed, .arg = store});
-    load(store);
+    load_store(store);
     return store;
 }
 

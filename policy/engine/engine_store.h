@@ -2,8 +2,8 @@
  * Between what is to survive restarts (the cache of MTA-STS policies, the next-hops with DANE) and
  * the store that does.
  */
-#ifndef POLICY_ENGINE_STORE_H
-#define POLICY_ENGINE_STORE_H
+#ifndef POLICY_ENGINE_ENGINE_STORE_H
+#define POLICY_ENGINE_ENGINE_STORE_H
 
 #include "findings/dane_seen.h"
 #include "policy/engine.h"

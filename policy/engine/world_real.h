@@ -1,8 +1,8 @@
 /*
  * The real world: DNS by resolver.c, HTTPS by sts_fetch.c, timers by libevent, the system's clocks.
  */
-#ifndef POLICY_WORLD_REAL_H
-#define POLICY_WORLD_REAL_H
+#ifndef POLICY_ENGINE_WORLD_REAL_H
+#define POLICY_ENGINE_WORLD_REAL_H
 
 #include "policy/engine.h"
 #include "world/world.h"

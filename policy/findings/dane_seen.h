@@ -13,8 +13,8 @@
  *
  * No I/O. One thread, or under the owner's lock.
  */
-#ifndef POLICY_DANE_SEEN_H
-#define POLICY_DANE_SEEN_H
+#ifndef POLICY_FINDINGS_DANE_SEEN_H
+#define POLICY_FINDINGS_DANE_SEEN_H
 
 #include <stdbool.h>
 #include <stddef.h>

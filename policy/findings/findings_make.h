@@ -2,8 +2,8 @@
  * For those who make findings: a lookup assembles them in memory of its own, piece by piece, and
  * publishes copies. Pure.
  */
-#ifndef POLICY_FINDINGS_MAKE_H
-#define POLICY_FINDINGS_MAKE_H
+#ifndef POLICY_FINDINGS_FINDINGS_MAKE_H
+#define POLICY_FINDINGS_FINDINGS_MAKE_H
 
 #include "policy/findings.h"
 

@@ -1,8 +1,8 @@
 /*
  * What the engine has done since its start, counted on its own thread and read from any.
  */
-#ifndef POLICY_COUNTERS_H
-#define POLICY_COUNTERS_H
+#ifndef POLICY_LOOKUP_COUNTERS_H
+#define POLICY_LOOKUP_COUNTERS_H
 
 #include "dns/dns_answer.h"
 #include "policy/engine_stats.h"

@@ -4,8 +4,8 @@
  * (lookup_sts.c). Who shares it and where its findings are kept is core.c's business.
  * One thread, the engine's.
  */
-#ifndef POLICY_LOOKUP_H
-#define POLICY_LOOKUP_H
+#ifndef POLICY_LOOKUP_LOOKUP_H
+#define POLICY_LOOKUP_LOOKUP_H
 
 #include "findings/dane_seen.h"
 #include "lookup/counters.h"

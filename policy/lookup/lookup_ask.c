@@ -1,6 +1,6 @@
 /*
  * One question of a lookup. Follows a CNAME itself only where the resolver has not (RFC 7672
- * section 2.1.3), and keeps what a chain is worth: one insecure link makes all of it insecure.
+ * section 2.1.3), and keeps the security of a chain: one insecure link makes all of it insecure.
  */
 #include "lookup/lookup_internal.h"
 
@@ -18,7 +18,7 @@ static bool is_cut_short(const struct dns_answer *answer)
     return answer->status == DNS_NODATA && answer->alias && answer->ttl_s == 0;
 }
 
-static void follow(struct ask *ask, const char *target)
+static void ask_follow(struct ask *ask, const char *target)
 {
     if (ask->restarts == ASK_RESTARTS_MAX) {
         ask->done = true;
@@ -75,7 +75,7 @@ static void on_answer(const struct dns_answer *answer, void *arg)
     counters_dns(l->env.counters, ask->type, answer->status);
     ask_record(ask, answer);
     if (is_cut_short(answer)) {
-        follow(ask, answer->canonical);
+        ask_follow(ask, answer->canonical);
     } else {
         ask->done = true;
         if (ask->take)

@@ -17,7 +17,7 @@ struct lookup_check {
     bool outrun; /* another answer came since it was begun */
 };
 
-static void drop(struct lookup_check *check)
+static void check_drop(struct lookup_check *check)
 {
     struct world *world = check->lookup->env.world;
 
@@ -30,12 +30,12 @@ static void drop(struct lookup_check *check)
 void lookup_check_stop(struct lookup *l)
 {
     while (!list_empty(&l->checks))
-        drop(list_entry(l->checks.next, struct lookup_check, link));
+        check_drop(list_entry(l->checks.next, struct lookup_check, link));
 }
 
 static void on_checked(bool passed, void *arg);
 
-static void begin(struct lookup_check *check)
+static void check_begin(struct lookup_check *check)
 {
     struct lookup *l = check->lookup;
     struct world *world = l->env.world;
@@ -56,9 +56,9 @@ static void on_checked(bool passed, void *arg)
     if (!passed)
         l->refuted = true;
     else if (check->outrun)
-        begin(check);
+        check_begin(check);
     else
-        drop(check);
+        check_drop(check);
     l->advance(l);
 }
 
@@ -81,5 +81,5 @@ void lookup_check_answer(struct lookup *l, uint32_t resolver)
     check->lookup = l;
     check->resolver = resolver;
     list_append(&l->checks, &check->link);
-    begin(check);
+    check_begin(check);
 }

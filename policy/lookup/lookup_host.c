@@ -104,7 +104,7 @@ static void ask_tlsa(struct host *host, int which, const char *base)
     ask_start(&set->ask, host->lookup, name, DNS_TYPE_TLSA, take_tlsa, set);
 }
 
-/* Whether the name itself was found securely, so that its TLSA records are worth asking for early.
+/* Whether the name itself was found securely, so that its TLSA records are asked for early.
  */
 static bool name_is_secure(const struct lookup *l)
 {
@@ -120,7 +120,7 @@ static void settle_absent(struct host *host)
     host->state = HOST_SETTLED;
 }
 
-static void start(struct host *host)
+static void host_start(struct host *host)
 {
     struct lookup *l = host->lookup;
     char name[NEXTHOP_NAME_MAX + 1];
@@ -275,11 +275,11 @@ static bool step_wait(struct host *host)
     return true;
 }
 
-static bool step(struct host *host)
+static bool host_step(struct host *host)
 {
     switch (host->state) {
     case HOST_START:
-        start(host);
+        host_start(host);
         return true;
     case HOST_ADDRESS:
         return step_address(host);
@@ -297,7 +297,7 @@ static bool step(struct host *host)
 
 bool lookup_host_step(struct host *host)
 {
-    bool moved = step(host);
+    bool moved = host_step(host);
 
     if (host->a.asked) {
         host->out->a = (uint8_t)family_state(&host->a);

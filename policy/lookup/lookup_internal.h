@@ -5,8 +5,8 @@
  * uses those before it alone: lookup_state.c, lookup_check.c, lookup_ask.c; lookup_host.c,
  * lookup_mx.c and lookup_sts.c beside each other; lookup.c.
  */
-#ifndef POLICY_LOOKUP_INTERNAL_H
-#define POLICY_LOOKUP_INTERNAL_H
+#ifndef POLICY_LOOKUP_LOOKUP_INTERNAL_H
+#define POLICY_LOOKUP_LOOKUP_INTERNAL_H
 
 #include "base/arena.h"
 #include "base/list.h"

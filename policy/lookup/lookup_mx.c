@@ -118,7 +118,7 @@ static bool is_null_mx(const struct lookup *l)
     return l->mx_count == 1 && l->mx_entries[0].host[0] == '\0' && l->mx_entries[0].preference == 0;
 }
 
-static void settle(struct lookup *l)
+static void mx_settle(struct lookup *l)
 {
     lookup_limit_dane(l, lookup_life_of(l, &l->mx));
     switch (l->mx.status) {
@@ -163,7 +163,7 @@ bool lookup_mx_step(struct lookup *l)
     case MX_ASKED:
         if (!l->mx.done || l->out_of_memory)
             return false;
-        settle(l);
+        mx_settle(l);
         lookup_match_hosts(l);
         l->mx_state = MX_SETTLED;
         return true;

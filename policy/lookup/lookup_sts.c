@@ -32,7 +32,7 @@ static void drop_late(struct lookup *l)
     l->draft.sts.late = false;
 }
 
-static void settle(struct lookup *l, enum findings_sts_state state)
+static void sts_settle(struct lookup *l, enum findings_sts_state state)
 {
     drop_fetch(l); /* one that was made ready in vain */
     drop_late(l);
@@ -92,17 +92,17 @@ static void apply_policy(struct lookup *l, const struct sts_cached *cached,
     l->out_of_memory |= !mx || !sts->id || (policy->lines && !sts->policy_lines);
     l->policy_octets = l->arena.octets - before;
     lookup_limit_sts(l, cached->expires_ms - lookup_now_ms(l));
-    settle(l, FINDINGS_STS_POLICY);
+    sts_settle(l, FINDINGS_STS_POLICY);
 }
 
-static const struct sts_cached *find(struct lookup *l)
+static const struct sts_cached *policy_find(struct lookup *l)
 {
     return sts_cache_find(l->env.sts_cache, l->nexthop.name, lookup_now_ms(l), l->in_use);
 }
 
 static const struct sts_cached *in_force(struct lookup *l)
 {
-    const struct sts_cached *cached = find(l);
+    const struct sts_cached *cached = policy_find(l);
 
     return cached && cached->policy ? cached : NULL;
 }
@@ -116,7 +116,7 @@ static void txt_failed(struct lookup *l)
     if (cached)
         apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, false);
     else
-        settle(l, FINDINGS_STS_FAILED);
+        sts_settle(l, FINDINGS_STS_FAILED);
 }
 
 /* There is no record, or none that counts: that alone removes no policy (3.1, 5.1). */
@@ -130,7 +130,7 @@ static void txt_absent(struct lookup *l)
     if (cached)
         apply_policy(l, cached, FINDINGS_STS_CACHED, true);
     else
-        settle(l, FINDINGS_STS_NONE);
+        sts_settle(l, FINDINGS_STS_NONE);
 }
 
 /* A passing failure for as long as it need not be taken for an answer. */
@@ -148,7 +148,7 @@ static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
     if (cached->policy) /* the id in DNS may still be its own when only a refresh failed */
         apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, strcmp(cached->id, l->id) == 0);
     else
-        settle(l, may_pass(l, cached) ? FINDINGS_STS_FAILED : FINDINGS_STS_NONE);
+        sts_settle(l, may_pass(l, cached) ? FINDINGS_STS_FAILED : FINDINGS_STS_NONE);
 }
 
 static void remember_failure(struct lookup *l, enum findings_sts_failure failure, bool passing,
@@ -240,7 +240,7 @@ static void on_late(void *arg)
 }
 
 /* A policy in force stays so while another is fetched: that is waited for. */
-static void watch(struct lookup *l)
+static void watch_fetch(struct lookup *l)
 {
     struct world *world = l->env.world;
     int64_t left_ms = l->began_ms + LATE_MS - lookup_now_ms(l);
@@ -249,7 +249,7 @@ static void watch(struct lookup *l)
         l->sts_late = world->ops->timer(world, left_ms > 0 ? left_ms : 0, on_late, l);
 }
 
-static void fetch(struct lookup *l)
+static void start_fetch(struct lookup *l)
 {
     struct world *world = l->env.world;
 
@@ -261,7 +261,7 @@ static void fetch(struct lookup *l)
     }
     world->ops->fetch_go(world, l->fetch);
     counters_add(&l->env.counters->sts_fetches, 1);
-    watch(l);
+    watch_fetch(l);
     l->sts_state = STS_FETCH;
 }
 
@@ -269,7 +269,7 @@ static void fetch(struct lookup *l)
 static void txt_found(struct lookup *l)
 {
     int64_t now = lookup_now_ms(l);
-    const struct sts_cached *cached = find(l);
+    const struct sts_cached *cached = policy_find(l);
     bool same = cached && cached->policy && strcmp(cached->id, l->id) == 0;
 
     if (same && cached->expires_ms >= l->sts_fresh_until_ms) {
@@ -280,7 +280,7 @@ static void txt_found(struct lookup *l)
         fetch_failed(l, cached);
         return;
     }
-    fetch(l);
+    start_fetch(l);
 }
 
 static void take_txt(struct ask *ask, const struct dns_answer *answer)
@@ -291,12 +291,12 @@ static void take_txt(struct ask *ask, const struct dns_answer *answer)
         l->record = sts_record_parse(answer, l->id);
 }
 
-static void start(struct lookup *l)
+static void sts_start(struct lookup *l)
 {
     char name[ASK_NAME_MAX];
 
     if (!l->settings.sts_enable || l->nexthop.kind != NEXTHOP_DOMAIN) {
-        settle(l, FINDINGS_STS_OFF);
+        sts_settle(l, FINDINGS_STS_OFF);
         return;
     }
     l->record = STS_RECORD_NONE;
@@ -304,7 +304,7 @@ static void start(struct lookup *l)
     ask_start(&l->txt, l, name, DNS_TYPE_TXT, take_txt, NULL);
     /* Where nothing is known of the domain, a record with an id means a fetch: what that needs to
      * know of the policy host can be asked for at once. If it is in vain nothing is lost. */
-    if (!l->known && !find(l))
+    if (!l->known && !policy_find(l))
         prepare_fetch(l);
     l->sts_state = STS_TXT;
 }
@@ -313,7 +313,7 @@ bool lookup_sts_step(struct lookup *l)
 {
     switch (l->sts_state) {
     case STS_START:
-        start(l);
+        sts_start(l);
         return true;
     case STS_TXT:
         if (!l->txt.done || l->out_of_memory)

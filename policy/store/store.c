@@ -61,7 +61,7 @@ static void ops_free(struct store_op *op)
     }
 }
 
-static char *append(char **to, const void *data, size_t len)
+static char *append_octets(char **to, const void *data, size_t len)
 {
     char *at = *to;
 
@@ -87,10 +87,10 @@ static struct store_op *op_new(enum store_op_kind kind, const struct store_polic
         return NULL;
     *op = (struct store_op){.kind = kind, .row = {.policy = *policy}, .octets = octets};
     to = (char *)(op + 1);
-    op->row.policy.domain = append(&to, policy->domain, domain_len);
-    op->row.policy.id = append(&to, id, id_len);
-    op->row.policy.mx = append(&to, mx, mx_len);
-    op->row.policy.body = append(&to, body, policy->body_len);
+    op->row.policy.domain = append_octets(&to, policy->domain, domain_len);
+    op->row.policy.id = append_octets(&to, id, id_len);
+    op->row.policy.mx = append_octets(&to, mx, mx_len);
+    op->row.policy.body = append_octets(&to, body, policy->body_len);
     return op;
 }
 

@@ -3,8 +3,8 @@
  * at start, then written behind by a thread of its own. It only ever costs durability: whatever is
  * wrong with file or disk, the calls below return at once and the engine goes on from memory.
  */
-#ifndef POLICY_STORE_H
-#define POLICY_STORE_H
+#ifndef POLICY_STORE_STORE_H
+#define POLICY_STORE_STORE_H
 
 #include "policy/findings.h"
 

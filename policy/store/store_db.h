@@ -2,8 +2,8 @@
  * The SQLite file behind store.c: open and check, read, write in one transaction, set aside.
  * No thread and no queue here; one thread at a time.
  */
-#ifndef POLICY_STORE_DB_H
-#define POLICY_STORE_DB_H
+#ifndef POLICY_STORE_STORE_DB_H
+#define POLICY_STORE_STORE_DB_H
 
 #include "store/store.h"
 

@@ -4,8 +4,8 @@
  * when it is over. Whether what was in it is lost is remembered, so that it can be written again.
  * One thread at a time, but where it says otherwise.
  */
-#ifndef POLICY_STORE_FILE_H
-#define POLICY_STORE_FILE_H
+#ifndef POLICY_STORE_STORE_FILE_H
+#define POLICY_STORE_STORE_FILE_H
 
 #include "store/store_db.h"
 

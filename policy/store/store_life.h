@@ -14,8 +14,8 @@
  * enough for the daily refresh, counted from now on, and gets this at most three times without
  * having been fetched in between.
  */
-#ifndef POLICY_STORE_LIFE_H
-#define POLICY_STORE_LIFE_H
+#ifndef POLICY_STORE_STORE_LIFE_H
+#define POLICY_STORE_STORE_LIFE_H
 
 #include <stdint.h>
 

@@ -2,8 +2,8 @@
  * One row of the policy store: to and from SQLite's columns, with a checksum. A damaged page can
  * still be a well-formed page, so a row counts only if it is, octet by octet, what was written.
  */
-#ifndef POLICY_STORE_ROW_H
-#define POLICY_STORE_ROW_H
+#ifndef POLICY_STORE_STORE_ROW_H
+#define POLICY_STORE_STORE_ROW_H
 
 #include "store/store_db.h"
 

@@ -2,8 +2,8 @@
  * libcurl's multi interface on a libevent loop: sockets and timer in, finished transfers out.
  * Knows nothing of what is transferred. One thread.
  */
-#ifndef POLICY_CURL_LOOP_H
-#define POLICY_CURL_LOOP_H
+#ifndef POLICY_STS_CURL_LOOP_H
+#define POLICY_STS_CURL_LOOP_H
 
 #include <curl/curl.h>
 #include <event2/event.h>

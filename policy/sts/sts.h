@@ -3,8 +3,8 @@
  * The match of an MX host with the policy's patterns is findings/sts_match.h's, fetching
  * sts_fetch.c's, lifetime and caching sts_cache.c's.
  */
-#ifndef POLICY_STS_H
-#define POLICY_STS_H
+#ifndef POLICY_STS_STS_H
+#define POLICY_STS_STS_H
 
 #include "dns/dns_answer.h"
 #include "policy/findings.h"

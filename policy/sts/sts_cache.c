@@ -1,5 +1,5 @@
 /*
- * MTA-STS policies by domain, in lists by worth, each in the order of last use. Wall-clock
+ * MTA-STS policies by domain, in lists by rank, each in the order of last use. Wall-clock
  * time is only carried along: expiry goes by the monotonic clock, so that setting the clock neither
  * ends a policy nor prolongs it.
  */
@@ -28,7 +28,7 @@ enum {
 };
 
 /* In the order in which they are evicted. */
-enum worth { WORTH_FAILURE, WORTH_POLICY, WORTH_LARGE, WORTH_ENFORCE, WORTHS };
+enum rank { RANK_FAILURE, RANK_POLICY, RANK_LARGE, RANK_ENFORCE, RANKS };
 
 struct entry {
     struct sts_cached cached;
@@ -36,16 +36,16 @@ struct entry {
     struct list lru;
     struct list unsaved; /* in the cache's list of that name, or alone */
     struct cache_heap_item due;
-    enum worth worth;
+    enum rank rank;
     size_t octets; /* that its policy takes, or itself if it has none */
     char domain[];
 };
 
 struct sts_cache {
     struct table table;
-    struct list lru[WORTHS]; /* least recently used first */
-    size_t counts[WORTHS];
-    size_t octets[WORTHS];
+    struct list lru[RANKS]; /* least recently used first */
+    size_t counts[RANKS];
+    size_t octets[RANKS];
     struct cache_heap due; /* all entries, by when they are to be fetched again */
     struct sts_cache_refresh refresh;
     struct list unsaved; /* of which the sink is to be told again */
@@ -65,7 +65,7 @@ int sts_cache_new(size_t max, struct sts_cache **out)
         free(cache);
         return status;
     }
-    for (int w = 0; w < WORTHS; w++)
+    for (int w = 0; w < RANKS; w++)
         list_init(&cache->lru[w]);
     list_init(&cache->unsaved);
     cache->max = max ? max : 1;
@@ -79,14 +79,14 @@ static struct entry *entry_of_lru(struct list *link)
     return list_entry(link, struct entry, lru);
 }
 
-static void drop(struct sts_cache *cache, struct entry *entry)
+static void entry_drop(struct sts_cache *cache, struct entry *entry)
 {
     table_remove(&cache->table, &entry->node);
     list_remove(&entry->lru);
     list_remove(&entry->unsaved);
     cache_heap_remove(&cache->due, &entry->due);
-    cache->counts[entry->worth]--;
-    cache->octets[entry->worth] -= entry->octets;
+    cache->counts[entry->rank]--;
+    cache->octets[entry->rank] -= entry->octets;
     sts_policy_free(entry->cached.policy);
     free(entry);
 }
@@ -95,9 +95,9 @@ void sts_cache_free(struct sts_cache *cache)
 {
     if (!cache)
         return;
-    for (int w = 0; w < WORTHS; w++) {
+    for (int w = 0; w < RANKS; w++) {
         while (!list_empty(&cache->lru[w]))
-            drop(cache, entry_of_lru(cache->lru[w].next));
+            entry_drop(cache, entry_of_lru(cache->lru[w].next));
     }
     cache_heap_fini(&cache->due);
     table_fini(&cache->table);
@@ -113,15 +113,15 @@ static size_t octets_of(const struct sts_policy *policy)
     return octets + (policy->lines ? BLOCK_HEAD + strlen(policy->lines) + 1 : 0);
 }
 
-static enum worth worth_of(const struct entry *entry)
+static enum rank rank_of(const struct entry *entry)
 {
     const struct sts_policy *policy = entry->cached.policy;
 
     if (!policy)
-        return WORTH_FAILURE;
+        return RANK_FAILURE;
     if (policy->mode != FINDINGS_STS_MODE_ENFORCE)
-        return WORTH_POLICY;
-    return entry->octets > LARGE_OCTETS ? WORTH_LARGE : WORTH_ENFORCE;
+        return RANK_POLICY;
+    return entry->octets > LARGE_OCTETS ? RANK_LARGE : RANK_ENFORCE;
 }
 
 static size_t failure_octets(const struct entry *entry)
@@ -132,23 +132,23 @@ static size_t failure_octets(const struct entry *entry)
 /* Takes `policy`, which may be NULL. The entry's place is another then. */
 static void set_policy(struct sts_cache *cache, struct entry *entry, struct sts_policy *policy)
 {
-    cache->octets[entry->worth] -= entry->octets;
+    cache->octets[entry->rank] -= entry->octets;
     sts_policy_free(entry->cached.policy);
     entry->cached.policy = policy;
     entry->octets = policy ? octets_of(policy) : failure_octets(entry);
-    cache->octets[entry->worth] += entry->octets;
+    cache->octets[entry->rank] += entry->octets;
 }
 
 /* Into the list where it belongs, as the one used last. */
-static void place(struct sts_cache *cache, struct entry *entry)
+static void entry_rank(struct sts_cache *cache, struct entry *entry)
 {
-    cache->counts[entry->worth]--;
-    cache->octets[entry->worth] -= entry->octets;
-    entry->worth = worth_of(entry);
-    cache->counts[entry->worth]++;
-    cache->octets[entry->worth] += entry->octets;
+    cache->counts[entry->rank]--;
+    cache->octets[entry->rank] -= entry->octets;
+    entry->rank = rank_of(entry);
+    cache->counts[entry->rank]++;
+    cache->octets[entry->rank] += entry->octets;
     list_remove(&entry->lru);
-    list_append(&cache->lru[entry->worth], &entry->lru);
+    list_append(&cache->lru[entry->rank], &entry->lru);
 }
 
 static void tell_removed(struct sts_cache *cache, const struct entry *entry)
@@ -157,16 +157,16 @@ static void tell_removed(struct sts_cache *cache, const struct entry *entry)
         cache->sink.removed(entry->domain, cache->sink.arg);
 }
 
-/* Whether there are too many, so that one of this worth must go. None goes for one of less worth.
+/* Whether there are too many, so that one of this rank must go. None goes for one of lower rank.
  */
-static bool is_full(const struct sts_cache *cache, enum worth worth)
+static bool is_full(const struct sts_cache *cache, enum rank rank)
 {
-    size_t failures = cache->counts[WORTH_FAILURE], count = 0, octets = 0;
+    size_t failures = cache->counts[RANK_FAILURE], count = 0, octets = 0;
 
-    if (worth == WORTH_FAILURE && failures <= cache->max / FAILURE_SHARE + 1 &&
-        cache->octets[WORTH_FAILURE] <= cache->max_octets / FAILURE_SHARE)
+    if (rank == RANK_FAILURE && failures <= cache->max / FAILURE_SHARE + 1 &&
+        cache->octets[RANK_FAILURE] <= cache->max_octets / FAILURE_SHARE)
         return false;
-    for (int w = worth; w < WORTHS; w++) {
+    for (int w = rank; w < RANKS; w++) {
         count += cache->counts[w];
         octets += cache->octets[w];
     }
@@ -176,15 +176,15 @@ static bool is_full(const struct sts_cache *cache, enum worth worth)
 /* `spare` has just come in: its caller is not done with it, and it goes when the next comes. */
 static void evict(struct sts_cache *cache, const struct entry *spare)
 {
-    for (int w = 0; w < WORTHS; w++) {
+    for (int w = 0; w < RANKS; w++) {
         struct list *link = cache->lru[w].next;
-        while (link != &cache->lru[w] && is_full(cache, (enum worth)w)) {
+        while (link != &cache->lru[w] && is_full(cache, (enum rank)w)) {
             struct entry *entry = entry_of_lru(link);
             link = link->next;
             if (entry == spare)
                 continue;
             tell_removed(cache, entry);
-            drop(cache, entry);
+            entry_drop(cache, entry);
         }
     }
 }
@@ -232,7 +232,7 @@ void sts_cache_set_refresh(struct sts_cache *cache, const struct sts_cache_refre
                            int64_t now_ms)
 {
     cache->refresh = *refresh;
-    for (int w = 0; w < WORTHS; w++) {
+    for (int w = 0; w < RANKS; w++) {
         for (struct list *l = cache->lru[w].next; l != &cache->lru[w]; l = l->next)
             set_due(cache, entry_of_lru(l), due_ms(cache, &entry_of_lru(l)->cached, now_ms));
     }
@@ -260,7 +260,7 @@ void sts_cache_set_sink(struct sts_cache *cache, const struct sts_cache_sink *si
     cache->sink = *sink;
 }
 
-static struct entry *find(const struct sts_cache *cache, const char *domain)
+static struct entry *entry_find(const struct sts_cache *cache, const char *domain)
 {
     struct table_node *node = table_find(&cache->table, domain);
 
@@ -275,7 +275,7 @@ static void expire(struct sts_cache *cache, struct entry *entry, int64_t now_ms)
     set_policy(cache, entry, NULL);
     entry->cached.id[0] = '\0';
     set_due(cache, entry, INT64_MAX);
-    place(cache, entry);
+    entry_rank(cache, entry);
 }
 
 /* Every use would be a write. */
@@ -291,7 +291,7 @@ static void tell_used(struct sts_cache *cache, struct entry *entry, int64_t now_
 const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *domain, int64_t now_ms,
                                         bool use)
 {
-    struct entry *entry = find(cache, domain);
+    struct entry *entry = entry_find(cache, domain);
 
     if (!entry)
         return NULL;
@@ -299,7 +299,7 @@ const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *dom
     if (!use)
         return &entry->cached;
     entry->cached.used_ms = now_ms;
-    place(cache, entry);
+    entry_rank(cache, entry);
     tell_used(cache, entry, now_ms);
     return &entry->cached;
 }
@@ -307,7 +307,7 @@ const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *dom
 /* The entry of a domain, made if need be. */
 static struct entry *obtain(struct sts_cache *cache, const char *domain, int64_t now_ms)
 {
-    struct entry *entry = find(cache, domain);
+    struct entry *entry = entry_find(cache, domain);
     size_t len = strlen(domain) + 1;
 
     if (entry)
@@ -325,14 +325,14 @@ static struct entry *obtain(struct sts_cache *cache, const char *domain, int64_t
     list_init(&entry->lru);
     list_init(&entry->unsaved);
     table_add(&cache->table, &entry->node, entry->domain);
-    cache->counts[entry->worth]++;
+    cache->counts[entry->rank]++;
     set_policy(cache, entry, NULL);
-    place(cache, entry);
+    entry_rank(cache, entry);
     return entry;
 }
 
-static struct entry *put(struct sts_cache *cache, const char *domain, const char *id,
-                         struct sts_policy *policy, int64_t fetched_ms, int64_t now_ms)
+static struct entry *entry_put(struct sts_cache *cache, const char *domain, const char *id,
+                               struct sts_policy *policy, int64_t fetched_ms, int64_t now_ms)
 {
     struct entry *entry = obtain(cache, domain, fetched_ms);
 
@@ -349,7 +349,7 @@ static struct entry *put(struct sts_cache *cache, const char *domain, const char
     entry->cached.failure = FINDINGS_STS_FAILURE_NONE;
     entry->cached.passing = false;
     set_due(cache, entry, due_ms(cache, &entry->cached, now_ms));
-    place(cache, entry);
+    entry_rank(cache, entry);
     evict(cache, entry);
     return entry;
 }
@@ -358,7 +358,7 @@ const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *doma
                                        struct sts_policy *policy, const char *body, size_t body_len,
                                        int64_t now_ms, int64_t wall_s)
 {
-    struct entry *entry = put(cache, domain, id, policy, now_ms, now_ms);
+    struct entry *entry = entry_put(cache, domain, id, policy, now_ms, now_ms);
 
     if (!entry)
         return NULL;
@@ -374,7 +374,7 @@ int sts_cache_restore(struct sts_cache *cache, const char *domain, const char *i
                       struct sts_policy *policy, int64_t fetched_ms, int64_t fetched_wall_s,
                       int64_t used_ms, int64_t now_ms)
 {
-    struct entry *entry = put(cache, domain, id, policy, fetched_ms, now_ms);
+    struct entry *entry = entry_put(cache, domain, id, policy, fetched_ms, now_ms);
 
     if (!entry)
         return -ENOMEM;
@@ -411,12 +411,12 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
 
 bool sts_cache_forget(struct sts_cache *cache, const char *domain)
 {
-    struct entry *entry = find(cache, domain);
+    struct entry *entry = entry_find(cache, domain);
 
     if (!entry)
         return false;
     tell_removed(cache, entry);
-    drop(cache, entry);
+    entry_drop(cache, entry);
     return true;
 }
 
@@ -440,7 +440,7 @@ const char *sts_cache_take_due(struct sts_cache *cache, int64_t now_ms)
 bool sts_cache_may_warn(struct sts_cache *cache, const char *domain, int64_t now_ms,
                         int64_t interval_ms)
 {
-    struct entry *entry = find(cache, domain);
+    struct entry *entry = entry_find(cache, domain);
 
     if (!entry || (entry->cached.warned && now_ms - entry->cached.warned_ms < interval_ms))
         return false;
@@ -457,7 +457,7 @@ size_t sts_cache_count(const struct sts_cache *cache)
 void sts_cache_save_again(struct sts_cache *cache)
 {
     /* The most valuable first. */
-    for (int w = WORTH_ENFORCE; w >= WORTH_POLICY; w--) {
+    for (int w = RANK_ENFORCE; w >= RANK_POLICY; w--) {
         for (struct list *l = cache->lru[w].next; l != &cache->lru[w]; l = l->next) {
             list_remove(&entry_of_lru(l)->unsaved);
             list_append(&cache->unsaved, &entry_of_lru(l)->unsaved);
@@ -488,7 +488,7 @@ size_t sts_cache_octets(const struct sts_cache *cache)
 {
     size_t octets = 0;
 
-    for (int w = WORTH_POLICY; w < WORTHS; w++)
+    for (int w = RANK_POLICY; w < RANKS; w++)
         octets += cache->octets[w];
     return octets;
 }

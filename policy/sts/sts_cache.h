@@ -4,8 +4,8 @@
  * A policy lives max_age from its fetch, by the monotonic clock, whatever DNS says meanwhile.
  * One thread.
  */
-#ifndef POLICY_STS_CACHE_H
-#define POLICY_STS_CACHE_H
+#ifndef POLICY_STS_STS_CACHE_H
+#define POLICY_STS_STS_CACHE_H
 
 #include "sts/sts.h"
 

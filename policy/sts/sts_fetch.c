@@ -131,27 +131,27 @@ static void destroy(struct world_fetch *fetch)
     free(fetch);
 }
 
-static void finish(struct world_fetch *fetch, const struct fetch_result *result)
+static void fetch_finish(struct world_fetch *fetch, const struct fetch_result *result)
 {
     detach(fetch);
     fetch->done(result, fetch->arg);
     destroy(fetch); /* holds the result */
 }
 
-static void fail(struct world_fetch *fetch, const char *failure)
+static void fetch_fail(struct world_fetch *fetch, const char *failure)
 {
-    finish(fetch, &(struct fetch_result){.status = FETCH_FAILED, .failure = failure});
+    fetch_finish(fetch, &(struct fetch_result){.status = FETCH_FAILED, .failure = failure});
 }
 
 /* A domain without a policy host has no policy, whatever its record says. */
 static void no_host(struct world_fetch *fetch, const char *failure)
 {
-    finish(fetch, &(struct fetch_result){.status = FETCH_NO_HOST, .failure = failure});
+    fetch_finish(fetch, &(struct fetch_result){.status = FETCH_NO_HOST, .failure = failure});
 }
 
 static void on_request_done(const struct fetch_result *result, void *arg)
 {
-    finish(arg, result);
+    fetch_finish(arg, result);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
@@ -162,7 +162,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     snprintf(failure, sizeof(failure), "timed out %s", sts_request_step(fetch->request));
-    fail(fetch, failure);
+    fetch_fail(fetch, failure);
 }
 
 static void request_policy(struct world_fetch *fetch, const char *addresses)
@@ -182,7 +182,7 @@ static void request_policy(struct world_fetch *fetch, const char *addresses)
     fetch->deadline = evtimer_new(fetcher->base, on_deadline, fetch);
     fetch->request = sts_request_new(fetcher->loop, &terms, on_request_done, fetch);
     if (fetch->deadline == NULL || fetch->request == NULL || event_add(fetch->deadline, &tv) != 0)
-        fail(fetch, "out of memory");
+        fetch_fail(fetch, "out of memory");
 }
 
 /* Kept until the fetch is at work. If there is no memory for that, they are looked up again. */
@@ -208,7 +208,7 @@ static void on_addresses(const char *addresses, const char *failure, bool defini
         fetch->lookup = NULL;
         sts_host_free(lookup);
     } else if (addresses == NULL) {
-        (definite ? no_host : fail)(fetch, failure);
+        (definite ? no_host : fetch_fail)(fetch, failure);
     } else {
         fetch->lookup = NULL;
         request_policy(fetch, addresses); /* may end the fetch */
@@ -241,22 +241,22 @@ static void trust_refresh(struct sts_fetcher *fetcher)
 }
 
 /* The first step, or the second if that is done. */
-static void step(struct world_fetch *fetch)
+static void fetch_step(struct world_fetch *fetch)
 {
     if (monotonic_s() - fetch->learnt_s > ADDRESSES_LIFE_S)
         forget_addresses(fetch);
     if (fetch->addresses != NULL) {
         request_policy(fetch, fetch->addresses);
     } else if (fetch->no_addresses != NULL) {
-        (fetch->no_host ? no_host : fail)(fetch, fetch->no_addresses);
+        (fetch->no_host ? no_host : fetch_fail)(fetch, fetch->no_addresses);
     } else if (fetch->lookup == NULL) {
         look_up(fetch);
         if (fetch->lookup == NULL)
-            fail(fetch, "out of memory");
+            fetch_fail(fetch, "out of memory");
     }
 }
 
-static void begin(struct world_fetch *fetch)
+static void fetch_begin(struct world_fetch *fetch)
 {
     leave_list(fetch);
     enter_list(fetch, WORKING);
@@ -266,7 +266,7 @@ static void begin(struct world_fetch *fetch)
         return;
     }
     trust_refresh(fetch->fetcher);
-    step(fetch);
+    fetch_step(fetch);
 }
 
 static bool is_full(const struct sts_fetcher *fetcher)
@@ -297,7 +297,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
     (void)what;
     while (fetcher->counts[WAITING] > 0 && (!is_full(fetcher) || in_ms == 0)) {
         if (!is_full(fetcher)) {
-            begin(TAILQ_FIRST(&fetcher->lists[WAITING]));
+            fetch_begin(TAILQ_FIRST(&fetcher->lists[WAITING]));
         } else if ((in_ms = room_in_ms(fetcher)) == 0) {
             oldest = TAILQ_FIRST(&fetcher->lists[WORKING]);
             leave_list(oldest);

@@ -3,8 +3,8 @@
  * driven by a libevent loop. What a policy means is left to sts_policy.c, when to fetch and how
  * long to keep it to the engine. Everything here happens on the loop's thread.
  */
-#ifndef POLICY_STS_FETCH_H
-#define POLICY_STS_FETCH_H
+#ifndef POLICY_STS_STS_FETCH_H
+#define POLICY_STS_STS_FETCH_H
 
 #include "sts/sts_host.h"
 #include "world/world.h"

@@ -33,7 +33,7 @@ struct sts_host {
     void *arg;
 };
 
-static void finish(struct sts_host *host)
+static void host_finish(struct sts_host *host)
 {
     char all[2 * ADDRESSES_MAX * ADDRESS_TEXT];
     bool both = host->text[V6][0] != '\0' && host->text[V4][0] != '\0';
@@ -83,7 +83,7 @@ static void on_answer(struct sts_host *host, int family, const struct dns_answer
                  answer->failure != NULL ? answer->failure : "lookup failed");
     }
     if (host->query[V6] == NULL && host->query[V4] == NULL)
-        finish(host);
+        host_finish(host);
     else if (host->text[family][0] != '\0')
         event_add(host->delay, &delay);
 }
@@ -109,7 +109,7 @@ static void on_delay(evutil_socket_t fd, short what, void *arg)
             host->dns.cancel(host->dns.ctx, host->query[family]);
         host->query[family] = NULL;
     }
-    finish(host);
+    host_finish(host);
 }
 
 struct sts_host *sts_host_new(struct event_base *base, const struct sts_dns *dns, const char *name,

@@ -1,8 +1,8 @@
 /*
  * The addresses of a policy host, from the engine's own resolver. One thread, the loop's.
  */
-#ifndef POLICY_STS_HOST_H
-#define POLICY_STS_HOST_H
+#ifndef POLICY_STS_STS_HOST_H
+#define POLICY_STS_STS_HOST_H
 
 #include "world/world.h"
 

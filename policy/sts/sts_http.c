@@ -1,5 +1,5 @@
 /*
- * What an HTTP response to a policy fetch is worth (RFC 8461 sections 3.2 and 3.3). Only 200 with
+ * How an HTTP response to a policy fetch counts (RFC 8461 sections 3.2 and 3.3). Only 200 with
  * text/plain is a policy. Whether anything else is a definite answer ("no policy") or a passing
  * trouble is decided by RFC 9110 section 15: 5xx and the three 4xx that ask to come again pass.
  */

@@ -1,8 +1,8 @@
 /*
- * What an HTTP response to a policy fetch is worth (RFC 8461 sections 3.2 and 3.3). Pure.
+ * How an HTTP response to a policy fetch counts (RFC 8461 sections 3.2 and 3.3). Pure.
  */
-#ifndef POLICY_STS_HTTP_H
-#define POLICY_STS_HTTP_H
+#ifndef POLICY_STS_STS_HTTP_H
+#define POLICY_STS_STS_HTTP_H
 
 #include "world/world.h"
 

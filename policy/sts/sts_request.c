@@ -49,10 +49,11 @@ struct sts_request {
     char failure[FAILURE_MAX];
 };
 
-static void settle(struct sts_request *request, enum fetch_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+static void request_settle(struct sts_request *request, enum fetch_status status,
+                           const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-static void settle(struct sts_request *request, enum fetch_status status, const char *format, ...)
+static void request_settle(struct sts_request *request, enum fetch_status status,
+                           const char *format, ...)
 {
     char text[FAILURE_MAX];
     va_list args;
@@ -76,7 +77,7 @@ static bool judge_response(struct sts_request *request)
     curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &content_type);
     status = sts_http_judge(code, content_type, failure, sizeof(failure));
     if (status != FETCH_OK)
-        settle(request, status, "%s", failure);
+        request_settle(request, status, "%s", failure);
     return status == FETCH_OK;
 }
 
@@ -106,11 +107,12 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     if (request->body_len == 0 && !judge_response(request))
         return CURL_WRITEFUNC_ERROR;
     if (len > request->body_max - request->body_len) {
-        settle(request, FETCH_REFUSED, "policy is larger than %zu octets", request->body_max);
+        request_settle(request, FETCH_REFUSED, "policy is larger than %zu octets",
+                       request->body_max);
         return CURL_WRITEFUNC_ERROR;
     }
     if (!body_reserve(request, request->body_len + len)) {
-        settle(request, FETCH_FAILED, "out of memory");
+        request_settle(request, FETCH_FAILED, "out of memory");
         return CURL_WRITEFUNC_ERROR;
     }
     memcpy(request->body + request->body_len, data, len);
@@ -125,7 +127,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
 
     request->header_len += size * count;
     if (request->header_len > HEADER_MAX) {
-        settle(request, FETCH_REFUSED, "HTTP header is larger than %d octets", HEADER_MAX);
+        request_settle(request, FETCH_REFUSED, "HTTP header is larger than %d octets", HEADER_MAX);
         return CURL_WRITEFUNC_ERROR;
     }
     if (size * count >= sizeof(field) - 1 && strncasecmp(data, field, sizeof(field) - 1) == 0)
@@ -175,8 +177,9 @@ static void settle_certificate(struct sts_request *request)
     long result = X509_V_OK;
 
     curl_easy_getinfo(request->easy, CURLINFO_SSL_VERIFYRESULT, &result);
-    settle(request, FETCH_WEBPKI, "certificate of the policy host: %s",
-           result != X509_V_OK ? X509_verify_cert_error_string(result) : "does not match its name");
+    request_settle(request, FETCH_WEBPKI, "certificate of the policy host: %s",
+                   result != X509_V_OK ? X509_verify_cert_error_string(result)
+                                       : "does not match its name");
 }
 
 /* What libcurl's own result means. It is trouble on the way, but for the certificate. */
@@ -188,14 +191,15 @@ static void settle_error(struct sts_request *request, CURLcode code)
         settle_certificate(request);
     } else if (code == CURLE_COULDNT_CONNECT) {
         curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_error);
-        settle(request, FETCH_FAILED, "cannot connect to the policy host: %s",
-               os_error != 0 ? strerror((int)os_error) : "no address answers");
+        request_settle(request, FETCH_FAILED, "cannot connect to the policy host: %s",
+                       os_error != 0 ? strerror((int)os_error) : "no address answers");
     } else if (code == CURLE_OPERATION_TIMEDOUT) {
-        settle(request, FETCH_FAILED, "timed out %s", sts_request_step(request));
+        request_settle(request, FETCH_FAILED, "timed out %s", sts_request_step(request));
     } else if (code == CURLE_SSL_CONNECT_ERROR && request->curl_error[0] != '\0') {
-        settle(request, FETCH_FAILED, "TLS with the policy host: %.100s", request->curl_error);
+        request_settle(request, FETCH_FAILED, "TLS with the policy host: %.100s",
+                       request->curl_error);
     } else {
-        settle(request, FETCH_FAILED, "policy host: %s", curl_easy_strerror(code));
+        request_settle(request, FETCH_FAILED, "policy host: %s", curl_easy_strerror(code));
     }
 }
 
@@ -209,7 +213,7 @@ void sts_request_on_done(CURL *easy, CURLcode code, void *arg)
     if (!request->settled && code != CURLE_OK)
         settle_error(request, code);
     if (!request->settled && judge_response(request) && !body_is_whole(request))
-        settle(request, FETCH_FAILED, "policy host: connection cut within the policy");
+        request_settle(request, FETCH_FAILED, "policy host: connection cut within the policy");
     if (!request->settled)
         request->result = (struct fetch_result){
             .status = FETCH_OK,

@@ -2,8 +2,8 @@
  * One HTTPS request for an MTA-STS policy file, on libcurl. Addresses and trust are given; queueing
  * and the total time-out are the caller's. One thread, the loop's.
  */
-#ifndef POLICY_STS_REQUEST_H
-#define POLICY_STS_REQUEST_H
+#ifndef POLICY_STS_STS_REQUEST_H
+#define POLICY_STS_STS_REQUEST_H
 
 #include "sts/curl_loop.h"
 #include "world/world.h"

@@ -48,8 +48,8 @@ static int load_path(X509_STORE *store, const char *ca_path, char *err, size_t e
     return -EINVAL;
 }
 
-static int load(X509_STORE *store, const char *ca_file, const char *ca_path, char *err,
-                size_t err_len)
+static int load_authorities(X509_STORE *store, const char *ca_file, const char *ca_path, char *err,
+                            size_t err_len)
 {
     int r = 0;
 
@@ -76,7 +76,7 @@ int sts_trust_load(const char *ca_file, const char *ca_path, X509_STORE **out, c
         snprintf(err, err_len, "out of memory");
         r = -ENOMEM;
     } else {
-        r = load(store, ca_file, ca_path, err, err_len);
+        r = load_authorities(store, ca_file, ca_path, err, err_len);
     }
     ERR_pop_to_mark();
     if (r != 0) {

@@ -2,8 +2,8 @@
  * Whom to trust as a policy host (RFC 8461 section 3.3): the CA certificates, and the checks that
  * libcurl alone would not make, set into its TLS context.
  */
-#ifndef POLICY_STS_TRUST_H
-#define POLICY_STS_TRUST_H
+#ifndef POLICY_TLS_STS_TRUST_H
+#define POLICY_TLS_STS_TRUST_H
 
 #include <stdbool.h>
 #include <stddef.h>

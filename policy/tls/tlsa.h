@@ -2,8 +2,8 @@
  * Usability of a TLSA record for SMTP (RFC 6698 section 4.1, RFC 7671 sections 5 and 9, RFC 7672
  * section 3.1). Pure. Whether a certificate matches a record is left to whoever speaks TLS.
  */
-#ifndef POLICY_TLSA_H
-#define POLICY_TLSA_H
+#ifndef POLICY_TLS_TLSA_H
+#define POLICY_TLS_TLSA_H
 
 #include <stdbool.h>
 #include <stddef.h>

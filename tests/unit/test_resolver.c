@@ -200,7 +200,7 @@ static void expect_failed(struct reply reply, const char *failure)
     assert_string_equal(reply.failure, failure);
 }
 
-/* ---- What an answer is worth ---- */
+/* ---- Security of answers ---- */
 
 #define NOT_VALIDATED "answered without DNSSEC validation"
 

@@ -186,7 +186,7 @@ void core_renew_schedule(struct core *core)
     core->renew_at_ms = at_ms;
 }
 
-void core_keep(struct core *core, struct core_task *task, const struct findings *f)
+void core_cache_findings(struct core *core, struct core_task *task, const struct findings *f)
 {
     int64_t now_ms = core_now_ms(core), ends_ms;
     struct keeping k = {.findings = findings_ref(f),

@@ -23,7 +23,7 @@ struct metrics {
 int metrics_new(struct metrics **out)
 {
     *out = calloc(1, sizeof(**out));
-    return *out ? 0 : -ENOMEM;
+    return *out != NULL ? 0 : -ENOMEM;
 }
 
 void metrics_free(struct metrics *metrics)
@@ -39,20 +39,21 @@ static void count(_Atomic uint64_t *counter)
 void metrics_message(struct metrics *metrics, enum metrics_request request,
                      enum metrics_action action)
 {
-    if (metrics && (unsigned)request < METRICS_REQUESTS && (unsigned)action < METRICS_ACTIONS)
+    if (metrics != NULL && (unsigned)request < METRICS_REQUESTS &&
+        (unsigned)action < METRICS_ACTIONS)
         count(&metrics->messages[request][action]);
 }
 
 void metrics_recipient(struct metrics *metrics, enum verdict_level level,
                        enum verdict_value verdict)
 {
-    if (metrics && (unsigned)level < LEVELS && (unsigned)verdict < VALUES)
+    if (metrics != NULL && (unsigned)level < LEVELS && (unsigned)verdict < VALUES)
         count(&metrics->recipients[level][verdict]);
 }
 
 void metrics_dsn_redacted(struct metrics *metrics)
 {
-    if (metrics)
+    if (metrics != NULL)
         count(&metrics->dsn_redacted);
 }
 
@@ -64,7 +65,7 @@ void metrics_socketmap(struct metrics *metrics, unsigned map, enum metrics_reply
 
 void metrics_socketmap_refused(struct metrics *metrics)
 {
-    if (metrics)
+    if (metrics != NULL)
         count(&metrics->socketmap_refused);
 }
 
@@ -225,7 +226,7 @@ void metrics_write(struct metrics *metrics, const struct engine_stats *stats,
     fputs("requiretls_build_info{version=\"" PROJECT_VERSION "\"} 1\n", out);
     write_messages(metrics, out);
     write_recipients(metrics, out);
-    if (stats)
+    if (stats != NULL)
         write_engine(stats, out);
     plain(out, "requiretls_security_known", "gauge",
           "1 while a trusted resolver shows that it validates DNSSEC.",

@@ -117,7 +117,7 @@ void query_explain_evaluate(const struct config *config, const struct query_opti
         rules_evaluate_nexthop(config, &name->nexthop, &name->settings);
         return;
     }
-    if (options->from)
+    if (options->from != NULL)
         facts.known |= CONFIG_FACT_SENDER;
     rules_evaluate(config, &facts, &name->settings);
     enum config_request message = asked(options, &name->request_by);
@@ -157,7 +157,7 @@ static void make_rows(const struct rules_settings *s, struct row rows[ROWS])
 static const char *origin_of(const struct query_name *name, const struct row *row, char *out,
                              size_t out_size)
 {
-    if (row->setting == CONFIG_SETTING_REQUEST && name->request_by)
+    if (row->setting == CONFIG_SETTING_REQUEST && name->request_by != NULL)
         return name->request_by;
     return rules_origin_name(&name->settings.origin[row->setting], out, out_size);
 }
@@ -200,7 +200,7 @@ void query_explain_decide(const struct config *config, const struct query_option
         .missing = DECIDE_MISSING_ENGINE,
         .null_sender = options->from && options->from[0] == '\0',
         .mta_requiretls = true, /* not known here: see by_mta */
-        .asker = name->request_by ? DECIDE_ASKED_BY_SENDER : DECIDE_ASKED_BY_RULE,
+        .asker = name->request_by != NULL ? DECIDE_ASKED_BY_SENDER : DECIDE_ASKED_BY_RULE,
     };
     struct decision decision;
     struct reply reply;
@@ -212,15 +212,15 @@ void query_explain_decide(const struct config *config, const struct query_option
     else
         return;
     if (decide_is_refusal(&decision)) {
-        decide_reply(&decision, name->recipient ? name->recipient : name->nexthop.name, input.asker,
-                     &reply);
+        decide_reply(&decision, name->recipient != NULL ? name->recipient : name->nexthop.name,
+                     input.asker, &reply);
         snprintf(name->decision, sizeof(name->decision), "%s: %d %s %s",
                  decide_action_name(decision.action), reply.code, reply.status, reply.text);
     } else {
         snprintf(name->decision, sizeof(name->decision), "%s, route %s%s%s%s",
                  decide_action_name(decision.action),
-                 decision.route ? decision.route->name : "none", decision.reason[0] ? ": " : "",
-                 decision.reason,
+                 decision.route != NULL ? decision.route->name : "none",
+                 decision.reason[0] ? ": " : "", decision.reason,
                  by_mta(&name->settings, &decision)
                      ? "; where the MTA is not Postfix 3.11 or later, 550 5.7.30"
                      : "");

@@ -102,7 +102,7 @@ int query_local_start(struct config *config, struct query_set *set, struct query
 {
     struct query_local *local = calloc(1, sizeof(*local));
     struct engine_config engine = config->engine;
-    if (!local || !(local->asked = calloc(set->count, sizeof(*local->asked)))) {
+    if (local == NULL || (local->asked = calloc(set->count, sizeof(*local->asked))) == NULL) {
         free(local);
         snprintf(err, err_size, "out of memory");
         return -ENOMEM;
@@ -126,7 +126,7 @@ int query_local_start(struct config *config, struct query_set *set, struct query
 
 void query_local_stop(struct query_local *local)
 {
-    if (!local)
+    if (local == NULL)
         return;
     engine_free(local->engine);
     config_unref(local->config);

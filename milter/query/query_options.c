@@ -39,17 +39,17 @@ static const struct option long_options[] = {
 
 static int fail_option(char *err, size_t err_size, const char *what, const char *which)
 {
-    snprintf(err, err_size, "%s%s%s", what, which ? ": " : "", which ? which : "");
+    snprintf(err, err_size, "%s%s%s", what, which != NULL ? ": " : "", which != NULL ? which : "");
     return -EINVAL;
 }
 
 static int add_header(struct query_options *options, const char *text, char *err, size_t err_size)
 {
     const char *colon = strchr(text, ':');
-    if (!colon || colon == text)
+    if (colon == NULL || colon == text)
         return fail_option(err, err_size, "--header takes 'Name: value'", text);
     char *copy = strdup(text);
-    if (!copy)
+    if (copy == NULL)
         return -ENOMEM;
     copy[colon - text] = '\0';
     options->header_text[options->header_count] = copy;

@@ -61,7 +61,7 @@ static int connect_inet(const char *text)
 {
     char host[256];
     const char *colon = strrchr(text, ':');
-    if (!colon || (size_t)(colon - text) >= sizeof(host))
+    if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
         return -EINVAL;
     bool brackets = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
     size_t len = (size_t)(colon - text) - (brackets ? 2 : 0);
@@ -112,7 +112,7 @@ static bool receive(struct connection *c)
     if (c->cap - c->len < 4096) {
         size_t cap = c->cap ? c->cap * 2 : 16384;
         char *buf = realloc(c->buf, cap);
-        if (!buf)
+        if (buf == NULL)
             return false;
         c->buf = buf;
         c->cap = cap;
@@ -164,7 +164,7 @@ static void finish_name(struct query_remote *remote, size_t index, const char *j
 {
     char *copy = json ? strndup(json, len) : NULL;
     query_set_finish(remote->set, index, copy, copy ? len : 0, NULL,
-                     json && !copy ? "out of memory" : failure);
+                     json != NULL && copy == NULL ? "out of memory" : failure);
 }
 
 static void ask_name(struct query_remote *remote, struct connection *c, size_t index)
@@ -227,7 +227,7 @@ int query_remote_start(const char *address, struct query_set *set, struct query_
     }
     close(fd);
     struct query_remote *remote = calloc(1, sizeof(*remote));
-    if (!remote || !(remote->address = strdup(address))) {
+    if (remote == NULL || (remote->address = strdup(address)) == NULL) {
         free(remote);
         snprintf(err, err_size, "out of memory");
         return -ENOMEM;
@@ -250,7 +250,7 @@ int query_remote_start(const char *address, struct query_set *set, struct query_
 
 void query_remote_stop(struct query_remote *remote)
 {
-    if (!remote)
+    if (remote == NULL)
         return;
     for (size_t i = 0; i < remote->thread_count; i++)
         pthread_join(remote->threads[i], NULL);

@@ -11,7 +11,7 @@ int query_set_init(struct query_set *set, size_t count)
     pthread_condattr_t attr;
     *set = (struct query_set){.count = count};
     set->names = calloc(count ? count : 1, sizeof(*set->names));
-    if (!set->names)
+    if (set->names == NULL)
         return -ENOMEM;
     pthread_mutex_init(&set->lock, NULL);
     pthread_condattr_init(&attr);
@@ -40,7 +40,7 @@ void query_set_finish(struct query_set *set, size_t index, char *json, size_t js
     name->json = json;
     name->json_len = json_len;
     name->findings = findings;
-    if (!json)
+    if (json == NULL)
         snprintf(name->failure, sizeof(name->failure), "%s", failure);
     name->done = true;
     set->done++;
@@ -71,7 +71,7 @@ int query_name_parse(const char *given, struct query_name *out)
 {
     const char *at = strrchr(given, '@');
     *out = (struct query_name){.given = given};
-    if (at && at > given) {
+    if (at != NULL && at > given) {
         out->recipient = given;
         return nexthop_from_domain(at + 1, &out->nexthop);
     }

@@ -32,7 +32,7 @@ static const char *member(const struct json_value *object, const char *key)
 static void line(FILE *out, const char *what, const char *value)
 {
     label(out, what);
-    put_text(out, value ? value : "-");
+    put_text(out, value != NULL ? value : "-");
     fputc('\n', out);
 }
 
@@ -45,8 +45,8 @@ static void print_tlsa(FILE *out, const struct json_value *host)
         fprintf(out, "TLSA %" PRId64 " %" PRId64 " %" PRId64 " %.64s%s%s\n",
                 json_number(json_get(tlsa, "usage"), -1),
                 json_number(json_get(tlsa, "selector"), -1),
-                json_number(json_get(tlsa, "matching_type"), -1), data ? data : "",
-                data && strlen(data) > 64 ? "..." : "",
+                json_number(json_get(tlsa, "matching_type"), -1), data != NULL ? data : "",
+                data != NULL && strlen(data) > 64 ? "..." : "",
                 json_is_true(json_get(tlsa, "usable")) ? "" : " (unusable)");
     }
 }
@@ -87,7 +87,7 @@ static void print_sts(FILE *out, const struct json_value *sts)
     const char *text = member(sts, "failure_text");
     int64_t age = json_number(json_get(sts, "age"), -1);
     label(out, "MTA-STS");
-    put_text(out, mode ? mode : member(sts, "state"));
+    put_text(out, mode != NULL ? mode : member(sts, "state"));
     if (mode) {
         fputs(", id ", out);
         put_text(out, member(sts, "id"));
@@ -97,10 +97,10 @@ static void print_sts(FILE *out, const struct json_value *sts)
         fputs(", ", out);
         put_text(out, member(sts, "source"));
     }
-    if (failure) {
+    if (failure != NULL) {
         fputs(" (", out);
         put_text(out, failure);
-        if (text)
+        if (text != NULL)
             fputs(": ", out);
         put_text(out, text);
         fputs(")", out);
@@ -114,7 +114,7 @@ static void print_sts(FILE *out, const struct json_value *sts)
 /* Below enforce there is nothing to say of a level that is satisfied: it always is. */
 static void print_verdicts(FILE *out, const struct json_value *verdicts)
 {
-    if (!verdicts || verdicts->type != JSON_OBJECT)
+    if (verdicts == NULL || verdicts->type != JSON_OBJECT)
         return;
     for (const struct json_value *v = verdicts->first; v; v = v->next) {
         const char *verdict = member(v, "verdict");
@@ -146,20 +146,20 @@ void query_text(FILE *out, const struct json_value *object, const char *unicode)
     const struct json_value *hosts = json_get(object, "mx");
     const char *policy = member(object, "tls_policy"), *failure = member(object, "failure");
     const char *summary = member(object, "summary");
-    if (unicode)
+    if (unicode != NULL)
         fprintf(out, "%s (", unicode);
     put_text(out, member(object, "nexthop"));
-    fprintf(out, "%s: ", unicode ? ")" : "");
-    put_text(out, summary ? summary : policy ? "policy" : "failed");
+    fprintf(out, "%s: ", unicode != NULL ? ")" : "");
+    put_text(out, summary != NULL ? summary : policy != NULL ? "policy" : "failed");
     fputc('\n', out);
-    if (policy)
+    if (policy != NULL)
         line(out, "tls_policy", policy);
     if (summary) {
         label(out, "MX records");
         put_text(out, member(object, "security"));
         if (!json_is_true(json_get(object, "security_known")))
             fputs(" (no resolver that validates DNSSEC was there: security unknown)", out);
-        if (failure)
+        if (failure != NULL)
             fputs(": ", out);
         put_text(out, failure);
         fputc('\n', out);

@@ -51,7 +51,7 @@ static int bind_unix(int fd, const struct config_address *address, const struct 
     if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
         return fail_listen(address, "bind", errno, err, err_size);
     out->path = strdup(address->path);
-    if (!out->path)
+    if (out->path == NULL)
         return fail_listen(address, "bind", ENOMEM, err, err_size);
     if (lstat(out->path, &st) == 0) {
         out->device = st.st_dev;
@@ -127,8 +127,8 @@ int listen_open(const struct config_address *address, mode_t mode, const char *g
     if (result < 0)
         snprintf(err, err_size, "%s: socket_group: %s", address->text, why);
     else
-        result = address->path ? open_unix(address, &file, out, err, err_size)
-                               : open_inet(address, out, err, err_size);
+        result = address->path != NULL ? open_unix(address, &file, out, err, err_size)
+                                       : open_inet(address, out, err, err_size);
     if (result < 0)
         listen_close(out);
     socket_file_end(&file);
@@ -145,7 +145,7 @@ static void remove_path(const struct listen_set *set)
 /* The path first: when nobody listens there any more it may be another daemon's. */
 void listen_close(struct listen_set *set)
 {
-    if (set->path)
+    if (set->path != NULL)
         remove_path(set);
     for (size_t i = 0; i < set->count; i++)
         close(set->fds[i]);

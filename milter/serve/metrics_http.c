@@ -48,9 +48,9 @@ static void client_free(struct client *client)
 {
     TAILQ_REMOVE(&client->http->clients, client, link);
     client->http->client_count--;
-    if (client->io)
+    if (client->io != NULL)
         bufferevent_free(client->io);
-    if (client->deadline)
+    if (client->deadline != NULL)
         event_free(client->deadline);
     free(client);
 }
@@ -103,9 +103,9 @@ static void respond_metrics(struct client *client, bool head_only)
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     engine_get_stats(http->engine, &stats);
-    if (out)
+    if (out != NULL)
         metrics_write(http->metrics, &stats, &gauges, out);
-    if (out && fclose(out) == 0)
+    if (out != NULL && fclose(out) == 0)
         respond(client, "200 OK", text, len, head_only);
     else
         respond(client, "503 Service Unavailable", failed, sizeof(failed) - 1, head_only);
@@ -143,7 +143,7 @@ static void on_input(struct bufferevent *io, void *arg)
     if (end.pos < 0 && evbuffer_get_length(in) < REQUEST_MAX)
         return;
     char *line = end.pos >= 0 ? evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF) : NULL;
-    if (line)
+    if (line != NULL)
         handle_request(client, line);
     else
         respond_text(client, "431 Request Header Fields Too Large", false);
@@ -155,13 +155,13 @@ static bool client_start(struct client *client, evutil_socket_t fd)
     const struct timeval limit = {.tv_sec = CLIENT_MS / 1000};
     client->deadline = evtimer_new(client->http->base, on_deadline, client);
     client->io = bufferevent_socket_new(client->http->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!client->io) {
+    if (client->io == NULL) {
         evutil_closesocket(fd);
         return false;
     }
     bufferevent_setwatermark(client->io, EV_READ, 0, REQUEST_MAX);
     bufferevent_setcb(client->io, on_input, NULL, on_event, client);
-    return client->deadline && evtimer_add(client->deadline, &limit) == 0 &&
+    return client->deadline != NULL && evtimer_add(client->deadline, &limit) == 0 &&
            bufferevent_enable(client->io, EV_READ | EV_WRITE) == 0;
 }
 
@@ -190,7 +190,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)peer_len;
     if (make_room(http))
         client = calloc(1, sizeof(*client));
-    if (!client) {
+    if (client == NULL) {
         evutil_closesocket(fd);
         return;
     }
@@ -234,7 +234,7 @@ int metrics_http_new(struct event_base *base, struct metrics *metrics, struct en
                      struct metrics_http **out)
 {
     struct metrics_http *http = calloc(1, sizeof(*http));
-    if (!http)
+    if (http == NULL)
         return -ENOMEM;
     http->metrics = metrics;
     http->engine = engine;
@@ -242,7 +242,7 @@ int metrics_http_new(struct event_base *base, struct metrics *metrics, struct en
     http->base = base;
     TAILQ_INIT(&http->clients);
     http->resume = evtimer_new(base, on_resume, http);
-    if (!http->resume) {
+    if (http->resume == NULL) {
         metrics_http_free(http);
         return -ENOMEM;
     }
@@ -251,7 +251,7 @@ int metrics_http_new(struct event_base *base, struct metrics *metrics, struct en
          */
         struct evconnlistener *listener =
             evconnlistener_new(base, on_accept, http, LEV_OPT_CLOSE_ON_EXEC, 0, listeners->fds[i]);
-        if (!listener) {
+        if (listener == NULL) {
             metrics_http_free(http);
             return -ENOMEM;
         }
@@ -265,13 +265,13 @@ int metrics_http_new(struct event_base *base, struct metrics *metrics, struct en
 void metrics_http_free(struct metrics_http *http)
 {
     struct client *client;
-    if (!http)
+    if (http == NULL)
         return;
-    while ((client = TAILQ_FIRST(&http->clients)))
+    while ((client = TAILQ_FIRST(&http->clients)) != NULL)
         client_free(client);
     for (size_t i = 0; i < http->listener_count; i++)
         evconnlistener_free(http->listeners[i]);
-    if (http->resume)
+    if (http->resume != NULL)
         event_free(http->resume);
     free(http);
 }

@@ -44,7 +44,7 @@ static bool is_loopback(const struct sockaddr_storage *peer)
 
 static bool is_older(const struct socketmap_conn *c, const struct socketmap_conn *than)
 {
-    return !than || c->since_ms < than->since_ms;
+    return than == NULL || c->since_ms < than->since_ms;
 }
 
 /* Makes room by closing a connection, if there is one that will do: the one that has left us
@@ -60,9 +60,9 @@ static bool evict(struct socketmap *server)
         else if (socketmap_conn_is_idle(c) && is_older(c, idle))
             idle = c;
     }
-    if (stalled && now_ms - stalled->since_ms >= SOCKETMAP_CONN_EVICT_STALLED_MS)
+    if (stalled != NULL && now_ms - stalled->since_ms >= SOCKETMAP_CONN_EVICT_STALLED_MS)
         c = stalled;
-    else if (idle && now_ms - idle->since_ms >= SOCKETMAP_CONN_EVICT_MS)
+    else if (idle != NULL && now_ms - idle->since_ms >= SOCKETMAP_CONN_EVICT_MS)
         c = idle;
     else
         return false;
@@ -135,7 +135,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (read(fd, &ticks, sizeof(ticks)) < 0)
         return;
-    for (struct socketmap_conn *c = TAILQ_FIRST(&server->connections); c; c = next) {
+    for (struct socketmap_conn *c = TAILQ_FIRST(&server->connections); c != NULL; c = next) {
         next = TAILQ_NEXT(c, link);
         socketmap_conn_sweep(c, now_ms);
     }
@@ -144,8 +144,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 static int add_listener(struct socketmap *server, int fd)
 {
     struct event *event = event_new(server->base, fd, EV_READ | EV_PERSIST, on_acceptable, server);
-    if (!event || event_add(event, NULL) < 0) {
-        if (event)
+    if (event == NULL || event_add(event, NULL) < 0) {
+        if (event != NULL)
             event_free(event);
         return -ENOMEM;
     }
@@ -164,7 +164,7 @@ static int set_up_sweep(struct socketmap *server)
         return -errno;
     server->sweep =
         event_new(server->base, server->sweep_fd, EV_READ | EV_PERSIST, on_sweep, server);
-    return server->sweep && event_add(server->sweep, NULL) == 0 ? 0 : -ENOMEM;
+    return server->sweep != NULL && event_add(server->sweep, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 /* Level-triggered, every answer costs another look at its socket. The end of the input must be told
@@ -182,7 +182,7 @@ static int set_up(struct socketmap *server, const struct listen_set *sets, size_
         return error;
     server->listeners = calloc(set_count * LISTEN_ADDRESSES_MAX + 1, sizeof(*server->listeners));
     server->resume = event_new(server->base, -1, 0, on_resume, server);
-    if (!server->listeners || !server->resume)
+    if (server->listeners == NULL || server->resume == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < set_count; i++) {
         for (size_t j = 0; j < sets[i].count; j++) {
@@ -198,7 +198,7 @@ int socketmap_new(struct event_base *base, struct config *config, struct engine 
                   size_t listener_count, struct socketmap **out)
 {
     struct socketmap *server = calloc(1, sizeof(*server));
-    if (!server)
+    if (server == NULL)
         return -ENOMEM;
     server->base = base;
     server->edge = edge_flags(base);
@@ -219,19 +219,19 @@ int socketmap_new(struct event_base *base, struct config *config, struct engine 
 void socketmap_free(struct socketmap *server)
 {
     struct socketmap_conn *c;
-    if (!server)
+    if (server == NULL)
         return;
-    while ((c = TAILQ_FIRST(&server->connections)))
+    while ((c = TAILQ_FIRST(&server->connections)) != NULL)
         socketmap_conn_free(c);
     socketmap_lookups_free(server->lookups);
     for (size_t i = 0; i < server->listener_count; i++)
         event_free(server->listeners[i]);
     free(server->listeners);
-    if (server->sweep)
+    if (server->sweep != NULL)
         event_free(server->sweep);
     if (server->sweep_fd >= 0)
         close(server->sweep_fd);
-    if (server->resume)
+    if (server->resume != NULL)
         event_free(server->resume);
     octets_fini(&server->batch);
     config_unref(server->config);

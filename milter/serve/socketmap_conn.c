@@ -50,7 +50,7 @@ static void send_batch(struct socketmap_conn *c)
 
 static bool must_wait(const struct socketmap_conn *c)
 {
-    return c->failed || c->closing || c->lookup || c->out.len > 0;
+    return c->failed || c->closing || c->lookup != NULL || c->out.len > 0;
 }
 
 /* Handles one request of the input, if one is whole. Returns whether it did. */
@@ -81,7 +81,7 @@ static bool take_request(struct socketmap_conn *c, size_t *at)
 static bool take_input(struct socketmap_conn *c)
 {
     size_t at = 0;
-    while (!must_wait(c) && !c->dump && c->server->batch.len < SOCKETMAP_CONN_BATCH_MAX &&
+    while (!must_wait(c) && c->dump == NULL && c->server->batch.len < SOCKETMAP_CONN_BATCH_MAX &&
            take_request(c, &at)) {
     }
     c->in_len -= at;
@@ -92,7 +92,7 @@ static bool take_input(struct socketmap_conn *c)
 
 static void end_dump(struct socketmap_conn *c)
 {
-    if (!c->dump)
+    if (c->dump == NULL)
         return;
     socketmap_dump_free(c->dump);
     c->dump = NULL;
@@ -101,7 +101,7 @@ static void end_dump(struct socketmap_conn *c)
 
 static void continue_dump(struct socketmap_conn *c)
 {
-    while (c->dump && !c->failed && c->server->batch.len < SOCKETMAP_CONN_BATCH_MAX) {
+    while (c->dump != NULL && !c->failed && c->server->batch.len < SOCKETMAP_CONN_BATCH_MAX) {
         if (!socketmap_dump_next(c, c->dump))
             end_dump(c);
     }
@@ -123,15 +123,15 @@ static void set_reading(struct socketmap_conn *c, bool reading)
 void socketmap_conn_proceed(struct socketmap_conn *c)
 {
     bool took = true;
-    while (took && !must_wait(c) && !c->dump) {
+    while (took && !must_wait(c) && c->dump == NULL) {
         took = take_input(c);
         if (took)
             c->since_ms = socketmap_conn_now_ms();
         send_batch(c);
     }
-    set_reading(c, !must_wait(c) && !c->dump);
+    set_reading(c, !must_wait(c) && c->dump == NULL);
     /* One batch of a dump for each turn of the loop: others have theirs in between. */
-    if (c->dump && !must_wait(c))
+    if (c->dump != NULL && !must_wait(c))
         c->failed = event_add(&c->writable, NULL) < 0;
     if (c->failed || (c->closing && c->out.len == 0))
         socketmap_conn_free(c);
@@ -200,7 +200,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (c->out.len > 0 && !send_rest(c))
         return;
-    if (c->dump) {
+    if (c->dump != NULL) {
         c->since_ms = socketmap_conn_now_ms();
         continue_dump(c);
         send_batch(c);
@@ -211,7 +211,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 int socketmap_conn_new(struct socketmap *server, int fd, bool is_unix, bool is_loopback)
 {
     struct socketmap_conn *c = calloc(1, sizeof(*c));
-    if (!c)
+    if (c == NULL)
         return -ENOMEM;
     c->server = server;
     c->fd = fd;
@@ -233,7 +233,7 @@ int socketmap_conn_new(struct socketmap *server, int fd, bool is_unix, bool is_l
 
 void socketmap_conn_free(struct socketmap_conn *c)
 {
-    if (c->lookup)
+    if (c->lookup != NULL)
         socketmap_lookup_abandon(c);
     end_dump(c);
     event_del(&c->readable);
@@ -247,12 +247,12 @@ void socketmap_conn_free(struct socketmap_conn *c)
 
 bool socketmap_conn_is_idle(const struct socketmap_conn *c)
 {
-    return !must_wait(c) && !c->dump && c->in_len == 0;
+    return !must_wait(c) && c->dump == NULL && c->in_len == 0;
 }
 
 bool socketmap_conn_is_stalled(const struct socketmap_conn *c)
 {
-    return c->out.len > 0 || (c->in_len > 0 && !must_wait(c) && !c->dump);
+    return c->out.len > 0 || (c->in_len > 0 && !must_wait(c) && c->dump == NULL);
 }
 
 static void give_up_waiting(struct socketmap_conn *c)
@@ -275,7 +275,7 @@ static bool is_gone(const struct socketmap_conn *c)
 void socketmap_conn_sweep(struct socketmap_conn *c, int64_t now_ms)
 {
     int64_t quiet_ms = now_ms - c->since_ms, age_ms = now_ms - c->opened_ms;
-    if (c->lookup) {
+    if (c->lookup != NULL) {
         if (is_gone(c))
             socketmap_conn_free(c);
         else if (quiet_ms >= SOCKETMAP_CONN_ANSWER_MS)

@@ -20,7 +20,7 @@ struct socketmap_dump {
 int socketmap_dump_new(struct engine *engine, struct socketmap_dump **out)
 {
     struct socketmap_dump *dump = calloc(1, sizeof(*dump));
-    if (!dump)
+    if (dump == NULL)
         return -ENOMEM;
     int error = engine_snapshot(engine, &dump->findings, &dump->count);
     if (error < 0) {
@@ -33,7 +33,7 @@ int socketmap_dump_new(struct engine *engine, struct socketmap_dump **out)
 
 void socketmap_dump_free(struct socketmap_dump *dump)
 {
-    if (!dump)
+    if (dump == NULL)
         return;
     for (; dump->at < dump->count; dump->at++)
         findings_unref(dump->findings[dump->at]);

@@ -93,9 +93,9 @@ static void answer_json(struct socketmap_conn *c, const struct socketmap_request
     struct rules_settings settings;
     const struct findings *findings = NULL;
     rules_evaluate_nexthop(c->server->config, &request->nexthop, &settings);
-    if (!settings.tls_policy)
+    if (settings.tls_policy == NULL)
         findings = engine_cached(c->server->engine, &request->nexthop);
-    if (findings || settings.tls_policy)
+    if (findings != NULL || settings.tls_policy != NULL)
         reply_json(c, request, &settings, findings);
     else
         ask_engine(c, request);
@@ -110,7 +110,7 @@ static void answer_nexthop(struct socketmap_conn *c, const struct socketmap_requ
     bool needed = answer_needs_findings(request->map, &terms);
     if (needed)
         findings = engine_cached(c->server->engine, &request->nexthop);
-    if (findings || !needed)
+    if (findings != NULL || !needed)
         reply_answer(c, request, &terms, findings);
     else
         ask_engine(c, request);

@@ -21,14 +21,14 @@ static char *access_domain(char *key)
     if (strncasecmp(key, prefix, prefix_len) != 0)
         return NULL;
     char *at = strrchr(key + prefix_len, '@');
-    return at && at > key + prefix_len && at[1] ? at + 1 : NULL;
+    return at != NULL && at > key + prefix_len && at[1] != '\0' ? at + 1 : NULL;
 }
 
 static void parse_key(char *key, struct socketmap_request *out)
 {
     if (out->map == ANSWER_ACCESS) {
         key = access_domain(key);
-        if (!key) {
+        if (key == NULL) {
             out->command = SOCKETMAP_NOTHING;
             return;
         }
@@ -61,13 +61,13 @@ void socketmap_request_parse(const char *data, size_t len, struct socketmap_requ
 {
     char key[SOCKETMAP_REQUEST_MAX + 1];
     const char *blank = memchr(data, ' ', len);
-    size_t name_len = blank ? (size_t)(blank - data) : len;
-    size_t key_len = blank ? len - name_len - 1 : 0;
+    size_t name_len = blank != NULL ? (size_t)(blank - data) : len;
+    size_t key_len = blank != NULL ? len - name_len - 1 : 0;
     out->map = ANSWER_QUERY; /* the next-hop is set where the command has one */
     out->command = command_of(data, name_len, &out->map);
     if (out->command == SOCKETMAP_UNKNOWN || out->command == SOCKETMAP_DUMP)
         return;
-    if (key_len > SOCKETMAP_REQUEST_MAX || memchr(data, '\0', len)) {
+    if (key_len > SOCKETMAP_REQUEST_MAX || memchr(data, '\0', len) != NULL) {
         out->command = SOCKETMAP_NO_KEY;
         return;
     }

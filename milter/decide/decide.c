@@ -156,31 +156,34 @@ static bool fall_back(const struct decide_input *in, struct verdict *verdict, st
     return true;
 }
 
-/* Codes of a definite no. */
-static void refuse(enum config_action setting, const struct verdict *verdict, struct decision *out)
+static enum reply_reason reply_reason_of(enum verdict_reason reason)
 {
-    bool null_mx = verdict->reason == VERDICT_REASON_NULL_MX;
-    bool no_offer = verdict->reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS;
+    if (reason == VERDICT_REASON_NULL_MX)
+        return REPLY_NULL_MX;
+    if (reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS)
+        return REPLY_REQUIRETLS_NEEDED;
+    return reason == VERDICT_REASON_NO_DOMAIN ? REPLY_NO_DOMAIN : REPLY_ENCRYPTION_NEEDED;
+}
 
+/* A definite no: what the administrator has done with it. */
+static void refuse(enum config_action setting, enum verdict_reason reason, struct decision *out)
+{
     switch (setting) {
-    case CONFIG_ACTION_REJECT:
-        out->action = DECIDE_REJECT;
-        out->code = null_mx ? 556 : 550;
-        out->status = null_mx ? "5.1.10" : no_offer ? "5.7.30" : "5.7.10";
-        return;
     case CONFIG_ACTION_QUARANTINE:
         out->action = DECIDE_QUARANTINE;
         return;
     case CONFIG_ACTION_LOG:
         out->action = DECIDE_LOG;
         return;
+    case CONFIG_ACTION_REJECT:
+        out->action = DECIDE_REJECT;
+        break;
     case CONFIG_ACTION_TEMPFAIL:
     default:
         out->action = DECIDE_TEMPFAIL;
-        out->code = 451;
-        out->status = null_mx ? "4.1.10" : no_offer ? "4.7.30" : "4.7.10";
-        return;
+        break;
     }
+    out->code = reply_code(reply_reason_of(reason), out->action == DECIDE_REJECT, &out->status);
 }
 
 static void defer(const struct decide_input *in, struct decision *out)
@@ -198,8 +201,10 @@ static void defer(const struct decide_input *in, struct decision *out)
         return;
     }
     out->action = DECIDE_TEMPFAIL;
-    out->code = 451;
-    out->status = busy ? "4.3.2" : gone ? "4.4.2" : "4.4.3";
+    out->code = reply_code(busy   ? REPLY_BUSY
+                           : gone ? REPLY_MTA_GONE
+                                  : REPLY_LOOKUP_FAILED,
+                           false, &out->status);
 }
 
 static void not_applicable(struct decision *out, const char *why)
@@ -248,14 +253,10 @@ static void begin(const struct decide_input *in, struct decision *out)
 /* A recipient without a next-hop cannot be delivered anywhere else either. */
 static void no_nexthop(const struct decide_input *in, struct decision *out)
 {
-    struct verdict verdict = {.value = VERDICT_UNSATISFIED, .reason = VERDICT_REASON_NO_DOMAIN};
-
     out->verdict = VERDICT_UNSATISFIED;
-    out->reason_code = verdict.reason;
+    out->reason_code = VERDICT_REASON_NO_DOMAIN;
     snprintf(out->reason, sizeof(out->reason), "the address has no valid domain name");
-    refuse(in->settings->on_unsatisfied, &verdict, out);
-    if (out->action == DECIDE_REJECT)
-        out->status = "5.1.2";
+    refuse(in->settings->on_unsatisfied, VERDICT_REASON_NO_DOMAIN, out);
 }
 
 void decide_require(const struct decide_input *in, struct decision *out)
@@ -297,7 +298,7 @@ void decide_require(const struct decide_input *in, struct decision *out)
         if (fall_back(in, &verdict, out))
             out->action = DECIDE_ACCEPT;
         else
-            refuse(in->settings->on_unsatisfied, &verdict, out);
+            refuse(in->settings->on_unsatisfied, verdict.reason, out);
         break;
     case VERDICT_UNDECIDED:
     case VERDICT_PENDING:

@@ -2,8 +2,8 @@
  * The sentences SMTP clients read. RFC 5321 section 4.2, RFC 3463, RFC 8689 section 4.2.1.
  * Pure: no I/O.
  */
-#ifndef REPLY_H
-#define REPLY_H
+#ifndef MILTER_DECIDE_REPLY_H
+#define MILTER_DECIDE_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +16,32 @@ struct reply {
     const char *status;            /* enhanced status code, a literal such as "5.7.10" */
     char text[REPLY_TEXT_MAX + 1]; /* printable ASCII */
 };
+
+/* Why a message or a recipient is refused or deferred. The table in reply.c has the codes. */
+enum reply_reason {
+    REPLY_ENCRYPTION_NEEDED, /* no route of this host meets what the sender requires */
+    REPLY_REQUIRETLS_NEEDED, /* ... as REQUIRETLS cannot be passed on */
+    REPLY_NULL_MX,
+    REPLY_NO_DOMAIN,
+    REPLY_RESERVED_DOMAIN,
+    REPLY_LOOKUP_FAILED,
+    REPLY_BUSY,     /* this host has too much to do, or stops */
+    REPLY_MTA_GONE, /* the MTA has ended the session */
+    /* These have a sentence of their own. */
+    REPLY_PARAMETER_VALUE,
+    REPLY_SENDER_RESERVED,
+    REPLY_STARTTLS_NEEDED,
+    REPLY_STOPPING,
+    REPLY_TOO_MANY_RECIPIENTS,
+    REPLY_REASONS,
+};
+
+/* The code and the enhanced status code for a reason: those of a permanent failure, or of a
+ * temporary one. What is only temporary has no others. Returns the code. */
+int reply_code(enum reply_reason reason, bool permanent, const char **status);
+
+/* The whole reply for a reason that has a sentence of its own. */
+void reply_set_fixed(struct reply *reply, enum reply_reason reason);
 
 /* Sets all three. What is not printable ASCII in the text becomes `?`; what is too long is cut. */
 void reply_set(struct reply *reply, int code, const char *status, const char *format, ...)

@@ -80,17 +80,17 @@ static bool check_mail(struct message *m, struct reply *reply)
     if (asks || rule == CONFIG_REQUEST_REQUIRE)
         message_await(m);
     if (m->mail.with_value) {
-        reply_set(reply, 501, "5.5.4", "REQUIRETLS takes no value");
+        reply_set_fixed(reply, REPLY_PARAMETER_VALUE);
         return false;
     }
     m->reserved = envelope_is_tagged(m->sender.domain, m->config->milter.tag);
     if (m->reserved && !message_is_without_smtp(m)) {
-        reply_set(reply, 550, "5.1.8", "Sender address rejected: reserved domain");
+        reply_set_fixed(reply, REPLY_SENDER_RESERVED);
         return false;
     }
     /* A null reverse-path is never refused for what it asks (RFC 8689 section 5). */
     if (asks && !m->tls && !m->trusted && !message_has_null_sender(m)) {
-        reply_set(reply, 530, "5.7.10", "REQUIRETLS needs an encrypted session: use STARTTLS");
+        reply_set_fixed(reply, REPLY_STARTTLS_NEEDED);
         return false;
     }
     return true;
@@ -176,7 +176,7 @@ enum message_step message_begin(struct runtime *runtime, const struct message_cl
 
     *out = NULL;
     if (!runtime_message_begin(runtime)) {
-        reply_set(reply, 451, "4.3.2", "This service is being restarted; try again later");
+        reply_set_fixed(reply, REPLY_STOPPING);
         return MESSAGE_REFUSE;
     }
     m = calloc(1, sizeof(*m));

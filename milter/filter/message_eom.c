@@ -222,11 +222,11 @@ static enum message_step refuse_whole(const struct message *m, const char *queue
                                       enum metrics_action action, struct message_refusal *refusal,
                                       const char *why)
 {
+    const char *status;
+    int code = reply_code(REPLY_ENCRYPTION_NEEDED, action == METRICS_REJECT, &status);
+
     refusal->count = 1;
-    if (action == METRICS_REJECT)
-        reply_set(&refusal->lines[0], 550, "5.7.10", "%s", why);
-    else
-        reply_set(&refusal->lines[0], 451, "4.7.10", "%s", why);
+    reply_set(&refusal->lines[0], code, status, "%s", why);
     log_msg(LOG_WARNING, "%s: message refused: %s", queue_id != NULL ? queue_id : "NOQUEUE", why);
     message_count(m, action);
     return MESSAGE_REFUSE;
@@ -238,8 +238,10 @@ static enum message_step refuse_reserved(const struct message *m, const char *qu
 {
     static const char why[] = "An address of this message is in a reserved domain";
     enum message_step step = refuse_whole(m, queue_id, METRICS_REJECT, refusal, why);
+    const char *status;
+    int code = reply_code(REPLY_RESERVED_DOMAIN, true, &status);
 
-    reply_set(&refusal->lines[0], 550, "5.1.2", "%s", why);
+    reply_set(&refusal->lines[0], code, status, "%s", why);
     return step;
 }
 

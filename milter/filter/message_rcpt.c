@@ -132,7 +132,7 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
     struct recipient *r;
 
     if (m->recipient_count >= RECIPIENTS_MAX && !message_is_without_smtp(m)) {
-        reply_set(reply, 452, "4.5.3", "Too many recipients");
+        reply_set_fixed(reply, REPLY_TOO_MANY_RECIPIENTS);
         return MESSAGE_REFUSE;
     }
     if (reserved && !message_is_without_smtp(m)) {

@@ -6,6 +6,8 @@
  */
 #include "engine/core_internal.h"
 
+#include "policy/host_class.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -51,11 +53,10 @@ static unsigned failed_lookups(const struct findings *f)
 
 static bool has_dane(const struct findings *f)
 {
-    for (size_t i = 0; i < f->host_count; i++) {
-        if (f->hosts[i].tlsa_state == FINDINGS_TLSA_USABLE)
-            return f->security_known && f->mx != FINDINGS_MX_INSECURE;
-    }
-    return false;
+    struct host_classes hosts;
+
+    host_classes_derive(f, NULL, &hosts);
+    return f->security_known && hosts.tlsa_binds && hosts.of[HOST_CLASS_DANE] != 0;
 }
 
 void core_note_dane(struct core *core, const struct findings *f)

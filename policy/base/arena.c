@@ -26,7 +26,7 @@ void arena_init(struct arena *arena)
 
 void arena_fini(struct arena *arena)
 {
-    while (arena->blocks) {
+    while (arena->blocks != NULL) {
         struct arena_block *next = arena->blocks->next;
         free(arena->blocks);
         arena->blocks = next;
@@ -39,7 +39,7 @@ static bool add_block(struct arena *arena, size_t len)
 {
     struct arena_block *block = malloc(sizeof *block + len);
 
-    if (!block)
+    if (block == NULL)
         return false;
     block->next = arena->blocks;
     arena->blocks = block;
@@ -65,7 +65,7 @@ void *arena_copy(struct arena *arena, const void *data, size_t len)
 {
     void *copy = arena_zalloc(arena, len ? len : 1);
 
-    if (copy && len > 0)
+    if (copy != NULL && len > 0)
         memcpy(copy, data, len);
     return copy;
 }

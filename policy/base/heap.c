@@ -55,7 +55,7 @@ int cache_heap_add(struct cache_heap *heap, struct cache_heap_item *item, int64_
     if (heap->count == heap->room) {
         size_t room = heap->room ? heap->room * 2 : 64;
         struct cache_heap_item **items = realloc(heap->items, room * sizeof(*items));
-        if (!items)
+        if (items == NULL)
             return -ENOMEM;
         heap->items = items;
         heap->room = room;

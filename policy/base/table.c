@@ -69,7 +69,7 @@ int table_init(struct table *table)
     if (getrandom(table->seed, sizeof table->seed, 0) != sizeof table->seed)
         return -EIO;
     table->slots = calloc(FIRST_SLOTS, sizeof *table->slots);
-    if (!table->slots)
+    if (table->slots == NULL)
         return -ENOMEM;
     table->slot_count = FIRST_SLOTS;
     return 0;
@@ -117,7 +117,7 @@ static void grow(struct table *table)
     size_t old_count = table->slot_count;
     struct table_node **slots = calloc(old_count * 2, sizeof *slots);
 
-    if (!slots)
+    if (slots == NULL)
         return;
     table->slots = slots;
     table->slot_count = old_count * 2;

@@ -48,7 +48,7 @@ int cache_new(size_t max, struct cache **out)
     struct cache *cache = calloc(1, sizeof *cache);
     int status;
 
-    if (!cache)
+    if (cache == NULL)
         return -ENOMEM;
     status = table_init(&cache->table);
     if (status == 0) {
@@ -71,7 +71,7 @@ static struct entry *entry_find(const struct cache *cache, const char *text)
 {
     struct table_node *node = table_find(&cache->table, text);
 
-    return node ? list_entry(node, struct entry, node) : NULL;
+    return node != NULL ? list_entry(node, struct entry, node) : NULL;
 }
 
 /* What an entry with these findings takes: both blocks of memory, its slot and its place in the
@@ -113,7 +113,7 @@ void cache_clear(struct cache *cache)
 
 void cache_free(struct cache *cache)
 {
-    if (!cache)
+    if (cache == NULL)
         return;
     drop_all(cache);
     cache_heap_fini(&cache->heap);
@@ -157,7 +157,7 @@ const struct findings *cache_get(struct cache *cache, const char *text, int64_t 
 
     pthread_mutex_lock(&cache->lock);
     entry = entry_find(cache, text);
-    if (entry && holds(entry, now_ms, security_known)) {
+    if (entry != NULL && holds(entry, now_ms, security_known)) {
         findings = findings_ref(entry->findings);
         entry->renewals = RENEWALS_PER_USE;
         list_remove(&entry->lru);
@@ -174,7 +174,7 @@ void cache_look(struct cache *cache, const char *text, bool security_known, stru
     *out = (struct cache_view){NULL, INT64_MIN, INT64_MIN};
     pthread_mutex_lock(&cache->lock);
     entry = entry_find(cache, text);
-    if (entry) {
+    if (entry != NULL) {
         out->findings = findings_ref(entry->findings);
         if (agrees(entry, security_known))
             out->dane_ends_ms = entry->dane_ends_ms;
@@ -186,7 +186,7 @@ void cache_look(struct cache *cache, const char *text, bool security_known, stru
 /* The key points into the findings, so the node moves along with them. */
 static void set_findings(struct cache *cache, struct entry *entry, const struct findings *findings)
 {
-    if (entry->findings) {
+    if (entry->findings != NULL) {
         cache->octets -= octets_of(entry->findings);
         table_remove(&cache->table, &entry->node);
         findings_unref(entry->findings);
@@ -200,10 +200,10 @@ static struct entry *obtain(struct cache *cache, const struct findings *findings
 {
     struct entry *entry = entry_find(cache, findings->nexthop.text);
 
-    if (entry)
+    if (entry != NULL)
         return entry;
     entry = calloc(1, sizeof *entry);
-    if (!entry)
+    if (entry == NULL)
         return NULL;
     if (cache_heap_add(&cache->heap, &entry->heap, due_ms) < 0) {
         free(entry);
@@ -218,9 +218,9 @@ static bool entry_put(struct cache *cache, const struct findings *findings, int6
 {
     struct entry *entry = obtain(cache, findings, due_ms);
 
-    if (!entry)
+    if (entry == NULL)
         return false;
-    if (!entry->findings)
+    if (entry->findings == NULL)
         list_append(&cache->lru, &entry->lru);
     set_findings(cache, entry, findings);
     entry->dane_ends_ms = dane_ends_ms;
@@ -241,7 +241,7 @@ int cache_put(struct cache *cache, const struct findings *findings, int64_t dane
         kept = entry_put(cache, findings, dane_ends_ms, sts_ends_ms, due_ms);
     } else {
         entry = entry_find(cache, findings->nexthop.text);
-        if (entry)
+        if (entry != NULL)
             entry_drop(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);
@@ -254,7 +254,7 @@ bool cache_remove(struct cache *cache, const char *text)
 
     pthread_mutex_lock(&cache->lock);
     entry = entry_find(cache, text);
-    if (entry)
+    if (entry != NULL)
         entry_drop(cache, entry);
     pthread_mutex_unlock(&cache->lock);
     return entry != NULL;
@@ -344,7 +344,7 @@ void cache_set_due(struct cache *cache, const char *text, int64_t due_ms)
 
     pthread_mutex_lock(&cache->lock);
     entry = entry_find(cache, text);
-    if (entry)
+    if (entry != NULL)
         cache_heap_move(&cache->heap, &entry->heap, due_ms);
     pthread_mutex_unlock(&cache->lock);
 }
@@ -408,7 +408,7 @@ int cache_snapshot(struct cache *cache, int64_t now_ms, bool security_known,
     struct snapshot s = {.room = cache_count(cache) + SNAPSHOT_PIECE};
 
     s.array = calloc(s.room, sizeof *s.array);
-    if (!s.array)
+    if (s.array == NULL)
         return -ENOMEM;
     do {
         pthread_mutex_lock(&cache->lock);

@@ -35,7 +35,7 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
     struct core *core = calloc(1, sizeof *core);
     int status;
 
-    if (!core)
+    if (core == NULL)
         return -ENOMEM;
     core->world = world;
     core->settings = *settings;
@@ -63,7 +63,7 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
 
 void core_free(struct core *core)
 {
-    if (!core)
+    if (core == NULL)
         return;
     core_renew_stop(core);
     core_task_fail_all(core);
@@ -123,11 +123,11 @@ int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waite
     if (*out)
         return 1;
     task = core_task_find(core, nexthop->text);
-    if (!task && core_task_count(core) >= CORE_TASKS_MAX)
+    if (task == NULL && core_task_count(core) >= CORE_TASKS_MAX)
         return refuse_lookup(core);
-    if (!task)
+    if (task == NULL)
         task = core_task_start(core, nexthop, false);
-    return task ? core_task_join(core, task, waiter, out) : -ENOMEM;
+    return task != NULL ? core_task_join(core, task, waiter, out) : -ENOMEM;
 }
 
 void core_drop(struct core_waiter *waiter)

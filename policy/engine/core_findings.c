@@ -110,8 +110,9 @@ static bool old_dane_is_better(const struct findings *old, const struct findings
 static void keep_what_holds(const struct cache_view *old, int64_t now_ms, struct keeping *k)
 {
     const struct findings *fresh = k->findings, *was = old->findings;
-    bool keep_dane = was && old->dane_ends_ms > now_ms && old_dane_is_better(was, fresh);
-    bool keep_sts = was && old->sts_ends_ms > now_ms && old_sts_is_better(&was->sts, &fresh->sts);
+    bool keep_dane = was != NULL && old->dane_ends_ms > now_ms && old_dane_is_better(was, fresh);
+    bool keep_sts =
+        was != NULL && old->sts_ends_ms > now_ms && old_sts_is_better(&was->sts, &fresh->sts);
     int64_t ends_ms;
 
     if (!keep_dane && !keep_sts)
@@ -133,8 +134,8 @@ static bool is_same_policy(const struct findings_sts *sts, const struct sts_cach
     const char *lines = cached->policy->lines;
 
     return strcmp(sts->id, cached->id) == 0 && sts->mode == cached->policy->mode &&
-           sts->mx_count == cached->policy->mx_count && sts->policy_lines && lines &&
-           strcmp(sts->policy_lines, lines) == 0;
+           sts->mx_count == cached->policy->mx_count && sts->policy_lines != NULL &&
+           lines != NULL && strcmp(sts->policy_lines, lines) == 0;
 }
 
 /* Whether the findings hold the policy that is in force by now, if there is one. */
@@ -143,7 +144,7 @@ static bool sts_is_current(struct core *core, const struct findings *f)
     const struct sts_cached *cached =
         sts_cache_find(core->sts_cache, f->nexthop.name, core_now_ms(core), false);
 
-    if (!cached || !cached->policy || f->sts.state == FINDINGS_STS_OFF)
+    if (cached == NULL || cached->policy == NULL || f->sts.state == FINDINGS_STS_OFF)
         return true;
     return f->sts.state == FINDINGS_STS_POLICY && is_same_policy(&f->sts, cached);
 }
@@ -153,7 +154,7 @@ void core_forget_outdated(struct core *core, const char *text)
     struct cache_view view;
 
     cache_look(core->cache, text, true, &view);
-    if (view.findings && !sts_is_current(core, view.findings))
+    if (view.findings != NULL && !sts_is_current(core, view.findings))
         cache_remove(core->cache, text);
     findings_unref(view.findings);
 }
@@ -179,9 +180,9 @@ void core_renew_schedule(struct core *core)
         return;
     if (at_ms <= now_ms)
         at_ms = now_ms + RENEW_RETRY_MS;
-    if (core->renew_timer && core->renew_at_ms <= at_ms)
+    if (core->renew_timer != NULL && core->renew_at_ms <= at_ms)
         return;
-    if (core->renew_timer)
+    if (core->renew_timer != NULL)
         world->ops->timer_cancel(world, core->renew_timer);
     core->renew_timer = world->ops->timer(world, at_ms - now_ms, core->on_renew, core);
     core->renew_at_ms = at_ms;
@@ -205,7 +206,7 @@ void core_cache_findings(struct core *core, struct core_task *task, const struct
         keep_what_holds(&old, now_ms, &k);
         findings_unref(old.findings);
         ends_ms = k.dane_ends_ms < k.sts_ends_ms ? k.dane_ends_ms : k.sts_ends_ms;
-        if (!k.findings || ends_ms <= now_ms) {
+        if (k.findings == NULL || ends_ms <= now_ms) {
             /* One part may not be kept, or memory is short: the next one to ask looks again. */
             cache_remove(core->cache, f->nexthop.text);
         } else {

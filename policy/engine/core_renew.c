@@ -32,7 +32,7 @@ static void renew_entry(struct core *core, const char *text)
     if (nexthop_parse(text, &nexthop) < 0 || core_task_find(core, nexthop.text))
         return;
     task = core_task_start(core, &nexthop, true);
-    if (task)
+    if (task != NULL)
         core_task_finish_if_complete(core, task);
 }
 
@@ -68,9 +68,9 @@ static void end_if_settled(struct refresh *refresh)
 {
     const struct findings *draft = lookup_draft(refresh->lookup);
 
-    if (draft && draft->sts.state == FINDINGS_STS_PENDING)
+    if (draft != NULL && draft->sts.state == FINDINGS_STS_PENDING)
         return;
-    if (draft) {
+    if (draft != NULL) {
         core_warn_refresh(refresh->core, draft);
         core_forget_outdated(refresh->core, draft->nexthop.text);
     }
@@ -95,7 +95,7 @@ static void refresh_policy(struct core *core, const char *domain)
         return;
     refresh->core = core;
     refresh->lookup = core_lookup_new(core, &request, on_refreshed, refresh);
-    if (!refresh->lookup) {
+    if (refresh->lookup == NULL) {
         free(refresh);
         return;
     }
@@ -110,7 +110,7 @@ static void refresh_some(struct core *core)
 
     for (size_t i = 0; i < REFRESH_BATCH && core->refresh_count < REFRESH_PARALLEL; i++) {
         domain = sts_cache_take_due(core->sts_cache, core_now_ms(core));
-        if (!domain)
+        if (domain == NULL)
             return;
         refresh_policy(core, domain);
     }
@@ -172,9 +172,9 @@ void core_renew_stop(struct core *core)
 {
     struct world *world = core->world;
 
-    if (core->renew_timer)
+    if (core->renew_timer != NULL)
         world->ops->timer_cancel(world, core->renew_timer);
-    if (core->refresh_timer)
+    if (core->refresh_timer != NULL)
         world->ops->timer_cancel(world, core->refresh_timer);
     core->renew_timer = core->refresh_timer = NULL;
     while (!list_empty(&core->refreshes))

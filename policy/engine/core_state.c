@@ -16,7 +16,7 @@ bool core_security_known(const struct core *core)
 
 void core_log(struct core *core, int priority, const char *message)
 {
-    if (core->settings.log)
+    if (core->settings.log != NULL)
         core->settings.log(core->settings.log_arg, priority, message);
 }
 

@@ -48,7 +48,7 @@ void core_task_outdate(struct core *core, struct core_task *task)
 void core_task_outdate_all(struct core *core)
 {
     for (size_t slot = 0; slot < core->tasks.slot_count; slot++) {
-        while (core->tasks.slots[slot])
+        while (core->tasks.slots[slot] != NULL)
             core_task_outdate(core, list_entry(core->tasks.slots[slot], struct core_task, node));
     }
 }
@@ -103,7 +103,7 @@ static void pick_ready(struct core_task *task, const struct findings *draft, boo
 /* The task's last act: all is known, or memory ran out. */
 static void task_finish(struct core *core, struct core_task *task, const struct findings *f)
 {
-    if (f) {
+    if (f != NULL) {
         counters_lookup(&core->counters, (enum findings_summary)f->summary,
                         core_now_ms(core) - task->started_ms);
         core_warn_refresh(core, f);
@@ -120,12 +120,12 @@ static void on_changed(struct lookup *lookup, void *arg)
     struct core_task *task = arg;
     struct core *core = task->core;
     const struct findings *draft = lookup_draft(lookup), *frozen = NULL;
-    bool complete = !draft || findings_complete(draft);
+    bool complete = draft == NULL || findings_complete(draft);
     struct list ready;
 
     list_init(&ready);
     pick_ready(task, draft, complete, &ready);
-    if (draft && (complete || !list_empty(&ready)))
+    if (draft != NULL && (complete || !list_empty(&ready)))
         frozen = findings_freeze(draft); /* NULL: they learn that memory is short */
     if (complete)
         task_finish(core, task, frozen);
@@ -152,9 +152,9 @@ static unsigned parts_needed(const struct cache_view *view, int64_t until_ms)
 {
     unsigned parts = 0;
 
-    if (!view->findings || view->dane_ends_ms < until_ms)
+    if (view->findings == NULL || view->dane_ends_ms < until_ms)
         parts |= LOOKUP_DANE;
-    if (!view->findings || view->sts_ends_ms < until_ms)
+    if (view->findings == NULL || view->sts_ends_ms < until_ms)
         parts |= LOOKUP_STS;
     return parts ? parts : LOOKUP_DANE | LOOKUP_STS;
 }
@@ -186,13 +186,13 @@ struct core_task *core_task_start(struct core *core, const struct nexthop *nexth
 {
     struct core_task *task = calloc(1, sizeof *task);
 
-    if (!task)
+    if (task == NULL)
         return NULL;
     task->core = core;
     task->started_ms = core_now_ms(core);
     list_init(&task->waiters);
     task->lookup = start_lookup(core, task, nexthop, ahead);
-    if (!task->lookup) {
+    if (task->lookup == NULL) {
         free(task);
         return NULL;
     }
@@ -206,7 +206,7 @@ struct core_task *core_task_find(struct core *core, const char *text)
 {
     struct table_node *node = table_find(&core->tasks, text);
 
-    return node ? list_entry(node, struct core_task, node) : NULL;
+    return node != NULL ? list_entry(node, struct core_task, node) : NULL;
 }
 
 void core_task_finish_if_complete(struct core *core, struct core_task *task)

@@ -79,7 +79,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
 
     engine_note_security(engine);
-    if (engine->store)
+    if (engine->store != NULL)
         engine_store_step(engine->store);
 }
 
@@ -122,11 +122,11 @@ static void engine_destroy(struct engine *engine)
     core_free(engine->core);
     engine_store_close(engine->store);
     world_real_free(engine->world);
-    if (engine->tick)
+    if (engine->tick != NULL)
         event_free(engine->tick);
-    if (engine->wake)
+    if (engine->wake != NULL)
         event_free(engine->wake);
-    if (engine->base)
+    if (engine->base != NULL)
         event_base_free(engine->base);
     pthread_cond_destroy(&engine->changed);
     pthread_mutex_destroy(&engine->lock);
@@ -140,11 +140,11 @@ static int set_up_events(struct engine *engine)
     if (evthread_use_pthreads() < 0)
         return -ENOMEM;
     engine->base = event_base_new();
-    if (!engine->base)
+    if (engine->base == NULL)
         return -ENOMEM;
     engine->wake = event_new(engine->base, -1, EV_PERSIST, on_wake, engine);
     engine->tick = event_new(engine->base, -1, EV_PERSIST, on_tick, engine);
-    if (!engine->wake || !engine->tick || event_add(engine->tick, &second) < 0)
+    if (engine->wake == NULL || engine->tick == NULL || event_add(engine->tick, &second) < 0)
         return -ENOMEM;
     return 0;
 }
@@ -174,10 +174,10 @@ static int set_up(struct engine *engine, const struct engine_config *config, cha
         core_settings_of(config, &settings);
         status = core_new(engine->world, &settings, &engine->core);
     }
-    if (status == 0 && config->store) {
+    if (status == 0 && config->store != NULL) {
         engine->store = engine_store_open(config, engine->world, core_sts_cache(engine->core),
                                           core_dane_seen(engine->core));
-        status = engine->store ? 0 : -ENOMEM;
+        status = engine->store != NULL ? 0 : -ENOMEM;
     }
     if (status == 0)
         status = start_thread(engine);
@@ -191,7 +191,7 @@ int engine_new(const struct engine_config *config, struct engine **out, char *er
 
     if (err_len > 0)
         err[0] = '\0';
-    if (!engine) {
+    if (engine == NULL) {
         snprintf(err, err_len, "out of memory");
         return -ENOMEM;
     }
@@ -220,7 +220,7 @@ static void stop(struct engine *engine, void *arg)
 
 void engine_free(struct engine *engine)
 {
-    if (!engine)
+    if (engine == NULL)
         return;
     call_on_thread(engine, stop, NULL);
     pthread_join(engine->thread, NULL);

@@ -108,7 +108,7 @@ static void request_take(struct engine *engine, struct engine_request *request)
     int status;
 
     request->waiter = (struct core_waiter){
-        .enough = request->enough ? on_enough : NULL, .done = on_done, .arg = request};
+        .enough = request->enough != NULL ? on_enough : NULL, .done = on_done, .arg = request};
     status = core_ask(engine->core, &request->nexthop, &request->waiter, &findings);
     if (status == 0)
         return;
@@ -123,10 +123,10 @@ void engine_request_take_all(struct engine *engine)
     for (;;) {
         pthread_mutex_lock(&engine->lock);
         link = list_shift(&engine->posted);
-        if (link)
+        if (link != NULL)
             request_of(link)->state = REQUEST_WAITING;
         pthread_mutex_unlock(&engine->lock);
-        if (!link)
+        if (link == NULL)
             return;
         request_take(engine, request_of(link));
     }
@@ -160,7 +160,7 @@ int engine_lookup(struct engine *engine, const struct nexthop *nexthop, engine_e
 {
     struct engine_request *request = calloc(1, sizeof(*request));
 
-    if (!request)
+    if (request == NULL)
         return -ENOMEM;
     request->engine = engine;
     request->nexthop = *nexthop;
@@ -170,7 +170,7 @@ int engine_lookup(struct engine *engine, const struct nexthop *nexthop, engine_e
     request->held = out != NULL;
     list_init(&request->waiter.link);
     list_init(&request->link);
-    if (out)
+    if (out != NULL)
         *out = request;
 
     pthread_mutex_lock(&engine->lock);

@@ -41,7 +41,7 @@ static char *join_patterns(const struct sts_policy *policy)
     for (size_t i = 0; i < policy->mx_count; i++)
         len += strlen(policy->mx[i]) + 1;
     text = malloc(len);
-    if (!text)
+    if (text == NULL)
         return NULL;
     text[0] = '\0';
     for (size_t i = 0; i < policy->mx_count; i++)
@@ -67,7 +67,7 @@ static void on_saved(const struct sts_cached *entry, const char *body, size_t bo
             world->ops->wall_s(world) - (world->ops->mono_ms(world) - entry->used_ms) / 1000,
     };
 
-    if (mx)
+    if (mx != NULL)
         store_put(store->store, &policy);
     free(mx);
 }
@@ -158,7 +158,7 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
         .path = config->store, .log = config->log, .log_arg = config->log_arg};
     struct engine_store *store = calloc(1, sizeof *store);
 
-    if (!store)
+    if (store == NULL)
         return NULL;
     store->world = world;
     store->log = config->log;
@@ -166,7 +166,7 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
     store->cache = cache;
     store->dane = dane;
     store->store = store_new(&store_config);
-    if (!store->store) {
+    if (store->store == NULL) {
         free(store);
         return NULL;
     }
@@ -206,7 +206,7 @@ static bool save_dane(struct engine_store *store)
 {
     struct dane_batch *batch = malloc(sizeof(*batch));
 
-    if (!batch)
+    if (batch == NULL)
         return false;
     batch->store = store;
     batch->count = 0;
@@ -221,7 +221,7 @@ static void say_saving(const struct engine_store *store)
     size_t policies = sts_cache_count(store->cache), dane = dane_seen_count(store->dane);
     char line[160];
 
-    if (!store->log || policies + dane == 0)
+    if (store->log == NULL || policies + dane == 0)
         return;
     snprintf(line, sizeof(line),
              "the store has lost what was in it: MTA-STS policies (of %zu domains) and next-hops "
@@ -248,7 +248,7 @@ bool engine_store_step(struct engine_store *store)
 
 void engine_store_close(struct engine_store *store)
 {
-    if (!store)
+    if (store == NULL)
         return;
     store_free(store->store);
     free(store);

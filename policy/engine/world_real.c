@@ -112,13 +112,13 @@ static struct world_timer *timer_new(struct world *w, int64_t delay_ms, world_ti
     struct world_timer *timer = calloc(1, sizeof *timer);
     struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
 
-    if (!timer)
+    if (timer == NULL)
         return NULL;
     timer->fire = fire;
     timer->arg = arg;
     timer->event = evtimer_new(real(w)->base, on_timer, timer);
-    if (!timer->event || evtimer_add(timer->event, &delay) < 0) {
-        if (timer->event)
+    if (timer->event == NULL || evtimer_add(timer->event, &delay) < 0) {
+        if (timer->event != NULL)
             event_free(timer->event);
         free(timer);
         return NULL;
@@ -197,10 +197,11 @@ static struct sts_fetch_config fetch_config(const struct engine_config *config)
 /* Keeps a copy of what the fetcher runs by. 0 or -ENOMEM, then the old copy stands. */
 static int keep_fetching(struct world_real *real, const struct sts_fetch_config *fetching)
 {
-    char *ca_file = fetching->ca_file ? strdup(fetching->ca_file) : NULL;
-    char *ca_path = fetching->ca_path ? strdup(fetching->ca_path) : NULL;
+    char *ca_file = fetching->ca_file != NULL ? strdup(fetching->ca_file) : NULL;
+    char *ca_path = fetching->ca_path != NULL ? strdup(fetching->ca_path) : NULL;
 
-    if ((fetching->ca_file && !ca_file) || (fetching->ca_path && !ca_path)) {
+    if ((fetching->ca_file != NULL && ca_file == NULL) ||
+        (fetching->ca_path != NULL && ca_path == NULL)) {
         free(ca_file);
         free(ca_path);
         return -ENOMEM;
@@ -220,7 +221,7 @@ int world_real_new(struct event_base *base, const struct engine_config *config, 
     const struct sts_fetch_config fetching = fetch_config(config);
     int status;
 
-    if (!real)
+    if (real == NULL)
         return -ENOMEM;
     real->world.ops = &ops;
     real->base = base;
@@ -241,7 +242,7 @@ int world_real_new(struct event_base *base, const struct engine_config *config, 
 
 void world_real_free(struct world *world)
 {
-    if (!world)
+    if (world == NULL)
         return;
     sts_fetcher_free(real(world)->fetcher);
     resolver_free(real(world)->resolver);

@@ -100,15 +100,15 @@ static void start_dane_anew(struct lookup *l, const char *failure)
     l->parts |= LOOKUP_DANE;
     l->unknown = l->lost = l->vouched = l->refuted = false;
     l->dane_ends_ms = lookup_now_ms(l) + l->settings.max_ttl_ms;
-    l->mx_state = failure ? MX_SETTLED : MX_START;
+    l->mx_state = failure != NULL ? MX_SETTLED : MX_START;
     l->mx_entries = NULL;
     l->mx_count = 0;
     l->hosts = NULL;
-    l->draft.mx = failure ? FINDINGS_MX_FAILED : FINDINGS_MX_PENDING;
+    l->draft.mx = failure != NULL ? FINDINGS_MX_FAILED : FINDINGS_MX_PENDING;
     l->draft.failure = failure;
     l->draft.hosts = NULL;
     l->draft.host_count = 0;
-    if (failure)
+    if (failure != NULL)
         lookup_limit_dane(l, LOOKUP_FAILURE_LIFE_MS);
 }
 
@@ -142,12 +142,12 @@ static void take_known(struct lookup *l, const struct findings *known)
     l->known = findings_ref(known);
     if (!(l->parts & LOOKUP_DANE)) {
         hosts = arena_copy(&l->arena, known->hosts, known->host_count * sizeof *known->hosts);
-        l->out_of_memory |= !hosts;
+        l->out_of_memory |= hosts == NULL;
         l->draft.mx = known->mx;
         l->draft.failure = known->failure;
         l->draft.security_known = known->security_known;
         l->draft.hosts = hosts;
-        l->draft.host_count = hosts ? known->host_count : 0;
+        l->draft.host_count = hosts != NULL ? known->host_count : 0;
     }
     if (!(l->parts & LOOKUP_STS)) {
         l->draft.sts = known->sts;
@@ -162,7 +162,7 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
 {
     struct lookup *l = calloc(1, sizeof *l);
 
-    if (!l)
+    if (l == NULL)
         return NULL;
     list_init(&l->checks);
     arena_init(&l->arena);
@@ -191,7 +191,7 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
         l->sts_state = STS_SETTLED;
         l->sts_ends_ms = request->known_sts_ends_ms;
     }
-    if (request->known)
+    if (request->known != NULL)
         take_known(l, request->known);
 
     run_parts(l);
@@ -206,14 +206,14 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
 
 void lookup_distrust(struct lookup *l)
 {
-    if ((l->parts & LOOKUP_DANE) || l->known)
+    if ((l->parts & LOOKUP_DANE) || l->known != NULL)
         start_dane_anew(l, NULL);
     advance(l);
 }
 
 void lookup_free(struct lookup *l)
 {
-    if (!l)
+    if (l == NULL)
         return;
     stop_parts(l);
     set_octets(l, 0);

@@ -49,11 +49,11 @@ static void ask_record(struct ask *ask, const struct dns_answer *answer)
     if (answer->alias || !first) {
         ask->alias = true;
         ask->canonical = arena_string(&l->arena, answer->canonical);
-        l->out_of_memory |= !ask->canonical;
+        l->out_of_memory |= ask->canonical == NULL;
     }
     if (answer->status == DNS_FAILED) {
         ask->failure = arena_string(&l->arena, answer->failure ? answer->failure : "failed");
-        l->out_of_memory |= !ask->failure;
+        l->out_of_memory |= ask->failure == NULL;
     } else if (ask->type != DNS_TYPE_TXT) { /* MTA-STS does not rest on DNSSEC */
         if (answer->security == DNS_SECURE || answer->security == DNS_INSECURE)
             l->vouched = true;
@@ -78,7 +78,7 @@ static void on_answer(const struct dns_answer *answer, void *arg)
         ask_follow(ask, answer->canonical);
     } else {
         ask->done = true;
-        if (ask->take)
+        if (ask->take != NULL)
             ask->take(ask, answer);
     }
     l->advance(l);
@@ -96,7 +96,7 @@ static void ask_send(struct ask *ask, const char *name)
         return;
     }
     ask->query = world->ops->query(world, l->nexthop.name, name, ask->type, on_answer, ask);
-    if (!ask->query) {
+    if (ask->query == NULL) {
         ask->done = true;
         ask->status = DNS_FAILED;
         ask->failure = "out of memory";
@@ -137,7 +137,7 @@ void ask_stop(struct ask *ask)
 {
     struct world *world;
 
-    if (!ask->query)
+    if (ask->query == NULL)
         return;
     world = ask->lookup->env.world;
     world->ops->query_cancel(world, ask->query);

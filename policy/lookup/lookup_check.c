@@ -21,7 +21,7 @@ static void check_drop(struct lookup_check *check)
 {
     struct world *world = check->lookup->env.world;
 
-    if (check->handle)
+    if (check->handle != NULL)
         world->ops->check_cancel(world, check->handle);
     list_remove(&check->link);
     free(check);
@@ -42,7 +42,7 @@ static void check_begin(struct lookup_check *check)
 
     check->outrun = false;
     check->handle = world->ops->check(world, check->resolver, on_checked, check);
-    if (!check->handle)
+    if (check->handle == NULL)
         l->out_of_memory = true;
 }
 
@@ -74,7 +74,7 @@ void lookup_check_answer(struct lookup *l, uint32_t resolver)
         }
     }
     check = calloc(1, sizeof *check);
-    if (!check) {
+    if (check == NULL) {
         l->out_of_memory = true;
         return;
     }

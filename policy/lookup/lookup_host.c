@@ -38,11 +38,11 @@ static void note_failure(struct host *host, const char *what, const char *reason
     struct lookup *l = host->lookup;
     char text[160];
 
-    if (host->out->failure && !decisive)
+    if (host->out->failure != NULL && !decisive)
         return;
     snprintf(text, sizeof text, "%s: %s", what, reason ? reason : "failed");
     host->out->failure = arena_string(&l->arena, text);
-    l->out_of_memory |= !host->out->failure;
+    l->out_of_memory |= host->out->failure == NULL;
 }
 
 /* Octets that the answer's records take in the arena. */
@@ -84,12 +84,12 @@ static void take_tlsa(struct ask *ask, const struct dns_answer *answer)
             to->data_len = r->tlsa.data_len;
             to->data = arena_copy(&l->arena, r->tlsa.data, r->tlsa.data_len);
             to->usable = usable;
-            l->out_of_memory |= !to->data;
+            l->out_of_memory |= to->data == NULL;
             set->usable |= usable;
             set->count++;
         }
     }
-    l->out_of_memory |= !set->records;
+    l->out_of_memory |= set->records == NULL;
 }
 
 static void ask_tlsa(struct host *host, int which, const char *base)
@@ -163,10 +163,10 @@ static void fail_tlsa(struct host *host, const char *what, const struct ask *ask
 /* Both base domains at once, though the second counts only if the first has no records. */
 static void look_at_tlsa(struct host *host, const char *canonical)
 {
-    if (canonical)
+    if (canonical != NULL)
         ask_tlsa(host, TLSA_CANONICAL, canonical);
     ask_tlsa(host, TLSA_ORIGINAL, host->out->name);
-    host->candidate = canonical ? TLSA_CANONICAL : TLSA_ORIGINAL;
+    host->candidate = canonical != NULL ? TLSA_CANONICAL : TLSA_ORIGINAL;
     host->state = HOST_TLSA;
 }
 
@@ -185,13 +185,13 @@ static bool step_address(struct host *host)
                                  : aaaa == FINDINGS_ADDR_INSECURE ? &host->aaaa
                                                                   : NULL;
 
-    if (secure) {
+    if (secure != NULL) {
         look_at_tlsa(host, secure->alias ? secure->canonical : NULL);
         return true;
     }
     if (!is_done(a, aaaa))
         return false;
-    if (insecure && insecure->alias && !host->lookup->unknown) {
+    if (insecure != NULL && insecure->alias && !host->lookup->unknown) {
         ask_start(&host->cname, host->lookup, host->out->name, DNS_TYPE_CNAME, NULL, NULL);
         host->state = HOST_ALIAS;
         return true;

@@ -35,9 +35,9 @@ static void take_mx(struct ask *ask, const struct dns_answer *answer)
         struct mx_entry *entry = &l->mx_entries[l->mx_count++];
         entry->preference = answer->records[i].mx.preference;
         entry->host = arena_string(&l->arena, answer->records[i].mx.host);
-        l->out_of_memory |= !entry->host;
+        l->out_of_memory |= entry->host == NULL;
     }
-    l->out_of_memory |= !l->mx_entries;
+    l->out_of_memory |= l->mx_entries == NULL;
 }
 
 static int by_preference_then_name(const void *a, const void *b)
@@ -71,7 +71,7 @@ static bool list_hosts(struct lookup *l, const struct mx_entry *entries, size_t 
     struct findings_host *out = arena_zalloc(&l->arena, count * sizeof *out);
 
     l->hosts = arena_zalloc(&l->arena, count * sizeof *l->hosts);
-    if (!out || !l->hosts) {
+    if (out == NULL || l->hosts == NULL) {
         l->out_of_memory = true;
         l->hosts = NULL;
         return false;
@@ -106,7 +106,7 @@ static void list_mx_hosts(struct lookup *l)
         snprintf(text, sizeof text, "only the best %d of %zu MX hosts were looked at",
                  (int)FINDINGS_MAX_HOSTS, count);
         l->draft.failure = arena_string(&l->arena, text);
-        l->out_of_memory |= !l->draft.failure;
+        l->out_of_memory |= l->draft.failure == NULL;
         count = FINDINGS_MAX_HOSTS;
     }
     if (count > 0)

@@ -19,14 +19,14 @@ static const char record_prefix[] = "_mta-sts.";
 
 static void drop_fetch(struct lookup *l)
 {
-    if (l->fetch)
+    if (l->fetch != NULL)
         l->env.world->ops->fetch_cancel(l->env.world, l->fetch);
     l->fetch = NULL;
 }
 
 static void drop_late(struct lookup *l)
 {
-    if (l->sts_late)
+    if (l->sts_late != NULL)
         l->env.world->ops->timer_cancel(l->env.world, l->sts_late);
     l->sts_late = NULL;
     l->draft.sts.late = false;
@@ -45,9 +45,9 @@ static void say_failure(struct lookup *l, enum findings_sts_failure failure, con
 {
     l->draft.sts.failure = (uint8_t)failure;
     l->draft.sts.failure_text = NULL;
-    if (text && *text) {
+    if (text != NULL && *text) {
         l->draft.sts.failure_text = arena_string(&l->arena, text);
-        l->out_of_memory |= !l->draft.sts.failure_text;
+        l->out_of_memory |= l->draft.sts.failure_text == NULL;
     }
 }
 
@@ -78,18 +78,19 @@ static void apply_policy(struct lookup *l, const struct sts_cached *cached,
     mx = arena_zalloc(&l->arena, (policy->mx_count + 1) * sizeof *mx);
     for (size_t i = 0; mx && i < policy->mx_count; i++) {
         mx[i] = arena_string(&l->arena, policy->mx[i]);
-        l->out_of_memory |= !mx[i];
+        l->out_of_memory |= mx[i] == NULL;
     }
     sts->mode = (uint8_t)policy->mode;
     sts->source = (uint8_t)source;
     sts->max_age_s = policy->max_age_s;
     sts->fetched_at_s = cached->fetched_wall_s;
     sts->id = arena_string(&l->arena, cached->id);
-    sts->policy_lines = policy->lines ? arena_string(&l->arena, policy->lines) : NULL;
+    sts->policy_lines = policy->lines != NULL ? arena_string(&l->arena, policy->lines) : NULL;
     sts->mx = mx;
-    sts->mx_count = mx ? (uint16_t)policy->mx_count : 0;
+    sts->mx_count = mx != NULL ? (uint16_t)policy->mx_count : 0;
     sts->id_current = id_current;
-    l->out_of_memory |= !mx || !sts->id || (policy->lines && !sts->policy_lines);
+    l->out_of_memory |=
+        mx == NULL || sts->id == NULL || (policy->lines != NULL && sts->policy_lines == NULL);
     l->policy_octets = l->arena.octets - before;
     lookup_limit_sts(l, cached->expires_ms - lookup_now_ms(l));
     sts_settle(l, FINDINGS_STS_POLICY);
@@ -104,7 +105,7 @@ static const struct sts_cached *in_force(struct lookup *l)
 {
     const struct sts_cached *cached = policy_find(l);
 
-    return cached && cached->policy ? cached : NULL;
+    return cached != NULL && cached->policy != NULL ? cached : NULL;
 }
 
 /* The record could not be looked up. */
@@ -113,7 +114,7 @@ static void txt_failed(struct lookup *l)
     const struct sts_cached *cached = in_force(l);
 
     say_failure(l, FINDINGS_STS_DNS_ERROR, l->txt.failure);
-    if (cached)
+    if (cached != NULL)
         apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, false);
     else
         sts_settle(l, FINDINGS_STS_FAILED);
@@ -127,7 +128,7 @@ static void txt_absent(struct lookup *l)
     say_failure(
         l, l->record == STS_RECORD_INVALID ? FINDINGS_STS_INVALID_RECORD : FINDINGS_STS_NO_RECORD,
         NULL);
-    if (cached)
+    if (cached != NULL)
         apply_policy(l, cached, FINDINGS_STS_CACHED, true);
     else
         sts_settle(l, FINDINGS_STS_NONE);
@@ -145,7 +146,7 @@ static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
     if (cached->retry_ms > lookup_now_ms(l))
         lookup_limit_sts(l, cached->retry_ms - lookup_now_ms(l));
     say_failure(l, (enum findings_sts_failure)cached->failure, cached->failure_text);
-    if (cached->policy) /* the id in DNS may still be its own when only a refresh failed */
+    if (cached->policy != NULL) /* the id in DNS may still be its own when only a refresh failed */
         apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, strcmp(cached->id, l->id) == 0);
     else
         sts_settle(l, may_pass(l, cached) ? FINDINGS_STS_FAILED : FINDINGS_STS_NONE);
@@ -158,7 +159,7 @@ static void remember_failure(struct lookup *l, enum findings_sts_failure failure
     const struct sts_cached *cached = sts_cache_fail(
         l->env.sts_cache, l->nexthop.name, l->id, failure, passing, text, now, now + retry_in_ms);
 
-    if (cached)
+    if (cached != NULL)
         fetch_failed(l, cached);
     else
         l->out_of_memory = true;
@@ -176,7 +177,7 @@ static void fetch_ok(struct lookup *l, const struct fetch_result *result)
         counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_OK], 1);
         cached = sts_cache_put(l->env.sts_cache, l->nexthop.name, l->id, policy, result->body,
                                result->body_len, lookup_now_ms(l), world->ops->wall_s(world));
-        if (cached)
+        if (cached != NULL)
             apply_policy(l, cached, FINDINGS_STS_FRESH, true);
         else
             l->out_of_memory = true;
@@ -253,9 +254,9 @@ static void start_fetch(struct lookup *l)
 {
     struct world *world = l->env.world;
 
-    if (!l->fetch)
+    if (l->fetch == NULL)
         prepare_fetch(l);
-    if (!l->fetch) {
+    if (l->fetch == NULL) {
         l->out_of_memory = true;
         return;
     }
@@ -270,13 +271,13 @@ static void txt_found(struct lookup *l)
 {
     int64_t now = lookup_now_ms(l);
     const struct sts_cached *cached = policy_find(l);
-    bool same = cached && cached->policy && strcmp(cached->id, l->id) == 0;
+    bool same = cached != NULL && cached->policy != NULL && strcmp(cached->id, l->id) == 0;
 
     if (same && cached->expires_ms >= l->sts_fresh_until_ms) {
         apply_policy(l, cached, FINDINGS_STS_CACHED, true);
         return;
     }
-    if (cached && cached->retry_ms > now && strcmp(cached->failed_id, l->id) == 0) {
+    if (cached != NULL && cached->retry_ms > now && strcmp(cached->failed_id, l->id) == 0) {
         fetch_failed(l, cached);
         return;
     }
@@ -304,7 +305,7 @@ static void sts_start(struct lookup *l)
     ask_start(&l->txt, l, name, DNS_TYPE_TXT, take_txt, NULL);
     /* Where nothing is known of the domain, a record with an id means a fetch: what that needs to
      * know of the policy host can be asked for at once. If it is in vain nothing is lost. */
-    if (!l->known && !policy_find(l))
+    if (l->known == NULL && !policy_find(l))
         prepare_fetch(l);
     l->sts_state = STS_TXT;
 }

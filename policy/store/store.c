@@ -98,7 +98,8 @@ static struct store_op *op_new(enum store_op_kind kind, const struct store_polic
 static bool enqueue_op(struct store *store, struct store_op *op)
 {
     /* A deletion that is lost would come back to life; those may fill the queue twice. */
-    bool deletion = op && (op->kind == STORE_OP_DELETE || op->kind == STORE_OP_DANE_FORGOTTEN);
+    bool deletion =
+        op != NULL && (op->kind == STORE_OP_DELETE || op->kind == STORE_OP_DANE_FORGOTTEN);
     size_t share = deletion ? 2 : 1;
 
     pthread_mutex_lock(&store->lock);

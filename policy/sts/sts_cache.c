@@ -58,7 +58,7 @@ int sts_cache_new(size_t max, struct sts_cache **out)
     struct sts_cache *cache = calloc(1, sizeof *cache);
     int status;
 
-    if (!cache)
+    if (cache == NULL)
         return -ENOMEM;
     status = table_init(&cache->table);
     if (status < 0) {
@@ -93,7 +93,7 @@ static void entry_drop(struct sts_cache *cache, struct entry *entry)
 
 void sts_cache_free(struct sts_cache *cache)
 {
-    if (!cache)
+    if (cache == NULL)
         return;
     for (int w = 0; w < RANKS; w++) {
         while (!list_empty(&cache->lru[w]))
@@ -117,7 +117,7 @@ static enum rank rank_of(const struct entry *entry)
 {
     const struct sts_policy *policy = entry->cached.policy;
 
-    if (!policy)
+    if (policy == NULL)
         return RANK_FAILURE;
     if (policy->mode != FINDINGS_STS_MODE_ENFORCE)
         return RANK_POLICY;
@@ -135,7 +135,7 @@ static void set_policy(struct sts_cache *cache, struct entry *entry, struct sts_
     cache->octets[entry->rank] -= entry->octets;
     sts_policy_free(entry->cached.policy);
     entry->cached.policy = policy;
-    entry->octets = policy ? octets_of(policy) : failure_octets(entry);
+    entry->octets = policy != NULL ? octets_of(policy) : failure_octets(entry);
     cache->octets[entry->rank] += entry->octets;
 }
 
@@ -153,7 +153,7 @@ static void entry_rank(struct sts_cache *cache, struct entry *entry)
 
 static void tell_removed(struct sts_cache *cache, const struct entry *entry)
 {
-    if (entry->cached.policy && cache->sink.removed)
+    if (entry->cached.policy != NULL && cache->sink.removed != NULL)
         cache->sink.removed(entry->domain, cache->sink.arg);
 }
 
@@ -193,7 +193,7 @@ static void evict(struct sts_cache *cache, const struct entry *spare)
 
 static int64_t by_chance(const struct sts_cache *cache, int64_t below_ms)
 {
-    if (!cache->refresh.random || below_ms <= 0)
+    if (cache->refresh.random == NULL || below_ms <= 0)
         return 0;
     return (int64_t)cache->refresh.random(cache->refresh.arg,
                                           below_ms < UINT32_MAX ? (uint32_t)below_ms : UINT32_MAX);
@@ -205,7 +205,7 @@ static int64_t due_ms(const struct sts_cache *cache, const struct sts_cached *ca
 {
     int64_t age_ms = cache->refresh.age_ms, at_ms, spread_ms;
 
-    if (!cached->policy || age_ms == 0)
+    if (cached->policy == NULL || age_ms == 0)
         return INT64_MAX;
     if (age_ms > (int64_t)cached->policy->max_age_s * 500)
         age_ms = (int64_t)cached->policy->max_age_s * 500;
@@ -264,12 +264,12 @@ static struct entry *entry_find(const struct sts_cache *cache, const char *domai
 {
     struct table_node *node = table_find(&cache->table, domain);
 
-    return node ? list_entry(node, struct entry, node) : NULL;
+    return node != NULL ? list_entry(node, struct entry, node) : NULL;
 }
 
 static void expire(struct sts_cache *cache, struct entry *entry, int64_t now_ms)
 {
-    if (!entry->cached.policy || entry->cached.expires_ms > now_ms)
+    if (entry->cached.policy == NULL || entry->cached.expires_ms > now_ms)
         return;
     tell_removed(cache, entry);
     set_policy(cache, entry, NULL);
@@ -281,7 +281,7 @@ static void expire(struct sts_cache *cache, struct entry *entry, int64_t now_ms)
 /* Every use would be a write. */
 static void tell_used(struct sts_cache *cache, struct entry *entry, int64_t now_ms)
 {
-    if (!entry->cached.policy || !cache->sink.used ||
+    if (entry->cached.policy == NULL || cache->sink.used == NULL ||
         now_ms - entry->cached.told_ms < TELL_USED_INTERVAL_MS)
         return;
     entry->cached.told_ms = now_ms;
@@ -293,7 +293,7 @@ const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *dom
 {
     struct entry *entry = entry_find(cache, domain);
 
-    if (!entry)
+    if (entry == NULL)
         return NULL;
     expire(cache, entry, now_ms);
     if (!use)
@@ -310,10 +310,10 @@ static struct entry *obtain(struct sts_cache *cache, const char *domain, int64_t
     struct entry *entry = entry_find(cache, domain);
     size_t len = strlen(domain) + 1;
 
-    if (entry)
+    if (entry != NULL)
         return entry;
     entry = calloc(1, sizeof *entry + len);
-    if (!entry)
+    if (entry == NULL)
         return NULL;
     if (cache_heap_add(&cache->due, &entry->due, INT64_MAX) < 0) {
         free(entry);
@@ -336,7 +336,7 @@ static struct entry *entry_put(struct sts_cache *cache, const char *domain, cons
 {
     struct entry *entry = obtain(cache, domain, fetched_ms);
 
-    if (!entry) {
+    if (entry == NULL) {
         sts_policy_free(policy);
         return NULL;
     }
@@ -360,12 +360,12 @@ const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *doma
 {
     struct entry *entry = entry_put(cache, domain, id, policy, now_ms, now_ms);
 
-    if (!entry)
+    if (entry == NULL)
         return NULL;
     entry->cached.fetched_wall_s = wall_s;
     entry->cached.told_ms = now_ms;
     list_remove(&entry->unsaved);
-    if (cache->sink.saved)
+    if (cache->sink.saved != NULL)
         cache->sink.saved(&entry->cached, body, body_len, cache->sink.arg);
     return &entry->cached;
 }
@@ -376,7 +376,7 @@ int sts_cache_restore(struct sts_cache *cache, const char *domain, const char *i
 {
     struct entry *entry = entry_put(cache, domain, id, policy, fetched_ms, now_ms);
 
-    if (!entry)
+    if (entry == NULL)
         return -ENOMEM;
     entry->cached.fetched_wall_s = fetched_wall_s;
     entry->cached.used_ms = entry->cached.told_ms = used_ms;
@@ -390,20 +390,20 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
     struct entry *entry = obtain(cache, domain, now_ms);
     struct sts_cached *cached;
 
-    if (!entry)
+    if (entry == NULL)
         return NULL;
     expire(cache, entry, now_ms);
     cached = &entry->cached;
     snprintf(cached->failed_id, sizeof cached->failed_id, "%s", id);
     snprintf(cached->failure_text, sizeof cached->failure_text, "%s", text ? text : "");
     if (passing &&
-        (!cached->passing || cached->policy || now_ms - cached->tried_ms > FAILING_GAP_MS))
+        (!cached->passing || cached->policy != NULL || now_ms - cached->tried_ms > FAILING_GAP_MS))
         cached->failing_ms = now_ms;
     cached->failure = (uint8_t)failure;
     cached->passing = passing;
     cached->tried_ms = now_ms;
     cached->retry_ms = retry_ms;
-    if (cached->policy && entry->due.at_ms != INT64_MAX)
+    if (cached->policy != NULL && entry->due.at_ms != INT64_MAX)
         set_due(cache, entry, retry_at_ms(cache, now_ms));
     evict(cache, entry);
     return cached;
@@ -413,7 +413,7 @@ bool sts_cache_forget(struct sts_cache *cache, const char *domain)
 {
     struct entry *entry = entry_find(cache, domain);
 
-    if (!entry)
+    if (entry == NULL)
         return false;
     tell_removed(cache, entry);
     entry_drop(cache, entry);
@@ -425,7 +425,7 @@ const char *sts_cache_take_due(struct sts_cache *cache, int64_t now_ms)
     while (cache_heap_first_ms(&cache->due) <= now_ms) {
         struct entry *entry = list_entry(cache_heap_first(&cache->due), struct entry, due);
         expire(cache, entry, now_ms);
-        if (!entry->cached.policy)
+        if (entry->cached.policy == NULL)
             continue; /* not due any more */
         set_due(cache, entry, retry_at_ms(cache, now_ms));
         /* A policy that is not in use is looked at now and then: it may be used again. */
@@ -442,7 +442,7 @@ bool sts_cache_may_warn(struct sts_cache *cache, const char *domain, int64_t now
 {
     struct entry *entry = entry_find(cache, domain);
 
-    if (!entry || (entry->cached.warned && now_ms - entry->cached.warned_ms < interval_ms))
+    if (entry == NULL || (entry->cached.warned && now_ms - entry->cached.warned_ms < interval_ms))
         return false;
     entry->cached.warned = true;
     entry->cached.warned_ms = now_ms;
@@ -473,10 +473,10 @@ bool sts_cache_save_next(struct sts_cache *cache, int64_t now_ms)
 
         list_remove(&entry->unsaved);
         expire(cache, entry, now_ms);
-        body = entry->cached.policy ? sts_policy_text(entry->cached.policy) : NULL;
-        if (!body)
+        body = entry->cached.policy != NULL ? sts_policy_text(entry->cached.policy) : NULL;
+        if (body == NULL)
             continue;
-        if (cache->sink.saved)
+        if (cache->sink.saved != NULL)
             cache->sink.saved(&entry->cached, body, strlen(body), cache->sink.arg);
         free(body);
         return true;

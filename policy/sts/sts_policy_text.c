@@ -25,7 +25,7 @@ static bool holds_all(const char *lines, const struct sts_policy *policy)
     char err[100];
     bool same;
 
-    if (!lines || sts_policy_parse(lines, strlen(lines), &parsed, err, sizeof(err)) != 0)
+    if (lines == NULL || sts_policy_parse(lines, strlen(lines), &parsed, err, sizeof(err)) != 0)
         return false;
     same = is_same(parsed, policy);
     sts_policy_free(parsed);
@@ -42,7 +42,7 @@ char *sts_policy_text(const struct sts_policy *policy)
     for (size_t i = 0; i < policy->mx_count; i++)
         room += strlen(policy->mx[i]) + sizeof("mx: \n");
     text = malloc(room);
-    if (!text)
+    if (text == NULL)
         return NULL;
     len = (size_t)sprintf(text, "version: STSv1\nmode: %s\nmax_age: %lu\n",
                           findings_sts_mode_name(policy->mode), (unsigned long)policy->max_age_s);

@@ -1,5 +1,5 @@
 /*
- * Fuzzes what an HTTP response is worth: two octets of status code, then the Content-Type. Besides
+ * Fuzzes how an HTTP response is judged: two octets of status code, then the Content-Type. Besides
  * the sanitizers' findings a crash is: a policy accepted with another status than 200 or another
  * type than text/plain, and a reason that is missing or not printable.
  */

@@ -23,14 +23,16 @@
 /*
  * A script has one command a line, `=` and what is expected:
  *   mail ADDRESS [PARAM...] [tls] [resolved=ADDRESS] [login=NAME] [client=ADDRESS|local]
- * [daemon=NAME] [no-body] [mta-requiretls] [f=SENDER] rcpt ADDRESS [host=HOST] [mailer=NAME]
- * [resolved=ADDRESS] [own=HOST] [PARAM...] header NAME VALUE      no answer; in VALUE `_` is a
- * blank, `|` a line end eoh body NAME              one of the bounces below, in two pieces eom
- * [no-quarantine] [no-chgfrom] [no-chgbody] [no-rcpt] [broken] [f=SENDER] release NEXTHOP        no
- * answer: the engine may answer now close                  no answer: the gate is closed, as when
- * the daemon stops Answers: ok, done, fail, or a reply's code and text; several lines of a refusal
- * joined by " | "; after end-of-message the changes, each after " + ". A blank in HOST is written
- * as `_`.
+ *        [daemon=NAME] [no-body] [mta-requiretls] [f=SENDER]
+ *   rcpt ADDRESS [host=HOST] [mailer=NAME] [resolved=ADDRESS] [own=HOST] [PARAM...]
+ *   header NAME VALUE      no answer; in VALUE `_` is a blank, `|` a line end
+ *   eoh
+ *   body NAME              one of the bounces below, in two pieces
+ *   eom [no-quarantine] [no-chgfrom] [no-chgbody] [no-rcpt] [broken] [f=SENDER]
+ *   release NEXTHOP        no answer: the engine may answer now
+ *   close                  no answer: nothing is waited for any more, as when the daemon stops
+ * Answers: ok, done, fail, or a reply's code and text; several lines of a refusal joined by " | ";
+ * after end-of-message the changes, each after " + ". A blank in HOST is written as `_`.
  */
 static const struct message_case {
     const char *name;

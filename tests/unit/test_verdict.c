@@ -131,7 +131,7 @@ static const struct verdict_case cases[] = {
      "undecided dns-failed"},
     {"offer: no host is waited for", SECURE, "mx1 10 pp pending", "pending", "offer",
      "unsatisfied route-no-requiretls"},
-    {"offer: whatever the resolver is worth", UNKNOWN, "mx1 10 i- none", "none", "offer",
+    {"offer: whether or not the resolver validates", UNKNOWN, "mx1 10 i- none", "none", "offer",
      "unsatisfied route-no-requiretls"},
     {"offer: below enforce", INSECURE, "mx1 10 i- none", "none", "offer level=1",
      "satisfied level"},

@@ -4,8 +4,8 @@
  *
  * Errors stick: after the first one every call does nothing, and json_finish reports it.
  */
-#ifndef MILTER_JSON_H
-#define MILTER_JSON_H
+#ifndef MILTER_BASE_JSON_H
+#define MILTER_BASE_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  * A small reader of JSON (RFC 8259): text in, a tree of values out. Pure, bounded in depth and by
  * the length of the text. For what the daemon says to the tool.
  */
-#ifndef MILTER_JSON_READ_H
-#define MILTER_JSON_READ_H
+#ifndef MILTER_BASE_JSON_READ_H
+#define MILTER_BASE_JSON_READ_H
 
 #include <stdbool.h>
 #include <stddef.h>

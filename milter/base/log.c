@@ -1,4 +1,5 @@
-/* See log.h. */
+/* Writes lines to syslog or stderr, as text or JSON. log_configure chooses; before it everything
+ * goes to stderr as text. What cannot be written is lost. */
 #include "base/log.h"
 
 #include "base/json.h"

@@ -2,8 +2,8 @@
  * Netstrings, the framing of socketmaps: `<length>:<octets>,` with the length in decimal digits
  * without leading zeros. Pure.
  */
-#ifndef MILTER_NETSTRING_H
-#define MILTER_NETSTRING_H
+#ifndef MILTER_BASE_NETSTRING_H
+#define MILTER_BASE_NETSTRING_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* A growing array of octets. Pure. Begin with all zero. */
-#ifndef MILTER_OCTETS_H
-#define MILTER_OCTETS_H
+#ifndef MILTER_BASE_OCTETS_H
+#define MILTER_BASE_OCTETS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* See pool.h. */
+/* Memory that is freed together: pieces are allocated one by one and listed; pool_free frees all.
+ * NULL: out of memory. */
 #include "base/pool.h"
 
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * Memory that is given back all at once: for a configuration, which is built once and then only
  * read. Not thread-safe; the owner serialises.
  */
-#ifndef POOL_H
-#define POOL_H
+#ifndef MILTER_BASE_POOL_H
+#define MILTER_BASE_POOL_H
 
 #include <stddef.h>
 

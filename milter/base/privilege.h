@@ -1,6 +1,6 @@
 /* Giving up root, and limits that only root or the start of the process may change. */
-#ifndef PRIVILEGE_H
-#define PRIVILEGE_H
+#ifndef MILTER_BASE_PRIVILEGE_H
+#define MILTER_BASE_PRIVILEGE_H
 
 #include <stddef.h>
 #include <sys/types.h>

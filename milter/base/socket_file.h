@@ -8,8 +8,8 @@
  * that user may have put there, leads to nothing that the user could not do anyhow. No owner or
  * mode is ever changed through a link.
  */
-#ifndef SOCKET_FILE_H
-#define SOCKET_FILE_H
+#ifndef MILTER_BASE_SOCKET_FILE_H
+#define MILTER_BASE_SOCKET_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  *
  * One thread at a time. The file holds mail: mode 0600, and never visible in the directory.
  */
-#ifndef MILTER_SPOOL_H
-#define MILTER_SPOOL_H
+#ifndef MILTER_BASE_SPOOL_H
+#define MILTER_BASE_SPOOL_H
 
 #include <stddef.h>
 #include <stdint.h>

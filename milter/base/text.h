@@ -2,8 +2,8 @@
  * Text of bounded length in memory of the caller, built piece by piece. Pure.
  * What does not fit sets `full`; the text then ends where the last whole piece ended.
  */
-#ifndef MILTER_TEXT_H
-#define MILTER_TEXT_H
+#ifndef MILTER_BASE_TEXT_H
+#define MILTER_BASE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -66,7 +66,7 @@ struct config_milter {
     struct config_list my_mx_names;
     struct config_net *trusted_clients;
     size_t trusted_client_count;
-    bool trusted_local; /* mail without SMTP is trusted */
+    bool trusted_local; /* locally submitted mail is trusted */
     enum config_accept_header accept_header;
     enum config_add_header add_header;
     char *marker; /* "" : none */
@@ -124,7 +124,7 @@ void config_unref(struct config *config); /* NULL is allowed; any thread */
 void config_report_fixed(const struct config *running, const struct config *loaded,
                          config_report_fn report, void *arg);
 
-/* Whether a client is one of trusted_clients; NULL address: mail without SMTP. */
+/* Whether a client is one of trusted_clients; NULL address: locally submitted mail. */
 bool config_is_trusted(const struct config *config, const struct sockaddr *address);
 
 /* Whether a domain, in A-label form, is mydomain, one of my_mx_names, localhost, or below one. */

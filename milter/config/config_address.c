@@ -1,4 +1,4 @@
-/* See config_address.h. */
+/* Reads addresses of sockets: a listener's into its parts, the milter's as libmilter takes it. */
 #include "config/config_address.h"
 
 #include <arpa/inet.h>

@@ -2,8 +2,8 @@
  * Addresses of sockets in the configuration. Pure. Each returns NULL when the text is good, else
  * what would have been expected; "" when out of memory.
  */
-#ifndef CONFIG_ADDRESS_H
-#define CONFIG_ADDRESS_H
+#ifndef MILTER_CONFIG_CONFIG_ADDRESS_H
+#define MILTER_CONFIG_CONFIG_ADDRESS_H
 
 #include "base/pool.h"
 #include "config/config.h"

@@ -1,4 +1,5 @@
-/* See config_defaults.h. */
+/* Fills a zeroed configuration with what holds where the file says nothing; host names and domains
+ * follow from the host's own name. False: out of memory. */
 #include "config/config_defaults.h"
 
 #include "config/config_rule.h"

@@ -1,8 +1,8 @@
 /*
  * What the configuration says when the file does not: set before the file is read.
  */
-#ifndef CONFIG_DEFAULTS_H
-#define CONFIG_DEFAULTS_H
+#ifndef MILTER_CONFIG_CONFIG_DEFAULTS_H
+#define MILTER_CONFIG_CONFIG_DEFAULTS_H
 
 #include "base/pool.h"
 #include "config/config.h"

@@ -2,8 +2,8 @@
  * What a configuration names on this host. Apart from config_check.c, which looks at the file
  * alone: the answer depends on who runs this, and where.
  */
-#ifndef CONFIG_HOST_H
-#define CONFIG_HOST_H
+#ifndef MILTER_CONFIG_CONFIG_HOST_H
+#define MILTER_CONFIG_CONFIG_HOST_H
 
 #include "config/config.h"
 

@@ -1,4 +1,5 @@
-/* The table of keys: see config_keys.h. Their meaning is in requiretls-milter.conf(5). */
+/* The table of keys: section, name, parser, and where the value goes. Their meaning is in
+ * requiretls-milter.conf(5). A new key is a row here. */
 #include "config/config_keys.h"
 
 #include "config/config_types.h"

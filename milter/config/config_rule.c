@@ -1,4 +1,5 @@
-/* Parses what rules match on: see config_rule.h. */
+/* Parses one item of a rule's matcher into a pattern: addresses, networks, domains (as A-labels),
+ * header fields, words. The result is NULL, or what would have been expected. */
 #include "config/config_rule.h"
 
 #include <ctype.h>

@@ -22,7 +22,7 @@ enum config_pattern_kind {
     CONFIG_PATTERN_BELOW,   /* .example.org: any name below it; text without the dot */
     CONFIG_PATTERN_ADDRESS, /* user@example.org, compared without case */
     CONFIG_PATTERN_NULL,    /* <>: the null sender */
-    CONFIG_PATTERN_LOCAL,   /* client: mail without SMTP */
+    CONFIG_PATTERN_LOCAL,   /* client: locally submitted mail */
     CONFIG_PATTERN_WORD,    /* mailer, daemon: without case; authenticated: with */
     CONFIG_PATTERN_HEADER,  /* `Name: glob` */
 };

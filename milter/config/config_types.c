@@ -1,4 +1,5 @@
-/* The types of keys: see config_types.h. */
+/* The types of keys: each parser reads one value into its field. The result is NULL, or what would
+ * have been expected; "" when out of memory. */
 #include "config/config_types.h"
 
 #include "config/config_address.h"

@@ -3,8 +3,8 @@
  * the field of the configuration out. Between the table of keys and config_value.c, which knows no
  * keys.
  */
-#ifndef CONFIG_TYPES_H
-#define CONFIG_TYPES_H
+#ifndef MILTER_CONFIG_CONFIG_TYPES_H
+#define MILTER_CONFIG_CONFIG_TYPES_H
 
 #include "config/config_keys.h"
 

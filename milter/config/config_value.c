@@ -1,4 +1,5 @@
-/* See config_value.h. */
+/* Reads single values: yes and no, numbers, durations, sizes, networks. The result is NULL, or what
+ * would have been expected. */
 #include "config/config_value.h"
 
 #include <arpa/inet.h>

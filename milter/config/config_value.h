@@ -2,8 +2,8 @@
  * Single values of the configuration: text in, typed value out. Pure. Each returns NULL when the
  * text is good, else what would have been: a phrase for `expected ...`.
  */
-#ifndef CONFIG_VALUE_H
-#define CONFIG_VALUE_H
+#ifndef MILTER_CONFIG_CONFIG_VALUE_H
+#define MILTER_CONFIG_CONFIG_VALUE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * over-long lines and section names, inline comments, indented lines, a section given twice,
  * control characters. Knows lines and sections, not what the keys mean.
  */
-#ifndef INI_READER_H
-#define INI_READER_H
+#ifndef MILTER_CONFIG_INI_READER_H
+#define MILTER_CONFIG_INI_READER_H
 
 #include <stdbool.h>
 #include <stdio.h>

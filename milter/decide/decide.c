@@ -98,7 +98,7 @@ static void derive(const struct decide_input *in, struct verdict *verdict, struc
     }
 }
 
-/* An administrator's policy stands in the place of the findings. */
+/* An administrator's policy replaces the findings. */
 static void derive_policy(const struct decide_input *in, struct verdict *verdict,
                           struct decision *out)
 {

@@ -2,8 +2,8 @@
  * From settings and findings to what is done with one recipient. Pure: no I/O.
  * RFC 8689 sections 4.2.1 and 4.2.2.
  */
-#ifndef DECIDE_H
-#define DECIDE_H
+#ifndef MILTER_DECIDE_DECIDE_H
+#define MILTER_DECIDE_DECIDE_H
 
 #include "config/config.h"
 #include "decide/reply.h"

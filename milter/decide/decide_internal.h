@@ -1,6 +1,6 @@
 /* What decide.c and decide_words.c share; nobody else includes this. Pure. */
-#ifndef DECIDE_INTERNAL_H
-#define DECIDE_INTERNAL_H
+#ifndef MILTER_DECIDE_DECIDE_INTERNAL_H
+#define MILTER_DECIDE_DECIDE_INTERNAL_H
 
 #include "decide/decide.h"
 

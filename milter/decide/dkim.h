@@ -1,8 +1,8 @@
 /*
  * What a DKIM-Signature field says of other fields (RFC 6376). Nothing is verified here. Pure.
  */
-#ifndef DKIM_H
-#define DKIM_H
+#ifndef MILTER_DECIDE_DKIM_H
+#define MILTER_DECIDE_DKIM_H
 
 #include <stdbool.h>
 

@@ -2,8 +2,8 @@
  * The addresses of MAIL and RCPT, and where a recipient's mail goes. RFC 5321 sections 4.1.1.2,
  * 4.1.1.3, 4.1.2 and 4.1.3. Pure: no I/O.
  */
-#ifndef ENVELOPE_H
-#define ENVELOPE_H
+#ifndef MILTER_DECIDE_ENVELOPE_H
+#define MILTER_DECIDE_ENVELOPE_H
 
 #include "policy/nexthop.h"
 

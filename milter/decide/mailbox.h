@@ -1,8 +1,8 @@
 /*
  * Addresses that a routing tag can be added to. RFC 5321 section 4.1.2. Pure: no I/O.
  */
-#ifndef MAILBOX_H
-#define MAILBOX_H
+#ifndef MILTER_DECIDE_MAILBOX_H
+#define MILTER_DECIDE_MAILBOX_H
 
 #include <stdbool.h>
 #include <stddef.h>

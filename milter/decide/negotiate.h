@@ -3,8 +3,8 @@
  * Pure. The same for every connection of one kind of MTA: libmilter keeps part of it in process
  * globals.
  */
-#ifndef NEGOTIATE_H
-#define NEGOTIATE_H
+#ifndef MILTER_DECIDE_NEGOTIATE_H
+#define MILTER_DECIDE_NEGOTIATE_H
 
 #include <stdbool.h>
 

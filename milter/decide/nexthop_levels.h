@@ -1,6 +1,6 @@
 /* The levels of a recipient for which the MTA has several next-hops. Pure: no I/O. */
-#ifndef NEXTHOP_LEVELS_H
-#define NEXTHOP_LEVELS_H
+#ifndef MILTER_DECIDE_NEXTHOP_LEVELS_H
+#define MILTER_DECIDE_NEXTHOP_LEVELS_H
 
 #include "decide/rules.h"
 

@@ -29,7 +29,7 @@ static const char *value_of(const char *param, const char *name)
     return param[len] == '\0' ? param + len : NULL;
 }
 
-/* xtext without blanks and controls: what may stand in a parameter list again. */
+/* xtext without blanks and controls: what may be written into a parameter list. */
 static bool is_repeatable(const char *value, size_t max)
 {
     size_t len = strlen(value);

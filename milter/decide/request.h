@@ -3,8 +3,8 @@
  * itself says so: parameters of MAIL, the marker that stands for one, two header fields.
  * Pure: no I/O. Whether a header field is believed, and what rules say, is for the caller.
  */
-#ifndef REQUEST_H
-#define REQUEST_H
+#ifndef MILTER_DECIDE_REQUEST_H
+#define MILTER_DECIDE_REQUEST_H
 
 #include <stdbool.h>
 

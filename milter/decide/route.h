@@ -6,8 +6,8 @@
  * unless it names one, to the domain of each; so it serves only when all recipients want the same
  * route, leave this host by SMTP, and go to one and the same next-hop or each to its own domain.
  */
-#ifndef ROUTE_H
-#define ROUTE_H
+#ifndef MILTER_DECIDE_ROUTE_H
+#define MILTER_DECIDE_ROUTE_H
 
 #include "config/config.h"
 #include "policy/nexthop.h"

@@ -1,5 +1,6 @@
 /*
- * Which rule sets what: see rules.h. A rule whose matchers look at facts that are not known yet is
+ * Which rule sets what: for each setting the first matching rule that has it, then [default], then
+ * what is built in. A rule whose matchers look at facts that are not known yet is
  * neither taken nor passed over: its settings are marked undecided. Matching is in rules_match.c.
  */
 #include "decide/rules.h"

@@ -26,7 +26,7 @@ struct rules_header {
 /* What is known of a message and one recipient. Strings are borrowed; NULL means empty or none. */
 struct rules_facts {
     unsigned known;                        /* CONFIG_FACT_...: what has been seen so far */
-    const struct sockaddr *client_address; /* NULL: mail without SMTP */
+    const struct sockaddr *client_address; /* NULL: locally submitted mail */
     const char *client_name;               /* the MTA's verified name, else NULL */
     const char *authenticated;             /* SASL login name, NULL: not authenticated */
     bool tls;

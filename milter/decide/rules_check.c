@@ -1,6 +1,7 @@
 /*
- * Whether rules go with a route that leads through another listener of this host: a message that
- * comes back has lost some of what rules look at, and must find its way out.
+ * Whether rules fit a route that leads through another listener of this host: a reinjected message
+ * has lost some of what rules look at, and must match a rule with an exit route, or it is deferred
+ * as a mail loop. The results are warnings.
  */
 #include "decide/rules_check.h"
 
@@ -24,7 +25,7 @@ static bool knows_client(const struct config_rule *rule)
     return (rule->needs & (CONFIG_FACT_AUTHENTICATED | CONFIG_FACT_TLS)) != 0;
 }
 
-/* A message that comes back has neither its parameters nor its client any more. */
+/* A reinjected message has neither its parameters nor its client any more. */
 static void check_kept(const struct config *config, struct config_report *report)
 {
     const unsigned kept = 1u << CONFIG_SETTING_REQUEST | 1u << CONFIG_SETTING_ROUTE |
@@ -88,7 +89,7 @@ static const char *leads_out(const struct config_rule *rule)
     return NULL;
 }
 
-/* `out` leads mail of that listener out; `rule` comes before it and sends it round. */
+/* `out` gives mail of that listener an exit route; `rule` comes before it and reinjects it. */
 static void report_order(struct config_report *report, const struct config_rule *rule,
                          const struct config_rule *out, const char *daemon)
 {
@@ -100,9 +101,9 @@ static void report_order(struct config_report *report, const struct config_rule 
 }
 
 /*
- * The first rule that leads mail of a listener out must come before those that send mail round: the
- * first that matches wins. Which listener is for the mail that comes back, and whether it asks this
- * milter at all, is the MTA's to know: --check-setup asks it. So this is a warning.
+ * The first rule with an exit route for a listener's mail must come before those that reinject
+ * mail: the first that matches wins. Which listener reinjected mail comes to, and whether it asks
+ * this milter at all, the MTA knows: --check-setup asks it. So this is a warning.
  */
 static void check_order(const struct config *config, struct config_report *report)
 {

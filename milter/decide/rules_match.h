@@ -1,8 +1,8 @@
 /*
  * Whether a rule matches what is known of a message. Pure.
  */
-#ifndef RULES_MATCH_H
-#define RULES_MATCH_H
+#ifndef MILTER_DECIDE_RULES_MATCH_H
+#define MILTER_DECIDE_RULES_MATCH_H
 
 #include "config/config_rule.h"
 #include "decide/rules.h"

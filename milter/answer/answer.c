@@ -22,7 +22,7 @@ static enum answer_kind temp(struct text *out, const char *what, const char *det
 {
     text_cut(out, 0);
     answer_syntax_printable(out, what, REASON_MAX);
-    if (detail) {
+    if (detail != NULL) {
         text_add(out, ": ");
         answer_syntax_printable(out, detail, REASON_MAX);
     }
@@ -127,7 +127,7 @@ static enum answer_kind derive_access(const struct findings *f, const struct ver
 static enum answer_kind only_match(const char *policy, struct text *out)
 {
     const char *match = strstr(policy, " match=");
-    if (!match)
+    if (match == NULL)
         return ok(out, ANSWER_UNSATISFIED);
     text_cut(out, 0);
     text_addf(out, "secure%.*s servername=hostname", (int)(1 + strcspn(match + 1, " \t,")), match);
@@ -162,7 +162,7 @@ static enum answer_kind answer_override(const char *policy, enum answer_map map,
             return ok(out, "may");
         return secure ? only_match(policy, out) : ok(out, ANSWER_UNSATISFIED);
     case ANSWER_STS:
-        return secure && strstr(policy, " match=") ? only_match(policy, out) : nothing(out);
+        return secure && strstr(policy, " match=") != NULL ? only_match(policy, out) : nothing(out);
     case ANSWER_ACCESS:
         return skip || !secure ? nothing(out) : ok(out, "TEMP+VERIFY:128");
     case ANSWER_REQUIRETLS:
@@ -175,14 +175,14 @@ static enum answer_kind answer_override(const char *policy, enum answer_map map,
 /* With Postfix's `enforce` an exempt next-hop could not be met: its policy authenticates nobody. */
 static enum verdict_level requiretls_level(const struct answer_terms *terms)
 {
-    bool skip = terms->tls_policy && tls_policy_kind(terms->tls_policy) == TLS_POLICY_SKIP;
+    bool skip = terms->tls_policy != NULL && tls_policy_kind(terms->tls_policy) == TLS_POLICY_SKIP;
     return skip && terms->level != VERDICT_LEVEL_DISABLE ? VERDICT_LEVEL_OPPORTUNISTIC
                                                          : terms->level;
 }
 
 bool answer_needs_findings(enum answer_map map, const struct answer_terms *terms)
 {
-    return map != ANSWER_REQUIRETLS && !terms->tls_policy;
+    return map != ANSWER_REQUIRETLS && terms->tls_policy == NULL;
 }
 
 static enum answer_kind derive(const struct findings *f, const struct answer_terms *terms,
@@ -222,9 +222,9 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
     text_init(&text, out, out_size);
     if (map == ANSWER_REQUIRETLS)
         return ok(&text, verdict_level_name(requiretls_level(terms)));
-    if (terms->tls_policy)
+    if (terms->tls_policy != NULL)
         return answer_override(terms->tls_policy, map, &text);
-    if (!findings)
+    if (findings == NULL)
         return temp(&text, "the lookup could not be made", NULL);
     return derive(findings, terms, map, &text);
 }

@@ -21,7 +21,7 @@ static void explain_dns(const struct findings *f, char *out, size_t out_len)
 {
     if (f->mx == FINDINGS_MX_FAILED) {
         snprintf(out, out_len, "the MX lookup for %s failed (%s)", subject(f),
-                 f->failure ? f->failure : "temporary error");
+                 f->failure != NULL ? f->failure : "temporary error");
         return;
     }
     for (size_t i = 0; i < f->host_count; i++) {
@@ -81,8 +81,9 @@ static void explain_unusable(const struct findings *f, const char *why, char *ou
 static void explain_sts_failed(const struct findings *f, char *out, size_t out_len)
 {
     snprintf(out, out_len, "the MTA-STS policy of %s cannot be looked up at present%s%s%s",
-             subject(f), f->sts.failure_text ? " (" : "",
-             f->sts.failure_text ? f->sts.failure_text : "", f->sts.failure_text ? ")" : "");
+             subject(f), f->sts.failure_text != NULL ? " (" : "",
+             f->sts.failure_text != NULL ? f->sts.failure_text : "",
+             f->sts.failure_text != NULL ? ")" : "");
 }
 
 /* No policy in force; if one was meant to be, that is what its owner must know. */
@@ -98,13 +99,13 @@ static void explain_nothing(const struct findings *f, char *out, size_t out_len)
     else if (f->sts.failure == FINDINGS_STS_FETCH_ERROR ||
              f->sts.failure == FINDINGS_STS_WEBPKI_INVALID)
         what = "MTA-STS policy cannot be fetched";
-    if (!what)
+    if (what == NULL)
         snprintf(out, out_len,
                  "%s publishes neither DANE nor MTA-STS and its MX records are not signed",
                  subject(f));
     else
         snprintf(out, out_len, "%s's %s%s%s%s and its MX records are not signed", subject(f), what,
-                 text ? " (" : "", text ? text : "", text ? ")" : "");
+                 text != NULL ? " (" : "", text != NULL ? text : "", text != NULL ? ")" : "");
 }
 
 static void explain_reason(const struct findings *f, const struct verdict *verdict, char *out,

@@ -215,7 +215,8 @@ def _(lab):
         if running:
             lab.stop_milter(running)
     later = f"{LATER} unknown?"
-    deliver(lab, "dane.test", (later, later, later, LATER, LATER))
+    # What the transport carries is at level enforce, whether the map `requiretls` answers or not.
+    deliver(lab, "dane.test", (later, later, f"{later}/requiretls?", LATER, LATER))
 
 
 @scenario("delivery: the sockets are reached from within a chroot and from without",

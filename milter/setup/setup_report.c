@@ -70,17 +70,6 @@ void setup_remedy(struct setup_report *report, const char *format, ...)
     va_end(args);
 }
 
-enum setup_state setup_worst(const struct setup_report *report, const char *name)
-{
-    enum setup_state worst = SETUP_OK;
-
-    for (size_t i = 0; i < report->count; i++) {
-        if (strcmp(report->items[i].name, name) == 0 && report->items[i].state > worst)
-            worst = report->items[i].state;
-    }
-    return worst;
-}
-
 static size_t count_of(const struct setup_report *report, enum setup_state state)
 {
     size_t count = 0;

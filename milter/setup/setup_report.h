@@ -42,9 +42,6 @@ void setup_add(struct setup_report *report, enum setup_state state, const char *
 void setup_remedy(struct setup_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The worst state of the findings of that name, SETUP_OK if there is none. */
-enum setup_state setup_worst(const struct setup_report *report, const char *name);
-
 /* 0 if nothing is wrong, 1 if something is, 75 if that could not be found out in full. */
 int setup_exit_code(const struct setup_report *report);
 

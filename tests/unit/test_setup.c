@@ -152,8 +152,6 @@ static void test_postconf(void **state)
     assert_string_equal(postconf_get(&conf, NULL, "a"), "b = c");
     assert_string_equal(postconf_get(&conf, NULL, "empty"), "");
     assert_string_equal(postconf_get(&conf, NULL, "none"), "");
-    assert_true(postconf_has(&conf, "empty"));
-    assert_false(postconf_has(&conf, "none"));
     /* Without a compatibility level services are chrooted unless they say no. */
     assert_int_equal(postconf_read_fields(&conf, "smtp/inet/service = smtp\nsmtp/inet/type = inet\n"
                                                  "smtp/inet/chroot = -\n"
@@ -191,8 +189,6 @@ static void test_report(void **state)
     assert_int_equal(setup_exit_code(&report), QUERY_EXIT_UNDECIDED);
     setup_add(&report, SETUP_ERROR, "two", "wrong");
     assert_int_equal(setup_exit_code(&report), QUERY_EXIT_UNSATISFIED);
-    assert_int_equal(setup_worst(&report, "two"), SETUP_ERROR);
-    assert_int_equal(setup_worst(&report, "none"), SETUP_OK);
     FILE *out = open_memstream(&text, &len);
     assert_int_equal(setup_print(&report, false, out), 0);
     fclose(out);

@@ -178,11 +178,6 @@ const char *postconf_get(const struct postconf *conf, const struct postconf_serv
     return value != NULL ? value : "";
 }
 
-bool postconf_has(const struct postconf *conf, const char *name)
-{
-    return find_parameter(&conf->parameters, name) != NULL;
-}
-
 const struct postconf_service *postconf_service(const struct postconf *conf, const char *name,
                                                 const char *type)
 {

@@ -53,9 +53,6 @@ void postconf_fini(struct postconf *conf);
 const char *postconf_get(const struct postconf *conf, const struct postconf_service *service,
                          const char *name);
 
-/* Whether the parameter exists, in this version. */
-bool postconf_has(const struct postconf *conf, const char *name);
-
 /* NULL if there is none. */
 const struct postconf_service *postconf_service(const struct postconf *conf, const char *name,
                                                 const char *type);

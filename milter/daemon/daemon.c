@@ -211,7 +211,7 @@ static int start_threads(struct daemon *d, struct config *config)
         return fail(EX_OSERR, "out of memory");
     runtime_set_metrics(d->runtime, d->metrics);
     callbacks_set_runtime(d->runtime);
-    wait_gate_set_stuck(runtime_gate(d->runtime), filter_socket_nudge);
+    wait_limiter_on_slow_wait(runtime_limiter(d->runtime), filter_socket_nudge);
     rc = front_start(d->front, config, d->engine, d->metrics, err, sizeof(err));
     if (rc != 0)
         return fail(EX_OSERR, err);
@@ -309,7 +309,7 @@ static void drain(struct daemon *d)
             break;
         left = runtime_drain(d->runtime, POLL_MS);
     }
-    wait_gate_close(runtime_gate(d->runtime));
+    wait_limiter_close(runtime_limiter(d->runtime));
     if (left > 0)
         left = runtime_drain(d->runtime, CUT_SHORT_MS);
     /* libmilter writes a reply after the callback that ended the message. */
@@ -357,7 +357,7 @@ static int serve(struct daemon *d)
         case SIGNALS_FILTER_ENDED:
             log_msg(LOG_ERR, "libmilter ended by itself");
             notify_stopping();
-            wait_gate_close(runtime_gate(d->runtime));
+            wait_limiter_close(runtime_limiter(d->runtime));
             stop(d, EX_SOFTWARE);
             return EX_SOFTWARE;
         default:

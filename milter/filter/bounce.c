@@ -5,7 +5,7 @@
 #include "filter/bounce.h"
 
 #include "base/log.h"
-#include "filter/wait.h"
+#include "filter/lookup_wait.h"
 
 #include <errno.h>
 #include <stdlib.h>

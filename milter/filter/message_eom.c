@@ -63,7 +63,7 @@ static bool show_life(void *arg)
 static int settle_all(struct message *m, const struct message_ops *ops)
 {
     struct life life = {.ops = ops, .shown_ms = wait_now_ms()};
-    struct recipient_patience patience = {
+    struct recipient_wait_policy wait_policy = {
         .mode = RECIPIENT_CONCLUDE,
         .deadline_ms = life.shown_ms + m->config->milter.eom_wait_ms,
         .alive = show_life,
@@ -72,10 +72,11 @@ static int settle_all(struct message *m, const struct message_ops *ops)
 
     do {
         for (size_t i = 0; i < m->recipient_count; i++) {
-            /* With what wait.c may add, a sign of life every three seconds. */
+            /* With what lookup_wait.c may add, a sign of life every three seconds. */
             if (wait_now_ms() - life.shown_ms >= LIFE_GAP_MS && !show_life(&life))
                 return -1;
-            if (message_settle(m, &m->recipients[i], &patience) != 0 || !m->recipients[i].settled)
+            if (message_settle(m, &m->recipients[i], &wait_policy) != 0 ||
+                !m->recipients[i].settled)
                 return -1;
         }
     } while (message_bind(m));

@@ -76,7 +76,7 @@ static bool all_settled_without_change(const struct message *m)
 
 enum message_step message_eoh(struct message *m, const char *queue_id)
 {
-    struct recipient_patience patience = {.mode = RECIPIENT_ASK};
+    struct recipient_wait_policy wait_policy = {.mode = RECIPIENT_ASK};
 
     m->facts.known |= CONFIG_FACT_HEADER;
     m->facts.headers = m->headers;
@@ -90,7 +90,7 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
     m->bounce = NULL;
     do {
         for (size_t i = 0; i < m->recipient_count; i++) {
-            if (message_settle(m, &m->recipients[i], &patience) != 0)
+            if (message_settle(m, &m->recipients[i], &wait_policy) != 0)
                 return message_fail(LOG_ERR, queue_id, message_no_memory);
         }
     } while (message_bind(m));

@@ -125,7 +125,7 @@ const char *message_lowered(const struct message *message);
 
 /* Settles what can be settled now. Returns 0 or -ENOMEM. */
 int message_settle(struct message *message, struct recipient *recipient,
-                   const struct recipient_patience *patience);
+                   const struct recipient_wait_policy *wait_policy);
 
 /*
  * One message goes one way: where one recipient's copy requires TLS by a rule and another's waives

@@ -16,12 +16,12 @@
 enum { RECIPIENTS_MAX = 10000 };
 
 int message_settle(struct message *m, struct recipient *r,
-                   const struct recipient_patience *patience)
+                   const struct recipient_wait_policy *wait_policy)
 {
     struct recipient_context context = {
         .config = m->config,
         .engine = runtime_engine(m->runtime),
-        .gate = runtime_gate(m->runtime),
+        .limiter = runtime_limiter(m->runtime),
         .facts = &m->facts,
         .mail = &m->mail,
         .header = &m->header,
@@ -33,7 +33,7 @@ int message_settle(struct message *m, struct recipient *r,
         .bound = m->bound,
     };
 
-    return r->settled ? 0 : recipient_settle(r, &context, patience);
+    return r->settled ? 0 : recipient_settle(r, &context, wait_policy);
 }
 
 bool message_bind(struct message *m)
@@ -77,12 +77,12 @@ static struct recipient *next_recipient(struct message *m)
 /* Settles the new recipient as far as RCPT allows. */
 static int settle_at_rcpt(struct message *m, struct recipient *r)
 {
-    struct recipient_patience patience = {.mode = RECIPIENT_TRY};
+    struct recipient_wait_policy wait_policy = {.mode = RECIPIENT_TRY};
     int64_t before_ms = r->waited_ms;
     int rc;
 
-    patience.deadline_ms = wait_now_ms() + m->config->milter.rcpt_wait_ms - m->rcpt_waited_ms;
-    rc = message_settle(m, r, &patience);
+    wait_policy.deadline_ms = wait_now_ms() + m->config->milter.rcpt_wait_ms - m->rcpt_waited_ms;
+    rc = message_settle(m, r, &wait_policy);
     m->rcpt_waited_ms += r->waited_ms - before_ms;
     return rc;
 }

@@ -65,7 +65,7 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
 
 void recipient_fini(struct recipient *recipient)
 {
-    wait_ticket_free(recipient->ticket);
+    waiter_free(recipient->waiter);
     free(recipient->outcome);
     free(recipient->address);
 }

@@ -7,13 +7,13 @@
 
 #include "decide/decide.h"
 #include "decide/envelope.h"
-#include "filter/wait.h"
+#include "filter/lookup_wait.h"
 
 /* What is known of the message when a recipient is settled. */
 struct recipient_context {
     const struct config *config;
     struct engine *engine;
-    struct wait_gate *gate;
+    struct wait_limiter *limiter;
     const struct rules_facts *facts; /* of the message; the recipient's own are filled in here */
     const struct request_mail *mail;
     const struct request_header *header;
@@ -24,8 +24,8 @@ struct recipient_context {
     bool bound;           /* another recipient's copy requires TLS: none waives it */
 };
 
-/* How long settling may take. */
-struct recipient_patience {
+/* How long settling may wait for lookups. */
+struct recipient_wait_policy {
     enum {
         RECIPIENT_ASK,      /* start the lookup, do not wait */
         RECIPIENT_TRY,      /* wait until the deadline, then leave it open */
@@ -58,7 +58,7 @@ struct recipient {
     bool settled;
     struct decide_asked asked;
     struct recipient_outcome *outcome; /* NULL until settled, and for request none */
-    struct wait_ticket *ticket;        /* a lookup that was begun, or NULL */
+    struct waiter *waiter;             /* for lookups that were begun, or NULL */
     int64_t waited_ms;
 };
 
@@ -82,7 +82,7 @@ void recipient_fini(struct recipient *recipient);
  * copy asks for as far as is known. Returns 0 or -ENOMEM.
  */
 int recipient_settle(struct recipient *recipient, const struct recipient_context *context,
-                     const struct recipient_patience *patience);
+                     const struct recipient_wait_policy *wait_policy);
 
 /* Whether a settled recipient's copy is refused or deferred. */
 bool recipient_is_refused(const struct recipient *recipient);

@@ -91,9 +91,9 @@ static void look_at_lookup(struct settling *s, struct candidate *c)
     const struct findings *findings;
     bool ended;
 
-    if (!wait_has(s->recipient->ticket, c->in.nexthop, &ended) || !ended)
+    if (!wait_has(s->recipient->waiter, c->in.nexthop, &ended) || !ended)
         return;
-    findings = wait_findings(s->recipient->ticket, c->in.nexthop);
+    findings = wait_findings(s->recipient->waiter, c->in.nexthop);
     c->early = findings != NULL && !c->renewed && verdict_of(findings, &c->in) == VERDICT_PENDING;
     if (c->early)
         return;
@@ -106,7 +106,7 @@ static void look(struct settling *s)
     for (size_t i = 0; i < s->count; i++) {
         struct candidate *c = &s->items[i];
 
-        if (!c->known && s->recipient->ticket != NULL)
+        if (!c->known && s->recipient->waiter != NULL)
             look_at_lookup(s, c);
     }
 }
@@ -115,19 +115,19 @@ static void look(struct settling *s)
  * at is for the next look. */
 static void begin_lookups(struct settling *s)
 {
-    struct wait_ticket **ticket = &s->recipient->ticket;
+    struct waiter **waiter = &s->recipient->waiter;
 
     for (size_t i = 0; i < s->count; i++) {
         struct candidate *c = &s->items[i];
         struct verdict_terms terms;
         bool ended;
 
-        if (c->known || (*ticket != NULL && !c->early && wait_has(*ticket, c->in.nexthop, &ended)))
+        if (c->known || (*waiter != NULL && !c->early && wait_has(*waiter, c->in.nexthop, &ended)))
             continue;
         decide_terms(&c->in, &terms);
         c->early = false;
         c->renewed = true;
-        if (wait_start(s->context->engine, c->in.nexthop, &terms, ticket) != 0)
+        if (wait_start(s->context->engine, c->in.nexthop, &terms, waiter) != 0)
             know(c, DECIDE_MISSING_ENGINE);
     }
 }
@@ -195,28 +195,31 @@ static bool is_enough(const struct settling *s)
     return true;
 }
 
-static enum wait_result await(struct settling *s, const struct recipient_patience *patience)
+static enum wait_result await(struct settling *s, const struct recipient_wait_policy *wait_policy)
 {
-    enum wait_stage stage = patience->mode == RECIPIENT_CONCLUDE ? WAIT_STAGE_EOM : WAIT_STAGE_RCPT;
+    enum wait_stage stage =
+        wait_policy->mode == RECIPIENT_CONCLUDE ? WAIT_STAGE_EOM : WAIT_STAGE_RCPT;
     int64_t began_ms = wait_now_ms();
-    enum wait_result result = wait_for(s->context->gate, s->recipient->ticket, stage,
-                                       patience->deadline_ms, patience->alive, patience->alive_arg);
+    enum wait_result result =
+        wait_for(s->context->limiter, s->recipient->waiter, stage, wait_policy->deadline_ms,
+                 wait_policy->alive, wait_policy->alive_arg);
 
     s->recipient->waited_ms += wait_now_ms() - began_ms;
     return result;
 }
 
 /* Waits until more is known. Returns false when the recipient is to be left open. */
-static bool wait_for_more(struct settling *s, const struct recipient_patience *patience)
+static bool wait_for_more(struct settling *s, const struct recipient_wait_policy *wait_policy)
 {
-    bool conclude = patience->mode == RECIPIENT_CONCLUDE;
+    bool conclude = wait_policy->mode == RECIPIENT_CONCLUDE;
 
-    switch (await(s, patience)) {
+    switch (await(s, wait_policy)) {
     case WAIT_DONE:
         look(s);
         begin_lookups(s);
         /* Many short waits are a long one for the MTA. */
-        if (!is_enough(s) && patience->alive != NULL && !patience->alive(patience->alive_arg))
+        if (!is_enough(s) && wait_policy->alive != NULL &&
+            !wait_policy->alive(wait_policy->alive_arg))
             give_up(s, DECIDE_MISSING_MTA);
         return true;
     case WAIT_TIMEOUT:
@@ -238,9 +241,9 @@ static bool wait_for_more(struct settling *s, const struct recipient_patience *p
 }
 
 /* Finds what the decision needs. Returns false when the recipient is to be left open. */
-static bool find(struct settling *s, const struct recipient_patience *patience)
+static bool find(struct settling *s, const struct recipient_wait_policy *wait_policy)
 {
-    bool wait = patience->mode != RECIPIENT_ASK;
+    bool wait = wait_policy->mode != RECIPIENT_ASK;
 
     for (size_t i = 0; i < s->count; i++) {
         struct candidate *c = &s->items[i];
@@ -249,8 +252,8 @@ static bool find(struct settling *s, const struct recipient_patience *patience)
         wait = wait && is_certain(c);
         if (!decide_needs_findings(&c->in))
             c->known = true;
-        else if (s->recipient->ticket == NULL ||
-                 !wait_has(s->recipient->ticket, c->in.nexthop, &ended))
+        else if (s->recipient->waiter == NULL ||
+                 !wait_has(s->recipient->waiter, c->in.nexthop, &ended))
             look_in_cache(s, c);
     }
     look(s);
@@ -258,7 +261,7 @@ static bool find(struct settling *s, const struct recipient_patience *patience)
         return true;
     begin_lookups(s);
     while (wait && !is_enough(s)) {
-        if (!wait_for_more(s, patience))
+        if (!wait_for_more(s, wait_policy))
             return false;
     }
     return wait;
@@ -312,8 +315,8 @@ static void end(struct settling *s)
     for (size_t i = 0; i < s->count; i++)
         findings_unref(s->items[i].owned);
     if (s->recipient->settled) {
-        wait_ticket_free(s->recipient->ticket);
-        s->recipient->ticket = NULL;
+        waiter_free(s->recipient->waiter);
+        s->recipient->waiter = NULL;
     }
 }
 
@@ -355,7 +358,7 @@ static int conclude(struct settling *s)
 }
 
 int recipient_settle(struct recipient *recipient, const struct recipient_context *context,
-                     const struct recipient_patience *patience)
+                     const struct recipient_wait_policy *wait_policy)
 {
     struct rules_facts facts = *context->facts;
     struct settling s;
@@ -372,7 +375,7 @@ int recipient_settle(struct recipient *recipient, const struct recipient_context
         /* Nothing is found out for a bounce; whether the MTA would hold it to its request may be
          * for the header to say. */
         if ((!context->null_sender || (facts.known & CONFIG_FACT_HEADER) != 0) &&
-            find(&s, patience))
+            find(&s, wait_policy))
             rc = conclude(&s);
         break;
     case DECIDE_REQUEST_OPTIONAL:

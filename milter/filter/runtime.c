@@ -20,7 +20,7 @@ enum { SEEN_IDS = 65536 };
 struct runtime {
     struct engine *engine;
     struct metrics *metrics;
-    struct wait_gate *gate;
+    struct wait_limiter *limiter;
     struct seen_ids *seen_ids;
     struct seen_store *seen_store; /* NULL: in memory only */
 
@@ -49,7 +49,7 @@ static int init_ended(pthread_cond_t *cond)
 
 static void free_parts(struct runtime *runtime)
 {
-    wait_gate_free(runtime->gate);
+    wait_limiter_free(runtime->limiter);
     seen_store_stop(runtime->seen_store);
     seen_ids_free(runtime->seen_ids);
     free(runtime);
@@ -63,7 +63,7 @@ int runtime_new(struct config *config, struct runtime **out)
         return -ENOMEM;
     runtime->seen_ids = seen_ids_new(SEEN_IDS);
     if (runtime->seen_ids == NULL ||
-        wait_gate_new(config->milter.max_waiting, &runtime->gate) != 0) {
+        wait_limiter_new(config->milter.max_waiting, &runtime->limiter) != 0) {
         free_parts(runtime);
         return -ENOMEM;
     }
@@ -111,9 +111,9 @@ struct engine *runtime_engine(struct runtime *runtime)
     return runtime->engine;
 }
 
-struct wait_gate *runtime_gate(struct runtime *runtime)
+struct wait_limiter *runtime_limiter(struct runtime *runtime)
 {
-    return runtime->gate;
+    return runtime->limiter;
 }
 
 void runtime_keep_seen_ids(struct runtime *runtime, const char *store)
@@ -149,7 +149,7 @@ void runtime_swap_config(struct runtime *runtime, struct config *config)
 {
     struct config *old;
 
-    wait_gate_set_limit(runtime->gate, config->milter.max_waiting);
+    wait_limiter_set_limit(runtime->limiter, config->milter.max_waiting);
     pthread_mutex_lock(&runtime->lock);
     old = runtime->config;
     runtime->config = config;

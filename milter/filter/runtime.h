@@ -1,6 +1,6 @@
 /*
- * What all sessions share: the running configuration, the engine, the gate for those who wait, and
- * how many messages are in flight.
+ * What all sessions share: the running configuration, the engine, the limiter of threads that wait,
+ * and how many messages are in progress.
  */
 #ifndef RUNTIME_H
 #define RUNTIME_H
@@ -9,7 +9,7 @@
 #include "config/config.h"
 #include "dsn/seen_ids.h"
 #include "dsn/seen_store.h"
-#include "filter/wait.h"
+#include "filter/lookup_wait.h"
 #include "policy/engine.h"
 
 #include <stdbool.h>
@@ -29,7 +29,7 @@ void runtime_set_metrics(struct runtime *runtime, struct metrics *metrics);
 
 struct engine *runtime_engine(struct runtime *runtime);
 struct metrics *runtime_metrics(struct runtime *runtime); /* NULL: nothing is counted */
-struct wait_gate *runtime_gate(struct runtime *runtime);
+struct wait_limiter *runtime_limiter(struct runtime *runtime);
 
 /*
  * Keeps the queue ids that runtime_seen_ids has over a restart, in the file queue-ids beside the
@@ -41,7 +41,7 @@ struct seen_ids *runtime_seen_ids(struct runtime *runtime); /* of messages that 
 /* The running configuration, with a reference for the caller. Any thread. */
 struct config *runtime_config(struct runtime *runtime);
 
-/* Puts a new configuration, whose reference it takes over, in the place of the running one.
+/* Puts a new configuration, whose reference it takes over, instead of the running one.
  * Messages that have begun keep theirs. */
 void runtime_swap_config(struct runtime *runtime, struct config *config);
 

@@ -1412,7 +1412,7 @@ static void do_command(struct scene *s, char *line)
     else if (strcmp(words[0], "break") == 0)
         fake_engine_break(s->engine, words[1]);
     else if (strcmp(words[0], "close") == 0)
-        wait_gate_close(runtime_gate(s->runtime));
+        wait_limiter_close(runtime_limiter(s->runtime));
     else
         fail_msg("no command %s", words[0]);
 }

@@ -69,7 +69,7 @@ static void begin(struct scene *s, const char *host)
     assert_int_equal(runtime_new(config, &s->runtime), 0);
     runtime_set_engine(s->runtime, s->engine);
     waiting_scene = s;
-    wait_gate_set_stuck(runtime_gate(s->runtime), on_wait);
+    wait_limiter_on_slow_wait(runtime_limiter(s->runtime), on_wait);
     assert_int_equal(message_begin(s->runtime, &client, &mail, &reply, &s->message),
                      MESSAGE_CONTINUE);
     assert_int_equal(message_rcpt(s->message, &recipient, &reply), MESSAGE_CONTINUE);
@@ -101,7 +101,7 @@ static enum message_step end_of_message(struct scene *s, struct message_refusal 
 static void end(struct scene *s)
 {
     message_free(s->message);
-    assert_int_equal(wait_gate_waiting(runtime_gate(s->runtime)), 0);
+    assert_int_equal(wait_limiter_waiting(runtime_limiter(s->runtime)), 0);
     assert_int_equal(fake_engine_outstanding(s->engine), 0);
     assert_int_equal(runtime_drain(s->runtime, 0), 0);
     runtime_free(s->runtime);

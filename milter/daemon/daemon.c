@@ -2,8 +2,8 @@
  * Daemon life. As root, if started so: read the configuration, raise limits, open the sockets; then
  * drop root, start the engine and libmilter in threads, and take signals until the end.
  *
- * SIGUSR1 (and SIGHUP) reload: a new snapshot takes the running one's place, or, if it has errors,
- * nothing changes. SIGTERM (and SIGINT) drain: no new message begins, those in flight that have a
+ * SIGUSR1 (and SIGHUP) reload: a new snapshot replaces the running one, or, if it has errors,
+ * nothing changes. SIGTERM (and SIGINT) drain: no new message begins, those in progress that have a
  * request end, then the process ends; a second one, or DRAIN_MS, cuts the rest short with a 4xx.
  */
 #include "daemon/daemon.h"
@@ -291,7 +291,7 @@ static void reload(struct daemon *d)
 /* --- stop ------------------------------------------------------------------------------------ */
 
 /*
- * Lets messages in flight that have a request end. All others are let go of at once: what the MTA
+ * Lets messages in progress that have a request end. All others are let go of at once: what the MTA
  * had yet to ask about them it cannot ask, and it tells their clients to try again. A second
  * request to stop makes it hurry.
  */
@@ -301,7 +301,7 @@ static void drain(struct daemon *d)
     unsigned left = runtime_drain(d->runtime, 0);
 
     if (left > 0)
-        log_msg(LOG_INFO, "stopping: waiting for %u messages in flight", left);
+        log_msg(LOG_INFO, "stopping: waiting for %u messages in progress", left);
     while (left > 0 && wait_now_ms() < deadline) {
         int signal = signals_next(0);
 

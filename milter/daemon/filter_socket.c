@@ -1,6 +1,6 @@
 /*
- * libmilter opens the socket but knows neither mode nor owner, unlinks whatever is in the way, and
- * leaves a unix socket behind when it was opened as root.
+ * libmilter opens the socket but knows neither mode nor owner, unlinks whatever has the name of the
+ * socket, and leaves a unix socket behind when it was opened as root.
  */
 #include "daemon/filter_socket.h"
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /*
- * Opens the milter socket: refuses to take the place of a filter that answers there, removes a
+ * Opens the milter socket: refuses where another filter answers already, removes a
  * stale socket, sees to owner, mode and group (socket_file.h). Call after callbacks_register,
  * before root is dropped and before threads exist. Returns 0 or a negative errno (-EADDRINUSE:
  * somebody listens there) with a sentence in err.
@@ -15,10 +15,10 @@
 int filter_socket_open(const struct config_milter *config, char *err, size_t err_len);
 
 /*
- * Connects and goes away again. To be called by a thread in a callback that waits: libmilter's pool
- * of threads may have handed two sessions to one idle thread, and the second then stays where it is
- * for as long as the first one waits. A connection makes the pool look again, and start a thread
- * where none is idle. Any thread.
+ * Connects and closes the connection. To be called by a thread in a callback that waits:
+ * libmilter's pool of threads may have handed two sessions to one idle thread, and the second then
+ * stays where it is for as long as the first one waits. A connection makes the pool look again, and
+ * start a thread where none is idle. Any thread.
  */
 void filter_socket_nudge(void);
 

@@ -23,7 +23,7 @@ static atomic_bool filter_ended;
 int sigwait(const sigset_t *set, int *number);
 
 /*
- * Takes the place of the C library's function, in this process only. libmilter starts a thread that
+ * Replaces the C library's function, in this process only. libmilter starts a thread that
  * calls it for SIGTERM, SIGINT and SIGHUP, to stop the filter at once and cut its sessions off;
  * there is no way to ask it not to. Nothing else here waits for signals this way.
  */

@@ -1,5 +1,5 @@
 /*
- * The multiparts that are open at a place in a message, innermost last, and their delimiters (RFC
+ * The multiparts that are open at a point in a message, innermost last, and their delimiters (RFC
  * 2046 section 5.1.1). Pure, fixed memory.
  */
 #ifndef MILTER_DSN_LEVELS_H

@@ -1,4 +1,5 @@
-/* Gathers the rewriter's output, which comes line by line, into pieces worth a call of the sink. */
+/* Gathers the rewriter's output, which comes line by line, into pieces large enough for the sink.
+ */
 #include "dsn/dsn_out.h"
 
 #include <string.h>

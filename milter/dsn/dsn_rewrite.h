@@ -72,7 +72,7 @@ bool dsn_rewrite_wanted(const struct dsn_rewrite *rewrite);
 
 /*
  * Take the body, and its end; only for a message that is wanted. 0, -ENOMEM, or what the sink
- * returned. After an error nothing is known about the message: it must be put off (4xx).
+ * returned. After an error nothing is known about the message: it must be deferred (4xx).
  */
 int dsn_rewrite_body(struct dsn_rewrite *rewrite, const char *data, size_t len);
 int dsn_rewrite_end(struct dsn_rewrite *rewrite, struct dsn_rewrite_result *out);

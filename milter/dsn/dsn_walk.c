@@ -34,7 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the lines at this place are. */
+/* What the lines at this point are. */
 enum region {
     REGION_LOOSE,       /* a report's preamble, or a report whose parts cannot be told apart: kept,
                            up to the blank line that follows a sign of REQUIRETLS */

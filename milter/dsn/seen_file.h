@@ -1,7 +1,8 @@
 /*
  * The file that keeps queue ids (seen_ids.h): a head and one record of fixed size for each
- * position, so that it never grows beyond 64 octets an id, and a change is one small write in its
- * place. Every record has a check sum of its own: what a crash cut short is one id, not the file.
+ * position, so that it never grows beyond 64 octets an id, and a change is one small write over the
+ * old record. Every record has a check sum of its own: what a crash cut short is one id, not the
+ * file.
  *
  * One thread at a time. The file is this program's alone (mode 0600, locked while it is open).
  */

@@ -1,7 +1,7 @@
 /*
- * One thread takes changes and writes each in its place; the data are forced to the disk a second
- * after the first of them. While the file cannot be had, changes wait in
- * memory, where there is one place for each position.
+ * One thread takes changes and writes each over the old record; the data are forced to the disk a
+ * second after the first of them. While the file cannot be had, changes wait in memory, where each
+ * position has room for one.
  */
 #include "dsn/seen_store.h"
 

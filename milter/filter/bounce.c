@@ -74,7 +74,7 @@ bool bounce_wanted(const struct bounce *bounce)
 static int report(int error)
 {
     if (error < 0)
-        log_msg(LOG_ERR, "a bounce is put off, its redacted body cannot be kept in %s: %s",
+        log_msg(LOG_ERR, "a bounce is deferred, its redacted body cannot be kept in %s: %s",
                 spool_dir, strerror(-error));
     return error;
 }
@@ -115,7 +115,7 @@ static bool replace_body(struct bounce *bounce, const struct message_ops *ops)
     struct replacing r = {.ops = ops, .progress_at_ms = wait_now_ms() + PROGRESS_MS};
 
     if (!ops->can_replace_body) {
-        log_msg(LOG_ERR, "the MTA does not let its bounces be redacted: they are put off");
+        log_msg(LOG_ERR, "the MTA does not let its bounces be redacted: they are deferred");
         return false;
     }
     return spool_each(bounce->spool, replace, &r) == 0;

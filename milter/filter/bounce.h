@@ -24,14 +24,14 @@ void bounce_header(struct bounce *bounce, const char *name, const char *value);
 /* Whether the body must be seen: asked at the end of the header. If not, free it. */
 bool bounce_wanted(const struct bounce *bounce);
 
-/* A piece of the body. 0 or a negative errno: then the message must be put off. */
+/* A piece of the body. 0 or a negative errno: then the message must be deferred. */
 int bounce_body(struct bounce *bounce, const char *data, size_t len);
 
 /* The end of the body: what the message that bounced had asked. 0 or a negative errno, likewise. */
 int bounce_end(struct bounce *bounce, enum dsn_rewrite_request *request);
 
 /* Has the MTA make the changes; *redacted tells whether the body was replaced. Returns false when
- * it could not: the message must be put off. */
+ * it could not: the message must be deferred. */
 bool bounce_apply(struct bounce *bounce, const struct message_ops *ops, bool *redacted);
 
 #endif

@@ -126,7 +126,7 @@ static bool read_mail(struct message *m, const struct message_mail *mail)
     m->tls = mail->tls;
     m->trusted = config_is_trusted(m->config, m->client.address);
     m->loopback = message_is_from_loopback(m);
-    m->second = m->again = message_is_second(m);
+    m->second = m->reinjected = message_is_second(m);
     /* A reverse-path that cannot be parsed is the MTA's to refuse; it is not the null one. */
     if (envelope_parse(mail->sender, &m->sender) != 0)
         m->sender = (struct envelope_address){.null_path = false};

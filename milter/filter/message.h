@@ -51,7 +51,7 @@ struct message_ops {
     bool (*quarantine)(void *arg, const char *reason);
     bool (*add_recipient)(void *arg, const char *address, const char *params);
     bool (*delete_recipient)(void *arg, const char *address);
-    /* Called again and again, with at most 65535 octets a time. */
+    /* Called until the body is complete, with at most 65535 octets a time. */
     bool (*replace_body)(void *arg, const char *data, size_t len);
     void *arg;
 };

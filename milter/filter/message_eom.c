@@ -93,7 +93,7 @@ struct tally {
 /* Whether what the copy demands is demanded at delivery as well. */
 static bool is_enforced(const struct message *m, const struct recipient *r)
 {
-    const struct config_route *route = routing_of(r, m->again);
+    const struct config_route *route = r->route;
 
     if (route == NULL)
         return false;
@@ -247,26 +247,27 @@ static enum message_step refuse_reserved(const struct message *m, const char *qu
 }
 
 /*
- * Why a copy that requires TLS would leave by no route though it has one: it is on its way out
- * already, and must not go round. NULL: none would, or the MTA itself sees to what the copy
+ * Why a copy that requires TLS would leave by no route though it has one: that reinjects, and the
+ * message has been reinjected already. NULL: none would, or the MTA itself sees to what the copy
  * requires, which it does only where nobody has written rules for the second smtpd.
  */
-static const char *left_out(const struct message *m)
+static const char *route_loop_reason(const struct message *m)
 {
     if (message_has_null_sender(m) || (!m->second && message_mta_enforces(m)))
         return NULL;
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];
 
-        if (r->asked.request == DECIDE_REQUEST_REQUIRE && routing_leaves_out(r, m->again))
-            return m->second ? "a rule sends it round again: that for its `daemon` must come first"
-                             : "it has come back, and no rule with `daemon` and `route` leads mail "
-                               "of this listener out";
+        if (r->asked.request == DECIDE_REQUEST_REQUIRE && r->route_would_loop)
+            return m->second
+                       ? "a rule reinjects it once more: that for its `daemon` must come first"
+                       : "it has come back, and no rule with `daemon` and `route` leads mail "
+                         "of this listener out";
     }
     return NULL;
 }
 
-/* Whether an earlier filter has changed the sender, to an address that can be said again. */
+/* Whether an earlier filter has changed the sender, to an address that can be given to the MTA. */
 static bool is_changed(const struct message *m, const char *now)
 {
     return now != NULL && m->sender_now != NULL && strcmp(now, m->sender_now) != 0 &&
@@ -277,7 +278,7 @@ static enum message_step change(struct message *m, const struct routing *routing
                                 const char *queue_id, const struct message_ops *ops,
                                 struct message_refusal *refusal)
 {
-    const char *why_not = left_out(m);
+    const char *why_not = route_loop_reason(m);
     char sender[ENVELOPE_ADDRESS_MAX + 3];
     struct modify_plan plan;
 
@@ -330,7 +331,7 @@ enum message_step message_eom(struct message *m, const char *queue_id,
     tally = count(m);
     if (tally.rejected > 0 || tally.deferred > 0)
         return refuse(m, &tally, queue_id, refusal);
-    if (routing_init(&routing, m->config, m->recipients, m->recipient_count, m->again) != 0)
+    if (routing_init(&routing, m->config, m->recipients, m->recipient_count) != 0)
         return message_fail(LOG_ERR, queue_id, message_no_memory);
     step = change(m, &routing, queue_id, ops, refusal);
     routing_fini(&routing);

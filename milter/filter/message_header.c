@@ -33,6 +33,14 @@ static void keep_header(struct message *m, const char *name, const char *value)
     m->header_octets += name_len + value_len;
 }
 
+/* Recipients may have been settled at RCPT. */
+static void set_reinjected(struct message *m)
+{
+    m->reinjected = true;
+    for (size_t i = 0; i < m->recipient_count; i++)
+        routing_decide(&m->recipients[i], true);
+}
+
 void message_header(struct message *m, const char *name, const char *value)
 {
     request_read_header(&m->header, name, value);
@@ -40,7 +48,8 @@ void message_header(struct message *m, const char *name, const char *value)
         bounce_header(m->bounce, name, value);
     if (m->loopback && !m->received && request_is_field(name, "Received")) {
         m->received = true;
-        m->again = m->again || message_has_been_here(m, value);
+        if (!m->reinjected && message_was_sent_to_second(m, value))
+            set_reinjected(m);
     }
     if (request_is_field(name, m->config->milter.route_header))
         m->route_headers++;
@@ -59,8 +68,6 @@ bool message_drops_require(const struct message *m, bool reinjects)
 
 static bool all_settled_without_change(const struct message *m)
 {
-    const struct config_route *route;
-
     if (m->route_headers > 0 || m->reserved || message_drops_require(m, false))
         return false;
     for (size_t i = 0; i < m->recipient_count; i++) {
@@ -68,7 +75,7 @@ static bool all_settled_without_change(const struct message *m)
 
         if (!r->settled || r->asked.request == DECIDE_REQUEST_REQUIRE)
             return false;
-        if ((route = routing_of(r, m->again)) != NULL && route->method != CONFIG_METHOD_NONE)
+        if (r->route != NULL && r->route->method != CONFIG_METHOD_NONE)
             return false;
     }
     return true;

@@ -36,9 +36,9 @@ struct message {
     bool headers_lost;      /* too many: what rules would have said is not known */
     unsigned route_headers; /* forged ones */
     bool loopback;          /* it came by SMTP, from this host itself */
-    bool second;   /* by a listener whose mail a rule leads out: a second smtpd of this host */
-    bool received; /* a Received field was seen */
-    bool again;    /* second, or this host sent it to a second smtpd before, as it says */
+    bool second;     /* by a listener with a rule for an exit route: a second smtpd of this host */
+    bool received;   /* a Received field was seen */
+    bool reinjected; /* second, or this host sent it to a second smtpd before, as it says */
 
     struct recipient *recipients;
     size_t recipient_count;
@@ -46,7 +46,7 @@ struct message {
     int64_t rcpt_waited_ms; /* of rcpt_wait, by all recipients together */
     bool bound;             /* some recipient's copy requires TLS: none waives it */
     bool rejected;          /* some recipient was, at RCPT */
-    bool put_off;           /* likewise, for now */
+    bool deferred;          /* likewise, for now */
     bool reserved;          /* an address has a routing tag: refused at end-of-message */
 
     struct bounce *bounce; /* ours; NULL: not a bounce, or none that may be redacted */
@@ -128,9 +128,9 @@ int message_settle(struct message *message, struct recipient *recipient,
                    const struct recipient_wait_policy *wait_policy);
 
 /*
- * One message goes one way: where one recipient's copy requires TLS by a rule and another's waives
- * it, all require it (RFC 8689 section 4.1 tags all copies alike). To be called when what each asks
- * for is known. Returns whether recipients are to be settled anew.
+ * A message is sent as a whole: where one recipient's copy requires TLS by a rule and another's
+ * waives it, all require it (RFC 8689 section 4.1 tags all copies alike). To be called when what
+ * each asks for is known. Returns whether recipients are to be settled anew.
  */
 bool message_bind(struct message *message);
 
@@ -141,7 +141,8 @@ bool message_is_from_loopback(const struct message *message);
 
 /*
  * Whether the message came by a second smtpd of this host, as its listener alone can tell: it has
- * the name of one that a rule leads out of this host ({daemon_name}), and this host is the client.
+ * the name of one whose mail a rule gives an exit route ({daemon_name}), and this host is the
+ * client.
  */
 bool message_is_second(const struct message *message);
 
@@ -150,15 +151,15 @@ bool message_is_second(const struct message *message);
  * host. Asked of the newest one of mail from this host itself, it shows a mail loop where rules for
  * the second smtpd are missing; it may be forged, and lets nothing out.
  */
-bool message_has_been_here(const struct message *message, const char *value);
+bool message_was_sent_to_second(const struct message *message, const char *value);
 
-/* Bounces name the message that bounced by its queue id, which MTAs may use again: keeps the id of
+/* Bounces name the message that bounced by its queue id, which MTAs may reuse: keeps the id of
  * a message that requires TLS, forgets that of another. At end-of-message: waits for a moment until
  * the id is in the file that outlives this process. */
 void message_remember(const struct message *message, const char *queue_id, bool require);
 
 /* The same as soon as the request is known, so that the file is written while the rest of the
- * message comes in. That of a message which is refused then stays: its number may be used again. */
+ * message comes in. That of a message which is refused then stays: its number may be reused. */
 void message_remember_early(const struct message *message, const char *queue_id);
 
 /* Keeps the id of a message that goes to a second smtpd. */

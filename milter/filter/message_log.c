@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "filter/logline.h"
-#include "filter/routing.h"
 
 #include <netdb.h>
 #include <stdlib.h>
@@ -77,7 +76,7 @@ void message_count(const struct message *m, enum metrics_action action)
 
 void message_count_refused(const struct message *m)
 {
-    if (m->recipient_count == 0 && (m->rejected || m->put_off))
+    if (m->recipient_count == 0 && (m->rejected || m->deferred))
         metrics_message(runtime_metrics(m->runtime), METRICS_REQUEST_REQUIRE,
                         m->rejected ? METRICS_REJECT : METRICS_TEMPFAIL);
 }
@@ -101,7 +100,7 @@ static void warn_unreported(const struct message *m, const struct recipient *r,
 void message_log_recipient(const struct message *m, const struct recipient *r, const char *queue_id,
                            enum decide_action action, const char *reason)
 {
-    const struct config_route *route = routing_of(r, m->again);
+    const struct config_route *route = r->route;
     const struct recipient_outcome *o = r->outcome;
     struct logline line = {.queue_id = queue_id,
                            .from = m->sender.text,

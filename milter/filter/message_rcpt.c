@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "decide/mailbox.h"
+#include "filter/routing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,13 @@ int message_settle(struct message *m, struct recipient *r,
         .bound = m->bound,
     };
 
-    return r->settled ? 0 : recipient_settle(r, &context, wait_policy);
+    int rc;
+
+    if (r->settled)
+        return 0;
+    rc = recipient_settle(r, &context, wait_policy);
+    routing_decide(r, m->reinjected);
+    return rc;
 }
 
 bool message_bind(struct message *m)
@@ -54,12 +61,13 @@ bool message_bind(struct message *m)
             free(r->outcome);
             r->outcome = NULL;
             r->settled = false;
+            routing_decide(r, m->reinjected);
         }
     }
     return true;
 }
 
-/* A place for one more, or NULL. */
+/* Room for one more, or NULL. */
 static struct recipient *next_recipient(struct message *m)
 {
     if (m->recipient_count == m->recipient_cap) {
@@ -157,7 +165,7 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
         decide_reply(&r->outcome->decision, r->shown, r->asked.asker, reply);
         message_log_settled(m, r, queue_id);
         m->rejected |= reply->code >= 500;
-        m->put_off |= reply->code < 500;
+        m->deferred |= reply->code < 500;
         recipient_fini(r);
         return MESSAGE_REFUSE;
     }

@@ -1,5 +1,5 @@
 /*
- * What this host is to know again: messages that a second smtpd brings back, by its listener; and
+ * What this host is to recognise: messages that a second smtpd brings back, by its listener; and
  * by their queue ids those that bounce, and those that come back though no rule expects them.
  */
 #include "filter/message_internal.h"
@@ -32,7 +32,7 @@ bool message_is_from_loopback(const struct message *m)
     return false;
 }
 
-/* A rule for the listener that sends mail round does not count: it is for one that comes before,
+/* A rule for the listener that reinjects does not count: it is for one that comes before,
  * as behind a content filter. */
 bool message_is_second(const struct message *m)
 {
@@ -48,7 +48,7 @@ bool message_is_second(const struct message *m)
     return false;
 }
 
-bool message_has_been_here(const struct message *m, const char *value)
+bool message_was_sent_to_second(const struct message *m, const char *value)
 {
     static const char blanks[] = " \t\r\n";
     char key[SEEN_IDS_LEN_MAX + 1];

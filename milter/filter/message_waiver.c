@@ -5,8 +5,6 @@
  */
 #include "filter/message_internal.h"
 
-#include "filter/routing.h"
-
 /* Whether a route of this message brings REQUIRETLS along. `marked`: Postfix 3.11 reads that from
  * the header when the message comes in again. */
 static bool carries_requiretls(const struct message *m, const struct config_route *route,
@@ -30,7 +28,7 @@ static bool passes_requiretls_on(const struct message *m, bool marked)
             continue;
         if (!r->outcome->decision.local && r->outcome->decision.level != VERDICT_LEVEL_ENFORCE)
             return false; /* REQUIRETLS is said only where it is offered */
-        if (!by_mta && !carries_requiretls(m, routing_of(r, m->again), marked))
+        if (!by_mta && !carries_requiretls(m, r->route, marked))
             return false;
     }
     return true;
@@ -50,7 +48,7 @@ const char *message_lowered(const struct message *m)
         return NULL;
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];
-        const struct config_route *route = routing_of(r, m->again);
+        const struct config_route *route = r->route;
 
         if (r->asked.request == DECIDE_REQUEST_REQUIRE && route != NULL &&
             route->method == CONFIG_METHOD_HEADER && !config_route_reinjects(route) &&

@@ -60,6 +60,10 @@ struct recipient {
     struct recipient_outcome *outcome; /* NULL until settled, and for request none */
     struct waiter *waiter;             /* for lookups that were begun, or NULL */
     int64_t waited_ms;
+
+    /* By routing_decide(). */
+    const struct config_route *route; /* the one it takes; NULL: none, or its settings need none */
+    bool route_would_loop;            /* it has a route that the message has taken already */
 };
 
 /* What RCPT brings. Strings are borrowed for the call. */

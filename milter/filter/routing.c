@@ -13,7 +13,7 @@
 
 /*
  * A copy that requires TLS needs its route at the levels that demand something of the delivery, and
- * a second smtpd of this host where the milter sees it again, at any but disable.
+ * a second smtpd of this host where the milter sees it a second time, at any but disable.
  * What is only to be logged must not bounce there; what could not be found out is held to its
  * request at delivery all the same.
  */
@@ -56,7 +56,7 @@ static const struct config_route *at_level(const struct config_route *route,
 }
 
 /* The route that the decision comes to, or NULL. */
-static const struct config_route *wanted(const struct recipient *r)
+static const struct config_route *wanted_route(const struct recipient *r)
 {
     const struct config_route *route = r->outcome != NULL ? r->outcome->decision.route : NULL;
 
@@ -68,16 +68,13 @@ static const struct config_route *wanted(const struct recipient *r)
     return !needs_route(r) ? NULL : route;
 }
 
-const struct config_route *routing_of(const struct recipient *r, bool again)
+void routing_decide(struct recipient *r, bool reinjected)
 {
-    const struct config_route *route = wanted(r);
+    const struct config_route *route = wanted_route(r);
+    bool is_loop = route != NULL && reinjected && config_route_reinjects(route);
 
-    return route != NULL && again && config_route_reinjects(route) ? NULL : route;
-}
-
-bool routing_leaves_out(const struct recipient *r, bool again)
-{
-    return wanted(r) != NULL && routing_of(r, again) == NULL && !r->outcome->decision.local;
+    r->route = is_loop ? NULL : route;
+    r->route_would_loop = is_loop && !r->outcome->decision.local;
 }
 
 /* Where the MTA does not tell the mailer, mail for our own domain is taken to stay here. */
@@ -93,10 +90,10 @@ static bool is_local(const struct config *config, const struct recipient *r)
            config_domain_is_own(config, own.name);
 }
 
-static bool any_routed(const struct recipient *recipients, size_t count, bool again)
+static bool any_routed(const struct recipient *recipients, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct config_route *route = routing_of(&recipients[i], again);
+        const struct config_route *route = recipients[i].route;
 
         if (route != NULL && route->method != CONFIG_METHOD_NONE)
             return true;
@@ -105,10 +102,10 @@ static bool any_routed(const struct recipient *recipients, size_t count, bool ag
 }
 
 int routing_init(struct routing *routing, const struct config *config,
-                 const struct recipient *recipients, size_t count, bool again)
+                 const struct recipient *recipients, size_t count)
 {
     *routing = (struct routing){.recipients = recipients, .count = count};
-    if (!any_routed(recipients, count, again))
+    if (!any_routed(recipients, count))
         return 0;
     routing->items = calloc(count, sizeof(*routing->items));
     if (routing->items == NULL)
@@ -120,7 +117,7 @@ int routing_init(struct routing *routing, const struct config *config,
         item->address = r->address;
         item->domain = r->domain;
         item->can_be_tagged = r->taggable != NULL;
-        item->route = routing_of(r, again);
+        item->route = r->route;
         item->local = is_local(config, r);
         item->must = item->route != NULL && r->asked.request == DECIDE_REQUEST_REQUIRE &&
                      !r->outcome->decision.null_sender;
@@ -141,7 +138,7 @@ bool routing_reinjects(const struct routing *routing)
     return routing->plan.way == ROUTE_HEADER && config_route_reinjects(routing->plan.route);
 }
 
-/* A field that is added and deleted again is seen by the MTA's header checks, and by nobody else.
+/* A field that is added and then deleted is seen by the MTA's header checks, and by nobody else.
  */
 static bool apply_header(const struct routing *routing, const struct config *config,
                          const struct message_ops *ops)

@@ -1,6 +1,6 @@
 /*
  * The route of a message whose recipients are settled: what route.h makes of them, and the changes
- * that put it on its way. Belongs to one message and one thread at a time.
+ * that put it on that route. Belongs to one message and one thread at a time.
  */
 #ifndef ROUTING_H
 #define ROUTING_H
@@ -17,19 +17,18 @@ struct routing {
 };
 
 /*
- * Chooses. `again`: a second smtpd of this host brings the message back, so that it must not go
- * there once more. The recipients are borrowed. Returns 0 or -ENOMEM.
+ * Decides which route a recipient takes, and keeps it in the recipient (route, route_would_loop),
+ * where everybody reads it. `reinjected`: the message was sent to a second smtpd of this host
+ * before, so that it must not go there once more. Called whenever the outcome of the recipient or
+ * `reinjected` has changed.
  */
+void routing_decide(struct recipient *recipient, bool reinjected);
+
+/* Chooses how the message is put on the routes of its recipients, which are borrowed. Returns 0 or
+ * -ENOMEM. */
 int routing_init(struct routing *routing, const struct config *config,
-                 const struct recipient *recipients, size_t count, bool again);
+                 const struct recipient *recipients, size_t count);
 void routing_fini(struct routing *routing);
-
-/* The route that a recipient takes, or NULL: what its settings say may need no route, or have
- * none. */
-const struct config_route *routing_of(const struct recipient *recipient, bool again);
-
-/* Whether a settled recipient has a route that it does not take because it has taken it already. */
-bool routing_leaves_out(const struct recipient *recipient, bool again);
 
 /* Whether the message goes to a second smtpd of this host. */
 bool routing_reinjects(const struct routing *routing);

@@ -211,7 +211,7 @@ def no_room(*under):
             answer = in_pieces(m, [long[i:i + 65535] for i in range(0, len(long), 65535)])
             matches(answer.text, "^451 4.3.0 ")
             equal(new_body(in_pieces(m, [report(ASKED)])), redacted(ASKED))
-        equal(len(d.logged("a bounce is put off, its redacted body cannot be kept in /var/tmp: ")), 2)
+        equal(len(d.logged("a bounce is deferred, its redacted body cannot be kept in /var/tmp: ")), 2)
 
 
 def full_disk():

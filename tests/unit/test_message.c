@@ -1543,7 +1543,7 @@ static void limits_recipients(void **state)
 }
 
 /* More header fields than can be kept, where a rule looks at them: what it would have said is not
- * known, so the message is put off. */
+ * known, so the message is deferred. */
 static void never_takes_lost_headers_for_absent(void **state)
 {
     struct scene s = {.c = NULL};

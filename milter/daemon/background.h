@@ -1,7 +1,7 @@
 /* Becoming a daemon: the process that was started waits until the daemon is ready, or has failed.
  */
-#ifndef BACKGROUND_H
-#define BACKGROUND_H
+#ifndef MILTER_DAEMON_BACKGROUND_H
+#define MILTER_DAEMON_BACKGROUND_H
 
 /*
  * Forks. Returns in the child only, 0 or a negative errno (then there was no fork); the parent

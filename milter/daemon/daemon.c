@@ -53,8 +53,8 @@ struct daemon {
     struct runtime *runtime;
     struct engine *engine;
     struct metrics *metrics;
-    struct front *front; /* socketmap and metrics listeners */
-    pthread_t filter;    /* libmilter's; never joined, see stop() */
+    struct listeners *listeners; /* socketmap and metrics listeners */
+    pthread_t filter;            /* libmilter's; never joined, see stop() */
 };
 
 /* --- start ----------------------------------------------------------------------------------- */
@@ -77,7 +77,7 @@ static void to_log(void *arg, const char *message)
     log_msg(LOG_ERR, "%s", message);
 }
 
-static int fail(int exit_status, const char *message)
+static int fail_start(int exit_status, const char *message)
 {
     log_msg(LOG_ERR, "%s", message);
     return exit_status;
@@ -145,23 +145,23 @@ static int open_and_drop(struct daemon *d, const struct config *config)
         return exit_status_of(rc);
     }
     if (drop && (rc = privilege_lower(&user, err, sizeof(err))) != 0)
-        return fail(EX_NOPERM, err);
+        return fail_start(EX_NOPERM, err);
     if (config->milter.socket == NULL)
         rc = 0;
     else if (callbacks_register() != 0)
-        return fail(EX_SOFTWARE, "libmilter does not take this filter");
+        return fail_start(EX_SOFTWARE, "libmilter does not take this filter");
     else
         rc = filter_socket_open(&config->milter, err, sizeof(err));
     if (rc == 0)
-        rc = front_open(config, &d->front, err, sizeof(err));
+        rc = listeners_open(config, &d->listeners, err, sizeof(err));
     if (rc != 0)
-        return fail(exit_status_of(rc), err);
+        return fail_start(exit_status_of(rc), err);
     if (!d->foreground && (rc = background_begin()) != 0)
-        return fail(EX_OSERR, "cannot fork");
+        return fail_start(EX_OSERR, "cannot fork");
     if (drop && (rc = privilege_drop(&user, err, sizeof(err))) != 0)
-        return fail(EX_NOPERM, err);
+        return fail_start(EX_NOPERM, err);
     if (!d->foreground && chdir("/") != 0)
-        return fail(EX_OSERR, "cannot change to the root directory");
+        return fail_start(EX_OSERR, "cannot change to the root directory");
     return EX_OK;
 }
 
@@ -198,25 +198,25 @@ static int start_threads(struct daemon *d, struct config *config)
     engine_terms(config, &terms);
     if (runtime_new(config, &d->runtime) != 0) {
         config_unref(config);
-        return fail(EX_OSERR, "out of memory");
+        return fail_start(EX_OSERR, "out of memory");
     }
     if (config_host_check_ca(config, to_log, NULL) != 0)
         return EX_CONFIG;
     runtime_keep_seen_ids(d->runtime, terms.store);
     rc = engine_new(&terms, &d->engine, err, sizeof(err));
     if (rc != 0)
-        return fail(exit_status_of(rc), err);
+        return fail_start(exit_status_of(rc), err);
     runtime_set_engine(d->runtime, d->engine);
     if (metrics_new(&d->metrics) != 0)
-        return fail(EX_OSERR, "out of memory");
+        return fail_start(EX_OSERR, "out of memory");
     runtime_set_metrics(d->runtime, d->metrics);
     callbacks_set_runtime(d->runtime);
     wait_limiter_on_slow_wait(runtime_limiter(d->runtime), filter_socket_nudge);
-    rc = front_start(d->front, config, d->engine, d->metrics, err, sizeof(err));
+    rc = listeners_start(d->listeners, config, d->engine, d->metrics, err, sizeof(err));
     if (rc != 0)
-        return fail(EX_OSERR, err);
+        return fail_start(EX_OSERR, err);
     if (config->milter.socket != NULL && pthread_create(&d->filter, NULL, run_filter, NULL) != 0)
-        return fail(EX_OSERR, "cannot start a thread");
+        return fail_start(EX_OSERR, "cannot start a thread");
     signals_take();
     return EX_OK;
 }
@@ -224,8 +224,8 @@ static int start_threads(struct daemon *d, struct config *config)
 /* Takes back what a start that failed had begun; libmilter does not run yet. */
 static void undo_start(struct daemon *d)
 {
-    front_close(d->front);
-    d->front = NULL;
+    listeners_close(d->listeners);
+    d->listeners = NULL;
     engine_free(d->engine);
     runtime_free(d->runtime);
     metrics_free(d->metrics);
@@ -264,7 +264,7 @@ static bool take_over(struct daemon *d, struct config *loaded)
         return false;
     }
     log_configure(&loaded->log, ident, !d->foreground);
-    front_reload(d->front, loaded);
+    listeners_reload(d->listeners, loaded);
     runtime_swap_config(d->runtime, loaded);
     return true;
 }
@@ -330,8 +330,8 @@ static void drain(struct daemon *d)
 static void stop(struct daemon *d, int exit_status)
 {
     filter_socket_remove();
-    front_close(d->front);
-    d->front = NULL;
+    listeners_close(d->listeners);
+    d->listeners = NULL;
     if (runtime_messages(d->runtime) > 0) {
         log_msg(LOG_INFO, "stopped");
         _exit(exit_status);
@@ -417,7 +417,7 @@ static int start(struct daemon *d, struct config *config)
 
     /* As soon as a socket answers somebody may take us for started, and send a signal. */
     if (signals_block() != 0)
-        status = fail(EX_OSERR, "cannot block signals");
+        status = fail_start(EX_OSERR, "cannot block signals");
     else
         status = open_and_drop(d, config);
     if (status != EX_OK) {
@@ -455,7 +455,7 @@ int daemon_run(const struct daemon_options *options)
         if (status == EX_OK)
             status = serve(&d);
         filter_socket_remove();
-        front_close(d.front);
+        listeners_close(d.listeners);
     }
     free(d.config_path);
     return status;

@@ -1,6 +1,6 @@
 /* The life of the daemon, from the first line of the configuration to the last message. */
-#ifndef DAEMON_H
-#define DAEMON_H
+#ifndef MILTER_DAEMON_DAEMON_H
+#define MILTER_DAEMON_DAEMON_H
 
 #include <stdbool.h>
 

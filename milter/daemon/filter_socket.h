@@ -1,6 +1,6 @@
 /* The socket that MTAs connect to, as libmilter opens it. */
-#ifndef FILTER_SOCKET_H
-#define FILTER_SOCKET_H
+#ifndef MILTER_DAEMON_FILTER_SOCKET_H
+#define MILTER_DAEMON_FILTER_SOCKET_H
 
 #include "config/config.h"
 

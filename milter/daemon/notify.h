@@ -2,8 +2,8 @@
  * Tells the service manager how the daemon is doing: the datagram protocol of sd_notify(3), by
  * hand. Nothing happens when no manager listens.
  */
-#ifndef NOTIFY_H
-#define NOTIFY_H
+#ifndef MILTER_DAEMON_NOTIFY_H
+#define MILTER_DAEMON_NOTIFY_H
 
 /* Takes NOTIFY_SOCKET out of the environment. Call once, before threads exist. */
 void notify_init(void);

@@ -2,8 +2,8 @@
  * Signals as numbers to be read. The main thread alone takes them: libmilter's thread for signals,
  * which would stop the filter in the middle of its sessions, is put to sleep (see signals.c).
  */
-#ifndef SIGNALS_H
-#define SIGNALS_H
+#ifndef MILTER_DAEMON_SIGNALS_H
+#define MILTER_DAEMON_SIGNALS_H
 
 /* SIGNALS_FILTER_ENDED is what signals_filter_ended adds to the signal numbers. */
 enum { SIGNALS_NONE = 0, SIGNALS_FILTER_ENDED = 200 };

@@ -76,7 +76,7 @@ static void judge_field(struct dsn_evidence *evidence)
     const char *value;
     size_t name_len, value_len;
 
-    if (!colon)
+    if (colon == NULL)
         return;
     name_len = (size_t)(colon - name);
     value = colon + 1;

@@ -9,17 +9,17 @@ static size_t feed_head(struct dsn_lines *lines, const char *data, size_t len)
     size_t n = len < room ? len : room;
     const char *newline = memchr(data, '\n', n);
 
-    if (newline)
+    if (newline != NULL)
         n = (size_t)(newline - data) + 1;
-    if (lines->head_len == 0 && (newline || n == room)) { /* all of it is here: no copy */
-        lines->in_line = !newline;
+    if (lines->head_len == 0 && (newline != NULL || n == room)) { /* all of it is here: no copy */
+        lines->in_line = newline == NULL;
         lines->on_head(lines->arg, data, n);
         return n;
     }
     memcpy(lines->head + lines->head_len, data, n);
     lines->head_len += n;
-    if (newline || n == room) {
-        lines->in_line = !newline;
+    if (newline != NULL || n == room) {
+        lines->in_line = newline == NULL;
         lines->on_head(lines->arg, lines->head, lines->head_len);
         lines->head_len = 0;
     }
@@ -30,9 +30,9 @@ static size_t feed_rest(struct dsn_lines *lines, const char *data, size_t len)
 {
     const char *newline = memchr(data, '\n', len);
 
-    if (newline)
+    if (newline != NULL)
         len = (size_t)(newline - data) + 1;
-    lines->in_line = !newline;
+    lines->in_line = newline == NULL;
     lines->on_rest(lines->arg, data, len);
     return len;
 }

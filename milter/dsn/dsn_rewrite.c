@@ -46,7 +46,7 @@ struct dsn_rewrite *dsn_rewrite_new(const struct dsn_rewrite_hooks *hooks)
 {
     struct dsn_rewrite *rewrite = calloc(1, sizeof(*rewrite));
 
-    if (!rewrite)
+    if (rewrite == NULL)
         return NULL;
     rewrite->hooks = *hooks;
     dsn_evidence_init(&rewrite->evidence, hooks->known_id, hooks->known_id_arg);
@@ -55,7 +55,7 @@ struct dsn_rewrite *dsn_rewrite_new(const struct dsn_rewrite_hooks *hooks)
 
 void dsn_rewrite_free(struct dsn_rewrite *rewrite)
 {
-    if (!rewrite)
+    if (rewrite == NULL)
         return;
     dsn_walk_free(rewrite->walk);
     free(rewrite);
@@ -112,11 +112,11 @@ bool dsn_rewrite_wanted(const struct dsn_rewrite *rewrite)
 
 static int start(struct dsn_rewrite *rewrite)
 {
-    if (rewrite->walk)
+    if (rewrite->walk != NULL)
         return 0;
     rewrite->walk = dsn_walk_new(has_parts(rewrite) ? &rewrite->type : NULL, rewrite->encoding,
                                  rewrite->hooks.sink, rewrite->hooks.sink_arg, &rewrite->evidence);
-    return rewrite->walk ? 0 : -ENOMEM;
+    return rewrite->walk != NULL ? 0 : -ENOMEM;
 }
 
 int dsn_rewrite_body(struct dsn_rewrite *rewrite, const char *data, size_t len)
@@ -148,7 +148,8 @@ int dsn_rewrite_end(struct dsn_rewrite *rewrite, struct dsn_rewrite_result *out)
     return 0;
 }
 
-static bool change(struct dsn_rewrite_change *out, const char *name, const char *value, int index)
+static bool set_change(struct dsn_rewrite_change *out, const char *name, const char *value,
+                       int index)
 {
     out->name = name;
     out->value = value;
@@ -161,15 +162,15 @@ bool dsn_rewrite_next_change(struct dsn_rewrite *rewrite, struct dsn_rewrite_cha
     for (size_t i = 0; i < N_BODY_FIELDS && rewrite->result.replace_body; i++) {
         /* From the last one down: not all MTAs count the deleted ones. */
         if (rewrite->n_body_fields[i] > 0)
-            return change(out, body_fields[i], NULL, rewrite->n_body_fields[i]--);
+            return set_change(out, body_fields[i], NULL, rewrite->n_body_fields[i]--);
     }
     if (rewrite->add_mime_version) {
         rewrite->add_mime_version = false;
-        return change(out, "MIME-Version", "1.0", 0);
+        return set_change(out, "MIME-Version", "1.0", 0);
     }
     if (rewrite->add_tls_required) {
         rewrite->add_tls_required = false;
-        return change(out, "TLS-Required", "No", 0);
+        return set_change(out, "TLS-Required", "No", 0);
     }
     return false;
 }

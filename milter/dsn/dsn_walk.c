@@ -87,13 +87,13 @@ static void emit(void *arg, const char *data, size_t len)
 
 /* --- what becomes of bytes --- */
 
-static void drop(struct dsn_walk *walk)
+static void drop_line(struct dsn_walk *walk)
 {
     walk->redacted = true;
     walk->fate = FATE_DROP;
 }
 
-static void keep(struct dsn_walk *walk, const char *line, size_t len)
+static void keep_line(struct dsn_walk *walk, const char *line, size_t len)
 {
     emit(walk, line, len);
     walk->fate = FATE_EMIT;
@@ -111,7 +111,7 @@ static bool hold(struct dsn_walk *walk, const char *data, size_t len)
         size *= 2;
     if (size != walk->held_size) {
         grown = realloc(walk->held, size);
-        if (!grown) {
+        if (grown == NULL) {
             walk->error = -ENOMEM;
             return false;
         }
@@ -155,7 +155,7 @@ static void on_delimiter(struct dsn_walk *walk, struct dsn_level *level, bool cl
         dsn_levels_fill(level, &walk->out);
         walk->levels.depth--;
         walk->region = REGION_KEEP; /* the epilogue */
-        keep(walk, line, len);
+        keep_line(walk, line, len);
         return;
     }
     level->n_parts++;
@@ -301,13 +301,13 @@ static void give_up_header(struct dsn_walk *walk, const char *data, size_t len)
     if (top(walk)->in_report) {
         walk->held_len = 0;
         walk->region = REGION_SKIP_HEADER;
-        drop(walk);
+        drop_line(walk);
         return;
     }
     release_held(walk);
     top(walk)->n_kept++;
     walk->region = REGION_KEEP;
-    keep(walk, data, len);
+    keep_line(walk, data, len);
 }
 
 static bool is_continuation(const char *line, size_t len)
@@ -346,39 +346,39 @@ static void on_embedded(struct dsn_walk *walk, const char *line, size_t len)
 
     walk->first_line = false;
     if (mbox_from || continued || mime_header_starts_field(line, len)) {
-        keep(walk, line, len);
+        keep_line(walk, line, len);
         return;
     }
     dsn_evidence_end(walk->evidence);
     walk->region = REGION_DROP;
     if (mime_header_is_blank(line, len)) {
-        keep(walk, line, len);
+        keep_line(walk, line, len);
     } else { /* content without a blank line before it */
         dsn_out_eol(&walk->out);
-        drop(walk);
+        drop_line(walk);
     }
 }
 
 static void on_headers_tail(struct dsn_walk *walk, const char *line, size_t len)
 {
     if (mime_header_is_blank(line, len)) {
-        keep(walk, line, len);
+        keep_line(walk, line, len);
         return;
     }
     walk->region = REGION_DROP;
-    drop(walk);
+    drop_line(walk);
 }
 
 static void on_loose(struct dsn_walk *walk, const char *line, size_t len)
 {
-    keep(walk, line, len);
+    keep_line(walk, line, len);
     if (mime_header_is_blank(line, len) && walk->evidence->require)
         walk->region = REGION_DROP;
 }
 
 static void on_skip_header(struct dsn_walk *walk, const char *line, size_t len)
 {
-    drop(walk);
+    drop_line(walk);
     if (!mime_header_is_blank(line, len))
         return;
     walk->region = REGION_DROP;
@@ -393,7 +393,7 @@ static void on_head(void *arg, const char *line, size_t len)
 
     if (line[len - 1] == '\n')
         walk->out.eol = len > 1 && line[len - 2] == '\r' ? "\r\n" : "\n";
-    if (level) {
+    if (level != NULL) {
         on_delimiter(walk, level, closing, line, len);
         return;
     }
@@ -403,7 +403,7 @@ static void on_head(void *arg, const char *line, size_t len)
     switch (walk->region) {
     case REGION_PART_HEADER: /* on_part_header has left it */
     case REGION_KEEP:
-        keep(walk, line, len);
+        keep_line(walk, line, len);
         return;
     case REGION_LOOSE:
         on_loose(walk, line, len);
@@ -419,7 +419,7 @@ static void on_head(void *arg, const char *line, size_t len)
         dsn_encoded_feed(&walk->encoded, line, len);
         return;
     case REGION_HEADERS:
-        keep(walk, line, len);
+        keep_line(walk, line, len);
         if (mime_header_is_blank(line, len))
             walk->region = REGION_HEADERS_TAIL;
         return;
@@ -429,7 +429,7 @@ static void on_head(void *arg, const char *line, size_t len)
     case REGION_DROP:
         break;
     }
-    drop(walk);
+    drop_line(walk);
 }
 
 /* More of a line that is longer than its head. */
@@ -482,7 +482,7 @@ struct dsn_walk *dsn_walk_new(const struct mime_content_type *type, enum mime_en
     struct dsn_walk *walk = calloc(1, sizeof(*walk));
     bool opaque = !type || encoding != MIME_ENCODING_IDENTITY;
 
-    if (!walk)
+    if (walk == NULL)
         return NULL;
     dsn_out_init(&walk->out, sink, sink_arg);
     walk->lines.on_head = on_head;
@@ -503,7 +503,7 @@ struct dsn_walk *dsn_walk_new(const struct mime_content_type *type, enum mime_en
 
 void dsn_walk_free(struct dsn_walk *walk)
 {
-    if (!walk)
+    if (walk == NULL)
         return;
     dsn_encoded_fini(&walk->encoded);
     free(walk->held);

@@ -3,8 +3,8 @@
  * any size. Pure, fixed memory. It is a reader for looking into a part, not a validator: what is
  * malformed is skipped (base64) or taken as it stands (quoted-printable).
  */
-#ifndef MILTER_MIME_DECODE_H
-#define MILTER_MIME_DECODE_H
+#ifndef MILTER_DSN_MIME_DECODE_H
+#define MILTER_DSN_MIME_DECODE_H
 
 #include "dsn/mime_header.h"
 

@@ -304,7 +304,7 @@ static size_t line_len(const char *at, const char *end)
 {
     const char *newline = memchr(at, '\n', (size_t)(end - at));
 
-    return newline ? (size_t)(newline - at) + 1 : (size_t)(end - at);
+    return newline != NULL ? (size_t)(newline - at) + 1 : (size_t)(end - at);
 }
 
 bool mime_header_next(const char *header, size_t len, size_t *offset, struct mime_field *out)

@@ -8,8 +8,8 @@
  * without regard to case. A boundary given by RFC 2231 (boundary*0=, boundary*=) is recognised and
  * reported as unreadable, since its readers disagree on what it means.
  */
-#ifndef MILTER_MIME_HEADER_H
-#define MILTER_MIME_HEADER_H
+#ifndef MILTER_DSN_MIME_HEADER_H
+#define MILTER_DSN_MIME_HEADER_H
 
 #include <stdbool.h>
 #include <stddef.h>

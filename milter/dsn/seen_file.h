@@ -6,8 +6,8 @@
  *
  * One thread at a time. The file is this program's alone (mode 0600, locked while it is open).
  */
-#ifndef MILTER_SEEN_FILE_H
-#define MILTER_SEEN_FILE_H
+#ifndef MILTER_DSN_SEEN_FILE_H
+#define MILTER_DSN_SEEN_FILE_H
 
 #include "dsn/seen_ids.h"
 

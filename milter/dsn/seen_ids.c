@@ -135,7 +135,7 @@ static uint32_t bucket_of(const struct seen_ids *ids, const char *id)
 }
 
 /* The link that leads to the id's position, or to NIL. */
-static uint32_t *find(struct seen_ids *ids, const char *id)
+static uint32_t *find_link(struct seen_ids *ids, const char *id)
 {
     uint32_t *link = &ids->buckets[bucket_of(ids, id)];
 
@@ -171,7 +171,7 @@ static void unlink_slot(struct seen_ids *ids, uint32_t *link)
 
 static void forget(struct seen_ids *ids, const char *id)
 {
-    uint32_t *link = find(ids, id);
+    uint32_t *link = find_link(ids, id);
 
     if (*link != NIL)
         unlink_slot(ids, link);
@@ -215,7 +215,7 @@ static bool is_storable(const char *id)
 /* Whether it is there, and will be for a while. */
 static bool is_recent(struct seen_ids *ids, const char *id)
 {
-    uint32_t position = *find(ids, id);
+    uint32_t position = *find_link(ids, id);
 
     return position != NIL && ids->seq - ids->slots[position].seq < ids->capacity / 2;
 }
@@ -251,7 +251,7 @@ bool seen_ids_contains(struct seen_ids *ids, const char *id)
     if (atomic_load(&ids->count) == 0 || !is_storable(id))
         return false;
     pthread_mutex_lock(&ids->lock);
-    found = *find(ids, id) != NIL;
+    found = *find_link(ids, id) != NIL;
     pthread_mutex_unlock(&ids->lock);
     return found;
 }
@@ -274,7 +274,7 @@ static struct timespec time_in_ms(unsigned ms)
 
 static bool is_kept(struct seen_ids *ids, const char *id)
 {
-    uint32_t position = *find(ids, id);
+    uint32_t position = *find_link(ids, id);
 
     return !ids->kept || position == NIL || ids->slots[position].state == WRITTEN;
 }
@@ -302,10 +302,10 @@ bool seen_ids_restore(struct seen_ids *ids, size_t position, const struct seen_r
     if (position >= ids->capacity || record->seq == 0 || !is_storable(record->id))
         return false;
     pthread_mutex_lock(&ids->lock);
-    link = find(ids, record->id);
+    link = find_link(ids, record->id);
     if (*link != NIL && ids->slots[*link].seq < record->seq)
         unlink_slot(ids, link);
-    if (*find(ids, record->id) == NIL) {
+    if (*find_link(ids, record->id) == NIL) {
         occupy(ids, position, record->id, record->seq);
         atomic_fetch_add(&ids->count, 1);
     } else {

@@ -13,8 +13,8 @@
  *
  * Every function may be called from any thread, where nothing else is said.
  */
-#ifndef MILTER_SEEN_IDS_H
-#define MILTER_SEEN_IDS_H
+#ifndef MILTER_DSN_SEEN_IDS_H
+#define MILTER_DSN_SEEN_IDS_H
 
 #include <stdbool.h>
 #include <stddef.h>

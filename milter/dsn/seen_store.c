@@ -65,7 +65,7 @@ static void close_file(struct seen_store *store)
     store->unsynced = false;
 }
 
-static void fail(struct seen_store *store, const char *what, int error)
+static void report_failure(struct seen_store *store, const char *what, int error)
 {
     char text[200];
 
@@ -78,7 +78,7 @@ static void sync_file(struct seen_store *store)
 {
     store->unsynced = false;
     if (fdatasync(store->fd) != 0 && errno != EINVAL)
-        fail(store, "written", errno);
+        report_failure(store, "written", errno);
 }
 
 static int64_t now_ms(void)
@@ -109,7 +109,7 @@ static void write_changes(struct seen_store *store, unsigned timeout_ms)
         if (rc == 0)
             note_written(store);
         else
-            fail(store, "written", -rc);
+            report_failure(store, "written", -rc);
         timeout_ms = 0;
     }
 }
@@ -157,7 +157,7 @@ static void rest(struct seen_store *store)
         usleep(REST_MS * 1000);
 }
 
-static void *run(void *arg)
+static void *run_writer(void *arg)
 {
     struct seen_store *store = arg;
 
@@ -203,7 +203,7 @@ int seen_store_start(const char *path, unsigned retry_ms, struct seen_ids *ids,
         return -ENOMEM;
     }
     open_file(store);
-    rc = pthread_create(&store->thread, NULL, run, store);
+    rc = pthread_create(&store->thread, NULL, run_writer, store);
     if (rc != 0) {
         close_file(store);
         free_store(store);

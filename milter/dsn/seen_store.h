@@ -7,8 +7,8 @@
  * aside and begun again, with all its ids that are in order. What is written survives the end of
  * the process, however it ends; a crash of the host may cost the last second.
  */
-#ifndef MILTER_SEEN_STORE_H
-#define MILTER_SEEN_STORE_H
+#ifndef MILTER_DSN_SEEN_STORE_H
+#define MILTER_DSN_SEEN_STORE_H
 
 #include "dsn/seen_ids.h"
 

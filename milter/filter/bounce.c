@@ -71,7 +71,7 @@ bool bounce_wanted(const struct bounce *bounce)
     return dsn_rewrite_wanted(bounce->rewrite);
 }
 
-static int report(int error)
+static int report_failure(int error)
 {
     if (error < 0)
         log_msg(LOG_ERR, "a bounce is deferred, its redacted body cannot be kept in %s: %s",
@@ -81,7 +81,7 @@ static int report(int error)
 
 int bounce_body(struct bounce *bounce, const char *data, size_t len)
 {
-    return report(dsn_rewrite_body(bounce->rewrite, data, len));
+    return report_failure(dsn_rewrite_body(bounce->rewrite, data, len));
 }
 
 int bounce_end(struct bounce *bounce, enum dsn_rewrite_request *request)
@@ -90,7 +90,7 @@ int bounce_end(struct bounce *bounce, enum dsn_rewrite_request *request)
 
     if (error == 0)
         *request = bounce->result.request;
-    return report(error);
+    return report_failure(error);
 }
 
 struct replacing {

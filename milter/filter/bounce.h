@@ -5,8 +5,8 @@
  *
  * An object belongs to one message and one thread at a time.
  */
-#ifndef BOUNCE_H
-#define BOUNCE_H
+#ifndef MILTER_FILTER_BOUNCE_H
+#define MILTER_FILTER_BOUNCE_H
 
 #include "dsn/dsn_rewrite.h"
 #include "dsn/seen_ids.h"

@@ -36,7 +36,7 @@ static sfsistat temporary(SMFICTX *ctx)
     return SMFIS_TEMPFAIL;
 }
 
-static sfsistat refuse(SMFICTX *ctx, const struct reply *reply)
+static sfsistat send_refusal(SMFICTX *ctx, const struct reply *reply)
 {
     char code[4], text[2 * REPLY_TEXT_MAX + 1];
 
@@ -55,7 +55,7 @@ static sfsistat refuse_lines(SMFICTX *ctx, const struct message_refusal *refusal
     char *line[MESSAGE_LINES_MAX] = {NULL};
 
     if (refusal->count == 1)
-        return refuse(ctx, first);
+        return send_refusal(ctx, first);
     snprintf(code, sizeof(code), "%03d", first->code);
     for (size_t i = 0; i < refusal->count; i++) {
         reply_escape(refusal->lines[i].text, text[i], sizeof(text[i]));
@@ -74,7 +74,7 @@ static sfsistat answer(SMFICTX *ctx, enum message_step step, const struct reply 
     case MESSAGE_CONTINUE:
         return SMFIS_CONTINUE;
     case MESSAGE_REFUSE:
-        return refuse(ctx, reply);
+        return send_refusal(ctx, reply);
     case MESSAGE_DONE:
     case MESSAGE_FAIL:
     default:

@@ -1,6 +1,6 @@
 /* libmilter's side of the daemon. */
-#ifndef CALLBACKS_H
-#define CALLBACKS_H
+#ifndef MILTER_FILTER_CALLBACKS_H
+#define MILTER_FILTER_CALLBACKS_H
 
 #include "filter/runtime.h"
 

@@ -1,4 +1,7 @@
-/* See logline.h. */
+/*
+ * Writes a log line: logline_text as key=value, where what could be taken for the end of a value is
+ * escaped and what is long is cut; logline_json as one object. Keys without a value are left out.
+ */
 #include "filter/logline.h"
 
 #include "base/json.h"
@@ -14,7 +17,7 @@ enum {
     JSON_MAX = 16384,
 };
 
-static void add(struct text *text, const char *key, const char *value)
+static void add_field(struct text *text, const char *key, const char *value)
 {
     char quoted[FIELD_MAX];
 
@@ -58,16 +61,16 @@ const char *logline_text(const struct logline *line, char *out, size_t out_len)
         add_address(&text, "to", line->to);
     else
         add_address(&text, "from", line->from);
-    add(&text, "client", line->client);
-    add(&text, "nexthop", line->nexthop);
-    add(&text, "request", line->request);
-    add(&text, "level", line->level);
-    add(&text, "findings", line->findings);
-    add(&text, "expect", line->expect);
-    add(&text, "verdict", line->verdict);
-    add(&text, "action", line->action);
-    add(&text, "route", line->route);
-    add(&text, "fallback", line->fallback);
+    add_field(&text, "client", line->client);
+    add_field(&text, "nexthop", line->nexthop);
+    add_field(&text, "request", line->request);
+    add_field(&text, "level", line->level);
+    add_field(&text, "findings", line->findings);
+    add_field(&text, "expect", line->expect);
+    add_field(&text, "verdict", line->verdict);
+    add_field(&text, "action", line->action);
+    add_field(&text, "route", line->route);
+    add_field(&text, "fallback", line->fallback);
     if (line->wait_us >= 0)
         text_addf(&text, ", wait=%lld.%03d", (long long)(line->wait_us / 1000000),
                   (int)(line->wait_us % 1000000 / 1000));

@@ -2,8 +2,8 @@
  * The line that says what was decided for one recipient, as text (key=value) and as JSON. Pure.
  * Foreign text is escaped and cut here.
  */
-#ifndef LOGLINE_H
-#define LOGLINE_H
+#ifndef MILTER_FILTER_LOGLINE_H
+#define MILTER_FILTER_LOGLINE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -96,7 +96,7 @@ static bool check_mail(struct message *m, struct reply *reply)
     return true;
 }
 
-static char *copy(const char *text, bool *ok)
+static char *copy_string(const char *text, bool *ok)
 {
     char *out;
 
@@ -114,15 +114,15 @@ static bool read_mail(struct message *m, const struct message_mail *mail)
     bool ok = true;
 
     request_read_mail(mail->params, m->config->milter.marker, &m->mail);
-    m->sender_arg = copy(mail->sender, &ok);
-    m->login = copy(mail->login, &ok);
-    m->envid = copy(m->mail.envid, &ok);
+    m->sender_arg = copy_string(mail->sender, &ok);
+    m->login = copy_string(mail->login, &ok);
+    m->envid = copy_string(m->mail.envid, &ok);
     m->mail.envid = m->envid;
-    m->auth = copy(m->mail.auth, &ok);
+    m->auth = copy_string(m->mail.auth, &ok);
     m->mail.auth = m->auth;
-    m->by = copy(m->mail.by, &ok);
+    m->by = copy_string(m->mail.by, &ok);
     m->mail.by = m->by;
-    m->sender_now = copy(mail->sender_now, &ok);
+    m->sender_now = copy_string(mail->sender_now, &ok);
     m->tls = mail->tls;
     m->trusted = config_is_trusted(m->config, m->client.address);
     m->loopback = message_is_from_loopback(m);
@@ -130,7 +130,7 @@ static bool read_mail(struct message *m, const struct message_mail *mail)
     /* A reverse-path that cannot be parsed is the MTA's to refuse; it is not the null one. */
     if (envelope_parse(mail->sender, &m->sender) != 0)
         m->sender = (struct envelope_address){.null_path = false};
-    m->sender_meant = copy(mailbox_meant(m->sender.text, mail->resolved), &ok);
+    m->sender_meant = copy_string(mailbox_meant(m->sender.text, mail->resolved), &ok);
     set_facts(m);
     return ok;
 }

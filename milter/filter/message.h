@@ -2,8 +2,8 @@
  * One message, from MAIL to end-of-message: what it asks for, its recipients, what is decided.
  * Knows nothing of libmilter: commands come as text, modifications go out through message_ops.
  */
-#ifndef MESSAGE_H
-#define MESSAGE_H
+#ifndef MILTER_FILTER_MESSAGE_H
+#define MILTER_FILTER_MESSAGE_H
 
 #include "decide/reply.h"
 #include "filter/runtime.h"

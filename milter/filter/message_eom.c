@@ -105,7 +105,7 @@ static bool is_enforced(const struct message *m, const struct recipient *r)
  * MTA, which then must enforce what was asked. What is only deferred cannot be left to anyone: the
  * message is.
  */
-static struct tally count(const struct message *m)
+static struct tally count_outcomes(const struct message *m)
 {
     struct tally tally = {0};
 
@@ -156,8 +156,9 @@ static void fill_refusal(const struct message *m, enum decide_action action,
     }
 }
 
-static enum message_step refuse(const struct message *m, const struct tally *tally,
-                                const char *queue_id, struct message_refusal *refusal)
+static enum message_step refuse_for_recipients(const struct message *m, const struct tally *tally,
+                                               const char *queue_id,
+                                               struct message_refusal *refusal)
 {
     enum decide_action action = tally->rejected > 0 ? DECIDE_REJECT : DECIDE_TEMPFAIL;
 
@@ -274,9 +275,9 @@ static bool is_changed(const struct message *m, const char *now)
            strlen(now) <= ENVELOPE_ADDRESS_MAX && strpbrk(now, "<>\r\n") == NULL;
 }
 
-static enum message_step change(struct message *m, const struct routing *routing,
-                                const char *queue_id, const struct message_ops *ops,
-                                struct message_refusal *refusal)
+static enum message_step apply_changes(struct message *m, const struct routing *routing,
+                                       const char *queue_id, const struct message_ops *ops,
+                                       struct message_refusal *refusal)
 {
     const char *why_not = route_loop_reason(m);
     char sender[ENVELOPE_ADDRESS_MAX + 3];
@@ -328,12 +329,12 @@ enum message_step message_eom(struct message *m, const char *queue_id,
         return refuse_reserved(m, queue_id, refusal);
     if (!end_bounce(m) || settle_all(m, ops) != 0)
         return message_fail(LOG_ERR, queue_id, "its recipients could not be settled");
-    tally = count(m);
+    tally = count_outcomes(m);
     if (tally.rejected > 0 || tally.deferred > 0)
-        return refuse(m, &tally, queue_id, refusal);
+        return refuse_for_recipients(m, &tally, queue_id, refusal);
     if (routing_init(&routing, m->config, m->recipients, m->recipient_count) != 0)
         return message_fail(LOG_ERR, queue_id, message_no_memory);
-    step = change(m, &routing, queue_id, ops, refusal);
+    step = apply_changes(m, &routing, queue_id, ops, refusal);
     routing_fini(&routing);
     return step;
 }

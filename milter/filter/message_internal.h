@@ -2,8 +2,8 @@
  * What the files message*.c share: the message itself and what each does for the others. Nobody
  * else includes this. A message belongs to one thread at a time.
  */
-#ifndef MESSAGE_INTERNAL_H
-#define MESSAGE_INTERNAL_H
+#ifndef MILTER_FILTER_MESSAGE_INTERNAL_H
+#define MILTER_FILTER_MESSAGE_INTERNAL_H
 
 #include "filter/bounce.h"
 #include "filter/message.h"

@@ -2,8 +2,8 @@
  * How an accepted message is changed at end-of-message so that the MTA does the rest: header
  * fields, the DSN request, quarantine (the route: routing.h). The MTA's side is in message_ops.
  */
-#ifndef MODIFY_H
-#define MODIFY_H
+#ifndef MILTER_FILTER_MODIFY_H
+#define MILTER_FILTER_MODIFY_H
 
 #include "decide/decide.h"
 #include "filter/message.h"

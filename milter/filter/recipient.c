@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Copies a string behind the last one; NULL stays NULL. */
-static const char *append(char **at, const char *text)
+static const char *append_string(char **at, const char *text)
 {
     const char *copy = *at;
 
@@ -26,7 +26,7 @@ static const char *append_bare(char **at, const char *text)
 
     if (text == NULL)
         return "";
-    copy = append(at, text + (text[0] == '<'));
+    copy = append_string(at, text + (text[0] == '<'));
     len = strlen(copy);
     if (len > 0 && copy[len - 1] == '>')
         (*at)[-2] = '\0';
@@ -49,17 +49,17 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
     *recipient = (struct recipient){.address = at, .malformed = address == NULL};
     if (at == NULL)
         return -ENOMEM;
-    append(&at, text);
+    append_string(&at, text);
     if (address != NULL && address->domain != NULL)
         recipient->domain = recipient->address + (address->domain - address->text);
-    recipient->meant = args->meant != NULL ? append(&at, args->meant) : recipient->address;
-    recipient->host = append(&at, args->host);
-    recipient->mailer = append(&at, args->mailer);
-    recipient->arg = append(&at, args->arg);
-    recipient->taggable = append(&at, args->taggable);
+    recipient->meant = args->meant != NULL ? append_string(&at, args->meant) : recipient->address;
+    recipient->host = append_string(&at, args->host);
+    recipient->mailer = append_string(&at, args->mailer);
+    recipient->arg = append_string(&at, args->arg);
+    recipient->taggable = append_string(&at, args->taggable);
     recipient->shown = address != NULL ? recipient->address : append_bare(&at, args->arg);
-    recipient->notify = append(&at, args->params.notify);
-    recipient->orcpt = append(&at, args->params.orcpt);
+    recipient->notify = append_string(&at, args->params.notify);
+    recipient->orcpt = append_string(&at, args->params.orcpt);
     return 0;
 }
 

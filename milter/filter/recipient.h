@@ -2,8 +2,8 @@
  * One recipient of a message: where its mail goes, what its copy asks for, what is decided.
  * Part of message.c's business, on its own because most of it is about one recipient only.
  */
-#ifndef RECIPIENT_H
-#define RECIPIENT_H
+#ifndef MILTER_FILTER_RECIPIENT_H
+#define MILTER_FILTER_RECIPIENT_H
 
 #include "decide/decide.h"
 #include "decide/envelope.h"

@@ -61,7 +61,7 @@ static bool is_conclusive(const struct findings *findings, const struct decide_i
     return value != VERDICT_UNDECIDED && value != VERDICT_PENDING;
 }
 
-static void know(struct candidate *c, enum decide_missing missing)
+static void set_known(struct candidate *c, enum decide_missing missing)
 {
     c->known = true;
     c->in.missing = missing;
@@ -98,10 +98,10 @@ static void look_at_lookup(struct settling *s, struct candidate *c)
     if (c->early)
         return;
     c->in.findings = findings;
-    know(c, DECIDE_MISSING_ENGINE);
+    set_known(c, DECIDE_MISSING_ENGINE);
 }
 
-static void look(struct settling *s)
+static void look_at_lookups(struct settling *s)
 {
     for (size_t i = 0; i < s->count; i++) {
         struct candidate *c = &s->items[i];
@@ -128,7 +128,7 @@ static void begin_lookups(struct settling *s)
         c->early = false;
         c->renewed = true;
         if (wait_start(s->context->engine, c->in.nexthop, &terms, waiter) != 0)
-            know(c, DECIDE_MISSING_ENGINE);
+            set_known(c, DECIDE_MISSING_ENGINE);
     }
 }
 
@@ -137,7 +137,7 @@ static void give_up(struct settling *s, enum decide_missing why)
 {
     for (size_t i = 0; i < s->count; i++) {
         if (!s->items[i].known)
-            know(&s->items[i], why);
+            set_known(&s->items[i], why);
     }
 }
 
@@ -215,7 +215,7 @@ static bool wait_for_more(struct settling *s, const struct recipient_wait_policy
 
     switch (await(s, wait_policy)) {
     case WAIT_DONE:
-        look(s);
+        look_at_lookups(s);
         begin_lookups(s);
         /* Many short waits are a long one for the MTA. */
         if (!is_enough(s) && wait_policy->alive != NULL &&
@@ -241,7 +241,7 @@ static bool wait_for_more(struct settling *s, const struct recipient_wait_policy
 }
 
 /* Finds what the decision needs. Returns false when the recipient is to be left open. */
-static bool find(struct settling *s, const struct recipient_wait_policy *wait_policy)
+static bool find_findings(struct settling *s, const struct recipient_wait_policy *wait_policy)
 {
     bool wait = wait_policy->mode != RECIPIENT_ASK;
 
@@ -256,7 +256,7 @@ static bool find(struct settling *s, const struct recipient_wait_policy *wait_po
                  !wait_has(s->recipient->waiter, c->in.nexthop, &ended))
             look_in_cache(s, c);
     }
-    look(s);
+    look_at_lookups(s);
     if (is_enough(s))
         return true;
     begin_lookups(s);
@@ -268,7 +268,7 @@ static bool find(struct settling *s, const struct recipient_wait_policy *wait_po
 }
 
 /* Next-hops, and what the rules say of each. What any of them requires, the copy requires. */
-static void begin(struct settling *s, struct rules_facts *facts)
+static void begin_settling(struct settling *s, struct rules_facts *facts)
 {
     const struct recipient *r = s->recipient;
     const struct config *config = s->context->config;
@@ -310,7 +310,7 @@ static void begin(struct settling *s, struct rules_facts *facts)
     nexthop_levels_raise(settings, s->count);
 }
 
-static void end(struct settling *s)
+static void end_settling(struct settling *s)
 {
     for (size_t i = 0; i < s->count; i++)
         findings_unref(s->items[i].owned);
@@ -369,13 +369,13 @@ int recipient_settle(struct recipient *recipient, const struct recipient_context
     facts.mailer = recipient->mailer;
     s.recipient = recipient;
     s.context = context;
-    begin(&s, &facts);
+    begin_settling(&s, &facts);
     switch (recipient->asked.request) {
     case DECIDE_REQUEST_REQUIRE:
         /* Nothing is found out for a bounce; whether the MTA would hold it to its request may be
          * for the header to say. */
         if ((!context->null_sender || (facts.known & CONFIG_FACT_HEADER) != 0) &&
-            find(&s, wait_policy))
+            find_findings(&s, wait_policy))
             rc = conclude(&s);
         break;
     case DECIDE_REQUEST_OPTIONAL:
@@ -387,6 +387,6 @@ int recipient_settle(struct recipient *recipient, const struct recipient_context
         recipient->settled = (facts.known & CONFIG_FACT_HEADER) != 0;
         break;
     }
-    end(&s);
+    end_settling(&s);
     return rc;
 }

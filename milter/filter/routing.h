@@ -2,8 +2,8 @@
  * The route of a message whose recipients are settled: what route.h makes of them, and the changes
  * that put it on that route. Belongs to one message and one thread at a time.
  */
-#ifndef ROUTING_H
-#define ROUTING_H
+#ifndef MILTER_FILTER_ROUTING_H
+#define MILTER_FILTER_ROUTING_H
 
 #include "decide/route.h"
 #include "filter/message.h"

@@ -2,8 +2,8 @@
  * What all sessions share: the running configuration, the engine, the limiter of threads that wait,
  * and how many messages are in progress.
  */
-#ifndef RUNTIME_H
-#define RUNTIME_H
+#ifndef MILTER_FILTER_RUNTIME_H
+#define MILTER_FILTER_RUNTIME_H
 
 #include "base/metrics.h"
 #include "config/config.h"

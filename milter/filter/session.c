@@ -63,7 +63,7 @@ static bool is_verified(const char *name)
     return name != NULL && name[0] != '\0' && name[0] != '[' && strcasecmp(name, "unknown") != 0;
 }
 
-static char *copy(struct session *session, const char *text)
+static char *copy_string(struct session *session, const char *text)
 {
     char *out = strdup(text);
 
@@ -93,8 +93,8 @@ void session_connect(struct session *session, const char *name, const struct soc
 {
     free(session->name);
     free(session->daemon);
-    session->name = is_verified(name) ? copy(session, name) : NULL;
-    session->daemon = daemon != NULL ? copy(session, daemon) : NULL;
+    session->name = is_verified(name) ? copy_string(session, name) : NULL;
+    session->daemon = daemon != NULL ? copy_string(session, daemon) : NULL;
     memset(&session->address, 0, sizeof(session->address));
     session->address.ss_family = AF_UNSPEC; /* a client, but nobody knows which */
     if (address != NULL && address->sa_family == AF_INET)

@@ -1,6 +1,6 @@
 /* One milter connection: the SMTP client behind it and the message under way. No libmilter here. */
-#ifndef SESSION_H
-#define SESSION_H
+#ifndef MILTER_FILTER_SESSION_H
+#define MILTER_FILTER_SESSION_H
 
 #include "decide/negotiate.h"
 #include "filter/message.h"

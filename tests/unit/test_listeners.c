@@ -33,7 +33,7 @@ struct bench {
     struct config *config;
     struct engine *engine;
     struct metrics *metrics;
-    struct front *front;
+    struct listeners *listeners;
 };
 
 static struct config *make_config(const struct bench *b, const char *more)
@@ -63,9 +63,9 @@ static int set_up(void **state)
                                 "host=mx1.example.org,a=i,match sts=enforce pat=*.example.org");
     table_engine_add(b->engine, "nexthop=cached-plain.example mx=insecure host=a.example,a=i");
     assert_int_equal(metrics_new(&b->metrics), 0);
-    if (front_open(b->config, &b->front, err, sizeof(err)) < 0)
+    if (listeners_open(b->config, &b->listeners, err, sizeof(err)) < 0)
         fail_msg("%s", err);
-    if (front_start(b->front, b->config, b->engine, b->metrics, err, sizeof(err)) < 0)
+    if (listeners_start(b->listeners, b->config, b->engine, b->metrics, err, sizeof(err)) < 0)
         fail_msg("%s", err);
     *state = b;
     return 0;
@@ -74,7 +74,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct bench *b = *state;
-    front_close(b->front);
+    listeners_close(b->listeners);
     assert_int_equal(table_engine_held(b->engine), 0);
     engine_free(b->engine);
     metrics_free(b->metrics);
@@ -344,7 +344,7 @@ static void test_reload(void **state)
     int fd = connect_to(b->map_path);
     expect(fd, "requiretls a.example", "OK enforce");
     struct config *config = make_config(b, "[default]\nlevel = opportunistic\n");
-    front_reload(b->front, config);
+    listeners_reload(b->listeners, config);
     config_unref(config);
     const char *seen = "";
     for (int i = 0; i < 6000 && strcmp(seen, "OK opportunistic") != 0; i++) {
@@ -460,11 +460,11 @@ static void test_paths(void **state)
 {
     struct bench *b = *state;
     struct stat st;
-    struct front *second;
+    struct listeners *second;
     char err[256];
     assert_int_equal(stat(b->map_path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0640);
-    assert_int_equal(front_open(b->config, &second, err, sizeof(err)), -EADDRINUSE);
+    assert_int_equal(listeners_open(b->config, &second, err, sizeof(err)), -EADDRINUSE);
     assert_non_null(strstr(err, b->map_path));
     int fd = connect_to(b->map_path);
     expect(fd, "QUERY cached-dane.example", "OK dane-only");

@@ -12,7 +12,7 @@
 #include "base/privilege.h"
 #include "config/config.h"
 #include "config/config_host.h"
-#include "daemon/background.h"
+#include "daemon/daemonize.h"
 #include "daemon/filter_socket.h"
 #include "daemon/listeners.h"
 #include "daemon/notify.h"
@@ -156,7 +156,7 @@ static int open_and_drop(struct daemon *d, const struct config *config)
         rc = listeners_open(config, &d->listeners, err, sizeof(err));
     if (rc != 0)
         return fail_start(exit_status_of(rc), err);
-    if (!d->foreground && (rc = background_begin()) != 0)
+    if (!d->foreground && (rc = daemonize_begin()) != 0)
         return fail_start(EX_OSERR, "cannot fork");
     if (drop && (rc = privilege_drop(&user, err, sizeof(err))) != 0)
         return fail_start(EX_NOPERM, err);
@@ -291,7 +291,7 @@ static void reload(struct daemon *d)
 /* --- stop ------------------------------------------------------------------------------------ */
 
 /*
- * Lets messages in progress that have a request end. All others are let go of at once: what the MTA
+ * Lets messages in progress that have a request end. All others are ended at once: what the MTA
  * had yet to ask about them it cannot ask, and it tells their clients to try again. A second
  * request to stop makes it hurry.
  */
@@ -451,7 +451,7 @@ int daemon_run(const struct daemon_options *options)
             notify_ready();
         }
         log_echo_errors(false);
-        background_report(status);
+        daemonize_report(status);
         if (status == EX_OK)
             status = serve(&d);
         filter_socket_remove();

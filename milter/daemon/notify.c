@@ -1,4 +1,4 @@
-/* The service manager's side of daemon life: READY, RELOADING, STOPPING, STATUS. */
+/* The service manager's side of daemon life: READY, RELOADING, STOPPING. */
 #include "daemon/notify.h"
 
 #include <stddef.h>
@@ -64,12 +64,4 @@ void notify_reloading(void)
 void notify_stopping(void)
 {
     send_text("STOPPING=1");
-}
-
-void notify_status(const char *text)
-{
-    char line[200];
-
-    snprintf(line, sizeof(line), "STATUS=%s", text);
-    send_text(line);
 }

@@ -12,6 +12,5 @@ void notify_init(void);
 void notify_ready(void);
 void notify_reloading(void); /* to be followed by notify_ready */
 void notify_stopping(void);
-void notify_status(const char *text); /* one line for people */
 
 #endif

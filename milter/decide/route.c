@@ -1,6 +1,6 @@
 /*
- * Chooses the way of a message with several recipients. RFC 3461 section 4.2 (ORCPT), RFC 6533
- * section 3 (addresses that are not ASCII, as utf-8-addr-xtext).
+ * Chooses how a message with several recipients is put on their routes. RFC 3461 section 4.2
+ * (ORCPT), RFC 6533 section 3 (addresses that are not ASCII, as utf-8-addr-xtext).
  */
 #include "decide/route.h"
 
@@ -66,7 +66,7 @@ const char *route_tag(const struct route_recipient *r)
 
 static void by_header(struct route_plan *out, const struct config_route *route, const char *nexthop)
 {
-    out->way = ROUTE_HEADER;
+    out->action = ROUTE_HEADER;
     out->route = route;
     snprintf(out->header, sizeof(out->header), "%.64s%s%s", route->name, nexthop != NULL ? " " : "",
              nexthop != NULL ? nexthop : "");
@@ -83,13 +83,13 @@ static void by_recipients(const struct route_recipient *recipients, size_t count
         if (r->route->method == CONFIG_METHOD_HEADER && r->route->local != CONFIG_LOCAL_RECIPIENT) {
             /* The route says not to mark anyone. */
             if (r->must)
-                out->way = ROUTE_REFUSE;
+                out->action = ROUTE_REFUSE;
         } else if (route_tag(r) == NULL && r->must) {
-            out->way = ROUTE_REFUSE_ADDRESS; /* a local one too: it may be an alias */
-        } else if (route_tag(r) != NULL && out->way == ROUTE_NOTHING) {
-            out->way = ROUTE_RECIPIENTS;
+            out->action = ROUTE_REFUSE_ADDRESS; /* a local one too: it may be an alias */
+        } else if (route_tag(r) != NULL && out->action == ROUTE_NOTHING) {
+            out->action = ROUTE_RECIPIENTS;
         }
-        if (out->way == ROUTE_REFUSE || out->way == ROUTE_REFUSE_ADDRESS)
+        if (out->action == ROUTE_REFUSE || out->action == ROUTE_REFUSE_ADDRESS)
             return;
     }
 }
@@ -98,7 +98,7 @@ void route_choose(const struct route_recipient *recipients, size_t count, struct
 {
     const struct config_route *route = NULL;
 
-    *out = (struct route_plan){.way = ROUTE_NOTHING};
+    *out = (struct route_plan){.action = ROUTE_NOTHING};
     for (size_t i = 0; i < count && route == NULL; i++)
         route = is_routed(&recipients[i]) ? recipients[i].route : NULL;
     if (route == NULL)

@@ -26,7 +26,7 @@ struct route_recipient {
     bool must;                        /* without the route, what was promised would not hold */
 };
 
-enum route_way {
+enum route_action {
     ROUTE_NOTHING,
     ROUTE_HEADER,         /* one field for all */
     ROUTE_RECIPIENTS,     /* those with a tag are changed */
@@ -37,7 +37,7 @@ enum route_way {
 enum { ROUTE_HEADER_MAX = 64 + 1 + NEXTHOP_TEXT_MAX };
 
 struct route_plan {
-    enum route_way way;
+    enum route_action action;
     const struct config_route *route;  /* of ROUTE_HEADER */
     char header[ROUTE_HEADER_MAX + 1]; /* its value: the route's name, then a next-hop if need be */
 };

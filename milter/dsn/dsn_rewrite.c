@@ -37,11 +37,6 @@ struct dsn_rewrite {
     bool add_tls_required;
 };
 
-bool dsn_rewrite_null_sender(const char *mail_from)
-{
-    return mail_from && (mail_from[0] == '\0' || strcmp(mail_from, "<>") == 0);
-}
-
 struct dsn_rewrite *dsn_rewrite_new(const struct dsn_rewrite_hooks *hooks)
 {
     struct dsn_rewrite *rewrite = calloc(1, sizeof(*rewrite));

@@ -7,7 +7,6 @@
  * sink of the caller's (spool.h, since the output may be as long as the input), and thrown away
  * when it turns out not to be needed:
  *
- *   dsn_rewrite_null_sender    at MAIL: else the message is none of ours
  *   dsn_rewrite_new
  *   dsn_rewrite_header         each header field
  *   dsn_rewrite_wanted         at the end of the header: else free it and look no further
@@ -53,9 +52,6 @@ struct dsn_rewrite_change {
     const char *value; /* NULL: delete the field */
     int index;         /* which field of this name, from 1; 0: add a new one */
 };
-
-/* Whether the argument of MAIL FROM is the empty reverse-path, as `<>` or as nothing. */
-bool dsn_rewrite_null_sender(const char *mail_from);
 
 /* NULL when memory is short. The hooks are copied, what they point to outlives the object. */
 struct dsn_rewrite *dsn_rewrite_new(const struct dsn_rewrite_hooks *hooks);

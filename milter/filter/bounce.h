@@ -1,5 +1,5 @@
 /*
- * A bounce on its way through the filter: what was found out about the message that bounced, and
+ * A bounce in the filter: what was found out about the message that bounced, and
  * the redacted body until it replaces the other (RFC 8689 section 5). Ties dsn_rewrite.h to a spool
  * and to what the MTA can do at end-of-message.
  *

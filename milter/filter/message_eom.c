@@ -295,11 +295,11 @@ static enum message_step apply_changes(struct message *m, const struct routing *
         snprintf(why, sizeof(why), "This message cannot be held here: %s", plan.quarantine);
         return refuse_whole(m, queue_id, METRICS_TEMPFAIL, refusal, why);
     }
-    if (routing->plan.way == ROUTE_REFUSE)
+    if (routing->plan.action == ROUTE_REFUSE)
         return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
                             "This message requires TLS, but its recipients take different ways: "
                             "send it to each separately");
-    if (routing->plan.way == ROUTE_REFUSE_ADDRESS)
+    if (routing->plan.action == ROUTE_REFUSE_ADDRESS)
         return refuse_whole(m, queue_id, METRICS_REJECT, refusal,
                             "This message requires TLS, and a recipient's address is in a form "
                             "that cannot be held to that: write it as user@domain");

@@ -1,5 +1,5 @@
 /*
- * The header and the body of a message on their way in. RFC 8689 sections 3 and 4.1.
+ * The header and the body of a message as they come in. RFC 8689 sections 3 and 4.1.
  */
 #include "filter/message_internal.h"
 

@@ -135,7 +135,7 @@ void routing_fini(struct routing *routing)
 
 bool routing_reinjects(const struct routing *routing)
 {
-    return routing->plan.way == ROUTE_HEADER && config_route_reinjects(routing->plan.route);
+    return routing->plan.action == ROUTE_HEADER && config_route_reinjects(routing->plan.route);
 }
 
 /* A field that is added and then deleted is seen by the MTA's header checks, and by nobody else.
@@ -178,7 +178,7 @@ static bool apply_recipients(const struct routing *routing, const struct message
 bool routing_apply(const struct routing *routing, const struct config *config,
                    const struct message_ops *ops)
 {
-    switch (routing->plan.way) {
+    switch (routing->plan.action) {
     case ROUTE_NOTHING:
         return true;
     case ROUTE_HEADER:

@@ -53,7 +53,7 @@ bool runtime_message_begin(struct runtime *runtime);
 /* `awaited`: runtime_message_await was called for it. */
 void runtime_message_end(struct runtime *runtime, bool awaited);
 
-/* The message that is under way has a request: a stop is to wait for its end. Once for a message;
+/* The message in progress has a request: a stop is to wait for its end. Once for a message;
  * any thread. */
 void runtime_message_await(struct runtime *runtime);
 
@@ -63,7 +63,7 @@ void runtime_message_await(struct runtime *runtime);
  */
 unsigned runtime_drain(struct runtime *runtime, int timeout_ms);
 
-/* How many messages are under way, awaited or not. Any thread. */
+/* How many messages are in progress, awaited or not. Any thread. */
 unsigned runtime_messages(struct runtime *runtime);
 
 /* How long ago a message ended last. Any thread. */

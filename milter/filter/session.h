@@ -1,4 +1,5 @@
-/* One milter connection: the SMTP client behind it and the message under way. No libmilter here. */
+/* One milter connection: the SMTP client behind it and the message in progress. No libmilter here.
+ */
 #ifndef MILTER_FILTER_SESSION_H
 #define MILTER_FILTER_SESSION_H
 
@@ -31,7 +32,7 @@ void session_connect(struct session *session, const char *name, const struct soc
  */
 bool session_mta_requiretls(const char *version);
 
-/* Drops the message under way, if any. */
+/* Drops the message in progress, if any. */
 void session_end_message(struct session *session);
 
 #endif

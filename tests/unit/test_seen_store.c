@@ -24,31 +24,31 @@
 
 enum { CAPACITY = 8, SOON_MS = 150, LONG_MS = 20000 };
 
-struct place {
+struct store_path {
     char directory[64];
     char path[80];
 };
 
-static struct place make_place(void)
+static struct store_path make_store_path(void)
 {
-    struct place place;
+    struct store_path where;
 
-    strcpy(place.directory, "/tmp/seen-store-XXXXXX");
-    assert_non_null(mkdtemp(place.directory));
-    snprintf(place.path, sizeof(place.path), "%s/queue-ids", place.directory);
-    return place;
+    strcpy(where.directory, "/tmp/seen-store-XXXXXX");
+    assert_non_null(mkdtemp(where.directory));
+    snprintf(where.path, sizeof(where.path), "%s/queue-ids", where.directory);
+    return where;
 }
 
-static void remove_place(const struct place *place)
+static void remove_store_path(const struct store_path *where)
 {
     char name[120];
 
-    unlink(place->path);
+    unlink(where->path);
     for (int n = 1; n <= 3; n++) {
-        snprintf(name, sizeof(name), "%s.set-aside.%d", place->path, n);
+        snprintf(name, sizeof(name), "%s.set-aside.%d", where->path, n);
         unlink(name);
     }
-    assert_int_equal(rmdir(place->directory), 0);
+    assert_int_equal(rmdir(where->directory), 0);
 }
 
 struct life {
@@ -56,11 +56,11 @@ struct life {
     struct seen_store *store;
 };
 
-static struct life begin(const struct place *place, unsigned retry_ms)
+static struct life begin(const struct store_path *where, unsigned retry_ms)
 {
     struct life life = {.ids = seen_ids_new(CAPACITY)};
 
-    assert_int_equal(seen_store_start(place->path, retry_ms, life.ids, &life.store), 0);
+    assert_int_equal(seen_store_start(where->path, retry_ms, life.ids, &life.store), 0);
     return life;
 }
 
@@ -77,9 +77,9 @@ static void add(struct life *life, const char *id)
 }
 
 /* The ids that the next process knows, of a to z. */
-static void assert_kept(const struct place *place, const char *wanted)
+static void assert_kept(const struct store_path *where, const char *wanted)
 {
-    struct life life = begin(place, 0);
+    struct life life = begin(where, 0);
     char got[27] = "", id[2] = "a";
 
     for (; id[0] <= 'z'; id[0]++) {
@@ -91,9 +91,9 @@ static void assert_kept(const struct place *place, const char *wanted)
 }
 
 /* Octets over those at an offset; a negative one counts from the end. */
-static void overwrite(const struct place *place, off_t offset, const char *text)
+static void overwrite(const struct store_path *where, off_t offset, const char *text)
 {
-    int fd = open(place->path, O_WRONLY);
+    int fd = open(where->path, O_WRONLY);
 
     assert_true(fd >= 0);
     assert_true(lseek(fd, offset, offset < 0 ? SEEK_END : SEEK_SET) >= 0);
@@ -101,19 +101,19 @@ static void overwrite(const struct place *place, off_t offset, const char *text)
     close(fd);
 }
 
-static bool exists(const struct place *place, const char *suffix)
+static bool exists(const struct store_path *where, const char *suffix)
 {
     char name[120];
     struct stat st;
 
-    snprintf(name, sizeof(name), "%s%s", place->path, suffix);
+    snprintf(name, sizeof(name), "%s%s", where->path, suffix);
     return lstat(name, &st) == 0;
 }
 
 static void ids_are_kept(void **state)
 {
-    struct place place = make_place();
-    struct life life = begin(&place, 0);
+    struct store_path where = make_store_path();
+    struct life life = begin(&where, 0);
     struct stat st;
 
     (void)state;
@@ -122,31 +122,31 @@ static void ids_are_kept(void **state)
     add(&life, "c");
     seen_ids_remove(life.ids, "b");
     end(&life);
-    assert_int_equal(stat(place.path, &st), 0);
+    assert_int_equal(stat(where.path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
-    assert_kept(&place, "ac");
-    assert_kept(&place, "ac");
-    remove_place(&place);
+    assert_kept(&where, "ac");
+    assert_kept(&where, "ac");
+    remove_store_path(&where);
 }
 
 static void the_oldest_make_room_after_a_restart_too(void **state)
 {
-    struct place place = make_place();
+    struct store_path where = make_store_path();
     struct life life;
     struct stat st;
     char id[2] = "a";
 
     (void)state;
     for (int lives = 0; lives < 4; lives++) {
-        life = begin(&place, 0);
+        life = begin(&where, 0);
         for (int i = 0; i < 3; i++, id[0]++)
             add(&life, id);
         end(&life);
     }
-    assert_kept(&place, "efghijkl");
-    assert_int_equal(stat(place.path, &st), 0);
+    assert_kept(&where, "efghijkl");
+    assert_int_equal(stat(where.path, &st), 0);
     assert_int_equal(st.st_size, 64 * (1 + CAPACITY));
-    remove_place(&place);
+    remove_store_path(&where);
 }
 
 static void what_the_writer_has_not_taken_is_known_to_be_open(void **state)
@@ -189,69 +189,69 @@ static void what_the_writer_has_not_taken_is_known_to_be_open(void **state)
 
 static void a_record_that_is_damaged_is_one_id(void **state)
 {
-    struct place place = make_place();
-    struct life life = begin(&place, 0);
+    struct store_path where = make_store_path();
+    struct life life = begin(&where, 0);
 
     (void)state;
     add(&life, "a");
     add(&life, "b");
     add(&life, "c");
     end(&life);
-    overwrite(&place, 64 * 2 + 8, "x"); /* b's */
-    assert_kept(&place, "ac");
-    assert_true(exists(&place, ".set-aside.1"));
-    assert_kept(&place, "ac");
-    assert_false(exists(&place, ".set-aside.2"));
-    /* A record in another's place, or cut short by a crash. */
-    overwrite(&place, -20, "x");
-    assert_kept(&place, "ac");
-    assert_true(exists(&place, ".set-aside.2"));
-    remove_place(&place);
+    overwrite(&where, 64 * 2 + 8, "x"); /* b's */
+    assert_kept(&where, "ac");
+    assert_true(exists(&where, ".set-aside.1"));
+    assert_kept(&where, "ac");
+    assert_false(exists(&where, ".set-aside.2"));
+    /* A record at another's position, or cut short by a crash. */
+    overwrite(&where, -20, "x");
+    assert_kept(&where, "ac");
+    assert_true(exists(&where, ".set-aside.2"));
+    remove_store_path(&where);
 }
 
 static void another_file_is_set_aside(void **state)
 {
-    struct place place = make_place();
+    struct store_path where = make_store_path();
     struct life life;
-    int fd = open(place.path, O_WRONLY | O_CREAT, 0600);
+    int fd = open(where.path, O_WRONLY | O_CREAT, 0600);
 
     (void)state;
     assert_int_equal(write(fd, "nothing of ours", 15), 15);
     close(fd);
-    life = begin(&place, 0);
-    assert_true(exists(&place, ".set-aside.1"));
+    life = begin(&where, 0);
+    assert_true(exists(&where, ".set-aside.1"));
     add(&life, "a");
     end(&life);
-    assert_kept(&place, "a");
-    overwrite(&place, 0, "R"); /* another version */
-    assert_kept(&place, "");
-    assert_true(exists(&place, ".set-aside.2"));
-    remove_place(&place);
+    assert_kept(&where, "a");
+    overwrite(&where, 0, "R"); /* another version */
+    assert_kept(&where, "");
+    assert_true(exists(&where, ".set-aside.2"));
+    remove_store_path(&where);
 }
 
 static void a_link_is_not_followed(void **state)
 {
-    struct place place = make_place(), other = make_place();
+    struct store_path where = make_store_path(), other = make_store_path();
     struct life life;
 
     (void)state;
-    assert_int_equal(symlink(other.path, place.path), 0);
-    life = begin(&place, 0);
+    assert_int_equal(symlink(other.path, where.path), 0);
+    life = begin(&where, 0);
     add(&life, "a");
     end(&life);
     assert_false(exists(&other, ""));
-    remove_place(&place);
-    remove_place(&other);
+    remove_store_path(&where);
+    remove_store_path(&other);
 }
 
 static void one_process_at_a_time(void **state)
 {
-    struct place place = make_place();
-    struct life first = begin(&place, 0), second;
+    struct store_path where = make_store_path();
+    struct life first = begin(&where, 0), second;
 
     (void)state;
     add(&first, "a");
-    second = begin(&place, SOON_MS);
+    second = begin(&where, SOON_MS);
     add(&second, "b"); /* at once: nobody writes it */
     assert_false(seen_ids_contains(second.ids, "a"));
     end(&first);
@@ -261,32 +261,32 @@ static void one_process_at_a_time(void **state)
     assert_true(seen_ids_contains(second.ids, "a"));
     add(&second, "c");
     end(&second);
-    assert_kept(&place, "abc");
-    remove_place(&place);
+    assert_kept(&where, "abc");
+    remove_store_path(&where);
 }
 
 static void a_directory_that_comes_later(void **state)
 {
-    struct place place = make_place();
+    struct store_path where = make_store_path();
     struct life life;
 
     (void)state;
-    assert_int_equal(rmdir(place.directory), 0);
-    life = begin(&place, SOON_MS);
+    assert_int_equal(rmdir(where.directory), 0);
+    life = begin(&where, SOON_MS);
     add(&life, "a");
-    assert_int_equal(mkdir(place.directory, 0700), 0);
-    for (int i = 0; i < 200 && !exists(&place, ""); i++)
+    assert_int_equal(mkdir(where.directory, 0700), 0);
+    for (int i = 0; i < 200 && !exists(&where, ""); i++)
         usleep(50000);
     add(&life, "b");
     end(&life);
-    assert_kept(&place, "ab");
-    remove_place(&place);
+    assert_kept(&where, "ab");
+    remove_store_path(&where);
 }
 
 static void a_full_disk_costs_nothing_but_the_file(void **state)
 {
-    struct place place = make_place();
-    struct life life = begin(&place, SOON_MS);
+    struct store_path where = make_store_path();
+    struct life life = begin(&where, SOON_MS);
     struct rlimit before, limit;
 
     (void)state;
@@ -302,8 +302,8 @@ static void a_full_disk_costs_nothing_but_the_file(void **state)
     usleep(4 * SOON_MS * 1000);
     add(&life, "d");
     end(&life);
-    assert_kept(&place, "abcd");
-    remove_place(&place);
+    assert_kept(&where, "abcd");
+    remove_store_path(&where);
 }
 
 int main(void)

@@ -1,5 +1,8 @@
-/* A pipe between the process that was started and the daemon it becomes. */
-#include "daemon/background.h"
+/*
+ * daemonize_begin forks: the child goes on and becomes the daemon, the parent waits at a pipe for
+ * the exit status that daemonize_report writes to it.
+ */
+#include "daemon/daemonize.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +23,7 @@ static void wait_for_child(int fd)
     _exit(got == 1 ? status : EX_SOFTWARE);
 }
 
-int background_begin(void)
+int daemonize_begin(void)
 {
     int ends[2];
     pid_t child;
@@ -45,7 +48,7 @@ int background_begin(void)
     return 0;
 }
 
-void background_report(int exit_status)
+void daemonize_report(int exit_status)
 {
     uint8_t status = (uint8_t)exit_status;
     int null;

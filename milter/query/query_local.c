@@ -3,6 +3,7 @@
 
 #include "answer/answer_terms.h"
 #include "answer/findings_json.h"
+#include "policy/clock.h"
 #include "policy/engine.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ static void finish_name(struct query_local *local, size_t index, const struct fi
     /* The settings may be those of a message; Postfix, which asks for the level, names none. */
     answer_terms_for(local->config, &name->nexthop, ANSWER_REQUIRETLS, &by_nexthop);
     terms.answer.level = by_nexthop.level;
-    terms.mono_ms = engine_mono_ms();
+    terms.mono_ms = clock_mono_ms();
     terms.wall_s = (int64_t)time(NULL);
     json_init(&json, FINDINGS_JSON_MAX);
     findings_json(&json, &name->nexthop, findings, &terms);

@@ -1,23 +1,20 @@
 /* The names of one run, their answers, and the wait for them in order. */
 #include "query/query.h"
 
+#include "policy/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 int query_set_init(struct query_set *set, size_t count)
 {
-    pthread_condattr_t attr;
     *set = (struct query_set){.count = count};
     set->names = calloc(count ? count : 1, sizeof(*set->names));
     if (set->names == NULL)
         return -ENOMEM;
     pthread_mutex_init(&set->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&set->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&set->changed);
     return 0;
 }
 
@@ -50,14 +47,7 @@ void query_set_finish(struct query_set *set, size_t index, char *json, size_t js
 
 bool query_set_wait(struct query_set *set, size_t index, int timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = clock_cond_time(clock_awake_ms() + timeout_ms);
     pthread_mutex_lock(&set->lock);
     while (!set->names[index].done &&
            pthread_cond_timedwait(&set->changed, &set->lock, &until) == 0) {

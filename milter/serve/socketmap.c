@@ -6,6 +6,7 @@
 #include "serve/socketmap_conn.h"
 
 #include "base/log.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -53,7 +54,7 @@ static bool is_older(const struct socketmap_conn *c, const struct socketmap_conn
 static bool evict(struct socketmap *server)
 {
     struct socketmap_conn *stalled = NULL, *idle = NULL, *c;
-    int64_t now_ms = socketmap_conn_now_ms();
+    int64_t now_ms = clock_awake_ms();
     TAILQ_FOREACH (c, &server->connections, link) {
         if (socketmap_conn_is_stalled(c) && is_older(c, stalled))
             stalled = c;
@@ -130,7 +131,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct socketmap *server = arg;
     struct socketmap_conn *next;
-    int64_t now_ms = socketmap_conn_now_ms();
+    int64_t now_ms = clock_awake_ms();
     uint64_t ticks;
     (void)what;
     if (read(fd, &ticks, sizeof(ticks)) < 0)

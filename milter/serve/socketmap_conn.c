@@ -6,21 +6,14 @@
 #include "serve/socketmap_conn.h"
 
 #include "base/log.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-int64_t socketmap_conn_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Keeps for later what the socket does not take now; behind what it did not take before. */
 static bool keep_output(struct socketmap_conn *c, const char *data, size_t len)
@@ -126,7 +119,7 @@ void socketmap_conn_proceed(struct socketmap_conn *c)
     while (took && !must_wait(c) && c->dump == NULL) {
         took = take_input(c);
         if (took)
-            c->since_ms = socketmap_conn_now_ms();
+            c->since_ms = clock_awake_ms();
         send_batch(c);
     }
     set_reading(c, !must_wait(c) && c->dump == NULL);
@@ -139,7 +132,7 @@ void socketmap_conn_proceed(struct socketmap_conn *c)
 
 void socketmap_conn_flush(struct socketmap_conn *c)
 {
-    c->since_ms = socketmap_conn_now_ms();
+    c->since_ms = clock_awake_ms();
     send_batch(c);
     socketmap_conn_proceed(c);
 }
@@ -166,7 +159,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         return;
     }
     if (c->in_len == 0)
-        c->since_ms = socketmap_conn_now_ms();
+        c->since_ms = clock_awake_ms();
     c->in_len += (size_t)got;
     c->more = (size_t)got == room || (what & EV_CLOSED);
     socketmap_conn_proceed(c);
@@ -182,7 +175,7 @@ static bool send_rest(struct socketmap_conn *c)
     }
     if (sent > 0) {
         c->out_at += (size_t)sent;
-        c->since_ms = socketmap_conn_now_ms();
+        c->since_ms = clock_awake_ms();
     }
     if (c->out_at < c->out.len) {
         if (event_add(&c->writable, NULL) < 0)
@@ -201,7 +194,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     if (c->out.len > 0 && !send_rest(c))
         return;
     if (c->dump != NULL) {
-        c->since_ms = socketmap_conn_now_ms();
+        c->since_ms = clock_awake_ms();
         continue_dump(c);
         send_batch(c);
     }
@@ -217,7 +210,7 @@ int socketmap_conn_new(struct socketmap *server, int fd, bool is_unix, bool is_l
     c->fd = fd;
     c->is_unix = is_unix;
     c->is_loopback = is_loopback;
-    c->opened_ms = c->since_ms = socketmap_conn_now_ms();
+    c->opened_ms = c->since_ms = clock_awake_ms();
     event_assign(&c->readable, server->base, fd, EV_READ | EV_PERSIST | server->edge, on_readable,
                  c);
     event_assign(&c->writable, server->base, fd, EV_WRITE | (server->edge & EV_ET), on_writable, c);

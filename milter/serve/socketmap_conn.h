@@ -84,8 +84,6 @@ struct socketmap {
     char answer[ANSWER_MAX]; /* the answer at work */
 };
 
-int64_t socketmap_conn_now_ms(void);
-
 /* Takes over fd. Returns 0 or a negative errno; then fd is still the caller's. */
 int socketmap_conn_new(struct socketmap *server, int fd, bool is_unix, bool is_loopback);
 void socketmap_conn_free(struct socketmap_conn *c);

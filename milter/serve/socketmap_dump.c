@@ -6,6 +6,7 @@
 #include "serve/socketmap_conn.h"
 
 #include "answer/findings_json.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static void add_nexthop(struct socketmap_conn *c, const struct findings *finding
         return;
     rules_evaluate_nexthop(config, &nexthop, &settings);
     findings_json_terms_from(config, &settings, &terms);
-    terms.mono_ms = engine_mono_ms();
+    terms.mono_ms = clock_mono_ms();
     terms.wall_s = (int64_t)time(NULL);
     json_init(&json, FINDINGS_JSON_MAX);
     findings_json(&json, &nexthop, findings, &terms);

@@ -8,6 +8,7 @@
 #include "answer/findings_json.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -57,7 +58,7 @@ static void reply_json(struct socketmap_conn *c, const struct socketmap_request 
     const char *text;
     size_t len;
     findings_json_terms_from(c->server->config, settings, &terms);
-    terms.mono_ms = engine_mono_ms();
+    terms.mono_ms = clock_mono_ms();
     terms.wall_s = (int64_t)time(NULL);
     json_init(&json, FINDINGS_JSON_MAX);
     findings_json(&json, &request->nexthop, findings, &terms);

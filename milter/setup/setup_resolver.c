@@ -4,6 +4,7 @@
  */
 #include "setup/setup.h"
 
+#include "policy/clock.h"
 #include "policy/engine.h"
 
 #include <pthread.h>
@@ -55,8 +56,7 @@ static void wait_until_done(struct inquiry *inquiry, const struct engine_config 
 
     if (limit_ms > WAIT_MAX_MS)
         limit_ms = WAIT_MAX_MS;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += limit_ms / 1000 + 1;
+    until = clock_cond_time(clock_awake_ms() + limit_ms);
     pthread_mutex_lock(&inquiry->lock);
     while (!inquiry->done && pthread_cond_timedwait(&inquiry->changed, &inquiry->lock, &until) == 0)
         ;
@@ -83,7 +83,6 @@ static void inquire(struct engine_config config, const char *name, const char *w
                     const char *remedy, struct setup_report *report)
 {
     struct inquiry inquiry = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    pthread_condattr_t attr;
     struct engine *engine;
     char err[300];
 
@@ -93,10 +92,7 @@ static void inquire(struct engine_config config, const char *name, const char *w
     config.sts_ca_file = config.sts_ca_path = NULL;
     config.log = on_log;
     config.log_arg = &inquiry;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&inquiry.changed, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&inquiry.changed);
     if (engine_new(&config, &engine, err, sizeof(err)) != 0) {
         setup_add(report, SETUP_ERROR, name, "%s: %s", whose, err);
     } else if (security_known(engine, &config, &inquiry)) {

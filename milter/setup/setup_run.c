@@ -4,6 +4,8 @@
  */
 #include "setup/setup_run.h"
 
+#include "policy/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -23,14 +25,6 @@
 enum { OUTPUT_MAX = 4 * 1024 * 1024, ERROR_MAX = 16 * 1024 };
 
 extern char **environ;
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* What came through a pipe so far. */
 struct stream {
@@ -66,7 +60,7 @@ static int take_all(struct stream streams[2], int64_t deadline_ms)
     while (streams[0].fd >= 0 || streams[1].fd >= 0) {
         struct pollfd fds[2] = {{.fd = streams[0].fd, .events = POLLIN},
                                 {.fd = streams[1].fd, .events = POLLIN}};
-        int64_t left_ms = deadline_ms - now_ms();
+        int64_t left_ms = deadline_ms - clock_awake_ms();
 
         if (left_ms <= 0)
             return -ETIMEDOUT;
@@ -182,7 +176,7 @@ int setup_run(const char *const *argv, const char *input, int timeout_ms, char *
     *out = NULL;
     err[0] = '\0';
     if (error == 0) {
-        error = take_all(streams, now_ms() + timeout_ms);
+        error = take_all(streams, clock_awake_ms() + timeout_ms);
         wait_status = end(pid, error);
     }
     for (int i = 0; i < 2; i++) {
@@ -261,7 +255,7 @@ static int receive(int fd, char *buf, size_t size, int64_t deadline_ms)
 
     while (len < size) {
         struct pollfd pollfd = {.fd = fd, .events = POLLIN};
-        int64_t left_ms = deadline_ms - now_ms();
+        int64_t left_ms = deadline_ms - clock_awake_ms();
 
         if (left_ms <= 0)
             return -ETIMEDOUT;
@@ -295,7 +289,7 @@ int setup_as(const struct setup_who *who, void (*look)(const void *arg, void *re
         close(fds[0]);
         return -EAGAIN;
     }
-    int64_t deadline_ms = now_ms() + timeout_ms;
+    int64_t deadline_ms = clock_awake_ms() + timeout_ms;
     int received = receive(fds[0], (char *)&error, sizeof(error), deadline_ms);
     if (received == 0)
         received = receive(fds[0], result, result_size, deadline_ms);

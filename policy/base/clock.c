@@ -1,19 +1,50 @@
 /*
- * Reads the monotonic clock. What was learnt before the host slept has aged meanwhile: so
- * CLOCK_BOOTTIME where there is one, else CLOCK_MONOTONIC.
+ * Reads the monotonic clocks. What was learnt before the host slept has aged meanwhile: so
+ * CLOCK_BOOTTIME for ages. A condition can wait by CLOCK_MONOTONIC, not by CLOCK_BOOTTIME
+ * (pthread_condattr_setclock): so CLOCK_MONOTONIC for deadlines.
  */
-#include "base/clock.h"
+#include "policy/clock.h"
 
-#include <time.h>
-
-int64_t clock_mono_ms(void)
+static int64_t read_ms(clockid_t id)
 {
     struct timespec now;
 
-#ifdef CLOCK_BOOTTIME
-    clock_gettime(CLOCK_BOOTTIME, &now);
-#else
-    clock_gettime(CLOCK_MONOTONIC, &now);
-#endif
+    clock_gettime(id, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t clock_mono_ms(void)
+{
+#ifdef CLOCK_BOOTTIME
+    return read_ms(CLOCK_BOOTTIME);
+#else
+    return read_ms(CLOCK_MONOTONIC);
+#endif
+}
+
+int64_t clock_awake_ms(void)
+{
+    return read_ms(CLOCK_MONOTONIC);
+}
+
+int clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int rc = pthread_condattr_init(&attr);
+
+    if (rc != 0)
+        return rc;
+    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (rc == 0)
+        rc = pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return rc;
+}
+
+struct timespec clock_cond_time(int64_t awake_ms)
+{
+    return (struct timespec){
+        .tv_sec = awake_ms / 1000,
+        .tv_nsec = (long)(awake_ms % 1000) * 1000000,
+    };
 }

@@ -17,8 +17,8 @@
  */
 #include "dns/resolver_internal.h"
 
-#include "base/clock.h"
 #include "base/list.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -16,7 +16,7 @@
  */
 #include "dns/resolver_internal.h"
 
-#include "base/clock.h"
+#include "policy/clock.h"
 
 #include <stdio.h>
 #include <string.h>

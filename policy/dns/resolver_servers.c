@@ -6,7 +6,7 @@
  */
 #include "dns/resolver_internal.h"
 
-#include "base/clock.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,8 +4,8 @@
  */
 #include "engine/engine_internal.h"
 
-#include "base/clock.h"
 #include "engine/cache.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <event2/thread.h>
@@ -256,14 +256,9 @@ int engine_reconfigure(struct engine *engine, const struct engine_config *config
     return r.status;
 }
 
-int64_t engine_mono_ms(void)
-{
-    return clock_mono_ms();
-}
-
 const struct findings *engine_cached(struct engine *engine, const struct nexthop *nexthop)
 {
-    return core_cached(engine->core, nexthop, engine_mono_ms(),
+    return core_cached(engine->core, nexthop, clock_mono_ms(),
                        atomic_load(&engine->security_known));
 }
 
@@ -294,7 +289,7 @@ int engine_purge(struct engine *engine, const struct nexthop *nexthop)
 
 int engine_snapshot(struct engine *engine, const struct findings ***out, size_t *count)
 {
-    return cache_snapshot(core_cache(engine->core), engine_mono_ms(),
+    return cache_snapshot(core_cache(engine->core), clock_mono_ms(),
                           atomic_load(&engine->security_known), out, count);
 }
 

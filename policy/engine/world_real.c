@@ -3,8 +3,8 @@
  */
 #include "engine/world_real.h"
 
-#include "base/clock.h"
 #include "dns/resolver.h"
+#include "policy/clock.h"
 #include "sts/sts_fetch.h"
 
 #include <errno.h>

@@ -9,6 +9,7 @@
  */
 #include "store/store.h"
 
+#include "policy/clock.h"
 #include "store/store_file.h"
 #include "store/store_life.h"
 
@@ -192,24 +193,10 @@ bool store_has_room(struct store *store)
 
 /* ---- the writer ---- */
 
-static struct timespec after_ms(unsigned ms)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_sec += ms / 1000;
-    ts.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (ts.tv_nsec >= 1000000000) {
-        ts.tv_sec++;
-        ts.tv_nsec -= 1000000000;
-    }
-    return ts;
-}
-
 /* With the lock held: waits that long, unless someone wants to see the writer finish. */
 static void pause_ms(struct store *store, unsigned ms)
 {
-    struct timespec until = after_ms(ms);
+    struct timespec until = clock_cond_time(clock_awake_ms() + ms);
 
     while (!store->stopping && store->flushing == 0)
         if (pthread_cond_timedwait(&store->wake, &store->lock, &until) == ETIMEDOUT)
@@ -265,7 +252,7 @@ static bool write_queue(struct store *store)
 /* With the lock held. Looks at the file when there has been nothing to do for some time. */
 static void wait_for_work(struct store *store)
 {
-    struct timespec until = after_ms(store->config.retry_ms);
+    struct timespec until = clock_cond_time(clock_awake_ms() + store->config.retry_ms);
 
     if (pthread_cond_timedwait(&store->wake, &store->lock, &until) != ETIMEDOUT ||
         store->first != NULL || store->stopping)
@@ -313,7 +300,7 @@ static bool writer_start(struct store *store)
 
 bool store_flush(struct store *store, int timeout_ms)
 {
-    struct timespec until = after_ms((unsigned)timeout_ms);
+    struct timespec until = clock_cond_time(clock_awake_ms() + timeout_ms);
     bool done;
 
     pthread_mutex_lock(&store->lock);
@@ -406,7 +393,6 @@ size_t store_load(struct store *store, int64_t now_s, store_load_fn each, void *
 struct store *store_new(const struct store_config *config)
 {
     struct store *store = calloc(1, sizeof(*store));
-    pthread_condattr_t monotonic;
 
     if (store == NULL)
         return NULL;
@@ -426,11 +412,8 @@ struct store *store_new(const struct store_config *config)
         store->config.max_queued_octets = QUEUE_MAX_OCTETS;
     store->last = &store->first;
     pthread_mutex_init(&store->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->wake, &monotonic);
-    pthread_cond_init(&store->idle, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&store->wake);
+    clock_cond_init(&store->idle);
     return store;
 }
 

@@ -15,7 +15,7 @@
  */
 #include "sts/sts_fetch.h"
 
-#include "base/clock.h"
+#include "policy/clock.h"
 #include "policy/nexthop.h"
 #include "sts/curl_loop.h"
 #include "sts/sts_request.h"

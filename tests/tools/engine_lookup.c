@@ -9,6 +9,7 @@
  * before the clock starts, so that the resolver has been checked, as in a daemon that has been
  * running; -s says at the end how many questions were asked.
  */
+#include "policy/clock.h"
 #include "policy/engine.h"
 #include "policy/verdict.h"
 
@@ -38,7 +39,7 @@ static void print_findings(const struct findings *f)
            findings_summary_name(f->summary), findings_mx_name(f->mx),
            f->security_known ? "" : " (security unknown)", f->failure ? " (" : "",
            f->failure ? f->failure : "", f->failure ? ")" : "", f->ttl_s,
-           (long long)(engine_mono_ms() - started_ms));
+           (long long)(clock_mono_ms() - started_ms));
     for (size_t i = 0; i < f->host_count; i++) {
         const struct findings_host *h = &f->hosts[i];
         printf("  %u %s: a %s, aaaa %s, tlsa %s%s%s%s%s%s\n", h->preference, h->name,
@@ -174,7 +175,7 @@ int main(int argc, char **argv)
         await_all();
     }
     engine_get_stats(engine, &before);
-    started_ms = engine_mono_ms();
+    started_ms = clock_mono_ms();
     for (int i = optind; i < argc; i++)
         look_up(engine, argv[i], early ? on_enough : NULL, on_done);
     await_all();

@@ -3,12 +3,12 @@
 
 #include "findings/findings_make.h"
 #include "findings_text.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ENTRIES_MAX = 256 };
 
@@ -77,7 +77,7 @@ void table_engine_add(struct engine *engine, const char *spec)
 {
     static struct findings_text text;
     findings_from_text(spec, &text);
-    text.findings.made_at_ms = engine_mono_ms();
+    text.findings.made_at_ms = clock_mono_ms();
     pthread_mutex_lock(&engine->lock);
     if (engine->entry_count < ENTRIES_MAX)
         engine->entries[engine->entry_count++] = findings_freeze(&text.findings);
@@ -191,13 +191,6 @@ int engine_snapshot(struct engine *engine, const struct findings ***out, size_t 
     *count = engine->entry_count;
     pthread_mutex_unlock(&engine->lock);
     return 0;
-}
-
-int64_t engine_mono_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 bool engine_security_known(struct engine *engine)

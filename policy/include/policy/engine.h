@@ -82,9 +82,6 @@ const struct findings *engine_cached(struct engine *engine, const struct nexthop
 /* Whether a trusted resolver has lately answered check_name with AD. Any thread. */
 bool engine_security_known(struct engine *engine);
 
-/* The clock of findings.made_at_ms: monotonic, counts sleep where the system has such a clock. */
-int64_t engine_mono_ms(void); /* any thread */
-
 /*
  * Forgets what is cached about a next-hop, its MTA-STS policy in memory and store included. A
  * domain, with or without a port, covers that name on every port, and the host of that name in

@@ -156,7 +156,7 @@ struct findings {
     const struct findings_host *hosts; /* by preference, then name; implicit MX, [host]: one */
     struct findings_sts sts;
     const char *failure; /* why MX failed, for people; NULL if it did not */
-    int64_t made_at_ms;  /* monotonic clock of the engine */
+    int64_t made_at_ms;  /* on the clock of clock_mono_ms */
     uint32_t ttl_s;      /* what is left of the shortest answer's life, from made_at_ms */
 };
 

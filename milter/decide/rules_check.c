@@ -9,7 +9,8 @@
 #include "config/config_rule.h"
 #include "decide/rules_match.h"
 
-static bool asks_again(const struct config_rule *rule)
+/* Whether the rule gives mail of a listener the request: reinjected mail, for one. */
+static bool requires_of_listener(const struct config_rule *rule)
 {
     return rule->daemon.count > 0 && (rule->sets & (1u << CONFIG_SETTING_REQUEST)) != 0 &&
            rule->request == CONFIG_REQUEST_REQUIRE;
@@ -31,30 +32,30 @@ static void check_kept(const struct config *config, struct config_report *report
     const unsigned kept = 1u << CONFIG_SETTING_REQUEST | 1u << CONFIG_SETTING_ROUTE |
                           1u << CONFIG_SETTING_OPTIONAL_ROUTE;
     const struct config_route *loop = NULL;
-    bool asked = false;
+    bool required = false;
 
     for (size_t i = 0; i < config->route_count && loop == NULL; i++)
         loop = config_route_reinjects(&config->routes[i]) ? &config->routes[i] : NULL;
     for (size_t i = 0; i < config->rule_count && loop != NULL; i++) {
         const struct config_rule *rule = &config->rules[i];
 
-        asked = asked || asks_again(rule);
+        required = required || requires_of_listener(rule);
         if (rule->daemon.count == 0 && knows_client(rule) && (rule->sets & ~kept) != 0)
             config_report_at(
                 report, CONFIG_REPORT_WARNING, rule->line,
-                "[rule %s] looks at the client: a message that comes back by [route %.100s] "
-                "has this host for its client",
+                "[rule %s] looks at the client: that of a message reinjected by [route %.100s] "
+                "is this host",
                 rule->name, loop->name);
     }
-    if (loop != NULL && !asked && config->milter.add_header == CONFIG_ADD_HEADER_NO)
+    if (loop != NULL && !required && config->milter.add_header == CONFIG_ADD_HEADER_NO)
         config_report_at(
             report, CONFIG_REPORT_WARNING, 0,
-            "what comes back by [route %.100s] requires TLS no more: it takes a rule with "
+            "a message reinjected by [route %.100s] no longer requires TLS: it takes a rule with "
             "`daemon` and `request = require`, or add_header",
             loop->name);
 }
 
-/* By the header alone Postfix 3.11 knows the second time that it is to say REQUIRETLS. */
+/* By the header alone Postfix 3.11 knows of reinjected mail that it is to say REQUIRETLS. */
 static void check_told(const struct config *config, struct config_report *report)
 {
     for (size_t i = 0; i < config->route_count; i++) {
@@ -77,8 +78,8 @@ static bool may_require(const struct config_rule *rule)
            rule->request == CONFIG_REQUEST_REQUIRE;
 }
 
-/* The name of the listener whose mail the rule leads out of this host; NULL: it leads none. */
-static const char *leads_out(const struct config_rule *rule)
+/* The name of the listener to whose mail the rule gives an exit route; NULL: to none. */
+static const char *exit_route_daemon(const struct config_rule *rule)
 {
     if (rule->route == NULL || config_route_reinjects(rule->route) || !may_require(rule))
         return NULL;
@@ -94,9 +95,9 @@ static void report_order(struct config_report *report, const struct config_rule 
                          const struct config_rule *out, const char *daemon)
 {
     config_report_at(report, CONFIG_REPORT_WARNING, rule->route_line,
-                     "route of [rule %s]: where mail comes back by `daemon = %s`, what matches "
-                     "is sent round again, and deferred: put [rule %s], which leads it out, "
-                     "before it",
+                     "route of [rule %s]: mail already reinjected to `daemon = %s` that matches "
+                     "is reinjected once more, and deferred: put [rule %s], which gives it "
+                     "an exit route, before it",
                      rule->name, daemon, out->name);
 }
 
@@ -110,7 +111,7 @@ static void check_order(const struct config *config, struct config_report *repor
     const char *daemon = NULL;
     size_t out = 0;
 
-    while (out < config->rule_count && (daemon = leads_out(&config->rules[out])) == NULL)
+    while (out < config->rule_count && (daemon = exit_route_daemon(&config->rules[out])) == NULL)
         out++;
     for (size_t i = 0; daemon != NULL && i < out; i++) {
         const struct config_rule *rule = &config->rules[i];

@@ -620,11 +620,11 @@ static const struct {
     {"a policy by sender", "[rule a]\nsender = x.example\ntls_policy = skip\n",
      "FILE:1: the tls_policy of [rule a] depends on more than the next-hop: the maps that the MTA "
      "asks at delivery do not know it\n"},
-    {"a message that comes back has nothing to say what it requires",
+    {"a reinjected message has nothing to say what it requires",
      "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\n"
      "[rule a]\ndaemon = l\nrequest = optional\n[rule b]\nsender = <>\nrequest = require\n",
-     "FILE: what comes back by [route l] requires TLS no more: it takes a rule with `daemon` and "
-     "`request = require`, or add_header\n"},
+     "FILE: a message reinjected by [route l] no longer requires TLS: it takes a rule with "
+     "`daemon` and `request = require`, or add_header\n"},
     {"a route that can requiretls by the header, and no header",
      "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\ncan = dane, "
      "requiretls\n[rule a]\ndaemon = l\nrequest = require\n",
@@ -634,37 +634,37 @@ static const struct {
      "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\n"
      "[rule a]\ndaemon = l\nrequest = require\n",
      ""},
-    {"rules on the client of a message that comes back",
+    {"rules on the client of a reinjected message",
      "[route l]\nmethod = header\nlocal = reinject\n[default]\nroute = l\n"
      "[rule a]\nclient = 192.0.2.1\nlevel = opportunistic\n"
      "[rule b]\nclient = local\nlevel = opportunistic\n"
      "[rule c]\nauthenticated = no\nfallback = none\n"
      "[rule d]\ntls = no\nrequest = require\n"
      "[rule e]\ntls = no\ndaemon = l\nlevel = opportunistic\n",
-     "FILE:6: [rule a] looks at the client: a message that comes back by [route l] has this host "
-     "for its client\n"
-     "FILE:12: [rule c] looks at the client: a message that comes back by [route l] has this host "
-     "for its client\n"},
-    {"a rule that sends all round before that which leads out",
+     "FILE:6: [rule a] looks at the client: that of a message reinjected by [route l] is "
+     "this host\n"
+     "FILE:12: [rule c] looks at the client: that of a message reinjected by [route l] is "
+     "this host\n"},
+    {"a rule that reinjects all mail before that with an exit route",
      "[route l]\nmethod = header\nlocal = reinject\n[rule a]\nrequest = require\nroute = l\n"
      "[rule o]\ndaemon = other\nrequest = optional\nroute = native\n"
      "[rule b]\ndaemon = back\nroute = native\n",
-     "FILE:6: route of [rule a]: where mail comes back by `daemon = back`, what matches is sent "
-     "round again, and deferred: put [rule b], which leads it out, before it\n"},
-    {"a rule that sends round some of what comes back",
+     "FILE:6: route of [rule a]: mail already reinjected to `daemon = back` that matches is "
+     "reinjected once more, and deferred: put [rule b], which gives it an exit route, before it\n"},
+    {"a rule that reinjects some reinjected mail",
      "[route l]\nmethod = header\nlocal = reinject\n[route s]\nmethod = header\n"
      "[rule a]\nsender = example.org\nroute = l\n[rule b]\nnexthop = example.net\nroute = l\n"
      "[rule c]\ndaemon = back\nrequest = require\nroute = s\n",
-     "FILE:8: route of [rule a]: where mail comes back by `daemon = back`, what matches is sent "
-     "round again, and deferred: put [rule c], which leads it out, before it\n"
-     "FILE:11: route of [rule b]: where mail comes back by `daemon = back`, what matches is sent "
-     "round again, and deferred: put [rule c], which leads it out, before it\n"},
-    {"a rule for what comes back that sends it round",
+     "FILE:8: route of [rule a]: mail already reinjected to `daemon = back` that matches is "
+     "reinjected once more, and deferred: put [rule c], which gives it an exit route, before it\n"
+     "FILE:11: route of [rule b]: mail already reinjected to `daemon = back` that matches is "
+     "reinjected once more, and deferred: put [rule c], which gives it an exit route, before it\n"},
+    {"a rule for reinjected mail that reinjects it",
      "[route l]\nmethod = header\nlocal = reinject\n[rule a]\ndaemon = back\nroute = l\n"
      "[rule c]\ndaemon = !in, Back\nroute = native\n",
-     "FILE:6: route of [rule a]: where mail comes back by `daemon = Back`, what matches is sent "
-     "round again, and deferred: put [rule c], which leads it out, before it\n"},
-    {"rules that what comes back does not match, or that do not hold it",
+     "FILE:6: route of [rule a]: mail already reinjected to `daemon = Back` that matches is "
+     "reinjected once more, and deferred: put [rule c], which gives it an exit route, before it\n"},
+    {"rules that reinjected mail does not match, or that do not defer it",
      "[route l]\nmethod = header\nlocal = reinject\n"
      "[rule a]\nclient = 192.0.2.0/24, example.org\nroute = l\n"
      "[rule b]\nauthenticated = yes\nroute = l\n"
@@ -675,7 +675,7 @@ static const struct {
      "[rule g]\nsender = example.org\nroute = native\n"
      "[rule h]\ndaemon = back\nroute = native\n",
      ""},
-    {"what comes back has a way out already",
+    {"reinjected mail has an exit route already",
      "[route l]\nmethod = header\nlocal = reinject\n[rule c]\ndaemon = back\nroute = native\n"
      "[rule a]\nroute = l\n[rule d]\ndaemon = in\nroute = native\n",
      ""},
@@ -683,7 +683,7 @@ static const struct {
      "[route l]\nmethod = header\nlocal = reinject\n[rule c]\nclient = 127.0.0.0/8\n"
      "route = native\n[rule a]\nroute = l\n[rule d]\ndaemon = in\nroute = native\n",
      ""},
-    {"no rule is for what comes back",
+    {"no rule is for reinjected mail",
      "[route l]\nmethod = header\nlocal = reinject\n[rule a]\nroute = l\n", ""},
     {"no time at the end", "[milter]\neom_wait = 1s\n",
      "FILE: eom_wait is shorter than rcpt_wait: what RCPT leaves open has no time either\n"},

@@ -59,6 +59,28 @@ bool findings_complete(const struct findings *f)
     return true;
 }
 
+size_t findings_addresses_size(size_t a_count, size_t aaaa_count)
+{
+    return sizeof(struct findings_addresses) + a_count * FINDINGS_A_OCTETS +
+           aaaa_count * FINDINGS_AAAA_OCTETS;
+}
+
+const uint8_t *findings_host_a(const struct findings_host *host, size_t i)
+{
+    const struct findings_addresses *from = host->addresses;
+
+    return from != NULL && i < from->a_count ? from->octets + i * FINDINGS_A_OCTETS : NULL;
+}
+
+const uint8_t *findings_host_aaaa(const struct findings_host *host, size_t i)
+{
+    const struct findings_addresses *from = host->addresses;
+
+    if (from == NULL || i >= from->aaaa_count)
+        return NULL;
+    return from->octets + (size_t)from->a_count * FINDINGS_A_OCTETS + i * FINDINGS_AAAA_OCTETS;
+}
+
 /*
  * The block is laid out in one pass that is run twice: first without a block, to learn its size,
  * then to fill it. Parts that need alignment come before the strings.
@@ -109,6 +131,14 @@ static void pack_tlsa(struct packer *p, const struct findings_host *from, struct
         to->tlsa = from->tlsa_count ? tlsa : NULL;
 }
 
+static const struct findings_addresses *pack_addresses(struct packer *p,
+                                                       const struct findings_addresses *from)
+{
+    if (from == NULL)
+        return NULL;
+    return pack(p, from, findings_addresses_size(from->a_count, from->aaaa_count));
+}
+
 static void pack_host_bytes(struct packer *p, const struct findings *draft,
                             const struct findings *out, const struct findings_host *from,
                             struct findings_host *to)
@@ -117,8 +147,10 @@ static void pack_host_bytes(struct packer *p, const struct findings *draft,
         pack_shared(p, from->name, draft->nexthop.text, out ? out->nexthop.text : NULL);
     const char *base = pack_shared(p, from->tlsa_base, from->name, name);
     const char *failure = pack_string(p, from->failure, false);
+    const struct findings_addresses *addresses = pack_addresses(p, from->addresses);
 
     if (to) {
+        to->addresses = addresses;
         to->name = name;
         to->tlsa_base = base;
         to->failure = failure;

@@ -10,6 +10,11 @@
 /* The summary that follows from the rest of it; PENDING parts count as if they had failed. */
 enum findings_summary findings_summarise(const struct findings *draft);
 
+enum { FINDINGS_A_OCTETS = 4, FINDINGS_AAAA_OCTETS = 16 }; /* of an address */
+
+/* Octets of struct findings_addresses with so many of each family. */
+size_t findings_addresses_size(size_t a_count, size_t aaaa_count);
+
 /*
  * A copy with one reference, in one block of memory that is no larger than it must be. Octets that
  * are not printable ASCII become '?' in every string (line ends stay in policy_lines).

@@ -45,6 +45,53 @@ static void note_failure(struct host *host, const char *what, const char *reason
     l->out_of_memory |= host->out->failure == NULL;
 }
 
+/* The addresses of one family beside those of the other, if that was answered before. */
+static void add_addresses(struct findings_addresses *to, const struct findings_addresses *other,
+                          uint16_t type, const struct dns_answer *answer)
+{
+    uint8_t *octets = to->octets;
+
+    for (size_t i = 0; i < to->a_count; i++, octets += FINDINGS_A_OCTETS)
+        memcpy(octets,
+               type == DNS_TYPE_A ? answer->records[i].a : other->octets + i * FINDINGS_A_OCTETS,
+               FINDINGS_A_OCTETS);
+    for (size_t i = 0; i < to->aaaa_count; i++, octets += FINDINGS_AAAA_OCTETS)
+        memcpy(octets,
+               type == DNS_TYPE_AAAA ? answer->records[i].aaaa
+                                     : other->octets + i * FINDINGS_AAAA_OCTETS,
+               FINDINGS_AAAA_OCTETS);
+}
+
+static void take_addresses(struct ask *ask, const struct dns_answer *answer)
+{
+    struct host *host = ask->arg;
+    struct lookup *l = ask->lookup;
+    const struct findings_addresses *other = host->out->addresses;
+    struct findings_addresses count = {0}, *to;
+    size_t size;
+
+    if (answer->status != DNS_FOUND)
+        return;
+    if (other != NULL)
+        count = (struct findings_addresses){other->a_count, other->aaaa_count};
+    *(ask->type == DNS_TYPE_A ? &count.a_count : &count.aaaa_count) =
+        (uint8_t)(answer->count < FINDINGS_MAX_ADDRESSES ? answer->count : FINDINGS_MAX_ADDRESSES);
+    size = findings_addresses_size(count.a_count, count.aaaa_count);
+    if (!lookup_has_room(l, ARENA_OCTETS(size))) {
+        ask_fail_for_room(ask);
+        return;
+    }
+    to = arena_zalloc(&l->arena, size);
+    if (to == NULL) {
+        l->out_of_memory = true;
+        return;
+    }
+    to->a_count = count.a_count;
+    to->aaaa_count = count.aaaa_count;
+    add_addresses(to, other, ask->type, answer);
+    host->out->addresses = to;
+}
+
 /* Octets that the answer's records take in the arena. */
 static size_t tlsa_octets(const struct dns_answer *answer)
 {
@@ -130,8 +177,8 @@ static void host_start(struct host *host)
         settle_absent(host);
         return;
     }
-    ask_start(&host->a, l, name, DNS_TYPE_A, NULL, NULL);
-    ask_start(&host->aaaa, l, name, DNS_TYPE_AAAA, NULL, NULL);
+    ask_start(&host->a, l, name, DNS_TYPE_A, take_addresses, host);
+    ask_start(&host->aaaa, l, name, DNS_TYPE_AAAA, take_addresses, host);
     if (!l->settings.dane_enable) {
         host->out->tlsa_state = FINDINGS_TLSA_NONE;
         host->state = HOST_WAIT;

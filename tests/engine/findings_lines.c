@@ -5,6 +5,7 @@
 
 #include "policy/verdict.h"
 
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -26,10 +27,26 @@ __attribute__((format(printf, 2, 3))) static void put(struct writer *w, const ch
         w->used += (size_t)n;
 }
 
+static void put_addresses(struct writer *w, const struct findings_host *h)
+{
+    const uint8_t *address;
+    char text[INET6_ADDRSTRLEN];
+
+    put(w, "addresses %s a=%u aaaa=%u\n", h->name, h->addresses->a_count, h->addresses->aaaa_count);
+    for (size_t i = 0; (address = findings_host_a(h, i)) != NULL; i++)
+        put(w, "address %s %s %s\n", h->name, inet_ntop(AF_INET, address, text, sizeof text),
+            findings_addr_name(h->a));
+    for (size_t i = 0; (address = findings_host_aaaa(h, i)) != NULL; i++)
+        put(w, "address %s %s %s\n", h->name, inet_ntop(AF_INET6, address, text, sizeof text),
+            findings_addr_name(h->aaaa));
+}
+
 static void put_host(struct writer *w, const struct findings_host *h)
 {
     put(w, "host %u %s a=%s aaaa=%s tlsa=%s\n", h->preference, h->name, findings_addr_name(h->a),
         findings_addr_name(h->aaaa), findings_tlsa_state_name(h->tlsa_state));
+    if (h->addresses != NULL)
+        put_addresses(w, h);
     if (h->tlsa_base)
         put(w, "base %s %s\n", h->name, h->tlsa_base);
     for (size_t i = 0; i < h->tlsa_count; i++)

@@ -3,6 +3,7 @@
  */
 #include "scenario_internal.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,11 +88,33 @@ static bool add_text(struct sim_dns *d, const char *word)
     return true;
 }
 
+/* One address, or as many as `192.0.2.{1..40}` has; the braces count in decimal. */
+static bool add_address(struct sim_dns *d, const char *word)
+{
+    unsigned from = 0, to = 0;
+    char head[SIM_NAME_MAX], address[SIM_NAME_MAX], *text;
+    bool many = sscanf(word, "%299[^{]{%u..%u}", head, &from, &to) == 3;
+
+    for (unsigned i = from; i <= to; i++) {
+        struct dns_record *r = add_record(d, &text);
+
+        snprintf(address, sizeof address, "%.200s", many ? head : word);
+        if (many)
+            snprintf(address, sizeof address, "%.200s%u", head, i);
+        if (inet_pton(d->type == DNS_TYPE_A ? AF_INET : AF_INET6, address, r->a) != 1)
+            return false;
+    }
+    return true;
+}
+
 static bool add_any(struct sim_dns *d, const char *word)
 {
     char *text;
 
     switch (d->type) {
+    case DNS_TYPE_A:
+    case DNS_TYPE_AAAA:
+        return add_address(d, word);
     case DNS_TYPE_MX:
         return add_mx(d, word);
     case DNS_TYPE_TLSA:

@@ -150,6 +150,8 @@ static void on_large(const struct findings *f, void *arg)
     for (size_t i = 0; i < f->host_count; i++) {
         const struct findings_host *host = &f->hosts[i];
 
+        assert_true((findings_host_a(host, 0) != NULL) == (host->a == FINDINGS_ADDR_SECURE));
+        assert_true((findings_host_aaaa(host, 0) != NULL) == (host->aaaa == FINDINGS_ADDR_SECURE));
         if (host->a == FINDINGS_ADDR_FAILED && host->aaaa == FINDINGS_ADDR_FAILED)
             to->failed++;
         else if (host->tlsa_state == FINDINGS_TLSA_FAILED)

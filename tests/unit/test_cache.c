@@ -25,12 +25,23 @@
 #endif
 #endif
 
+/* One IPv4 and one IPv6 address, as struct findings_addresses has them. */
+static const uint8_t two_octets[2 + 4 + 16] = {1, 1, 192, 0, 2, 1, 0x20, 1, 0xd, 0xb8};
+static const struct findings_addresses *const two = (const void *)two_octets;
+
 /* What most domains are like: two MX hosts of a provider, nothing signed. */
 static const struct findings *plain_domain(const char *name, bool security_known)
 {
-    const struct findings_host hosts[] = {
-        {.name = "mx1.mail-provider.example", .preference = 10, .a = FINDINGS_ADDR_INSECURE},
-        {.name = "mx2.mail-provider.example", .preference = 20, .a = FINDINGS_ADDR_INSECURE}};
+    const struct findings_host hosts[] = {{.name = "mx1.mail-provider.example",
+                                           .addresses = two,
+                                           .preference = 10,
+                                           .a = FINDINGS_ADDR_INSECURE,
+                                           .aaaa = FINDINGS_ADDR_INSECURE},
+                                          {.name = "mx2.mail-provider.example",
+                                           .addresses = two,
+                                           .preference = 20,
+                                           .a = FINDINGS_ADDR_INSECURE,
+                                           .aaaa = FINDINGS_ADDR_INSECURE}};
     const struct findings draft = {
         .nexthop = {.name = name, .text = name, .port = 25, .kind = NEXTHOP_DOMAIN},
         .mx = FINDINGS_MX_INSECURE,

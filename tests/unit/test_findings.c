@@ -24,6 +24,20 @@ static struct findings plain_domain(const struct findings_host *hosts, size_t co
     };
 }
 
+/* One IPv4 and one IPv6 address, as struct findings_addresses has them. */
+static const uint8_t two_octets[] = {1, 1, 192, 0, 2, 1, 0x20, 1, 0xd, 0xb8, 0,
+                                     0, 0, 0,   0, 0, 0, 0,    0, 0,   0,    7};
+static const struct findings_addresses *const two = (const void *)two_octets;
+
+static void has_two_addresses(const struct findings_host *host)
+{
+    assert_ptr_not_equal(host->addresses, two);
+    assert_memory_equal(findings_host_a(host, 0), "\300\0\2\1", 4);
+    assert_null(findings_host_a(host, 1));
+    assert_memory_equal(findings_host_aaaa(host, 0), "\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\7", 16);
+    assert_null(findings_host_aaaa(host, 1));
+}
+
 static void copies_everything(void **state)
 {
     static const uint8_t data1[] = {1, 2, 3}, data2[] = {4};
@@ -43,6 +57,7 @@ static void copies_everything(void **state)
          .tlsa_base = base,
          .tlsa = tlsa,
          .tlsa_count = 2,
+         .addresses = two,
          .preference = 10,
          .a = FINDINGS_ADDR_SECURE,
          .tlsa_state = FINDINGS_TLSA_USABLE,
@@ -76,6 +91,10 @@ static void copies_everything(void **state)
     assert_ptr_not_equal(f->hosts[0].tlsa[0].data, data1);
     assert_memory_equal(f->hosts[0].tlsa[1].data, data2, 1);
     assert_int_equal(f->hosts[0].tlsa[1].usage, 9);
+    has_two_addresses(&f->hosts[0]);
+    assert_null(f->hosts[1].addresses);
+    assert_null(findings_host_a(&f->hosts[1], 0));
+    assert_null(findings_host_aaaa(&f->hosts[1], 0));
     assert_string_equal(f->hosts[1].failure, "A: \?\?");
     assert_null(f->hosts[1].tlsa);
     assert_null(f->hosts[1].tlsa_base);
@@ -113,9 +132,34 @@ static void plain_domains_are_small(void **state)
         {.name = "mx2.provider.example", .preference = 20, .a = FINDINGS_ADDR_INSECURE}};
     struct findings draft = plain_domain(hosts, 2);
     const struct findings *f = findings_freeze(&draft);
+    size_t without = findings_size(f);
     (void)state;
 
-    assert_true(findings_size(f) <= 360);
+    assert_true(without <= 360);
+    findings_unref(f);
+    /* Addresses are counted, and take no more than what they are made of and their counts. */
+    hosts[0].addresses = hosts[1].addresses = two;
+    f = findings_freeze(&draft);
+    assert_int_equal(findings_size(f), without + 2 * (2 + 4 + 16));
+    findings_unref(f);
+}
+
+/* Addresses belong to the part that MX records, addresses and TLSA records make up. */
+static void merging_keeps_addresses(void **state)
+{
+    struct findings_host hosts[] = {{.name = "mx.example",
+                                     .addresses = two,
+                                     .a = FINDINGS_ADDR_SECURE,
+                                     .aaaa = FINDINGS_ADDR_INSECURE}};
+    struct findings_host others[] = {{.name = "mx.example", .a = FINDINGS_ADDR_ABSENT}};
+    struct findings with = plain_domain(hosts, 1), without = plain_domain(others, 1);
+    const struct findings *f = findings_merge(&with, &without, 1, 2);
+    (void)state;
+
+    has_two_addresses(&f->hosts[0]);
+    findings_unref(f);
+    f = findings_merge(&without, &with, 1, 2);
+    assert_null(f->hosts[0].addresses);
     findings_unref(f);
 }
 
@@ -245,11 +289,13 @@ static void names(void **state)
 
 int main(void)
 {
-    enum { COUNT = sizeof summaries / sizeof summaries[0], FIXED = 5 };
-    struct CMUnitTest tests[FIXED + COUNT] = {
-        cmocka_unit_test(copies_everything), cmocka_unit_test(empty_parts),
-        cmocka_unit_test(plain_domains_are_small), cmocka_unit_test(completeness),
-        cmocka_unit_test(names)};
+    enum { COUNT = sizeof summaries / sizeof summaries[0], FIXED = 6 };
+    struct CMUnitTest tests[FIXED + COUNT] = {cmocka_unit_test(copies_everything),
+                                              cmocka_unit_test(empty_parts),
+                                              cmocka_unit_test(plain_domains_are_small),
+                                              cmocka_unit_test(merging_keeps_addresses),
+                                              cmocka_unit_test(completeness),
+                                              cmocka_unit_test(names)};
 
     for (size_t i = 0; i < COUNT; i++) {
         tests[FIXED + i].name = summaries[i].name;

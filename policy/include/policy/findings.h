@@ -15,7 +15,10 @@
 #include <stdint.h>
 
 /* Bounds the work that one domain can cause; Postfix itself tries at most five addresses. */
-enum { FINDINGS_MAX_HOSTS = 32 };
+enum {
+    FINDINGS_MAX_HOSTS = 32,
+    FINDINGS_MAX_ADDRESSES = 16, /* of a family, for each host; what is beyond is not kept */
+};
 
 /* Security of the MX RRset, CNAMEs that lead to it included (RFC 7672 section 2.2.1). */
 enum findings_mx {
@@ -29,7 +32,7 @@ enum findings_mx {
     FINDINGS_MX_FAILED,   /* SERVFAIL, bogus, time-out, malformed: temporary */
 };
 
-/* One address family of a host. */
+/* One address family of a host. Its addresses are kept where it is SECURE or INSECURE. */
 enum findings_addr {
     FINDINGS_ADDR_PENDING,
     FINDINGS_ADDR_SECURE,
@@ -56,11 +59,23 @@ struct findings_tlsa {
     const uint8_t *data;
 };
 
+/*
+ * The addresses of a host, as published, in the order of the answer: whether one may be connected
+ * to (loopback, private, this host's own) is for the caller. Their security is that of their
+ * family, findings_host.a and .aaaa. Without padding or alignment.
+ */
+struct findings_addresses {
+    uint8_t a_count;    /* at most FINDINGS_MAX_ADDRESSES */
+    uint8_t aaaa_count; /* likewise */
+    uint8_t octets[];   /* a_count of 4, then aaaa_count of 16; network byte order */
+};
+
 struct findings_host {
     const char *name;      /* as in the MX record */
     const char *tlsa_base; /* TLSA base domain in use, NULL if no TLSA records were found */
     const char *failure;   /* what went wrong with this host, for people; NULL if nothing did */
     const struct findings_tlsa *tlsa;
+    const struct findings_addresses *addresses; /* NULL: none are known */
     uint16_t preference;
     uint8_t tlsa_count;
     uint8_t a;          /* enum findings_addr */
@@ -166,6 +181,11 @@ void findings_unref(const struct findings *f); /* NULL is allowed */
 
 /* True when nothing in it is PENDING. */
 bool findings_complete(const struct findings *f);
+
+/* Address number i of the host, for in_addr or in6_addr: 4 octets (IPv4) or 16 (IPv6), which belong
+ * to the findings. NULL when there are no more. Any thread. */
+const uint8_t *findings_host_a(const struct findings_host *host, size_t i);
+const uint8_t *findings_host_aaaa(const struct findings_host *host, size_t i);
 
 /* The name of each value as users see it (DANE summary names, RFC 8460 result types...);
  * a value out of range gives "unknown". */

@@ -149,11 +149,6 @@ int spool_write(void *arg, const char *data, size_t len)
     return error;
 }
 
-uint64_t spool_len(const struct spool *spool)
-{
-    return spool->len;
-}
-
 static int each_in_file(struct spool *spool, int (*take)(void *arg, const char *data, size_t len),
                         void *take_arg)
 {

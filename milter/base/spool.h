@@ -23,8 +23,6 @@ void spool_free(struct spool *spool); /* NULL is allowed */
  * type is that of a dsn_sink_fn. */
 int spool_write(void *arg, const char *data, size_t len);
 
-uint64_t spool_len(const struct spool *spool);
-
 /*
  * Reads all of it from the beginning, in pieces of at most SPOOL_PIECE bytes, until take returns
  * other than 0. Returns what take did, 0 at the end, or a negative errno.

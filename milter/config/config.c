@@ -64,8 +64,3 @@ const struct config_route *config_route_find(const struct config *config, const 
             return &config->routes[i];
     return NULL;
 }
-
-const char *config_rule_name(const struct config_rule *rule)
-{
-    return rule->name;
-}

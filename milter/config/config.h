@@ -145,6 +145,5 @@ bool config_route_asks_enforce(const struct config_route *route);
 
 /* NULL if there is none of that name. */
 const struct config_route *config_route_find(const struct config *config, const char *name);
-const char *config_rule_name(const struct config_rule *rule);
 
 #endif

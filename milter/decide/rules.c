@@ -155,16 +155,6 @@ enum config_request rules_request(const struct config *config, const struct rule
     return CONFIG_REQUEST_NONE;
 }
 
-unsigned rules_facts_needed(const struct config *config, enum config_setting setting)
-{
-    unsigned needed = 0;
-
-    for (size_t i = 0; i < config->rule_count; i++)
-        if (config->rules[i].sets & (1u << setting))
-            needed |= config->rules[i].needs;
-    return needed;
-}
-
 bool rules_wants_header(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->rule_count; i++) {

@@ -80,9 +80,6 @@ enum config_request rules_request(const struct config *config, const struct rule
 /* Whether mail for this mailer does not leave by SMTP; NULL: unknown, which is no. */
 bool rules_is_local_mailer(const struct config *config, const char *mailer);
 
-/* Facts that any rule needs for the given setting (mask of CONFIG_FACT_...). */
-unsigned rules_facts_needed(const struct config *config, enum config_setting setting);
-
 /* Whether any rule looks at header fields of this name: others need not be kept. */
 bool rules_wants_header(const struct config *config, const char *name);
 

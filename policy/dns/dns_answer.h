@@ -86,6 +86,4 @@ void dns_answer_free(struct dns_answer *answer); /* NULL is allowed */
  */
 int dns_query_build(const char *name, uint16_t type, uint16_t id, uint8_t *out, size_t out_len);
 
-const char *dns_type_name(uint16_t type); /* "A", "TLSA"...; "?" */
-
 #endif

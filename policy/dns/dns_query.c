@@ -54,25 +54,3 @@ int dns_query_build(const char *name, uint16_t type, uint16_t id, uint8_t *out, 
     put_u16(at + 3, UDP_LEN);
     return (int)fixed_len + name_len;
 }
-
-const char *dns_type_name(uint16_t type)
-{
-    switch (type) {
-    case DNS_TYPE_A:
-        return "A";
-    case DNS_TYPE_CNAME:
-        return "CNAME";
-    case DNS_TYPE_SOA:
-        return "SOA";
-    case DNS_TYPE_MX:
-        return "MX";
-    case DNS_TYPE_TXT:
-        return "TXT";
-    case DNS_TYPE_AAAA:
-        return "AAAA";
-    case DNS_TYPE_TLSA:
-        return "TLSA";
-    default:
-        return "?";
-    }
-}

@@ -581,8 +581,6 @@ static void test_names(void **state)
     name[253] = 'b';
     name[254] = '\0';
     assert_int_equal(dns_query_build(name, DNS_TYPE_A, 1, out, sizeof(out)), -EINVAL);
-    assert_string_equal(dns_type_name(DNS_TYPE_TLSA), "TLSA");
-    assert_string_equal(dns_type_name(9999), "?");
 }
 
 /* The longest name there is comes back as it went out. */

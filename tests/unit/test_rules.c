@@ -293,9 +293,6 @@ static void test_unknown_facts(void **state)
 
     assert_int_equal(rules_request(config, &sender_only, &undecided, &origin), CONFIG_REQUEST_NONE);
     assert_true(undecided);
-    assert_int_equal(rules_facts_needed(config, CONFIG_SETTING_REQUEST), CONFIG_FACT_HEADER);
-    assert_int_equal(rules_facts_needed(config, CONFIG_SETTING_FALLBACK), CONFIG_FACT_RECIPIENT);
-    assert_int_equal(rules_facts_needed(config, CONFIG_SETTING_ROUTE), 0);
     config_unref(config);
 }
 

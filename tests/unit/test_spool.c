@@ -78,7 +78,6 @@ static struct spool *filled(uint64_t len, size_t piece)
         assert_int_equal(spool_write(spool, data, n), 0);
     }
     free(data);
-    assert_int_equal(spool_len(spool), len);
     return spool;
 }
 
@@ -115,6 +114,21 @@ static void stops_when_told(void **state)
     spool_free(spool);
 }
 
+static int count(void *arg, const char *data, size_t len)
+{
+    (void)data;
+    *(uint64_t *)arg += len;
+    return 0;
+}
+
+static uint64_t octets_in(struct spool *spool)
+{
+    uint64_t octets = 0;
+
+    assert_int_equal(spool_each(spool, count, &octets), 0);
+    return octets;
+}
+
 static void no_directory(void **state)
 {
     struct spool *spool = spool_new(4, "/nonexistent/directory");
@@ -122,7 +136,7 @@ static void no_directory(void **state)
     (void)state;
     assert_int_equal(spool_write(spool, "abcd", 4), 0);
     assert_int_equal(spool_write(spool, "e", 1), -ENOENT);
-    assert_int_equal(spool_len(spool), 4);
+    assert_int_equal(octets_in(spool), 4);
     spool_free(spool);
 }
 
@@ -132,7 +146,7 @@ static void no_files_there(void **state)
 
     (void)state;
     assert_int_not_equal(spool_write(spool, "a", 1), 0);
-    assert_int_equal(spool_len(spool), 0);
+    assert_int_equal(octets_in(spool), 0);
     spool_free(spool);
 }
 

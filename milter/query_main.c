@@ -183,7 +183,7 @@ static int look_up(struct config *config, const struct query_options *options,
 }
 
 /* All names must be right before any is looked up. */
-static int run(struct config *config, const struct query_options *options)
+static int run_query(struct config *config, const struct query_options *options)
 {
     struct query_set set;
     int code = QUERY_EXIT_SATISFIED;
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
         struct config *config = load_config(&options);
         code = !config               ? QUERY_EXIT_CONFIG
                : options.check_setup ? check_setup(config, &options)
-                                     : run(config, &options);
+                                     : run_query(config, &options);
         config_unref(config);
     }
     query_options_fini(&options);

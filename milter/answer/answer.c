@@ -18,7 +18,7 @@
 /* Longer reasons help nobody and fill the MTA's log. */
 enum { REASON_MAX = 200 };
 
-static enum answer_kind temp(struct text *out, const char *what, const char *detail)
+static enum answer_kind answer_temp(struct text *out, const char *what, const char *detail)
 {
     text_cut(out, 0);
     answer_syntax_printable(out, what, REASON_MAX);
@@ -29,20 +29,20 @@ static enum answer_kind temp(struct text *out, const char *what, const char *det
     return ANSWER_TEMP;
 }
 
-static enum answer_kind ok(struct text *out, const char *value)
+static enum answer_kind answer_value(struct text *out, const char *value)
 {
     text_cut(out, 0);
     text_add(out, value);
-    return out->full ? temp(out, "answer too long", NULL) : ANSWER_OK;
+    return out->full ? answer_temp(out, "answer too long", NULL) : ANSWER_OK;
 }
 
-static enum answer_kind nothing(struct text *out)
+static enum answer_kind answer_notfound(struct text *out)
 {
     text_cut(out, 0);
     return ANSWER_NOTFOUND;
 }
 
-static enum answer_kind pending(struct text *out)
+static enum answer_kind answer_pending(struct text *out)
 {
     text_cut(out, 0);
     return ANSWER_PENDING;
@@ -56,10 +56,10 @@ static enum answer_kind spell_names(const struct findings *f, const struct requi
     text_cut(out, 0);
     if (demand->names == REQUIREMENT_NAMES_OF_HOSTS) {
         if (!answer_syntax_match_hosts(out, f, demand->hosts))
-            return demand->failure != NULL ? temp(out, demand->failure, demand->detail)
-                                           : ok(out, ANSWER_UNSATISFIED);
+            return demand->failure != NULL ? answer_temp(out, demand->failure, demand->detail)
+                                           : answer_value(out, ANSWER_UNSATISFIED);
     } else if (!answer_syntax_match_patterns(out, f)) {
-        ok(out, ANSWER_UNSATISFIED);
+        answer_value(out, ANSWER_UNSATISFIED);
         if (tlsrpt)
             answer_syntax_tlsrpt(out, f, "validation-failure");
         return ANSWER_OK;
@@ -76,23 +76,23 @@ static enum answer_kind spell(const struct findings *f, const struct requirement
 
     switch (demand->kind) {
     case REQUIREMENT_PENDING:
-        return pending(out);
+        return answer_pending(out);
     case REQUIREMENT_IMPOSSIBLE:
-        return ok(out, ANSWER_UNSATISFIED);
+        return answer_value(out, ANSWER_UNSATISFIED);
     case REQUIREMENT_NONE:
-        return nothing(out);
+        return answer_notfound(out);
     case REQUIREMENT_ENCRYPT:
     case REQUIREMENT_DANE:
     case REQUIREMENT_DANE_ONLY:
-        return ok(out, requirement_tls_level(demand->kind));
+        return answer_value(out, requirement_tls_level(demand->kind));
     case REQUIREMENT_STS:
     case REQUIREMENT_WEB_PKI:
         return spell_names(f, demand, tlsrpt, out);
     case REQUIREMENT_UNKNOWN:
     default:
         if (demand->failure != NULL)
-            return temp(out, demand->failure, demand->detail);
-        return temp(out, verdict_explain(f, &demand->verdict, reason, sizeof(reason)), NULL);
+            return answer_temp(out, demand->failure, demand->detail);
+        return answer_temp(out, verdict_explain(f, &demand->verdict, reason, sizeof(reason)), NULL);
     }
 }
 
@@ -117,9 +117,10 @@ static enum answer_kind derive_access(const struct findings *f, const struct ver
     if (kind != ANSWER_OK)
         return kind;
     if (demand.kind == REQUIREMENT_STS)
-        return ok(out, "TEMP+VERIFY:128");
+        return answer_value(out, "TEMP+VERIFY:128");
     /* DANE is sendmail's own to verify (confDANE); TLS is there in any case. */
-    return demand.kind == REQUIREMENT_DANE_ONLY ? ok(out, "TEMP+ENCR:128") : nothing(out);
+    return demand.kind == REQUIREMENT_DANE_ONLY ? answer_value(out, "TEMP+ENCR:128")
+                                                : answer_notfound(out);
 }
 
 /* The names of a policy, without the attributes that only Postfix knows. FEATURE(`sts') fails
@@ -128,10 +129,10 @@ static enum answer_kind only_match(const char *policy, struct text *out)
 {
     const char *match = strstr(policy, " match=");
     if (match == NULL)
-        return ok(out, ANSWER_UNSATISFIED);
+        return answer_value(out, ANSWER_UNSATISFIED);
     text_cut(out, 0);
     text_addf(out, "secure%.*s servername=hostname", (int)(1 + strcspn(match + 1, " \t,")), match);
-    return out->full ? temp(out, "answer too long", NULL) : ANSWER_OK;
+    return out->full ? answer_temp(out, "answer too long", NULL) : ANSWER_OK;
 }
 
 /* A tls_policy of a rule, in place of findings. What authenticates nobody never satisfies enforce,
@@ -147,28 +148,29 @@ static enum answer_kind answer_override(const char *policy, enum answer_map map,
     case ANSWER_QUERY_TLSRPT:
     case ANSWER_POSTFIX:
     case ANSWER_OPPORTUNISTIC:
-        return skip ? nothing(out) : ok(out, policy);
+        return skip ? answer_notfound(out) : answer_value(out, policy);
     case ANSWER_ENFORCE:
         if (skip)
-            return ok(out, "may");
-        return ok(out, kind == TLS_POLICY_AUTHENTICATES ? policy : ANSWER_UNSATISFIED);
+            return answer_value(out, "may");
+        return answer_value(out, kind == TLS_POLICY_AUTHENTICATES ? policy : ANSWER_UNSATISFIED);
     case ANSWER_OPPORTUNISTIC_STARTTLS:
         if (skip)
-            return ok(out, "may");
-        return ok(out, kind == TLS_POLICY_NONE ? "encrypt" : policy);
+            return answer_value(out, "may");
+        return answer_value(out, kind == TLS_POLICY_NONE ? "encrypt" : policy);
     case ANSWER_ENFORCE_PKI:
         /* What cannot be checked of a Postfix policy without DANE must not pass. */
         if (skip)
-            return ok(out, "may");
-        return secure ? only_match(policy, out) : ok(out, ANSWER_UNSATISFIED);
+            return answer_value(out, "may");
+        return secure ? only_match(policy, out) : answer_value(out, ANSWER_UNSATISFIED);
     case ANSWER_STS:
-        return secure && strstr(policy, " match=") != NULL ? only_match(policy, out) : nothing(out);
+        return secure && strstr(policy, " match=") != NULL ? only_match(policy, out)
+                                                           : answer_notfound(out);
     case ANSWER_ACCESS:
-        return skip || !secure ? nothing(out) : ok(out, "TEMP+VERIFY:128");
+        return skip || !secure ? answer_notfound(out) : answer_value(out, "TEMP+VERIFY:128");
     case ANSWER_REQUIRETLS:
     case ANSWER_MAPS:
     default:
-        return temp(out, "internal error", NULL);
+        return answer_temp(out, "internal error", NULL);
     }
 }
 
@@ -185,8 +187,9 @@ bool answer_needs_findings(enum answer_map map, const struct answer_terms *terms
     return map != ANSWER_REQUIRETLS && terms->tls_policy == NULL;
 }
 
-static enum answer_kind derive(const struct findings *f, const struct answer_terms *terms,
-                               enum answer_map map, struct text *out)
+static enum answer_kind answer_by_verdict(const struct findings *f,
+                                          const struct answer_terms *terms, enum answer_map map,
+                                          struct text *out)
 {
     struct verdict_terms enforce = terms->enforce;
 
@@ -211,7 +214,7 @@ static enum answer_kind derive(const struct findings *f, const struct answer_ter
     case ANSWER_REQUIRETLS:
     case ANSWER_MAPS:
     default:
-        return temp(out, "internal error", NULL);
+        return answer_temp(out, "internal error", NULL);
     }
 }
 
@@ -221,12 +224,12 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
     struct text text;
     text_init(&text, out, out_size);
     if (map == ANSWER_REQUIRETLS)
-        return ok(&text, verdict_level_name(requiretls_level(terms)));
+        return answer_value(&text, verdict_level_name(requiretls_level(terms)));
     if (terms->tls_policy != NULL)
         return answer_override(terms->tls_policy, map, &text);
     if (findings == NULL)
-        return temp(&text, "the lookup could not be made", NULL);
-    return derive(findings, terms, map, &text);
+        return answer_temp(&text, "the lookup could not be made", NULL);
+    return answer_by_verdict(findings, terms, map, &text);
 }
 
 enum answer_kind answer_no_nexthop(enum answer_map map, char *out, size_t out_size)
@@ -236,11 +239,11 @@ enum answer_kind answer_no_nexthop(enum answer_map map, char *out, size_t out_si
     switch (map) {
     case ANSWER_ENFORCE:
     case ANSWER_ENFORCE_PKI:
-        return ok(&text, ANSWER_UNSATISFIED);
+        return answer_value(&text, ANSWER_UNSATISFIED);
     case ANSWER_OPPORTUNISTIC_STARTTLS:
-        return ok(&text, "encrypt");
+        return answer_value(&text, "encrypt");
     case ANSWER_REQUIRETLS:
-        return ok(&text, verdict_level_name(VERDICT_LEVEL_ENFORCE));
+        return answer_value(&text, verdict_level_name(VERDICT_LEVEL_ENFORCE));
     case ANSWER_QUERY:
     case ANSWER_QUERY_TLSRPT:
     case ANSWER_POSTFIX:
@@ -249,6 +252,6 @@ enum answer_kind answer_no_nexthop(enum answer_map map, char *out, size_t out_si
     case ANSWER_ACCESS:
     case ANSWER_MAPS:
     default:
-        return nothing(&text);
+        return answer_notfound(&text);
     }
 }

@@ -49,7 +49,7 @@ static bool reserve(struct json *json, size_t len)
     return true;
 }
 
-static void put(struct json *json, const char *text, size_t len)
+static void put_text(struct json *json, const char *text, size_t len)
 {
     if (!reserve(json, len))
         return;
@@ -61,13 +61,13 @@ static void put(struct json *json, const char *text, size_t len)
 static void begin_value(struct json *json)
 {
     if (json->separator)
-        put(json, ",", 1);
+        put_text(json, ",", 1);
     json->separator = true;
 }
 
 int json_finish(struct json *json, const char **text, size_t *len)
 {
-    put(json, "", 0);
+    put_text(json, "", 0);
     if (json->error)
         return json->error;
     *text = json->buf;
@@ -79,13 +79,13 @@ int json_finish(struct json *json, const char **text, size_t *len)
 static void begin_group(struct json *json, char bracket)
 {
     begin_value(json);
-    put(json, &bracket, 1);
+    put_text(json, &bracket, 1);
     json->separator = false;
 }
 
 static void end_group(struct json *json, char bracket)
 {
-    put(json, &bracket, 1);
+    put_text(json, &bracket, 1);
     json->separator = true;
 }
 
@@ -112,7 +112,7 @@ void json_array_end(struct json *json)
 void json_key(struct json *json, const char *key)
 {
     json_string(json, key);
-    put(json, ":", 1);
+    put_text(json, ":", 1);
     json->separator = false;
 }
 
@@ -154,14 +154,14 @@ static void put_escaped(struct json *json, unsigned code)
         snprintf(escape, sizeof(escape), "\\n");
     else
         snprintf(escape, sizeof(escape), "\\u%04x", code & 0xffff);
-    put(json, escape, strlen(escape));
+    put_text(json, escape, strlen(escape));
 }
 
 void json_string_n(struct json *json, const char *value, size_t len)
 {
     const unsigned char *p = (const unsigned char *)value;
     begin_value(json);
-    put(json, "\"", 1);
+    put_text(json, "\"", 1);
     for (size_t i = 0, run; i < len; i += run) {
         for (run = 0; i + run < len; run++) {
             unsigned char c = p[i + run];
@@ -169,7 +169,7 @@ void json_string_n(struct json *json, const char *value, size_t len)
                 break;
         }
         if (run > 0) {
-            put(json, value + i, run);
+            put_text(json, value + i, run);
             continue;
         }
         run = 1;
@@ -184,11 +184,11 @@ void json_string_n(struct json *json, const char *value, size_t len)
             put_escaped(json, p[i + 1]);
             run = sequence;
         } else {
-            put(json, value + i, sequence);
+            put_text(json, value + i, sequence);
             run = sequence;
         }
     }
-    put(json, "\"", 1);
+    put_text(json, "\"", 1);
 }
 
 void json_string(struct json *json, const char *value)
@@ -203,12 +203,12 @@ void json_hex(struct json *json, const uint8_t *data, size_t len)
 {
     static const char digits[] = "0123456789abcdef";
     begin_value(json);
-    put(json, "\"", 1);
+    put_text(json, "\"", 1);
     for (size_t i = 0; i < len; i++) {
         char pair[2] = {digits[data[i] >> 4], digits[data[i] & 0xf]};
-        put(json, pair, 2);
+        put_text(json, pair, 2);
     }
-    put(json, "\"", 1);
+    put_text(json, "\"", 1);
 }
 
 void json_int(struct json *json, int64_t value)
@@ -216,25 +216,25 @@ void json_int(struct json *json, int64_t value)
     char text[24];
     int len = snprintf(text, sizeof(text), "%" PRId64, value);
     begin_value(json);
-    put(json, text, (size_t)len);
+    put_text(json, text, (size_t)len);
 }
 
 void json_bool(struct json *json, bool value)
 {
     begin_value(json);
-    put(json, value ? "true" : "false", value ? 4 : 5);
+    put_text(json, value ? "true" : "false", value ? 4 : 5);
 }
 
 void json_null(struct json *json)
 {
     begin_value(json);
-    put(json, "null", 4);
+    put_text(json, "null", 4);
 }
 
 void json_raw(struct json *json, const char *value, size_t len)
 {
     begin_value(json);
-    put(json, value, len);
+    put_text(json, value, len);
 }
 
 void json_members(struct json *json, const char *object, size_t len)

@@ -33,7 +33,7 @@ static void skip_space(struct reader *r)
         r->at++;
 }
 
-static bool take(struct reader *r, char c)
+static bool take_char(struct reader *r, char c)
 {
     skip_space(r);
     if (r->at == r->end || *r->at != c)
@@ -60,7 +60,7 @@ static bool read_hex4(struct reader *r, uint32_t *out)
     return true;
 }
 
-static void put(struct json_doc *doc, uint32_t octet)
+static void put_octet(struct json_doc *doc, uint32_t octet)
 {
     doc->texts[doc->text_len++] = (char)octet;
 }
@@ -69,21 +69,21 @@ static void put(struct json_doc *doc, uint32_t octet)
 static void put_utf8(struct json_doc *doc, uint32_t code)
 {
     if (code < 0x80) {
-        put(doc, code);
+        put_octet(doc, code);
         return;
     }
     if (code < 0x800) {
-        put(doc, 0xc0 | code >> 6);
+        put_octet(doc, 0xc0 | code >> 6);
     } else {
         if (code < 0x10000) {
-            put(doc, 0xe0 | code >> 12);
+            put_octet(doc, 0xe0 | code >> 12);
         } else {
-            put(doc, 0xf0 | code >> 18);
-            put(doc, 0x80 | (code >> 12 & 0x3f));
+            put_octet(doc, 0xf0 | code >> 18);
+            put_octet(doc, 0x80 | (code >> 12 & 0x3f));
         }
-        put(doc, 0x80 | (code >> 6 & 0x3f));
+        put_octet(doc, 0x80 | (code >> 6 & 0x3f));
     }
-    put(doc, 0x80 | (code & 0x3f));
+    put_octet(doc, 0x80 | (code & 0x3f));
 }
 
 static bool read_unicode(struct reader *r)
@@ -116,7 +116,7 @@ static bool read_escape(struct reader *r)
     const char *found = c ? strchr(from, c) : NULL;
     if (!found)
         return false;
-    put(r->doc, (unsigned char)to[found - from]);
+    put_octet(r->doc, (unsigned char)to[found - from]);
     return true;
 }
 
@@ -129,14 +129,14 @@ static const char *read_string(struct reader *r)
         if (c < 0x20)
             return NULL;
         if (c != '\\')
-            put(r->doc, c);
+            put_octet(r->doc, c);
         else if (!read_escape(r))
             return NULL;
     }
     if (r->at == r->end)
         return NULL;
     r->at++;
-    put(r->doc, 0);
+    put_octet(r->doc, 0);
     return text;
 }
 
@@ -185,19 +185,19 @@ static bool read_members(struct reader *r, struct json_value *group)
     bool object = group->type == JSON_OBJECT;
     char close = object ? '}' : ']';
     struct json_value **next = &group->first;
-    if (take(r, close))
+    if (take_char(r, close))
         return true;
     do {
         const char *key = NULL;
-        if (object && (!take(r, '"') || !(key = read_string(r)) || !take(r, ':')))
+        if (object && (!take_char(r, '"') || (key = read_string(r)) == NULL || !take_char(r, ':')))
             return false;
         *next = read_value(r);
         if (!*next)
             return false;
         (*next)->key = key;
         next = &(*next)->next;
-    } while (take(r, ','));
-    return take(r, close);
+    } while (take_char(r, ','));
+    return take_char(r, close);
 }
 
 static bool read_word(struct reader *r, const char *word)

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static int failed(int error, char *err, size_t err_len, const char *what, const char *name)
+static int describe_error(int error, char *err, size_t err_len, const char *what, const char *name)
 {
     snprintf(err, err_len, "%s %s: %s", what, name, strerror(error));
     return -error;
@@ -24,7 +24,7 @@ int privilege_find_user(const char *name, struct privilege_user *out, char *err,
     entry = getpwnam(name);
     if (entry == NULL) {
         if (errno != 0)
-            return failed(errno, err, err_len, "user", name);
+            return describe_error(errno, err, err_len, "user", name);
         snprintf(err, err_len, "there is no user %s", name);
         return -ENOENT;
     }
@@ -42,7 +42,7 @@ int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_len
     entry = getgrnam(name);
     if (entry == NULL) {
         if (errno != 0)
-            return failed(errno, err, err_len, "group", name);
+            return describe_error(errno, err, err_len, "group", name);
         snprintf(err, err_len, "there is no group %s", name);
         return -ENOENT;
     }
@@ -54,22 +54,23 @@ int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_len
 int privilege_lower(const struct privilege_user *user, char *err, size_t err_len)
 {
     if (initgroups(user->name, user->gid) != 0)
-        return failed(errno, err, err_len, "cannot take the groups of", user->name);
+        return describe_error(errno, err, err_len, "cannot take the groups of", user->name);
     if (setegid(user->gid) != 0 || seteuid(user->uid) != 0)
-        return failed(errno, err, err_len, "cannot act as", user->name);
+        return describe_error(errno, err, err_len, "cannot act as", user->name);
     return 0;
 }
 
 int privilege_drop(const struct privilege_user *user, char *err, size_t err_len)
 {
     if (seteuid(0) != 0)
-        return failed(errno, err, err_len, "cannot be root to become", user->name);
+        return describe_error(errno, err, err_len, "cannot be root to become", user->name);
     if (initgroups(user->name, user->gid) != 0)
-        return failed(errno, err, err_len, "cannot take the groups of", user->name);
+        return describe_error(errno, err, err_len, "cannot take the groups of", user->name);
     if (setgid(user->gid) != 0 || setuid(user->uid) != 0)
-        return failed(errno, err, err_len, "cannot become", user->name);
+        return describe_error(errno, err, err_len, "cannot become", user->name);
     if (user->uid != 0 && setuid(0) == 0)
-        return failed(EPERM, err, err_len, "root could be had back after becoming", user->name);
+        return describe_error(EPERM, err, err_len, "root could be had back after becoming",
+                              user->name);
     return 0;
 }
 

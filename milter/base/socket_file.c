@@ -74,7 +74,7 @@ static bool is_in_roots(const char *path)
     return socket_file_is_roots(len > 0 ? directory : "/");
 }
 
-static int failed(char *err, size_t err_size, const char *what)
+static int describe_errno(char *err, size_t err_size, const char *what)
 {
     int error = errno;
 
@@ -103,12 +103,12 @@ int socket_file_begin(struct socket_file *file, const char *path, const char *gr
     if (!file->lowered)
         return 0;
     if (seteuid(0) != 0)
-        return failed(err, err_size, "cannot act as root");
+        return describe_errno(err, err_size, "cannot act as root");
     if (file->gid != (gid_t)-1 && setegid(file->gid) != 0)
-        return failed(err, err_size, "cannot take the socket's group");
+        return describe_errno(err, err_size, "cannot take the socket's group");
     file->as_root = path == NULL || is_in_roots(path);
     if (!file->as_root && seteuid(file->uid) != 0)
-        return failed(err, err_size, "cannot act as the daemon's user");
+        return describe_errno(err, err_size, "cannot act as the daemon's user");
     return 0;
 }
 
@@ -117,7 +117,7 @@ static int cannot(const struct socket_file *file, const char *what, char *err, s
     char text[300];
 
     snprintf(text, sizeof(text), "cannot give %s %s", file->path, what);
-    return failed(err, err_size, text);
+    return describe_errno(err, err_size, text);
 }
 
 int socket_file_give(const struct socket_file *file, char *err, size_t err_size)

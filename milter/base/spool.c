@@ -110,7 +110,7 @@ static int spill(struct spool *spool)
     return 0;
 }
 
-static int grow(struct spool *spool, size_t wanted)
+static int grow_memory(struct spool *spool, size_t wanted)
 {
     size_t size = spool->memory_size ? spool->memory_size : 4096;
     char *memory;
@@ -137,7 +137,7 @@ int spool_write(void *arg, const char *data, size_t len)
     if (spool->fd < 0 && (spool->len > spool->memory_max || len > spool->memory_max - spool->len))
         error = spill(spool);
     else if (spool->fd < 0)
-        error = grow(spool, (size_t)spool->len + len);
+        error = grow_memory(spool, (size_t)spool->len + len);
     if (error < 0)
         return error;
     if (spool->fd >= 0)

@@ -17,7 +17,8 @@ enum {
     EOM_WAIT_MAX_MS = 240000,
 };
 
-static const struct config_route *resolve(struct config_check *c, const char *name, unsigned line)
+static const struct config_route *resolve_route(struct config_check *c, const char *name,
+                                                unsigned line)
 {
     const struct config_route *route = config_route_find(c->config, name);
 
@@ -33,14 +34,15 @@ static void resolve_routes(struct config_check *c, struct config_rule *rule)
             config_report_at(c->report, CONFIG_REPORT_ERROR, rule->route_line,
                              "route needs a name");
         else
-            rule->route = resolve(c, rule->route_name, rule->route_line);
+            rule->route = resolve_route(c, rule->route_name, rule->route_line);
     }
     if (rule->sets & (1u << CONFIG_SETTING_OPTIONAL_ROUTE)) {
         if (rule->optional_route_name == NULL)
             config_report_at(c->report, CONFIG_REPORT_ERROR, rule->optional_route_line,
                              "optional_route needs a name");
         else
-            rule->optional_route = resolve(c, rule->optional_route_name, rule->optional_route_line);
+            rule->optional_route =
+                resolve_route(c, rule->optional_route_name, rule->optional_route_line);
     }
 }
 

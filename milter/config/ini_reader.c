@@ -33,9 +33,10 @@ struct reader {
     int failure;
 };
 
-static void report(struct reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void report_error(struct reader *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static void report(struct reader *r, const char *format, ...)
+static void report_error(struct reader *r, const char *format, ...)
 {
     char message[256];
     va_list args;
@@ -56,19 +57,19 @@ static bool is_blank(char c)
 static bool line_is_clean(struct reader *r, const char *line, size_t len)
 {
     if (r->line_no == 1 && len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
-        report(r, "the file begins with a byte order mark; save it as plain UTF-8");
+        report_error(r, "the file begins with a byte order mark; save it as plain UTF-8");
         return false;
     }
     for (size_t i = 0; i < len && i < INI_READER_LINE_MAX; i++) {
         unsigned char c = (unsigned char)line[i];
 
         if ((c < ' ' && c != '\t') || c == 0x7f) {
-            report(r, "control character 0x%02x in column %zu", c, i + 1);
+            report_error(r, "control character 0x%02x in column %zu", c, i + 1);
             return false;
         }
     }
     if (len > INI_READER_LINE_MAX) {
-        report(r, "line of %zu octets; at most %d are allowed", len, INI_READER_LINE_MAX);
+        report_error(r, "line of %zu octets; at most %d are allowed", len, INI_READER_LINE_MAX);
         return false;
     }
     return true;
@@ -80,7 +81,7 @@ static bool section_is_new(struct reader *r, const char *name)
 
     for (seen = r->seen; seen != NULL; seen = seen->next)
         if (strcasecmp(seen->name, name) == 0) {
-            report(r, "section [%s] is given twice", name);
+            report_error(r, "section [%s] is given twice", name);
             return false;
         }
     seen = calloc(1, sizeof(*seen));
@@ -103,13 +104,13 @@ static void take_section(struct reader *r, char *line)
     r->section_known = false;
     r->has_key = false;
     if (end == NULL || end[1 + strspn(end + 1, " \t")] != '\0') {
-        report(r, "a section is [name] on a line of its own");
+        report_error(r, "a section is [name] on a line of its own");
         return;
     }
     *end = '\0';
     if (end - name > INI_READER_SECTION_MAX) {
-        report(r, "section name of %d octets; at most %d are allowed", (int)(end - name),
-               INI_READER_SECTION_MAX);
+        report_error(r, "section name of %d octets; at most %d are allowed", (int)(end - name),
+                     INI_READER_SECTION_MAX);
     } else if (section_is_new(r, name)) {
         r->section_known = r->events->on_section(r->events->arg, name, r->line_no);
     }
@@ -123,28 +124,28 @@ static bool take_key(struct reader *r, const char *text, bool indented)
 
     for (const char *p = text; *p != '\0'; p++)
         if (*p == ';' && p > text && is_blank(p[-1])) {
-            report(r, "';' after a blank would cut the value off; comments start a line");
+            report_error(r, "';' after a blank would cut the value off; comments start a line");
             return false;
         }
     if (!r->in_section) {
-        report(r, "a key before the first [section]");
+        report_error(r, "a key before the first [section]");
         return false;
     }
     if (!r->section_known)
         return false; /* the section was in error; its keys mean nothing */
     if (indented) {
         if (!r->has_key)
-            report(r, "an indented line continues a key, and there is none above it");
+            report_error(r, "an indented line continues a key, and there is none above it");
         r->continued = true;
         return r->has_key;
     }
     r->has_key = false;
     if (separator == NULL || *separator != '=') {
-        report(r, "neither [section] nor key = value");
+        report_error(r, "neither [section] nor key = value");
         return false;
     }
     if (separator == text) {
-        report(r, "no key before '='");
+        report_error(r, "no key before '='");
         return false;
     }
     r->has_key = true;
@@ -192,7 +193,7 @@ static bool get_line(struct reader *r, size_t *len)
         return false;
     r->line_no++;
     if (r->file_len > INI_READER_FILE_MAX) {
-        report(r, "the file has more than %d octets", INI_READER_FILE_MAX);
+        report_error(r, "the file has more than %d octets", INI_READER_FILE_MAX);
         return false;
     }
     if (*len > 0 && *len <= INI_READER_LINE_MAX && r->line[*len - 1] == '\r')
@@ -214,7 +215,7 @@ static char *read_line(char *out, int size, void *arg)
         return out;
     }
     if (len + 3 > (size_t)size) { /* an inih whose buffer cannot be set */
-        report(r, "line of %zu octets; at most %d are allowed", len, size - 3);
+        report_error(r, "line of %zu octets; at most %d are allowed", len, size - 3);
         len = 0;
     }
     memcpy(out, r->line, len);
@@ -259,7 +260,7 @@ int ini_reader_parse(FILE *stream, const struct ini_reader_events *events)
         return -ENOMEM;
     if (status != 0 && !r.failed) { /* the reader let a line pass that inih does not like */
         r.line_no = status > 0 ? (unsigned)status : 0;
-        report(&r, "neither [section] nor key = value");
+        report_error(&r, "neither [section] nor key = value");
     }
     return r.failed ? -EINVAL : 0;
 }

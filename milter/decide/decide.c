@@ -76,7 +76,8 @@ static void derive_without(const struct decide_input *in, struct verdict *out)
     }
 }
 
-static void derive(const struct decide_input *in, struct verdict *verdict, struct decision *out)
+static void derive_verdict(const struct decide_input *in, struct verdict *verdict,
+                           struct decision *out)
 {
     struct verdict_terms terms;
 
@@ -147,7 +148,7 @@ static bool fall_back(const struct decide_input *in, struct verdict *verdict, st
         in->settings->level != VERDICT_LEVEL_ENFORCE || in->nexthop == NULL)
         return false;
     lower_in.settings = &lower;
-    derive(&lower_in, &at_lower, &unused);
+    derive_verdict(&lower_in, &at_lower, &unused);
     if (at_lower.value != VERDICT_SATISFIED || verdict->reason == VERDICT_REASON_NULL_MX)
         return false;
     *verdict = at_lower;
@@ -166,7 +167,8 @@ static enum reply_reason reply_reason_of(enum verdict_reason reason)
 }
 
 /* A definite no: what the administrator has done with it. */
-static void refuse(enum config_action setting, enum verdict_reason reason, struct decision *out)
+static void refuse_recipient(enum config_action setting, enum verdict_reason reason,
+                             struct decision *out)
 {
     switch (setting) {
     case CONFIG_ACTION_QUARANTINE:
@@ -186,7 +188,7 @@ static void refuse(enum config_action setting, enum verdict_reason reason, struc
     out->code = reply_code(reply_reason_of(reason), out->action == DECIDE_REJECT, &out->status);
 }
 
-static void defer(const struct decide_input *in, struct decision *out)
+static void defer_recipient(const struct decide_input *in, struct decision *out)
 {
     bool missing = in->findings == NULL;
     bool busy =
@@ -237,7 +239,7 @@ static void null_sender(const struct decide_input *in, struct decision *out)
         out->route = in->settings->route;
 }
 
-static void begin(const struct decide_input *in, struct decision *out)
+static void init_decision(const struct decide_input *in, struct decision *out)
 {
     *out = (struct decision){
         .action = DECIDE_TEMPFAIL,
@@ -256,14 +258,14 @@ static void no_nexthop(const struct decide_input *in, struct decision *out)
     out->verdict = VERDICT_UNSATISFIED;
     out->reason_code = VERDICT_REASON_NO_DOMAIN;
     snprintf(out->reason, sizeof(out->reason), "the address has no valid domain name");
-    refuse(in->settings->on_unsatisfied, VERDICT_REASON_NO_DOMAIN, out);
+    refuse_recipient(in->settings->on_unsatisfied, VERDICT_REASON_NO_DOMAIN, out);
 }
 
 void decide_require(const struct decide_input *in, struct decision *out)
 {
     struct verdict verdict;
 
-    begin(in, out);
+    init_decision(in, out);
     if (in->null_sender) {
         null_sender(in, out);
         return;
@@ -279,7 +281,7 @@ void decide_require(const struct decide_input *in, struct decision *out)
     if (in->settings->tls_policy != NULL)
         derive_policy(in, &verdict, out);
     else
-        derive(in, &verdict, out);
+        derive_verdict(in, &verdict, out);
     out->verdict = verdict.value;
     out->reason_code = verdict.reason;
     if (in->findings != NULL && !findings_complete(in->findings))
@@ -298,12 +300,12 @@ void decide_require(const struct decide_input *in, struct decision *out)
         if (fall_back(in, &verdict, out))
             out->action = DECIDE_ACCEPT;
         else
-            refuse(in->settings->on_unsatisfied, verdict.reason, out);
+            refuse_recipient(in->settings->on_unsatisfied, verdict.reason, out);
         break;
     case VERDICT_UNDECIDED:
     case VERDICT_PENDING:
     default:
-        defer(in, out);
+        defer_recipient(in, out);
         break;
     }
     decide_expect(in, &verdict, out);
@@ -311,7 +313,7 @@ void decide_require(const struct decide_input *in, struct decision *out)
 
 void decide_optional(const struct decide_input *in, struct decision *out)
 {
-    begin(in, out);
+    init_decision(in, out);
     if (in->settings->not_applicable) {
         if (in->null_sender)
             not_applicable(out, "local delivery");

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
-static void take(const struct config_rule *rule, enum config_setting setting,
-                 struct rules_settings *out)
+static void take_setting(const struct config_rule *rule, enum config_setting setting,
+                         struct rules_settings *out)
 {
     switch (setting) {
     case CONFIG_SETTING_REQUEST:
@@ -59,7 +59,7 @@ static void take_all(const struct config_rule *rule, unsigned *open, struct rule
 {
     for (int s = 0; s < CONFIG_SETTING_COUNT; s++)
         if (*open & rule->sets & (1u << s))
-            take(rule, (enum config_setting)s, out);
+            take_setting(rule, (enum config_setting)s, out);
     *open &= ~rule->sets;
 }
 

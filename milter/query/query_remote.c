@@ -83,7 +83,7 @@ static int connect_inet(const char *text)
     return fd;
 }
 
-static int connect_to(const char *address)
+static int connect_daemon(const char *address)
 {
     if (strncmp(address, "unix:", 5) == 0)
         return connect_unix(address + 5);
@@ -176,7 +176,7 @@ static void ask_name(struct query_remote *remote, struct connection *c, size_t i
     snprintf(failure, sizeof(failure), "no answer");
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         if (c->fd < 0) {
-            c->fd = connect_to(remote->address);
+            c->fd = connect_daemon(remote->address);
             if (c->fd < 0) {
                 snprintf(failure, sizeof(failure), "%s", strerror(-c->fd));
                 break;
@@ -219,7 +219,7 @@ int query_remote_start(const char *address, struct query_set *set, struct query_
                        char *err, size_t err_size)
 {
     /* One try first, so that a wrong address is said once and not for each name. */
-    int fd = connect_to(address);
+    int fd = connect_daemon(address);
     if (fd < 0) {
         snprintf(err, err_size, "%s: %s", address,
                  fd == -EINVAL ? "an address is unix:/path or inet:host:port" : strerror(-fd));

@@ -51,7 +51,7 @@ static bool is_older(const struct socketmap_conn *c, const struct socketmap_conn
 /* Makes room by closing a connection, if there is one that will do: the one that has left us
  * waiting for longest, else the one that has been idle for longest. So neither half requests nor
  * idle connections can lock others out. */
-static bool evict(struct socketmap *server)
+static bool evict_connection(struct socketmap *server)
 {
     struct socketmap_conn *stalled = NULL, *idle = NULL, *c;
     int64_t now_ms = clock_awake_ms();
@@ -74,7 +74,7 @@ static bool evict(struct socketmap *server)
 static void take_connection(struct socketmap *server, int fd, const struct sockaddr_storage *peer)
 {
     bool full = server->connection_count >= server->config->socketmap.max_connections;
-    if ((full && !evict(server)) ||
+    if ((full && !evict_connection(server)) ||
         socketmap_conn_new(server, fd, peer->ss_family == AF_UNIX, is_loopback(peer)) < 0) {
         metrics_socketmap_refused(server->metrics);
         close(fd);
@@ -94,7 +94,7 @@ static void set_accepting(struct socketmap *server, bool accepting)
 static void pause_accepting(struct socketmap *server, int error)
 {
     struct timeval pause = timeval_of(ACCEPT_PAUSE_MS);
-    if (evict(server))
+    if (evict_connection(server))
         return;
     log_msg(LOG_ERR, "socketmap: cannot accept connections: %s", strerror(error));
     set_accepting(server, false);
@@ -176,7 +176,8 @@ static short edge_flags(const struct event_base *base)
     return (event_base_get_features(base) & needed) == needed ? EV_ET | EV_CLOSED : 0;
 }
 
-static int set_up(struct socketmap *server, const struct listen_set *sets, size_t set_count)
+static int set_up_listeners(struct socketmap *server, const struct listen_set *sets,
+                            size_t set_count)
 {
     int error = set_up_sweep(server);
     if (error < 0)
@@ -208,7 +209,7 @@ int socketmap_new(struct event_base *base, struct config *config, struct engine 
     server->engine = engine;
     server->metrics = metrics;
     TAILQ_INIT(&server->connections);
-    int error = set_up(server, listeners, listener_count);
+    int error = set_up_listeners(server, listeners, listener_count);
     if (error < 0) {
         socketmap_free(server);
         return error;

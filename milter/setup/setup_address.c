@@ -11,7 +11,7 @@
 
 #define BLANKS " \t\r\n"
 
-static bool copy(char *out, size_t size, const char *text, size_t len)
+static bool copy_part(char *out, size_t size, const char *text, size_t len)
 {
     if (len == 0 || len >= size)
         return false;
@@ -44,10 +44,10 @@ static bool host_port(const char *text, size_t len, struct setup_address *out)
         return false;
     size_t host_len = (size_t)(colon - text);
     if (host_len > 2 && text[0] == '[' && colon[-1] == ']')
-        return copy(out->host, sizeof(out->host), text + 1, host_len - 2) &&
-               copy(out->port, sizeof(out->port), colon + 1, len - host_len - 1);
-    return copy(out->host, sizeof(out->host), text, host_len) &&
-           copy(out->port, sizeof(out->port), colon + 1, len - host_len - 1);
+        return copy_part(out->host, sizeof(out->host), text + 1, host_len - 2) &&
+               copy_part(out->port, sizeof(out->port), colon + 1, len - host_len - 1);
+    return copy_part(out->host, sizeof(out->host), text, host_len) &&
+           copy_part(out->port, sizeof(out->port), colon + 1, len - host_len - 1);
 }
 
 /* port@host, as libmilter and sendmail have it. */
@@ -56,10 +56,10 @@ static bool port_host(const char *text, struct setup_address *out)
     const char *at = strchr(text, '@');
 
     if (at == NULL)
-        return copy(out->port, sizeof(out->port), text, strlen(text)) &&
-               copy(out->host, sizeof(out->host), "localhost", strlen("localhost"));
-    return copy(out->port, sizeof(out->port), text, (size_t)(at - text)) &&
-           copy(out->host, sizeof(out->host), at + 1, strlen(at + 1));
+        return copy_part(out->port, sizeof(out->port), text, strlen(text)) &&
+               copy_part(out->host, sizeof(out->host), "localhost", strlen("localhost"));
+    return copy_part(out->port, sizeof(out->port), text, (size_t)(at - text)) &&
+           copy_part(out->host, sizeof(out->host), at + 1, strlen(at + 1));
 }
 
 /* `name = value`, between commas or blanks, within the braces. */
@@ -75,7 +75,7 @@ static void read_default_action(const char *settings, struct setup_address *out)
         return;
     found++;
     found += strspn(found, BLANKS);
-    copy(out->default_action, sizeof(out->default_action), found, strcspn(found, BLANKS ",}"));
+    copy_part(out->default_action, sizeof(out->default_action), found, strcspn(found, BLANKS ",}"));
 }
 
 bool setup_address_milter(const char *item, struct setup_address *out)
@@ -92,7 +92,7 @@ bool setup_address_milter(const char *item, struct setup_address *out)
     len = strcspn(text, BLANKS ",}");
     const char *path = unix_path(text);
     if (path != NULL)
-        return copy(out->path, sizeof(out->path), path, len - (size_t)(path - text));
+        return copy_part(out->path, sizeof(out->path), path, len - (size_t)(path - text));
     const char *inet = after(text, "inet:");
     if (inet == NULL)
         inet = after(text, "inet6:");
@@ -107,11 +107,11 @@ bool setup_address_socketmap(const char *item, struct setup_address *out)
 
     *out = (struct setup_address){.kind = SETUP_SOCKETMAP};
     if (text == NULL || (colon = strrchr(text, ':')) == NULL ||
-        !copy(out->map, sizeof(out->map), colon + 1, strlen(colon + 1)))
+        !copy_part(out->map, sizeof(out->map), colon + 1, strlen(colon + 1)))
         return false;
     const char *path = unix_path(text), *inet = after(text, "inet:");
     if (path != NULL && path < colon)
-        return copy(out->path, sizeof(out->path), path, (size_t)(colon - path));
+        return copy_part(out->path, sizeof(out->path), path, (size_t)(colon - path));
     return inet != NULL && inet < colon && host_port(inet, (size_t)(colon - inet), out);
 }
 
@@ -125,7 +125,7 @@ bool setup_address_sendmail(enum setup_kind kind, const char *text, struct setup
     if (path == NULL && text[0] == '/')
         path = text;
     if (path != NULL)
-        return copy(out->path, sizeof(out->path), path, strcspn(path, BLANKS));
+        return copy_part(out->path, sizeof(out->path), path, strcspn(path, BLANKS));
     return inet != NULL && port_host(inet, out);
 }
 

@@ -37,7 +37,8 @@ struct target {
     socklen_t inet_len;
 };
 
-static void failed(struct setup_probe *out, enum setup_stage stage, int error, const char *where)
+static void set_failure(struct setup_probe *out, enum setup_stage stage, int error,
+                        const char *where)
 {
     out->stage = stage;
     out->error = error;
@@ -66,7 +67,7 @@ static bool follow(const char *path, struct setup_probe *out)
         if (stat(part, &st) != 0) {
             int error = errno;
             /* Who may not enter a directory does not learn what is in it. */
-            failed(out, SETUP_STAGE_PATH, error, error == EACCES ? before : part);
+            set_failure(out, SETUP_STAGE_PATH, error, error == EACCES ? before : part);
             if (error == EACCES && stat(before, &st) == 0)
                 describe(out, &st);
             return false;
@@ -74,7 +75,7 @@ static bool follow(const char *path, struct setup_probe *out)
         strcpy(before, part);
     }
     describe(out, &st);
-    failed(out, SETUP_STAGE_PATH, ENOTSOCK, path);
+    set_failure(out, SETUP_STAGE_PATH, ENOTSOCK, path);
     if (!S_ISSOCK(st.st_mode))
         return false;
     out->device = st.st_dev;
@@ -82,7 +83,7 @@ static bool follow(const char *path, struct setup_probe *out)
     return true;
 }
 
-static int connect_to(const struct target *target, struct setup_probe *out)
+static int connect_socket(const struct target *target, struct setup_probe *out)
 {
     const struct setup_address *address = target->address;
     struct sockaddr_un local = {.sun_family = AF_UNIX};
@@ -93,7 +94,7 @@ static int connect_to(const struct target *target, struct setup_probe *out)
     snprintf(where, sizeof(where), "%s%s%s", is_unix ? address->path : address->host,
              is_unix ? "" : ":", address->port);
     if (is_unix && strlen(address->path) >= sizeof(local.sun_path)) {
-        failed(out, SETUP_STAGE_PATH, ENAMETOOLONG, where);
+        set_failure(out, SETUP_STAGE_PATH, ENAMETOOLONG, where);
         return -1;
     }
     if (is_unix)
@@ -104,12 +105,12 @@ static int connect_to(const struct target *target, struct setup_probe *out)
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
         connect(fd, to, is_unix ? (socklen_t)sizeof(local) : target->inet_len) != 0) {
-        failed(out, SETUP_STAGE_CONNECT, errno, where);
+        set_failure(out, SETUP_STAGE_CONNECT, errno, where);
         if (fd >= 0)
             close(fd);
         return -1;
     }
-    failed(out, SETUP_STAGE_ANSWER, 0, where);
+    set_failure(out, SETUP_STAGE_ANSWER, 0, where);
     return fd;
 }
 
@@ -214,7 +215,7 @@ static void look_at_socket(const void *arg, void *result)
 
     if (address->path[0] != '\0' && !follow(address->path, out))
         return;
-    int fd = connect_to(target, out);
+    int fd = connect_socket(target, out);
     if (fd < 0)
         return;
     note_listener(fd, out);
@@ -246,7 +247,7 @@ int setup_probe(const struct setup_who *who, const struct setup_address *address
 
     *out = (struct setup_probe){0};
     if (address->path[0] == '\0' && !find_host(address, &target)) {
-        failed(out, SETUP_STAGE_PATH, EADDRNOTAVAIL, address->host);
+        set_failure(out, SETUP_STAGE_PATH, EADDRNOTAVAIL, address->host);
         return 0;
     }
     return setup_as(who, look_at_socket, &target, out, sizeof(*out), PROBE_MS);

@@ -12,7 +12,7 @@ void cache_heap_fini(struct cache_heap *heap)
     *heap = (struct cache_heap){0};
 }
 
-static void set(struct cache_heap *heap, size_t index, struct cache_heap_item *item)
+static void set_item(struct cache_heap *heap, size_t index, struct cache_heap_item *item)
 {
     heap->items[index] = item;
     item->index = index;
@@ -26,10 +26,10 @@ static void sift_up(struct cache_heap *heap, struct cache_heap_item *item)
         size_t parent = (index - 1) / 2;
         if (heap->items[parent]->at_ms <= item->at_ms)
             break;
-        set(heap, index, heap->items[parent]);
+        set_item(heap, index, heap->items[parent]);
         index = parent;
     }
-    set(heap, index, item);
+    set_item(heap, index, item);
 }
 
 static void sift_down(struct cache_heap *heap, struct cache_heap_item *item)
@@ -44,10 +44,10 @@ static void sift_down(struct cache_heap *heap, struct cache_heap_item *item)
             child++;
         if (heap->items[child]->at_ms >= item->at_ms)
             break;
-        set(heap, index, heap->items[child]);
+        set_item(heap, index, heap->items[child]);
         index = child;
     }
-    set(heap, index, item);
+    set_item(heap, index, item);
 }
 
 int cache_heap_add(struct cache_heap *heap, struct cache_heap_item *item, int64_t at_ms)
@@ -61,7 +61,7 @@ int cache_heap_add(struct cache_heap *heap, struct cache_heap_item *item, int64_
         heap->room = room;
     }
     item->at_ms = at_ms;
-    set(heap, heap->count++, item);
+    set_item(heap, heap->count++, item);
     sift_up(heap, item);
     return 0;
 }
@@ -72,7 +72,7 @@ void cache_heap_remove(struct cache_heap *heap, struct cache_heap_item *item)
 
     if (last == item)
         return;
-    set(heap, item->index, last);
+    set_item(heap, item->index, last);
     sift_up(heap, last);
     sift_down(heap, last);
 }

@@ -111,7 +111,7 @@ static void link_node(struct table *table, struct table_node *node)
     *slot = node;
 }
 
-static void grow(struct table *table)
+static void grow_slots(struct table *table)
 {
     struct table_node **old = table->slots;
     size_t old_count = table->slot_count;
@@ -133,7 +133,7 @@ static void grow(struct table *table)
 void table_add(struct table *table, struct table_node *node, const char *key)
 {
     if (table->count >= table->slot_count)
-        grow(table);
+        grow_slots(table);
     node->key = key;
     node->hash = hash_of(table, key);
     link_node(table, node);

@@ -337,7 +337,7 @@ static struct owned_answer *owned_new(size_t record_count, size_t text_len)
     return own;
 }
 
-static struct dns_answer *failed(const char *name, const char *reason)
+static struct dns_answer *failed_answer(const char *name, const char *reason)
 {
     struct owned_answer *own = owned_new(0, strlen(name) + strlen(reason) + 2);
 
@@ -352,7 +352,7 @@ static struct dns_answer *failed(const char *name, const char *reason)
 
 struct dns_answer *dns_answer_failed(const char *reason)
 {
-    return failed("", reason);
+    return failed_answer("", reason);
 }
 
 static enum dns_security security_of(const struct dns_message *m, enum dns_security with_ad,
@@ -373,7 +373,7 @@ struct dns_answer *dns_answer_parse(const uint8_t *message, size_t len, const ch
     struct found f = {.type = type};
 
     if (dns_name_normalise(name, asked) < 0)
-        return failed("", "not a domain name");
+        return failed_answer("", "not a domain name");
     const char *wrong = dns_message_scan(&m, message, len, asked, type);
 
     /* A server's error is the better reason; such a message is often cut short besides. */
@@ -381,7 +381,7 @@ struct dns_answer *dns_answer_parse(const uint8_t *message, size_t len, const ch
         wrong = dns_message_rcode_text(&m);
     if (wrong != NULL || (wrong = collect(&f, &m)) != NULL ||
         (wrong = follow_chain(&f, asked)) != NULL)
-        return failed(asked, wrong);
+        return failed_answer(asked, wrong);
 
     size_t canonical_len = strlen(f.canonical) + 1;
     struct owned_answer *own = owned_new(f.match_count, canonical_len + f.text_len);
@@ -397,7 +397,7 @@ struct dns_answer *dns_answer_parse(const uint8_t *message, size_t len, const ch
     if ((wrong = copy_records(&f, &m, own, (struct dns_record *)(own + 1))) != NULL ||
         (wrong = conclude(&m, answer)) != NULL) {
         dns_answer_free(answer);
-        return failed(asked, wrong);
+        return failed_answer(asked, wrong);
     }
     return answer;
 }

@@ -28,7 +28,7 @@ static int parse_number(const char *text, unsigned long max, unsigned long *out)
 }
 
 /* Parts `host`, `host:port`, `[host]` and `[host]:port`; a bare IPv6 address has no port. */
-static int split(char *text, char **host, char **port)
+static int split_port(char *text, char **host, char **port)
 {
     char *colon = strchr(text, ':');
 
@@ -117,7 +117,7 @@ int resolver_addr_parse(const char *text, struct resolver_addr *out)
     if (strlen(text) >= sizeof(copy))
         return -EINVAL;
     strcpy(copy, text);
-    if (split(copy, &host, &port_text) < 0)
+    if (split_port(copy, &host, &port_text) < 0)
         return -EINVAL;
     if (port_text != NULL && (parse_number(port_text, UINT16_MAX, &port) < 0 || port == 0))
         return -EINVAL;

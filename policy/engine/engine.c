@@ -162,8 +162,8 @@ static int start_thread(struct engine *engine)
     return -status;
 }
 
-static int set_up(struct engine *engine, const struct engine_config *config, char *err,
-                  size_t err_len)
+static int set_up_parts(struct engine *engine, const struct engine_config *config, char *err,
+                        size_t err_len)
 {
     struct core_settings settings;
     int status = set_up_events(engine);
@@ -201,7 +201,7 @@ int engine_new(const struct engine_config *config, struct engine **out, char *er
     list_init(&engine->posted);
     list_init(&engine->dropped);
     list_init(&engine->kept);
-    status = set_up(engine, config, err, err_len);
+    status = set_up_parts(engine, config, err, err_len);
     if (status < 0) {
         if (err_len > 0 && !err[0])
             snprintf(err, err_len, "cannot start the engine: %s", strerror(-status));
@@ -212,7 +212,7 @@ int engine_new(const struct engine_config *config, struct engine **out, char *er
     return 0;
 }
 
-static void stop(struct engine *engine, void *arg)
+static void stop_loop(struct engine *engine, void *arg)
 {
     (void)arg;
     event_base_loopbreak(engine->base);
@@ -222,7 +222,7 @@ void engine_free(struct engine *engine)
 {
     if (engine == NULL)
         return;
-    call_on_thread(engine, stop, NULL);
+    call_on_thread(engine, stop_loop, NULL);
     pthread_join(engine->thread, NULL);
     engine_destroy(engine);
 }

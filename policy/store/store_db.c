@@ -91,7 +91,8 @@ static enum store_db_result damaged(char *err, size_t err_len, const char *what)
     return STORE_DB_DAMAGED;
 }
 
-static enum store_db_result failed(const struct store_db *db, int code, char *err, size_t err_len)
+static enum store_db_result failure_result(const struct store_db *db, int code, char *err,
+                                           size_t err_len)
 {
     snprintf(err, err_len, "%s", db->sqlite != NULL ? sqlite3_errmsg(db->sqlite) : "out of memory");
     switch (code & 0xff) {
@@ -135,7 +136,7 @@ static enum store_db_result check_pages(struct store_db *db, char *err, size_t e
     if (r == SQLITE_OK)
         r = sqlite3_step(statement);
     if (r != SQLITE_ROW) {
-        result = failed(db, r, err, err_len);
+        result = failure_result(db, r, err, err_len);
     } else {
         const unsigned char *text = sqlite3_column_text(statement, 0);
 
@@ -157,7 +158,7 @@ static enum store_db_result create(struct store_db *db, char *err, size_t err_le
         db->is_new = true;
         return STORE_DB_OK;
     }
-    failed(db, r, err, err_len);
+    failure_result(db, r, err, err_len);
     /* Another process may have been quicker; either way the file was empty and is no danger. */
     return STORE_DB_TROUBLE;
 }
@@ -173,7 +174,7 @@ static enum store_db_result check_identity(struct store_db *db, char *err, size_
     if (r == SQLITE_OK)
         r = query_number(db, "SELECT count(*) FROM sqlite_master", &objects);
     if (r != SQLITE_OK)
-        return failed(db, r, err, err_len);
+        return failure_result(db, r, err, err_len);
     if (application_id == 0 && format == 0 && objects == 0)
         return create(db, err, err_len);
     if (application_id != APPLICATION_ID)
@@ -200,7 +201,7 @@ static enum store_db_result set_modes(struct store_db *db, const char *pragmas, 
 {
     int r = sqlite3_exec(db->sqlite, pragmas, NULL, NULL, NULL);
 
-    return r == SQLITE_OK ? STORE_DB_OK : failed(db, r, err, err_len);
+    return r == SQLITE_OK ? STORE_DB_OK : failure_result(db, r, err, err_len);
 }
 
 static enum store_db_result open_and_check(struct store_db *db, const char *path, char *err,
@@ -212,7 +213,7 @@ static enum store_db_result open_and_check(struct store_db *db, const char *path
     int r = sqlite3_open_v2(path, &db->sqlite, flags, NULL);
 
     if (r != SQLITE_OK) {
-        failed(db, r, err, err_len);
+        failure_result(db, r, err, err_len);
         return STORE_DB_TROUBLE; /* nothing has been read yet */
     }
     harden(db->sqlite);
@@ -230,7 +231,7 @@ static enum store_db_result open_and_check(struct store_db *db, const char *path
         r = sqlite3_prepare_v3(db->sqlite, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &db->statements[i], NULL);
         if (r != SQLITE_OK)
-            result = failed(db, r, err, err_len);
+            result = failure_result(db, r, err, err_len);
     }
     /* A file without our table, just opened, is no store. */
     return result == STORE_DB_MOVED ? STORE_DB_DAMAGED : result;
@@ -383,7 +384,7 @@ enum store_db_result store_db_load(struct store_db *db, store_db_row_fn each, vo
             note_fix(&fixes, rowid, &row, keep == STORE_DB_DROP);
     }
     if (r != SQLITE_DONE)
-        result = failed(db, r, err, err_len);
+        result = failure_result(db, r, err, err_len);
     sqlite3_reset(s);
     if (result == STORE_DB_OK)
         apply_fixes(db, &fixes);
@@ -401,7 +402,7 @@ enum store_db_result store_db_load_dane(struct store_db *db, store_dane_fn each,
     while ((r = sqlite3_step(s)) == SQLITE_ROW)
         each((uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1), arg);
     if (r != SQLITE_DONE)
-        result = failed(db, r, err, err_len);
+        result = failure_result(db, r, err, err_len);
     sqlite3_reset(s);
     return result;
 }
@@ -489,14 +490,14 @@ enum store_db_result store_db_write(struct store_db *db, const struct store_op *
     }
     r = sqlite3_exec(db->sqlite, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (r != SQLITE_OK)
-        return failed(db, r, err, err_len);
+        return failure_result(db, r, err, err_len);
     for (r = SQLITE_DONE; ops != NULL && r == SQLITE_DONE; ops = ops->next)
         r = write_op(db, ops);
     if (r == SQLITE_DONE)
         r = sqlite3_exec(db->sqlite, "COMMIT", NULL, NULL, NULL);
     if (r == SQLITE_OK)
         return STORE_DB_OK;
-    result = failed(db, r, err, err_len);
+    result = failure_result(db, r, err, err_len);
     sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
     return result;
 }

@@ -174,7 +174,7 @@ static bool is_full(const struct sts_cache *cache, enum rank rank)
 }
 
 /* `spare` has just come in: its caller is not done with it, and it goes when the next comes. */
-static void evict(struct sts_cache *cache, const struct entry *spare)
+static void evict_entries(struct sts_cache *cache, const struct entry *spare)
 {
     for (int w = 0; w < RANKS; w++) {
         struct list *link = cache->lru[w].next;
@@ -246,13 +246,13 @@ int64_t sts_cache_next_due(const struct sts_cache *cache)
 void sts_cache_set_max(struct sts_cache *cache, size_t max)
 {
     cache->max = max ? max : 1;
-    evict(cache, NULL);
+    evict_entries(cache, NULL);
 }
 
 void sts_cache_set_max_octets(struct sts_cache *cache, size_t max)
 {
     cache->max_octets = max;
-    evict(cache, NULL);
+    evict_entries(cache, NULL);
 }
 
 void sts_cache_set_sink(struct sts_cache *cache, const struct sts_cache_sink *sink)
@@ -305,7 +305,7 @@ const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *dom
 }
 
 /* The entry of a domain, made if need be. */
-static struct entry *obtain(struct sts_cache *cache, const char *domain, int64_t now_ms)
+static struct entry *obtain_entry(struct sts_cache *cache, const char *domain, int64_t now_ms)
 {
     struct entry *entry = entry_find(cache, domain);
     size_t len = strlen(domain) + 1;
@@ -334,7 +334,7 @@ static struct entry *obtain(struct sts_cache *cache, const char *domain, int64_t
 static struct entry *entry_put(struct sts_cache *cache, const char *domain, const char *id,
                                struct sts_policy *policy, int64_t fetched_ms, int64_t now_ms)
 {
-    struct entry *entry = obtain(cache, domain, fetched_ms);
+    struct entry *entry = obtain_entry(cache, domain, fetched_ms);
 
     if (entry == NULL) {
         sts_policy_free(policy);
@@ -350,7 +350,7 @@ static struct entry *entry_put(struct sts_cache *cache, const char *domain, cons
     entry->cached.passing = false;
     set_due(cache, entry, due_ms(cache, &entry->cached, now_ms));
     entry_rank(cache, entry);
-    evict(cache, entry);
+    evict_entries(cache, entry);
     return entry;
 }
 
@@ -387,7 +387,7 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
                                         enum findings_sts_failure failure, bool passing,
                                         const char *text, int64_t now_ms, int64_t retry_ms)
 {
-    struct entry *entry = obtain(cache, domain, now_ms);
+    struct entry *entry = obtain_entry(cache, domain, now_ms);
     struct sts_cached *cached;
 
     if (entry == NULL)
@@ -405,7 +405,7 @@ const struct sts_cached *sts_cache_fail(struct sts_cache *cache, const char *dom
     cached->retry_ms = retry_ms;
     if (cached->policy != NULL && entry->due.at_ms != INT64_MAX)
         set_due(cache, entry, retry_at_ms(cache, now_ms));
-    evict(cache, entry);
+    evict_entries(cache, entry);
     return cached;
 }
 

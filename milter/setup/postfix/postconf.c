@@ -79,7 +79,7 @@ int postconf_read_parameters(struct postconf *conf, const char *text)
 
 /* Splits `name/type/rest`, where the name may have slashes (a socket's path) and the rest none.
  * Returns the rest, the id ends before it. */
-static char *split(char *line)
+static char *split_service(char *line)
 {
     char *slash = strrchr(line, '/');
 
@@ -115,7 +115,7 @@ static bool chroot_by_default(const struct postconf *conf)
 
 static int take_field(struct postconf *conf, char *line, char *value)
 {
-    char *field = split(line);
+    char *field = split_service(line);
     struct postconf_service *service = last_service(conf);
 
     if (field == NULL)
@@ -146,7 +146,7 @@ int postconf_read_fields(struct postconf *conf, const char *text)
 
 static int take_own(struct postconf *conf, char *line, char *value)
 {
-    char *name = split(line);
+    char *name = split_service(line);
 
     if (name == NULL)
         return -EINVAL;

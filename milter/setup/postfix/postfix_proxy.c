@@ -62,7 +62,7 @@ static int connect_unix(const char *path, int *fd)
     return connect_one((const struct sockaddr *)&local, sizeof(local), fd);
 }
 
-static int connect_to(const char *where, int *fd)
+static int connect_server(const char *where, int *fd)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     char host[256];
@@ -138,7 +138,7 @@ static int converse(FILE *in, int fd, const char *parameter, const char *recipie
 int setup_proxy_try(const char *where, const char *parameter, const char *recipient, char *text,
                     size_t size)
 {
-    int fd = -1, result = connect_to(where, &fd);
+    int fd = -1, result = connect_server(where, &fd);
 
     text[0] = '\0';
     if (result != 0)

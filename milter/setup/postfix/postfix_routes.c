@@ -10,7 +10,7 @@
 #include <strings.h>
 
 /* transport:next-hop in two. */
-static void split(char *result, const char **transport, const char **nexthop)
+static void split_result(char *result, const char **transport, const char **nexthop)
 {
     char *colon = strchr(result, ':');
 
@@ -71,7 +71,7 @@ static const struct postconf_service *follow_header(const struct setup_postfix *
                      parameter, header, route->name, destination(route));
         return NULL;
     }
-    split(result + 7 + strspn(result + 7, " \t"), &transport, nexthop);
+    split_result(result + 7 + strspn(result + 7, " \t"), &transport, nexthop);
     const struct postconf_service *service = find_transport(postfix, route, transport, report);
     if (service == NULL || strcmp(service->program, "error") != 0)
         return service;
@@ -166,7 +166,7 @@ static void check_recipient_route(const struct setup_postfix *postfix,
                      route->tag);
         return;
     }
-    split(result, &transport_name, &nexthop);
+    split_result(result, &transport_name, &nexthop);
     if (strcasecmp(nexthop, domain) != 0) {
         setup_add(report, nexthop[0] == '[' ? SETUP_OK : SETUP_ERROR, "route-tag",
                   "transport_maps sends %s to the next-hop %s", tagged,

@@ -20,6 +20,7 @@
 #include "decide/rules_check.h"
 #include "filter/callbacks.h"
 #include "filter/runtime.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -297,12 +298,12 @@ static void reload(struct daemon *d)
  */
 static void drain(struct daemon *d)
 {
-    int64_t deadline = wait_now_ms() + DRAIN_MS, quiet_by;
+    int64_t deadline = clock_awake_ms() + DRAIN_MS, quiet_by;
     unsigned left = runtime_drain(d->runtime, 0);
 
     if (left > 0)
         log_msg(LOG_INFO, "stopping: waiting for %u messages in progress", left);
-    while (left > 0 && wait_now_ms() < deadline) {
+    while (left > 0 && clock_awake_ms() < deadline) {
         int signal = signals_next(0);
 
         if (signal == SIGTERM || signal == SIGINT || signal == SIGNALS_FILTER_ENDED)
@@ -313,8 +314,8 @@ static void drain(struct daemon *d)
     if (left > 0)
         left = runtime_drain(d->runtime, CUT_SHORT_MS);
     /* libmilter writes a reply after the callback that ended the message. */
-    quiet_by = wait_now_ms() + QUIET_MS;
-    while (runtime_quiet_ms(d->runtime) < LAST_REPLY_MS && wait_now_ms() < quiet_by)
+    quiet_by = clock_awake_ms() + QUIET_MS;
+    while (runtime_quiet_ms(d->runtime) < LAST_REPLY_MS && clock_awake_ms() < quiet_by)
         poll(NULL, 0, LAST_REPLY_MS / 10);
     if (left > 0)
         log_msg(LOG_WARNING, "stopping with %u messages unfinished: their clients will try again",

@@ -54,7 +54,8 @@ void notify_reloading(void)
     struct timespec now;
     char text[64];
 
-    /* The manager tells an old READY from the one that ends this reload by the time. */
+    /* The manager tells an old READY from the one that ends this reload by the time, by this clock
+     * to the microsecond (sd_notify(3)): one cut to milliseconds could lie before the signal. */
     clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld",
              (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);

@@ -8,6 +8,8 @@
  */
 #include "dsn/seen_ids.h"
 
+#include "policy/clock.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,26 +53,12 @@ struct seen_ids {
     bool interrupted;
 };
 
-static int init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-    int rc = pthread_condattr_init(&attr);
-
-    if (rc != 0)
-        return rc;
-    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    if (rc == 0)
-        rc = pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-    return rc;
-}
-
 static bool init_locks(struct seen_ids *ids)
 {
     if (pthread_mutex_init(&ids->lock, NULL) != 0)
         return false;
-    if (init_cond(&ids->changed) == 0) {
-        if (init_cond(&ids->written) == 0)
+    if (clock_cond_init(&ids->changed) == 0) {
+        if (clock_cond_init(&ids->written) == 0)
             return true;
         pthread_cond_destroy(&ids->changed);
     }
@@ -258,20 +246,6 @@ bool seen_ids_contains(struct seen_ids *ids, const char *id)
 
 /* --- what is kept ---------------------------------------------------------------------------- */
 
-static struct timespec time_in_ms(unsigned ms)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 static bool is_kept(struct seen_ids *ids, const char *id)
 {
     uint32_t position = *find_link(ids, id);
@@ -281,7 +255,7 @@ static bool is_kept(struct seen_ids *ids, const char *id)
 
 bool seen_ids_wait_kept(struct seen_ids *ids, const char *id, unsigned timeout_ms)
 {
-    struct timespec until = time_in_ms(timeout_ms);
+    struct timespec until = clock_cond_time(clock_awake_ms() + timeout_ms);
     bool kept;
 
     pthread_mutex_lock(&ids->lock);
@@ -338,7 +312,7 @@ void seen_ids_rewrite(struct seen_ids *ids)
 bool seen_ids_take_change(struct seen_ids *ids, unsigned timeout_ms, size_t *position,
                           struct seen_record *out)
 {
-    struct timespec until = time_in_ms(timeout_ms);
+    struct timespec until = clock_cond_time(clock_awake_ms() + timeout_ms);
     struct slot *slot;
 
     pthread_mutex_lock(&ids->lock);

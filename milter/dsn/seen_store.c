@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "dsn/seen_file.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SYNC_MS = 1000, RETRY_MS = 60 * 1000, REST_MS = 100, IDLE_MS = 60 * 1000 };
@@ -81,18 +81,10 @@ static void sync_file(struct seen_store *store)
         report_failure(store, "written", errno);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void note_written(struct seen_store *store)
 {
     if (!store->unsynced)
-        store->unsynced_since_ms = now_ms();
+        store->unsynced_since_ms = clock_awake_ms();
     store->unsynced = true;
 }
 
@@ -169,7 +161,7 @@ static void *run_writer(void *arg)
             continue;
         }
         write_changes(store, store->unsynced ? SYNC_MS : IDLE_MS);
-        if (store->unsynced && now_ms() - store->unsynced_since_ms >= SYNC_MS)
+        if (store->unsynced && clock_awake_ms() - store->unsynced_since_ms >= SYNC_MS)
             sync_file(store);
     }
     write_changes(store, 0);

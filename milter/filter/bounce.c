@@ -5,13 +5,12 @@
 #include "filter/bounce.h"
 
 #include "base/log.h"
-#include "filter/lookup_wait.h"
+#include "base/spool.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/spool.h"
 
 /* Redacted bounces are headers and a delivery report: nearly all stay in memory. */
 enum { MEMORY_MAX = 256 * 1024, PROGRESS_MS = 2000 };
@@ -102,17 +101,17 @@ static int replace(void *arg, const char *data, size_t len)
 {
     struct replacing *r = arg;
 
-    if (wait_now_ms() >= r->progress_at_ms) {
+    if (clock_awake_ms() >= r->progress_at_ms) {
         if (!r->ops->progress(r->ops->arg))
             return -EPIPE;
-        r->progress_at_ms = wait_now_ms() + PROGRESS_MS;
+        r->progress_at_ms = clock_awake_ms() + PROGRESS_MS;
     }
     return r->ops->replace_body(r->ops->arg, data, len) ? 0 : -EPIPE;
 }
 
 static bool replace_body(struct bounce *bounce, const struct message_ops *ops)
 {
-    struct replacing r = {.ops = ops, .progress_at_ms = wait_now_ms() + PROGRESS_MS};
+    struct replacing r = {.ops = ops, .progress_at_ms = clock_awake_ms() + PROGRESS_MS};
 
     if (!ops->can_replace_body) {
         log_msg(LOG_ERR, "the MTA does not let its bounces be redacted: they are deferred");

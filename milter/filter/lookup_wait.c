@@ -8,6 +8,8 @@
  */
 #include "filter/lookup_wait.h"
 
+#include "policy/clock.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -50,14 +52,6 @@ struct wait_limiter {
     unsigned limit;
     bool closed;
 };
-
-int64_t wait_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 int wait_limiter_new(unsigned limit, struct wait_limiter **out)
 {
@@ -216,18 +210,11 @@ static void on_done(const struct findings *findings, void *arg)
 
 static int waiter_init(struct waiter *waiter)
 {
-    pthread_condattr_t attr;
     int rc = pthread_mutex_init(&waiter->lock, NULL);
 
     if (rc != 0)
         return -rc;
-    rc = pthread_condattr_init(&attr);
-    if (rc == 0) {
-        rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        if (rc == 0)
-            rc = pthread_cond_init(&waiter->changed, &attr);
-        pthread_condattr_destroy(&attr);
-    }
+    rc = clock_cond_init(&waiter->changed);
     if (rc != 0)
         pthread_mutex_destroy(&waiter->lock);
     return -rc;
@@ -316,27 +303,22 @@ int wait_start(struct engine *engine, const struct nexthop *nexthop,
     return rc;
 }
 
-static struct timespec to_timespec(int64_t ms)
-{
-    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
-}
-
 /* Waits with the waiter's lock held; the lock is released for `alive`. */
 static enum wait_result wait_locked(struct waiter *waiter, int64_t deadline_ms, wait_alive_fn alive,
                                     void *alive_arg)
 {
-    int64_t now = wait_now_ms(), progress_at = now + WAIT_PROGRESS_MS;
+    int64_t now = clock_awake_ms(), progress_at = now + WAIT_PROGRESS_MS;
 
     while (!waiter->completed && waiter->open > 0) {
         bool report = alive != NULL && progress_at < deadline_ms;
-        struct timespec until = to_timespec(report ? progress_at : deadline_ms);
+        struct timespec until = clock_cond_time(report ? progress_at : deadline_ms);
 
         if (waiter->cancelled)
             return WAIT_CLOSED;
         if (now >= deadline_ms)
             return WAIT_TIMEOUT;
         pthread_cond_timedwait(&waiter->changed, &waiter->lock, &until);
-        now = wait_now_ms();
+        now = clock_awake_ms();
         if (report && now >= progress_at && !waiter->completed) {
             bool go_on;
 
@@ -345,7 +327,7 @@ static enum wait_result wait_locked(struct waiter *waiter, int64_t deadline_ms, 
             pthread_mutex_lock(&waiter->lock);
             if (!go_on)
                 return WAIT_GONE;
-            now = wait_now_ms();
+            now = clock_awake_ms();
             progress_at = now + WAIT_PROGRESS_MS;
         }
     }
@@ -369,7 +351,7 @@ static bool take_completed(struct waiter *waiter)
 static enum wait_result wait_in_slot(struct wait_limiter *limiter, struct waiter *waiter,
                                      int64_t deadline_ms, wait_alive_fn alive, void *alive_arg)
 {
-    int64_t slow_at_ms = wait_now_ms() + WAIT_SLOW_MS;
+    int64_t slow_at_ms = clock_awake_ms() + WAIT_SLOW_MS;
     enum wait_result result = WAIT_TIMEOUT;
 
     pthread_mutex_lock(&waiter->lock);
@@ -395,7 +377,7 @@ enum wait_result wait_for(struct wait_limiter *limiter, struct waiter *waiter,
 
     if (take_completed(waiter))
         return WAIT_DONE;
-    if (wait_now_ms() >= deadline_ms)
+    if (clock_awake_ms() >= deadline_ms)
         return WAIT_TIMEOUT;
     result = slot_take(limiter, waiter, stage);
     /* What ended after the first look needs no slot, and would have been given none. */

@@ -62,7 +62,7 @@ int wait_start(struct engine *engine, const struct nexthop *nexthop,
                const struct verdict_terms *terms, struct waiter **waiter);
 
 /*
- * Waits until deadline_ms on the clock of wait_now_ms for a lookup of the waiter to end. It is
+ * Waits until deadline_ms on the clock of clock_awake_ms for a lookup of the waiter to end. It is
  * WAIT_DONE at any time, the deadline notwithstanding, if one has ended that no call has returned
  * for, or all have. The waiter takes a slot of one of its open lookups' next-hops,
  * whichever has one left. One thread at a time may wait for a waiter.
@@ -83,7 +83,5 @@ const struct findings *wait_findings(struct waiter *waiter, const struct nexthop
 
 /* Gives up what has not ended. NULL is allowed. */
 void waiter_free(struct waiter *waiter);
-
-int64_t wait_now_ms(void); /* monotonic */
 
 #endif

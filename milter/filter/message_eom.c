@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "filter/modify.h"
 #include "filter/routing.h"
+#include "policy/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,13 +57,13 @@ static bool show_life(void *arg)
 {
     struct life *life = arg;
 
-    life->shown_ms = wait_now_ms();
+    life->shown_ms = clock_awake_ms();
     return life->ops->progress(life->ops->arg);
 }
 
 static int settle_all(struct message *m, const struct message_ops *ops)
 {
-    struct life life = {.ops = ops, .shown_ms = wait_now_ms()};
+    struct life life = {.ops = ops, .shown_ms = clock_awake_ms()};
     struct recipient_wait_policy wait_policy = {
         .mode = RECIPIENT_CONCLUDE,
         .deadline_ms = life.shown_ms + m->config->milter.eom_wait_ms,
@@ -73,7 +74,7 @@ static int settle_all(struct message *m, const struct message_ops *ops)
     do {
         for (size_t i = 0; i < m->recipient_count; i++) {
             /* With what lookup_wait.c may add, a sign of life every three seconds. */
-            if (wait_now_ms() - life.shown_ms >= LIFE_GAP_MS && !show_life(&life))
+            if (clock_awake_ms() - life.shown_ms >= LIFE_GAP_MS && !show_life(&life))
                 return -1;
             if (message_settle(m, &m->recipients[i], &wait_policy) != 0 ||
                 !m->recipients[i].settled)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "decide/mailbox.h"
 #include "filter/routing.h"
+#include "policy/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,7 @@ static int settle_at_rcpt(struct message *m, struct recipient *r)
     int64_t before_ms = r->waited_ms;
     int rc;
 
-    wait_policy.deadline_ms = wait_now_ms() + m->config->milter.rcpt_wait_ms - m->rcpt_waited_ms;
+    wait_policy.deadline_ms = clock_awake_ms() + m->config->milter.rcpt_wait_ms - m->rcpt_waited_ms;
     rc = message_settle(m, r, &wait_policy);
     m->rcpt_waited_ms += r->waited_ms - before_ms;
     return rc;

@@ -9,6 +9,7 @@
 
 #include "decide/nexthop_levels.h"
 #include "decide/terms.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -199,12 +200,12 @@ static enum wait_result await(struct settling *s, const struct recipient_wait_po
 {
     enum wait_stage stage =
         wait_policy->mode == RECIPIENT_CONCLUDE ? WAIT_STAGE_EOM : WAIT_STAGE_RCPT;
-    int64_t began_ms = wait_now_ms();
+    int64_t began_ms = clock_awake_ms();
     enum wait_result result =
         wait_for(s->context->limiter, s->recipient->waiter, stage, wait_policy->deadline_ms,
                  wait_policy->alive, wait_policy->alive_arg);
 
-    s->recipient->waited_ms += wait_now_ms() - began_ms;
+    s->recipient->waited_ms += clock_awake_ms() - began_ms;
     return result;
 }
 

@@ -5,6 +5,7 @@
 #include "filter/runtime.h"
 
 #include "base/log.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -29,23 +30,9 @@ struct runtime {
     struct config *config;
     unsigned messages;
     unsigned awaited;    /* of these: they have a request */
-    int64_t last_end_ms; /* on the clock of wait_now_ms; 0: none has ended */
+    int64_t last_end_ms; /* on the clock of clock_awake_ms; 0: none has ended */
     bool draining;
 };
-
-static int init_ended(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-    int rc = pthread_condattr_init(&attr);
-
-    if (rc != 0)
-        return rc;
-    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    if (rc == 0)
-        rc = pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-    return rc;
-}
 
 static void free_parts(struct runtime *runtime)
 {
@@ -71,7 +58,7 @@ int runtime_new(struct config *config, struct runtime **out)
         free_parts(runtime);
         return -ENOMEM;
     }
-    if (init_ended(&runtime->ended) != 0) {
+    if (clock_cond_init(&runtime->ended) != 0) {
         pthread_mutex_destroy(&runtime->lock);
         free_parts(runtime);
         return -ENOMEM;
@@ -171,7 +158,7 @@ bool runtime_message_begin(struct runtime *runtime)
 
 void runtime_message_end(struct runtime *runtime, bool awaited)
 {
-    int64_t now_ms = wait_now_ms();
+    int64_t now_ms = clock_awake_ms();
 
     pthread_mutex_lock(&runtime->lock);
     runtime->last_end_ms = now_ms;
@@ -190,8 +177,7 @@ void runtime_message_await(struct runtime *runtime)
 
 unsigned runtime_drain(struct runtime *runtime, int timeout_ms)
 {
-    int64_t deadline = wait_now_ms() + timeout_ms;
-    struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = (deadline % 1000) * 1000000};
+    struct timespec until = clock_cond_time(clock_awake_ms() + timeout_ms);
     unsigned left;
 
     pthread_mutex_lock(&runtime->lock);
@@ -222,5 +208,5 @@ int64_t runtime_quiet_ms(struct runtime *runtime)
     pthread_mutex_lock(&runtime->lock);
     last_ms = runtime->last_end_ms;
     pthread_mutex_unlock(&runtime->lock);
-    return last_ms == 0 ? INT64_MAX : wait_now_ms() - last_ms;
+    return last_ms == 0 ? INT64_MAX : clock_awake_ms() - last_ms;
 }

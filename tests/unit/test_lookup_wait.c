@@ -3,6 +3,7 @@
 
 #include "at_lock.h"
 #include "fake_engine.h"
+#include "policy/clock.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -58,7 +59,7 @@ static void gives_findings(void **state)
     fake_engine_answer(s.engine, DANE);
     waiter = ask(&s);
     assert_int_equal(
-        wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, wait_now_ms() + NEVER_MS, NULL, NULL),
+        wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, clock_awake_ms() + NEVER_MS, NULL, NULL),
         WAIT_DONE);
     assert_string_equal(wait_findings(waiter, &s.nexthop)->nexthop.text, "example.org");
     /* An ended lookup is done whatever the deadline says. */
@@ -77,7 +78,7 @@ static void gives_no_findings_when_the_engine_has_none(void **state)
     fake_engine_break(s.engine, "example.org");
     waiter = ask(&s);
     assert_int_equal(
-        wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, wait_now_ms() + NEVER_MS, NULL, NULL),
+        wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, clock_awake_ms() + NEVER_MS, NULL, NULL),
         WAIT_DONE);
     assert_null(wait_findings(waiter, &s.nexthop));
     waiter_free(waiter);
@@ -96,15 +97,15 @@ static void ends_at_the_deadline_and_can_go_on(void **state)
     begin(&s, 8);
     fake_engine_hold(s.engine, DANE);
     waiter = ask(&s);
-    assert_int_equal(wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, wait_now_ms() - 1, NULL, NULL),
+    assert_int_equal(wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, clock_awake_ms() - 1, NULL, NULL),
                      WAIT_TIMEOUT);
     assert_int_equal(
-        wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, wait_now_ms() + SOON_MS, NULL, NULL),
+        wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, clock_awake_ms() + SOON_MS, NULL, NULL),
         WAIT_TIMEOUT);
     assert_null(wait_findings(waiter, &s.nexthop));
     fake_engine_release(s.engine, "example.org");
     assert_int_equal(
-        wait_for(s.limiter, waiter, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL),
+        wait_for(s.limiter, waiter, WAIT_STAGE_EOM, clock_awake_ms() + NEVER_MS, NULL, NULL),
         WAIT_DONE);
     assert_non_null(wait_findings(waiter, &s.nexthop));
     waiter_free(waiter);
@@ -147,12 +148,12 @@ static bool has_ended(struct waiter *waiter, const char *name)
 
 static enum wait_result wait_at_eom(struct scene *s, struct waiter *waiter)
 {
-    return wait_for(s->limiter, waiter, WAIT_STAGE_EOM, wait_now_ms() + SOON_MS, NULL, NULL);
+    return wait_for(s->limiter, waiter, WAIT_STAGE_EOM, clock_awake_ms() + SOON_MS, NULL, NULL);
 }
 
 static enum wait_result wait_long(struct scene *s, struct waiter *waiter)
 {
-    return wait_for(s->limiter, waiter, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL);
+    return wait_for(s->limiter, waiter, WAIT_STAGE_EOM, clock_awake_ms() + NEVER_MS, NULL, NULL);
 }
 
 static void any_of_several_lookups_ends_the_wait(void **state)
@@ -232,7 +233,7 @@ static void *run_thread(void *arg)
     struct waiting_thread *w = arg;
 
     w->result =
-        wait_for(w->scene->limiter, w->waiter, w->stage, wait_now_ms() + NEVER_MS, NULL, NULL);
+        wait_for(w->scene->limiter, w->waiter, w->stage, clock_awake_ms() + NEVER_MS, NULL, NULL);
     return NULL;
 }
 
@@ -264,7 +265,7 @@ static bool has_slot(struct scene *s, enum wait_stage stage)
 {
     struct waiter *waiter = ask(s);
     enum wait_result result =
-        wait_for(s->limiter, waiter, stage, wait_now_ms() + NEVER_MS, go_away, NULL);
+        wait_for(s->limiter, waiter, stage, clock_awake_ms() + NEVER_MS, go_away, NULL);
 
     waiter_free(waiter);
     assert_true(result == WAIT_FULL || result == WAIT_GONE);
@@ -322,7 +323,7 @@ static void a_waiter_takes_a_slot_of_a_next_hop_that_has_one(void **state)
     ask_also(&s, &waiter, "example.org");
     ask_also(&s, &waiter, "two.example");
     assert_int_equal(
-        wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, wait_now_ms() + SOON_MS, NULL, NULL),
+        wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, clock_awake_ms() + SOON_MS, NULL, NULL),
         WAIT_TIMEOUT);
     waiter_free(waiter);
     fake_engine_release(s.engine, "example.org");
@@ -357,10 +358,10 @@ static void what_ends_meanwhile_needs_no_slot(void **state)
         fake_engine_hold(s.engine, DANE);
         waiter = ask(&s);
         at_lock(n, end_lookup, &s);
-        deadline_ms = wait_now_ms() + SOON_MS;
+        deadline_ms = clock_awake_ms() + SOON_MS;
         result = wait_for(s.limiter, waiter, WAIT_STAGE_EOM, deadline_ms, NULL, NULL);
         came_to_it = at_lock_came();
-        if (wait_now_ms() < deadline_ms)
+        if (clock_awake_ms() < deadline_ms)
             assert_int_equal(result, WAIT_DONE);
         else
             assert_true(result == WAIT_DONE || result == WAIT_TIMEOUT);
@@ -430,7 +431,7 @@ static void closing_ends_all_waits(void **state)
         assert_int_equal(end_thread(&w[i]), WAIT_CLOSED);
     late = ask(&s);
     assert_int_equal(
-        wait_for(s.limiter, late, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL),
+        wait_for(s.limiter, late, WAIT_STAGE_EOM, clock_awake_ms() + NEVER_MS, NULL, NULL),
         WAIT_CLOSED);
     waiter_free(late);
     end(&s);
@@ -466,7 +467,7 @@ static void reports_progress(void **state)
     fake_engine_hold(s.engine, DANE);
     waiter = ask(&s);
     assert_int_equal(
-        wait_for(s.limiter, waiter, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, on_alive, &pulse),
+        wait_for(s.limiter, waiter, WAIT_STAGE_EOM, clock_awake_ms() + NEVER_MS, on_alive, &pulse),
         WAIT_DONE);
     assert_int_equal(pulse.count, 1);
     waiter_free(waiter);
@@ -484,7 +485,7 @@ static void ends_when_the_mta_is_gone(void **state)
     fake_engine_hold(s.engine, DANE);
     waiter = ask(&s);
     assert_int_equal(
-        wait_for(s.limiter, waiter, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, on_alive, &pulse),
+        wait_for(s.limiter, waiter, WAIT_STAGE_EOM, clock_awake_ms() + NEVER_MS, on_alive, &pulse),
         WAIT_GONE);
     waiter_free(waiter);
     end(&s);
@@ -509,11 +510,11 @@ static void says_when_it_takes_longer_than_a_moment(void **state)
     fake_engine_hold(s.engine, DANE);
     waiter = ask(&s);
     /* A deadline that comes sooner than that moment is kept. */
-    assert_int_equal(wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, wait_now_ms() + 1, NULL, NULL),
+    assert_int_equal(wait_for(s.limiter, waiter, WAIT_STAGE_RCPT, clock_awake_ms() + 1, NULL, NULL),
                      WAIT_TIMEOUT);
     assert_null(wait_findings(waiter, &s.nexthop));
     assert_int_equal(
-        wait_for(s.limiter, waiter, WAIT_STAGE_EOM, wait_now_ms() + NEVER_MS, NULL, NULL),
+        wait_for(s.limiter, waiter, WAIT_STAGE_EOM, clock_awake_ms() + NEVER_MS, NULL, NULL),
         WAIT_DONE);
     waiter_free(waiter);
     end(&s);

@@ -41,7 +41,7 @@ const char *config_address_milter(const char *text)
     return NULL;
 }
 
-static const char *parse_inet(struct pool *pool, const char *text, struct config_address *out)
+static const char *parse_inet(struct arena *arena, const char *text, struct config_address *out)
 {
     static const char *const expected = "unix:/path or inet:host:port";
     const char *colon = strrchr(text, ':');
@@ -56,21 +56,21 @@ static const char *parse_inet(struct pool *pool, const char *text, struct config
     } else if (memchr(text, ':', host_len) != NULL || text[0] == '[') {
         return expected;
     }
-    out->host = pool_strndup(pool, text, host_len);
-    out->port = pool_strdup(pool, colon + 1);
+    out->host = arena_string_part(arena, text, host_len);
+    out->port = arena_string(arena, colon + 1);
     return out->host != NULL && out->port != NULL ? NULL : "";
 }
 
-const char *config_address_listen(struct pool *pool, const char *text, struct config_address *out)
+const char *config_address_listen(struct arena *arena, const char *text, struct config_address *out)
 {
     memset(out, 0, sizeof(*out));
     if (text[0] == '\0')
         return NULL;
-    out->text = pool_strdup(pool, text);
+    out->text = arena_string(arena, text);
     if (out->text == NULL)
         return "";
     if (strncmp(text, "inet:", 5) == 0)
-        return parse_inet(pool, text + 5, out);
+        return parse_inet(arena, text + 5, out);
     if (strncmp(text, "unix:/", 6) != 0)
         return "unix:/path or inet:host:port";
     out->path = out->text + strlen("unix:");

@@ -89,7 +89,7 @@ static void default_capabilities(struct config *config)
  * The route that [default] names marks recipients with [milter] tag itself, any other with its own
  * name below that, so that an MTA can tell them apart.
  */
-static bool default_tags(struct config *config, struct pool *pool)
+static bool default_tags(struct config *config, struct arena *arena)
 {
     for (size_t i = 0; i < config->route_count; i++) {
         struct config_route *route = &config->routes[i];
@@ -103,7 +103,7 @@ static bool default_tags(struct config *config, struct pool *pool)
             snprintf(tag, sizeof(tag), "%.63s.%s", route->name, config->milter.tag);
         for (char *p = tag; *p != '\0'; p++)
             *p = (char)tolower((unsigned char)*p);
-        route->tag = pool_strdup(pool, tag);
+        route->tag = arena_string(arena, tag);
         if (route->tag == NULL)
             return false;
     }
@@ -236,7 +236,7 @@ static void check_waits(struct config_check *c)
                          "[mta_sts] connect_timeout is longer than timeout, which comes first");
 }
 
-int config_check(struct config *config, struct pool *pool, struct config_report *report)
+int config_check(struct config *config, struct arena *arena, struct config_report *report)
 {
     struct config_check c = {.config = config, .report = report};
 
@@ -245,7 +245,7 @@ int config_check(struct config *config, struct pool *pool, struct config_report 
     for (size_t i = 0; i < config->rule_count; i++)
         resolve_routes(&c, &config->rules[i]);
     resolve_levels(&c);
-    if (!default_tags(config, pool))
+    if (!default_tags(config, arena))
         return -ENOMEM;
     config_check_rule(&c, config->defaults);
     for (size_t i = 0; i < config->rule_count; i++)

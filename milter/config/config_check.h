@@ -5,11 +5,11 @@
 #ifndef MILTER_CONFIG_CONFIG_CHECK_H
 #define MILTER_CONFIG_CONFIG_CHECK_H
 
-#include "base/pool.h"
 #include "config/config.h"
 #include "config/config_report.h"
+#include "policy/arena.h"
 
 /* Resolves names (routes) and checks. Returns 0, -EINVAL after at least one error, or -ENOMEM. */
-int config_check(struct config *config, struct pool *pool, struct config_report *report);
+int config_check(struct config *config, struct arena *arena, struct config_report *report);
 
 #endif

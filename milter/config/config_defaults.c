@@ -7,13 +7,13 @@
 #include <string.h>
 #include <syslog.h>
 
-static bool default_list(struct pool *pool, struct config_list *list, const char *const *items)
+static bool default_list(struct arena *arena, struct config_list *list, const char *const *items)
 {
     for (; *items != NULL; items++) {
-        list->items = pool_grow(pool, list->items, list->count + 1, sizeof(*list->items));
+        list->items = arena_grow(arena, list->items, list->count + 1, sizeof(*list->items));
         if (list->items == NULL)
             return false;
-        list->items[list->count] = pool_strdup(pool, *items);
+        list->items[list->count] = arena_string(arena, *items);
         if (list->items[list->count] == NULL)
             return false;
         list->count++;
@@ -29,7 +29,7 @@ static const char *domain_of(const char *host)
     return dot != NULL && strchr(dot + 1, '.') != NULL ? dot + 1 : host;
 }
 
-static bool default_names(struct config *config, struct pool *pool, const char *host_name)
+static bool default_names(struct config *config, struct arena *arena, const char *host_name)
 {
     struct config_milter *m = &config->milter;
     char name[NEXTHOP_NAME_MAX + 1];
@@ -37,11 +37,11 @@ static bool default_names(struct config *config, struct pool *pool, const char *
 
     if (nexthop_to_ascii(host_name, name) != 0)
         strcpy(name, "localhost");
-    m->mydomain = pool_strdup(pool, domain_of(name));
-    return m->mydomain != NULL && default_list(pool, &m->my_mx_names, names);
+    m->mydomain = arena_string(arena, domain_of(name));
+    return m->mydomain != NULL && default_list(arena, &m->my_mx_names, names);
 }
 
-static bool default_milter(struct config *config, struct pool *pool, const char *host_name)
+static bool default_milter(struct config *config, struct arena *arena, const char *host_name)
 {
     /* Names alone: a pattern could be an SMTP transport's as well. */
     static const char *const mailers[] = {
@@ -51,16 +51,16 @@ static bool default_milter(struct config *config, struct pool *pool, const char 
     static const char *const nets[] = {"127.0.0.0/8", "::1"};
     struct config_milter *m = &config->milter;
 
-    m->socket = pool_strdup(pool, "unix:/run/requiretls-milter/milter.sock");
+    m->socket = arena_string(arena, "unix:/run/requiretls-milter/milter.sock");
     m->socket_mode = 0660;
-    m->user = pool_strdup(pool, "requiretls-milter");
-    m->trusted_clients = pool_alloc(pool, 2 * sizeof(*m->trusted_clients));
+    m->user = arena_string(arena, "requiretls-milter");
+    m->trusted_clients = arena_zalloc(arena, 2 * sizeof(*m->trusted_clients));
     m->trusted_local = true;
     m->accept_header = CONFIG_ACCEPT_AUTHENTICATED;
     m->add_header = CONFIG_ADD_HEADER_REINJECT;
-    m->marker = pool_strdup(pool, "SIZE=00000000000000008689");
-    m->tag = pool_strdup(pool, "requiretls.invalid");
-    m->route_header = pool_strdup(pool, "X-REQUIRETLS-Route");
+    m->marker = arena_string(arena, "SIZE=00000000000000008689");
+    m->tag = arena_string(arena, "requiretls.invalid");
+    m->route_header = arena_string(arena, "X-REQUIRETLS-Route");
     m->rcpt_wait_ms = 5000;
     m->eom_wait_ms = 60000;
     m->max_waiting = 500;
@@ -71,13 +71,14 @@ static bool default_milter(struct config *config, struct pool *pool, const char 
     for (; m->trusted_client_count < 2; m->trusted_client_count++)
         config_value_net(nets[m->trusted_client_count],
                          &m->trusted_clients[m->trusted_client_count]);
-    return default_list(pool, &m->local_mailers, mailers) && default_names(config, pool, host_name);
+    return default_list(arena, &m->local_mailers, mailers) &&
+           default_names(config, arena, host_name);
 }
 
-static bool default_routes(struct config *config, struct pool *pool)
+static bool default_routes(struct config *config, struct arena *arena)
 {
-    config->routes = pool_grow(pool, NULL, 0, sizeof(*config->routes));
-    config->defaults = pool_alloc(pool, sizeof(*config->defaults));
+    config->routes = arena_grow(arena, NULL, 0, sizeof(*config->routes));
+    config->defaults = arena_zalloc(arena, sizeof(*config->defaults));
     if (config->routes == NULL || config->defaults == NULL)
         return false;
     config->routes[0] = (struct config_route){.name = "native"};
@@ -85,15 +86,16 @@ static bool default_routes(struct config *config, struct pool *pool)
     return true;
 }
 
-bool config_defaults(struct config *config, struct pool *pool, const char *host_name)
+bool config_defaults(struct config *config, struct arena *arena, const char *host_name)
 {
     engine_config_init(&config->engine);
     config->engine.store = "/var/lib/requiretls-milter/cache.db";
     config->web_pki = true;
-    config->socketmap.listen = pool_alloc(pool, sizeof(*config->socketmap.listen));
+    config->socketmap.listen = arena_zalloc(arena, sizeof(*config->socketmap.listen));
     if (config->socketmap.listen == NULL)
         return false;
-    config->socketmap.listen[0].text = pool_strdup(pool, "unix:/run/requiretls-milter/policy.sock");
+    config->socketmap.listen[0].text =
+        arena_string(arena, "unix:/run/requiretls-milter/policy.sock");
     if (config->socketmap.listen[0].text == NULL)
         return false;
     config->socketmap.listen[0].path = config->socketmap.listen[0].text + strlen("unix:");
@@ -102,5 +104,5 @@ bool config_defaults(struct config *config, struct pool *pool, const char *host_
     config->socketmap.max_connections = 1000;
     config->log.facility = LOG_MAIL;
     config->log.level = LOG_INFO;
-    return default_milter(config, pool, host_name) && default_routes(config, pool);
+    return default_milter(config, arena, host_name) && default_routes(config, arena);
 }

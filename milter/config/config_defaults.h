@@ -4,11 +4,11 @@
 #ifndef MILTER_CONFIG_CONFIG_DEFAULTS_H
 #define MILTER_CONFIG_CONFIG_DEFAULTS_H
 
-#include "base/pool.h"
 #include "config/config.h"
+#include "policy/arena.h"
 
-/* `config` is zeroed memory; strings and lists are taken from the pool. `host_name` is this host's;
- * one that is no domain name counts as localhost. False: out of memory. */
-bool config_defaults(struct config *config, struct pool *pool, const char *host_name);
+/* `config` is zeroed memory; strings and lists are taken from the arena. `host_name` is this
+ * host's; one that is no domain name counts as localhost. False: out of memory. */
+bool config_defaults(struct config *config, struct arena *arena, const char *host_name);
 
 #endif

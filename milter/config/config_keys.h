@@ -5,9 +5,9 @@
 #ifndef MILTER_CONFIG_CONFIG_KEYS_H
 #define MILTER_CONFIG_CONFIG_KEYS_H
 
-#include "base/pool.h"
 #include "config/config.h"
 #include "config/config_rule.h"
+#include "policy/arena.h"
 
 enum config_section {
     CONFIG_SECTION_MILTER,
@@ -27,7 +27,7 @@ struct config_key;
 
 /* Reads one value, or one item of a list, into *field. Returns NULL, or what would have been
  * expected; "" when out of memory. */
-typedef const char *(*config_key_fn)(struct pool *pool, const struct config_key *key,
+typedef const char *(*config_key_fn)(struct arena *arena, const struct config_key *key,
                                      const char *value, void *field);
 
 enum {

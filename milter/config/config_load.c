@@ -5,10 +5,10 @@
  */
 #include "config/config.h"
 
-#include "base/pool.h"
 #include "config/config_check.h"
 #include "config/config_defaults.h"
 #include "config/config_parse.h"
+#include "policy/arena.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -16,7 +16,7 @@
 
 struct snapshot {
     struct config config; /* first: the public handle is its address */
-    struct pool pool;
+    struct arena arena;
     atomic_uint references;
 };
 
@@ -33,14 +33,14 @@ int config_load(const char *path, const char *host_name, config_report_fn on_err
         return -ENOMEM;
     atomic_init(&snapshot->references, 1);
     config = &snapshot->config;
-    config->path = pool_strdup(&snapshot->pool, path);
-    if (config->path == NULL || !config_defaults(config, &snapshot->pool, host_name))
+    config->path = arena_string(&snapshot->arena, path);
+    if (config->path == NULL || !config_defaults(config, &snapshot->arena, host_name))
         r = -ENOMEM;
     else
-        r = config_parse(config, &snapshot->pool, &report);
+        r = config_parse(config, &snapshot->arena, &report);
     /* Checked even after errors, so that one run names them all. */
     if (r == 0 || r == -EINVAL) {
-        int checked = config_check(config, &snapshot->pool, &report);
+        int checked = config_check(config, &snapshot->arena, &report);
 
         r = r != 0 ? r : checked;
     }
@@ -66,6 +66,6 @@ void config_unref(struct config *config)
     if (config == NULL ||
         atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
         return;
-    pool_free(&snapshot->pool);
+    arena_fini(&snapshot->arena);
     free(snapshot);
 }

@@ -21,7 +21,7 @@ enum { SECTION_KEYS_MAX = 128 }; /* more than the table has */
 
 struct loader {
     struct config *config;
-    struct pool *pool;
+    struct arena *arena;
     struct config_report *report;
     bool failed;
     bool out_of_memory;
@@ -79,13 +79,13 @@ static bool begin_route(struct loader *l, const char *name)
             route = &c->routes[i]; /* the built-in one; the reader lets no section come twice */
     if (route == NULL) {
         struct config_route *routes =
-            pool_grow(l->pool, c->routes, c->route_count, sizeof(*c->routes));
+            arena_grow(l->arena, c->routes, c->route_count, sizeof(*c->routes));
 
         if (routes == NULL)
             return false;
         c->routes = routes;
         route = &c->routes[c->route_count++];
-        *route = (struct config_route){.name = pool_strdup(l->pool, name)};
+        *route = (struct config_route){.name = arena_string(l->arena, name)};
     }
     l->section = CONFIG_SECTION_ROUTE;
     l->base = route;
@@ -95,13 +95,13 @@ static bool begin_route(struct loader *l, const char *name)
 static bool begin_rule(struct loader *l, const char *name, unsigned line)
 {
     struct config *c = l->config;
-    struct config_rule *rules = pool_grow(l->pool, c->rules, c->rule_count, sizeof(*c->rules));
+    struct config_rule *rules = arena_grow(l->arena, c->rules, c->rule_count, sizeof(*c->rules));
 
     if (rules == NULL)
         return false;
     c->rules = rules;
     l->rule = &c->rules[c->rule_count++];
-    *l->rule = (struct config_rule){.name = pool_strdup(l->pool, name), .line = line};
+    *l->rule = (struct config_rule){.name = arena_string(l->arena, name), .line = line};
     l->section = CONFIG_SECTION_RULE;
     l->base = l->rule;
     return l->rule->name != NULL;
@@ -201,7 +201,7 @@ static bool add_special(struct loader *l, const char *item, const char **expecte
     bool yes;
 
     if (key->section == CONFIG_SECTION_ROUTE) {
-        *expected = key->parse(l->pool, key, item, (char *)l->base + key->offset);
+        *expected = key->parse(l->arena, key, item, (char *)l->base + key->offset);
         return true;
     }
     if (key->section == CONFIG_SECTION_MILTER &&
@@ -231,7 +231,7 @@ static void add_item(struct loader *l, const char *item, unsigned line)
         count = (size_t *)(void *)((char *)l->base + key->count_offset);
         array = (void **)(void *)((char *)l->base + key->offset);
         /* One more than counted, so that lists of strings can end with NULL. */
-        at = pool_grow(l->pool, *array, *count + 1, size);
+        at = arena_grow(l->arena, *array, *count + 1, size);
         if (at == NULL) {
             l->out_of_memory = true;
             return;
@@ -239,7 +239,7 @@ static void add_item(struct loader *l, const char *item, unsigned line)
         *array = at;
         if (*count == 0 && size == sizeof(char *))
             memset(at, 0, 2 * size);
-        expected = key->parse(l->pool, key, item, at + *count * size);
+        expected = key->parse(l->arena, key, item, at + *count * size);
         if (expected == NULL && ++*count > 0 && size == sizeof(char *))
             ((char **)(void *)at)[*count] = NULL;
     }
@@ -380,7 +380,7 @@ static void on_value(void *arg, const char *name, const char *value, bool contin
     if (l->key->flags & CONFIG_KEY_LIST) {
         add_items(l, value, line);
     } else {
-        expected = l->key->parse(l->pool, l->key, value, (char *)l->base + l->key->offset);
+        expected = l->key->parse(l->arena, l->key, value, (char *)l->base + l->key->offset);
         if (expected != NULL)
             report_value(l, line, value, expected);
     }
@@ -393,9 +393,9 @@ static void on_reader_error(void *arg, unsigned line, const char *message)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
-int config_parse(struct config *config, struct pool *pool, struct config_report *report)
+int config_parse(struct config *config, struct arena *arena, struct config_report *report)
 {
-    struct loader l = {.config = config, .pool = pool, .report = report};
+    struct loader l = {.config = config, .arena = arena, .report = report};
     const struct ini_reader_events events = {on_section, on_value, on_reader_error, &l};
     FILE *file = fopen(config->path, "re");
     struct stat st;

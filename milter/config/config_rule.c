@@ -20,19 +20,19 @@ static const char *or_else(const char *result, const char *expected)
     return result == NULL || result[0] == '\0' ? result : expected;
 }
 
-static const char *parse_domain(struct pool *pool, const char *item, struct config_pattern *out)
+static const char *parse_domain(struct arena *arena, const char *item, struct config_pattern *out)
 {
     char name[NEXTHOP_NAME_MAX + 1];
 
     out->kind = item[0] == '.' ? CONFIG_PATTERN_BELOW : CONFIG_PATTERN_DOMAIN;
     if (nexthop_to_ascii(item + (item[0] == '.'), name) != 0)
         return "a domain name";
-    out->text = pool_strdup(pool, name);
+    out->text = arena_string(arena, name);
     return out->text != NULL ? NULL : "";
 }
 
 /* The local part stays as it is, the domain is compared in A-labels. */
-static const char *parse_mail_address(struct pool *pool, const char *item, const char *at,
+static const char *parse_mail_address(struct arena *arena, const char *item, const char *at,
                                       struct config_pattern *out)
 {
     char name[NEXTHOP_NAME_MAX + 1];
@@ -41,7 +41,7 @@ static const char *parse_mail_address(struct pool *pool, const char *item, const
 
     if (at == item || nexthop_to_ascii(at + 1, name) != 0)
         return "user@domain";
-    text = pool_alloc(pool, local_len + strlen(name) + 1);
+    text = arena_zalloc(arena, local_len + strlen(name) + 1);
     if (text == NULL)
         return "";
     memcpy(text, item, local_len);
@@ -51,7 +51,7 @@ static const char *parse_mail_address(struct pool *pool, const char *item, const
     return NULL;
 }
 
-static const char *parse_client(struct pool *pool, const char *item, struct config_pattern *out)
+static const char *parse_client(struct arena *arena, const char *item, struct config_pattern *out)
 {
     if (strcasecmp(item, "local") == 0) {
         out->kind = CONFIG_PATTERN_LOCAL;
@@ -62,21 +62,21 @@ static const char *parse_client(struct pool *pool, const char *item, struct conf
         return config_value_net(item, &out->net);
     if (config_value_net(item, &out->net) == NULL)
         return NULL;
-    return or_else(parse_domain(pool, item, out), "an address, a network, a host name, .domain "
-                                                  "or local");
+    return or_else(parse_domain(arena, item, out), "an address, a network, a host name, .domain "
+                                                   "or local");
 }
 
-static const char *parse_nexthop(struct pool *pool, const char *item, struct config_pattern *out)
+static const char *parse_nexthop(struct arena *arena, const char *item, struct config_pattern *out)
 {
     out->kind = CONFIG_PATTERN_NET;
     if (config_value_net(item, &out->net) == NULL)
         return NULL;
     if (strchr(item, '/') != NULL || strchr(item, ':') != NULL)
         return config_value_net(item, &out->net);
-    return or_else(parse_domain(pool, item, out), "a domain, .domain, an address or a network");
+    return or_else(parse_domain(arena, item, out), "a domain, .domain, an address or a network");
 }
 
-static const char *parse_address(struct pool *pool, const char *item, struct config_pattern *out)
+static const char *parse_address(struct arena *arena, const char *item, struct config_pattern *out)
 {
     const char *at = strrchr(item, '@');
 
@@ -85,11 +85,11 @@ static const char *parse_address(struct pool *pool, const char *item, struct con
         return NULL;
     }
     if (at != NULL)
-        return parse_mail_address(pool, item, at, out);
-    return or_else(parse_domain(pool, item, out), "user@domain, a domain, .domain or <>");
+        return parse_mail_address(arena, item, at, out);
+    return or_else(parse_domain(arena, item, out), "user@domain, a domain, .domain or <>");
 }
 
-static const char *parse_header(struct pool *pool, const char *item, struct config_pattern *out)
+static const char *parse_header(struct arena *arena, const char *item, struct config_pattern *out)
 {
     static const char *const expected = "`Name: pattern`";
     const char *colon = strchr(item, ':');
@@ -100,12 +100,12 @@ static const char *parse_header(struct pool *pool, const char *item, struct conf
         if (*p <= ' ' || *p >= 0x7f) /* RFC 5322 3.6.8 ftext */
             return expected;
     out->kind = CONFIG_PATTERN_HEADER;
-    out->text = pool_strndup(pool, item, (size_t)(colon - item));
-    out->glob = pool_strdup(pool, colon + 1 + strspn(colon + 1, " \t"));
+    out->text = arena_string_part(arena, item, (size_t)(colon - item));
+    out->glob = arena_string(arena, colon + 1 + strspn(colon + 1, " \t"));
     return out->text != NULL && out->glob != NULL ? NULL : "";
 }
 
-const char *config_pattern_parse(struct pool *pool, enum config_matcher matcher, const char *item,
+const char *config_pattern_parse(struct arena *arena, enum config_matcher matcher, const char *item,
                                  struct config_pattern *out)
 {
     memset(out, 0, sizeof(*out));
@@ -117,17 +117,17 @@ const char *config_pattern_parse(struct pool *pool, enum config_matcher matcher,
         return "something after '!'";
     switch (matcher) {
     case CONFIG_MATCH_CLIENT:
-        return parse_client(pool, item, out);
+        return parse_client(arena, item, out);
     case CONFIG_MATCH_ADDRESS:
-        return parse_address(pool, item, out);
+        return parse_address(arena, item, out);
     case CONFIG_MATCH_NEXTHOP:
-        return parse_nexthop(pool, item, out);
+        return parse_nexthop(arena, item, out);
     case CONFIG_MATCH_HEADER:
-        return parse_header(pool, item, out);
+        return parse_header(arena, item, out);
     case CONFIG_MATCH_WORD:
         break;
     }
     out->kind = CONFIG_PATTERN_WORD;
-    out->text = pool_strdup(pool, item);
+    out->text = arena_string(arena, item);
     return out->text != NULL ? NULL : "";
 }

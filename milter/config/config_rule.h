@@ -5,9 +5,9 @@
 #ifndef MILTER_CONFIG_CONFIG_RULE_H
 #define MILTER_CONFIG_CONFIG_RULE_H
 
-#include "base/pool.h"
 #include "config/config_setting.h"
 #include "config/config_value.h"
+#include "policy/arena.h"
 #include "policy/nexthop.h"
 #include "policy/verdict.h"
 
@@ -92,7 +92,7 @@ enum config_matcher {
  * Reads one item of a matcher's list, `!` in front negates. Returns NULL, or what would have been
  * expected; "" when out of memory.
  */
-const char *config_pattern_parse(struct pool *pool, enum config_matcher matcher, const char *item,
+const char *config_pattern_parse(struct arena *arena, enum config_matcher matcher, const char *item,
                                  struct config_pattern *out);
 
 /* Whether two domains in any form are the same, or `name` lies below `domain` (A-labels). */

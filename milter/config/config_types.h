@@ -9,7 +9,7 @@
 #include "config/config_keys.h"
 
 #define TYPE(name)                                                                                 \
-    const char *name(struct pool *pool, const struct config_key *key, const char *value,           \
+    const char *name(struct arena *arena, const struct config_key *key, const char *value,         \
                      void *field)
 
 TYPE(config_type_bool);

@@ -35,7 +35,7 @@ static const char *keep_text(struct setup_report *report, const char *format, va
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';
     }
-    const char *kept = pool_strdup(&report->pool, text);
+    const char *kept = arena_string(&report->arena, text);
     report->incomplete |= kept == NULL;
     return kept;
 }
@@ -45,7 +45,7 @@ void setup_add(struct setup_report *report, enum setup_state state, const char *
 {
     va_list args;
     struct setup_finding *items =
-        pool_grow(&report->pool, report->items, report->count, sizeof(*items));
+        arena_grow(&report->arena, report->items, report->count, sizeof(*items));
 
     if (items == NULL) {
         report->incomplete = true;
@@ -152,6 +152,6 @@ int setup_print(const struct setup_report *report, bool json, FILE *out)
 
 void setup_report_fini(struct setup_report *report)
 {
-    pool_free(&report->pool);
+    arena_fini(&report->arena);
     *report = (struct setup_report){0};
 }

@@ -6,7 +6,7 @@
 #ifndef MILTER_SETUP_REPORT_H
 #define MILTER_SETUP_REPORT_H
 
-#include "base/pool.h"
+#include "policy/arena.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ struct setup_finding {
 
 /* Begin with all zeros. Texts belong to the report. */
 struct setup_report {
-    struct pool pool;
+    struct arena arena;
     struct setup_finding *items;
     size_t count;
     bool incomplete; /* a finding was lost: out of memory */

@@ -1,7 +1,7 @@
 /*
  * A list of blocks; the first one is filled from its end towards its start.
  */
-#include "base/arena.h"
+#include "policy/arena.h"
 
 #include <stdalign.h>
 #include <stdbool.h>
@@ -54,6 +54,8 @@ void *arena_zalloc(struct arena *arena, size_t len)
 
     if (len > SIZE_MAX / 2)
         return NULL;
+    if (len == 0)
+        len = 1;
     len = (len + align - 1) / align * align;
     if (len > arena->left && !add_block(arena, len > BLOCK_LEN ? len : BLOCK_LEN / align * align))
         return NULL;
@@ -63,7 +65,7 @@ void *arena_zalloc(struct arena *arena, size_t len)
 
 void *arena_copy(struct arena *arena, const void *data, size_t len)
 {
-    void *copy = arena_zalloc(arena, len ? len : 1);
+    void *copy = arena_zalloc(arena, len);
 
     if (copy != NULL && len > 0)
         memcpy(copy, data, len);
@@ -73,4 +75,25 @@ void *arena_copy(struct arena *arena, const void *data, size_t len)
 char *arena_string(struct arena *arena, const char *s)
 {
     return arena_copy(arena, s, strlen(s) + 1);
+}
+
+char *arena_string_part(struct arena *arena, const char *s, size_t len)
+{
+    char *part = arena_zalloc(arena, len + 1);
+
+    if (part != NULL)
+        memcpy(part, s, len);
+    return part;
+}
+
+void *arena_grow(struct arena *arena, void *array, size_t count, size_t element_size)
+{
+    void *moved;
+
+    if (count != 0 && (count & (count - 1)) != 0)
+        return array;
+    moved = arena_zalloc(arena, (count == 0 ? 1 : count * 2) * element_size);
+    if (moved != NULL && array != NULL)
+        memcpy(moved, array, count * element_size);
+    return moved;
 }

@@ -8,10 +8,10 @@
 #ifndef POLICY_LOOKUP_LOOKUP_INTERNAL_H
 #define POLICY_LOOKUP_LOOKUP_INTERNAL_H
 
-#include "base/arena.h"
 #include "base/list.h"
 #include "findings/findings_make.h"
 #include "lookup/lookup.h"
+#include "policy/arena.h"
 
 enum {
     /* Room for a question's name: _65535._tcp. before the longest name; longer than DNS allows, so

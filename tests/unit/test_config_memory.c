@@ -1,12 +1,15 @@
 /*
  * The configuration when memory runs out, at each allocation in turn: -ENOMEM, nothing else,
- * nothing lost. The linker puts __wrap_calloc in the place of calloc.
+ * nothing lost. The linker puts __wrap_X in the place of X. An allocation is one of the arena's,
+ * whether or not it takes a block of memory for it.
  */
 #include "config/config.h"
+#include "policy/arena.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +17,54 @@
 
 #include <cmocka.h>
 
-void *__real_calloc(size_t count, size_t size); /* NOLINT: the linker's names */
-void *__wrap_calloc(size_t count, size_t size);
-
 static long allocations_left = -1; /* negative: no end */
+
+static bool has_memory(void)
+{
+    if (allocations_left == 0)
+        return false;
+    if (allocations_left > 0)
+        allocations_left--;
+    return true;
+}
+
+/* The linker's names. */
+/* NOLINTBEGIN */
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__real_arena_zalloc(struct arena *arena, size_t len);
+void *__wrap_arena_zalloc(struct arena *arena, size_t len);
+char *__real_arena_string(struct arena *arena, const char *s);
+char *__wrap_arena_string(struct arena *arena, const char *s);
+char *__real_arena_string_part(struct arena *arena, const char *s, size_t len);
+char *__wrap_arena_string_part(struct arena *arena, const char *s, size_t len);
+void *__real_arena_grow(struct arena *arena, void *array, size_t count, size_t size);
+void *__wrap_arena_grow(struct arena *arena, void *array, size_t count, size_t size);
+/* NOLINTEND */
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    if (allocations_left == 0)
-        return NULL;
-    if (allocations_left > 0)
-        allocations_left--;
-    return __real_calloc(count, size);
+    return has_memory() ? __real_calloc(count, size) : NULL;
+}
+
+void *__wrap_arena_zalloc(struct arena *arena, size_t len)
+{
+    return has_memory() ? __real_arena_zalloc(arena, len) : NULL;
+}
+
+char *__wrap_arena_string(struct arena *arena, const char *s)
+{
+    return has_memory() ? __real_arena_string(arena, s) : NULL;
+}
+
+char *__wrap_arena_string_part(struct arena *arena, const char *s, size_t len)
+{
+    return has_memory() ? __real_arena_string_part(arena, s, len) : NULL;
+}
+
+void *__wrap_arena_grow(struct arena *arena, void *array, size_t count, size_t size)
+{
+    return has_memory() ? __real_arena_grow(arena, array, count, size) : NULL;
 }
 
 static const char text[] =

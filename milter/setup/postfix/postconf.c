@@ -16,7 +16,7 @@ static int append_parameter(struct postconf *conf, struct postconf_parameters *l
                             const char *name, const char *value)
 {
     struct postconf_parameter *items =
-        pool_grow(&conf->pool, list->items, list->count, sizeof(*items));
+        arena_grow(&conf->arena, list->items, list->count, sizeof(*items));
 
     if (items == NULL)
         return -ENOMEM;
@@ -38,7 +38,7 @@ static const char *find_parameter(const struct postconf_parameters *list, const 
 static int each_line(struct postconf *conf, const char *text,
                      int (*take)(struct postconf *, char *, char *))
 {
-    char *copy = pool_strdup(&conf->pool, text);
+    char *copy = arena_string(&conf->arena, text);
     int error = copy != NULL ? 0 : -ENOMEM;
 
     for (char *line = copy, *next; error == 0 && *line != '\0'; line = next) {
@@ -97,7 +97,7 @@ static struct postconf_service *last_service(struct postconf *conf)
 static struct postconf_service *add_service(struct postconf *conf, const char *id)
 {
     struct postconf_service *services =
-        pool_grow(&conf->pool, conf->services, conf->service_count, sizeof(*services));
+        arena_grow(&conf->arena, conf->services, conf->service_count, sizeof(*services));
 
     if (services == NULL)
         return NULL;
@@ -164,7 +164,7 @@ int postconf_read_own(struct postconf *conf, const char *text)
 
 void postconf_fini(struct postconf *conf)
 {
-    pool_free(&conf->pool);
+    arena_fini(&conf->arena);
     *conf = (struct postconf){0};
 }
 

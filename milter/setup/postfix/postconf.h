@@ -5,7 +5,7 @@
 #ifndef MILTER_SETUP_POSTCONF_H
 #define MILTER_SETUP_POSTCONF_H
 
-#include "base/pool.h"
+#include "policy/arena.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ struct postconf_service {
 
 /* Begin with all zeros. */
 struct postconf {
-    struct pool pool;
+    struct arena arena;
     struct postconf_parameters parameters;
     struct postconf_service *services; /* in the order of master.cf */
     size_t service_count;

@@ -106,7 +106,7 @@ static int add_use(struct setup_postfix *postfix, const struct setup_use *use)
         return 0;
     }
     struct setup_use *uses =
-        pool_grow(&postfix->conf.pool, mta->uses, mta->use_count, sizeof(*uses));
+        arena_grow(&postfix->conf.arena, mta->uses, mta->use_count, sizeof(*uses));
     if (uses == NULL)
         return -ENOMEM;
     mta->uses = uses;

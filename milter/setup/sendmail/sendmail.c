@@ -14,7 +14,7 @@
 static int add_use(struct setup_sendmail *s, const struct setup_use *use)
 {
     struct setup_mta *mta = &s->mta;
-    struct setup_use *uses = pool_grow(&s->cf.pool, mta->uses, mta->use_count, sizeof(*uses));
+    struct setup_use *uses = arena_grow(&s->cf.arena, mta->uses, mta->use_count, sizeof(*uses));
 
     if (uses == NULL)
         return -ENOMEM;

@@ -13,7 +13,7 @@
 
 static struct cf_line *add_line(struct cf *cf)
 {
-    struct cf_line *items = pool_grow(&cf->pool, cf->items, cf->count, sizeof(*items));
+    struct cf_line *items = arena_grow(&cf->arena, cf->items, cf->count, sizeof(*items));
 
     if (items == NULL)
         return NULL;
@@ -51,7 +51,7 @@ static int take_line(struct cf *cf, char *line)
 
 int cf_read(struct cf *cf, const char *text)
 {
-    char *copy = pool_strdup(&cf->pool, text);
+    char *copy = arena_string(&cf->arena, text);
     int error = copy != NULL ? 0 : -ENOMEM;
 
     for (char *line = copy, *next; error == 0 && *line != '\0'; line = next) {
@@ -72,7 +72,7 @@ int cf_read(struct cf *cf, const char *text)
 
 void cf_fini(struct cf *cf)
 {
-    pool_free(&cf->pool);
+    arena_fini(&cf->arena);
     *cf = (struct cf){0};
 }
 

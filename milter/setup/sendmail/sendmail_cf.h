@@ -2,7 +2,7 @@
 #ifndef MILTER_SETUP_SENDMAIL_CF_H
 #define MILTER_SETUP_SENDMAIL_CF_H
 
-#include "base/pool.h"
+#include "policy/arena.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ struct cf_line {
 
 /* Begin with all zeros. */
 struct cf {
-    struct pool pool;
+    struct arena arena;
     struct cf_line *items; /* in the order of the file */
     size_t count;
 };

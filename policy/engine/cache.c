@@ -29,8 +29,7 @@ struct entry {
     struct list lru;
     struct cache_heap_item heap;
     const struct findings *findings;
-    int64_t dane_ends_ms;
-    int64_t sts_ends_ms;
+    struct findings_ends ends;
     uint8_t renewals; /* that are still due to the last use */
 };
 
@@ -145,8 +144,7 @@ void cache_set_max_octets(struct cache *cache, size_t max)
 
 static bool holds(const struct entry *entry, int64_t now_ms, bool security_known)
 {
-    return agrees(entry, security_known) && entry->dane_ends_ms > now_ms &&
-           entry->sts_ends_ms > now_ms;
+    return agrees(entry, security_known) && findings_ends_first(&entry->ends) > now_ms;
 }
 
 const struct findings *cache_get(struct cache *cache, const char *text, int64_t now_ms,
@@ -171,14 +169,14 @@ void cache_look(struct cache *cache, const char *text, bool security_known, stru
 {
     struct entry *entry;
 
-    *out = (struct cache_view){NULL, INT64_MIN, INT64_MIN};
+    *out = (struct cache_view){NULL, findings_ends_all(INT64_MIN)};
     pthread_mutex_lock(&cache->lock);
     entry = entry_find(cache, text);
     if (entry != NULL) {
         out->findings = findings_ref(entry->findings);
-        if (agrees(entry, security_known))
-            out->dane_ends_ms = entry->dane_ends_ms;
-        out->sts_ends_ms = entry->sts_ends_ms;
+        out->ends = entry->ends;
+        if (!agrees(entry, security_known))
+            out->ends.ms[FINDINGS_PART_DANE] = INT64_MIN;
     }
     pthread_mutex_unlock(&cache->lock);
 }
@@ -213,8 +211,8 @@ static struct entry *obtain(struct cache *cache, const struct findings *findings
     return entry;
 }
 
-static bool entry_put(struct cache *cache, const struct findings *findings, int64_t dane_ends_ms,
-                      int64_t sts_ends_ms, int64_t due_ms)
+static bool entry_put(struct cache *cache, const struct findings *findings,
+                      const struct findings_ends *ends, int64_t due_ms)
 {
     struct entry *entry = obtain(cache, findings, due_ms);
 
@@ -223,22 +221,21 @@ static bool entry_put(struct cache *cache, const struct findings *findings, int6
     if (entry->findings == NULL)
         list_append(&cache->lru, &entry->lru);
     set_findings(cache, entry, findings);
-    entry->dane_ends_ms = dane_ends_ms;
-    entry->sts_ends_ms = sts_ends_ms;
+    entry->ends = *ends;
     cache_heap_move(&cache->heap, &entry->heap, due_ms);
     evict(cache);
     return true;
 }
 
-int cache_put(struct cache *cache, const struct findings *findings, int64_t dane_ends_ms,
-              int64_t sts_ends_ms, int64_t due_ms)
+int cache_put(struct cache *cache, const struct findings *findings,
+              const struct findings_ends *ends, int64_t due_ms)
 {
     struct entry *entry;
     bool kept = true;
 
     pthread_mutex_lock(&cache->lock);
     if (octets_of(findings) <= cache->max_octets / TOO_LARGE) {
-        kept = entry_put(cache, findings, dane_ends_ms, sts_ends_ms, due_ms);
+        kept = entry_put(cache, findings, ends, due_ms);
     } else {
         entry = entry_find(cache, findings->nexthop.text);
         if (entry != NULL)
@@ -303,16 +300,6 @@ int64_t cache_next_due(struct cache *cache)
     return due_ms;
 }
 
-static int64_t first_end(const struct entry *entry)
-{
-    return entry->dane_ends_ms < entry->sts_ends_ms ? entry->dane_ends_ms : entry->sts_ends_ms;
-}
-
-static int64_t last_end(const struct entry *entry)
-{
-    return entry->dane_ends_ms > entry->sts_ends_ms ? entry->dane_ends_ms : entry->sts_ends_ms;
-}
-
 bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_MAX + 1])
 {
     bool taken = false;
@@ -320,16 +307,18 @@ bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_
     pthread_mutex_lock(&cache->lock);
     while (!taken && cache_heap_first_ms(&cache->heap) <= now_ms) {
         struct entry *entry = list_entry(cache_heap_first(&cache->heap), struct entry, heap);
+        int64_t first_ms = findings_ends_first(&entry->ends);
+        int64_t last_ms = findings_ends_last(&entry->ends);
+
         if (entry->renewals > 0) {
             entry->renewals--;
             strcpy(text, entry->findings->nexthop.text);
             taken = true;
             cache_heap_move(&cache->heap, &entry->heap,
-                            first_end(entry) > now_ms ? first_end(entry) : now_ms + 1000);
-        } else if (last_end(entry) > now_ms) {
+                            first_ms > now_ms ? first_ms : now_ms + 1000);
+        } else if (last_ms > now_ms) {
             /* A use until its first part ends would renew it yet. */
-            cache_heap_move(&cache->heap, &entry->heap,
-                            first_end(entry) > now_ms ? first_end(entry) : last_end(entry));
+            cache_heap_move(&cache->heap, &entry->heap, first_ms > now_ms ? first_ms : last_ms);
         } else {
             entry_drop(cache, entry);
         }

@@ -1,16 +1,15 @@
 /*
- * Findings by next-hop, bounded in number and in octets, least recently used out first. The DANE
- * part and the STS part of an entry end at times of their own; an entry is given out whole while
- * both hold, and serves a new lookup with the part that still does. Entries made while the security
- * of answers was unknown are not given out once it is known; what was learnt while it was known
- * stays good.
+ * Findings by next-hop, bounded in number and in octets, least recently used out first. The parts
+ * of an entry end at times of their own; an entry is given out whole while all of them hold, and
+ * serves a new lookup with those that still do. Entries made while the security of answers was
+ * unknown are not given out once it is known; what was learnt while it was known stays good.
  *
  * Any thread, under one lock that is held for moments only.
  */
 #ifndef POLICY_ENGINE_CACHE_H
 #define POLICY_ENGINE_CACHE_H
 
-#include "policy/findings.h"
+#include "findings/findings_parts.h"
 
 struct cache;
 
@@ -20,22 +19,21 @@ void cache_set_max(struct cache *cache, size_t max);
 /* Findings that take more than a 16th of that are not kept, nor what there was of the next-hop. */
 void cache_set_max_octets(struct cache *cache, size_t max);
 
-/* A reference to findings of which both parts hold, or NULL. Counts as a use. */
+/* A reference to findings of which all parts hold, or NULL. Counts as a use. */
 const struct findings *cache_get(struct cache *cache, const char *text, int64_t now_ms,
                                  bool security_known);
 
 /* What an entry is good for. */
 struct cache_view {
     const struct findings *findings; /* a reference for the caller; NULL: no entry */
-    int64_t dane_ends_ms;            /* INT64_MIN when the part must not be used */
-    int64_t sts_ends_ms;
+    struct findings_ends ends;       /* INT64_MIN when the part must not be used */
 };
 void cache_look(struct cache *cache, const char *text, bool security_known, struct cache_view *out);
 
 /* Keeps findings (a reference of its own), replacing what there was of the next-hop. `due_ms` is
  * when cache_take_due shall give it. 0 or -ENOMEM, then nothing has changed. */
-int cache_put(struct cache *cache, const struct findings *findings, int64_t dane_ends_ms,
-              int64_t sts_ends_ms, int64_t due_ms);
+int cache_put(struct cache *cache, const struct findings *findings,
+              const struct findings_ends *ends, int64_t due_ms);
 
 bool cache_remove(struct cache *cache, const char *text); /* whether there was one */
 void cache_clear(struct cache *cache);

@@ -82,8 +82,7 @@ void core_note_dane(struct core *core, const struct findings *f)
 /* What goes into the cache, and until when its parts hold. */
 struct keeping {
     const struct findings *findings; /* a reference of its own */
-    int64_t dane_ends_ms;
-    int64_t sts_ends_ms;
+    struct findings_ends ends;
     bool failed; /* a part of it is what it was before: to be renewed again soon */
 };
 
@@ -106,25 +105,42 @@ static bool old_dane_is_better(const struct findings *old, const struct findings
            (old->mx != FINDINGS_MX_INSECURE && failed_lookups(fresh) > failed_lookups(old));
 }
 
+static bool old_is_better(enum findings_part part, const struct findings *old,
+                          const struct findings *fresh)
+{
+    switch (part) {
+    case FINDINGS_PART_DANE:
+        return old_dane_is_better(old, fresh);
+    case FINDINGS_PART_STS:
+        return old_sts_is_better(&old->sts, &fresh->sts);
+    case FINDINGS_PARTS:
+    default:
+        return false;
+    }
+}
+
 /* A part that failed does not replace what is cached of it and still holds. */
 static void keep_what_holds(const struct cache_view *old, int64_t now_ms, struct keeping *k)
 {
-    const struct findings *fresh = k->findings, *was = old->findings;
-    bool keep_dane = was != NULL && old->dane_ends_ms > now_ms && old_dane_is_better(was, fresh);
-    bool keep_sts =
-        was != NULL && old->sts_ends_ms > now_ms && old_sts_is_better(&was->sts, &fresh->sts);
+    const struct findings *fresh = k->findings, *from[FINDINGS_PARTS];
     int64_t ends_ms;
 
-    if (!keep_dane && !keep_sts)
+    if (old->findings == NULL)
         return;
-    k->failed = true;
-    if (keep_dane)
-        k->dane_ends_ms = old->dane_ends_ms;
-    if (keep_sts)
-        k->sts_ends_ms = old->sts_ends_ms;
-    ends_ms = k->dane_ends_ms < k->sts_ends_ms ? k->dane_ends_ms : k->sts_ends_ms;
-    k->findings = findings_merge(keep_dane ? was : fresh, keep_sts ? was : fresh, now_ms,
-                                 (uint32_t)((ends_ms > now_ms ? ends_ms - now_ms : 0) / 1000));
+    for (unsigned part = 0; part < FINDINGS_PARTS; part++) {
+        from[part] = fresh;
+        if (old->ends.ms[part] > now_ms &&
+            old_is_better((enum findings_part)part, old->findings, fresh)) {
+            from[part] = old->findings;
+            k->ends.ms[part] = old->ends.ms[part];
+            k->failed = true;
+        }
+    }
+    if (!k->failed)
+        return;
+    ends_ms = findings_ends_first(&k->ends);
+    k->findings =
+        findings_merge(from, now_ms, (uint32_t)((ends_ms > now_ms ? ends_ms - now_ms : 0) / 1000));
     findings_unref(fresh);
 }
 
@@ -191,9 +207,7 @@ void core_renew_schedule(struct core *core)
 void core_cache_findings(struct core *core, struct core_task *task, const struct findings *f)
 {
     int64_t now_ms = core_now_ms(core), ends_ms;
-    struct keeping k = {.findings = findings_ref(f),
-                        .dane_ends_ms = now_ms + lookup_dane_life_ms(task->lookup),
-                        .sts_ends_ms = now_ms + lookup_sts_life_ms(task->lookup)};
+    struct keeping k = {.findings = findings_ref(f), .ends = lookup_ends(task->lookup)};
     struct cache_view old;
 
     if (task->outdated) {
@@ -201,16 +215,16 @@ void core_cache_findings(struct core *core, struct core_task *task, const struct
     } else {
         /* A refresh has brought a policy while the lookup went on. */
         if (!sts_is_current(core, f))
-            k.sts_ends_ms = now_ms;
+            k.ends.ms[FINDINGS_PART_STS] = now_ms;
         cache_look(core->cache, f->nexthop.text, core_security_known(core), &old);
         keep_what_holds(&old, now_ms, &k);
         findings_unref(old.findings);
-        ends_ms = k.dane_ends_ms < k.sts_ends_ms ? k.dane_ends_ms : k.sts_ends_ms;
+        ends_ms = findings_ends_first(&k.ends);
         if (k.findings == NULL || ends_ms <= now_ms) {
             /* One part may not be kept, or memory is short: the next one to ask looks again. */
             cache_remove(core->cache, f->nexthop.text);
         } else {
-            cache_put(core->cache, k.findings, k.dane_ends_ms, k.sts_ends_ms,
+            cache_put(core->cache, k.findings, &k.ends,
                       k.failed ? now_ms + (ends_ms - now_ms + 1) / 2
                                : renew_due_ms(core, now_ms, ends_ms));
             core_renew_schedule(core);

@@ -87,8 +87,9 @@ static void on_refreshed(struct lookup *lookup, void *arg)
 static void refresh_policy(struct core *core, const char *domain)
 {
     struct nexthop nexthop;
-    const struct lookup_request request = {
-        .parts = LOOKUP_STS, .nexthop = &nexthop, .sts_fresh_until_ms = INT64_MAX};
+    const struct lookup_request request = {.parts = FINDINGS_PART_BIT(FINDINGS_PART_STS),
+                                           .nexthop = &nexthop,
+                                           .sts_fresh_until_ms = INT64_MAX};
     struct refresh *refresh;
 
     if (nexthop_from_domain(domain, &nexthop) < 0 || !(refresh = calloc(1, sizeof *refresh)))

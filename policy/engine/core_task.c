@@ -107,7 +107,7 @@ static void task_finish(struct core *core, struct core_task *task, const struct 
         counters_lookup(&core->counters, (enum findings_summary)f->summary,
                         core_now_ms(core) - task->started_ms);
         core_warn_refresh(core, f);
-        if (lookup_parts(task->lookup) & LOOKUP_DANE)
+        if (lookup_parts(task->lookup) & FINDINGS_PART_BIT(FINDINGS_PART_DANE))
             core_note_dane(core, f);
         core_cache_findings(core, task, f);
     }
@@ -139,24 +139,23 @@ static void on_changed(struct lookup *lookup, void *arg)
 static int64_t needed_until_ms(const struct core *core, const struct cache_view *view, bool ahead)
 {
     int64_t now_ms = core_now_ms(core), until_ms = now_ms + REUSE_MIN_MS;
-    int64_t first_ms =
-        view->dane_ends_ms < view->sts_ends_ms ? view->dane_ends_ms : view->sts_ends_ms;
+    int64_t first_ms = findings_ends_first(&view->ends);
 
     if (ahead && first_ms > now_ms && 2 * first_ms - now_ms > until_ms)
         until_ms = 2 * first_ms - now_ms;
     return until_ms;
 }
 
-/* Which parts must be asked about; the other is taken from what is cached. */
+/* Which parts must be asked about; the others are taken from what is cached. */
 static unsigned parts_needed(const struct cache_view *view, int64_t until_ms)
 {
     unsigned parts = 0;
 
-    if (view->findings == NULL || view->dane_ends_ms < until_ms)
-        parts |= LOOKUP_DANE;
-    if (view->findings == NULL || view->sts_ends_ms < until_ms)
-        parts |= LOOKUP_STS;
-    return parts ? parts : LOOKUP_DANE | LOOKUP_STS;
+    for (unsigned part = 0; part < FINDINGS_PARTS; part++) {
+        if (view->findings == NULL || view->ends.ms[part] < until_ms)
+            parts |= FINDINGS_PART_BIT(part);
+    }
+    return parts ? parts : FINDINGS_ALL_PARTS;
 }
 
 static struct lookup *start_lookup(struct core *core, struct core_task *task,
@@ -174,8 +173,7 @@ static struct lookup *start_lookup(struct core *core, struct core_task *task,
         .in_use = true, /* renewal too: it follows a use, and keeps who uses it from asking */
         .sts_fresh_until_ms = ahead ? until_ms : INT64_MIN,
         .known = view.findings,
-        .known_dane_ends_ms = view.dane_ends_ms,
-        .known_sts_ends_ms = view.sts_ends_ms,
+        .known_ends = view.ends,
     };
     lookup = core_lookup_new(core, &request, on_changed, task);
     findings_unref(view.findings);

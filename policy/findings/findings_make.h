@@ -26,11 +26,6 @@ const struct findings *findings_freeze(const struct findings *draft);
 void findings_match_hosts(const struct findings_sts *sts, struct findings_host *hosts,
                           size_t count);
 
-/* New findings with the MX records and hosts of `dane` and the MTA-STS part of `sts`, complete
- * findings of the same next-hop; frozen. NULL when out of memory. */
-const struct findings *findings_merge(const struct findings *dane, const struct findings *sts,
-                                      int64_t made_at_ms, uint32_t ttl_s);
-
 /* Octets that findings_freeze allocated for it, for the accounts of caches and tests. */
 size_t findings_size(const struct findings *frozen);
 

@@ -41,24 +41,14 @@ static void lose_security(struct lookup *l)
         lookup_host_lose_security(&l->hosts[i]);
 }
 
-static bool step_hosts(struct lookup *l)
+/* The DANE part: the MX records, then each host for itself. */
+static bool step_dane(struct lookup *l)
 {
-    bool moved = false;
+    bool moved = lookup_mx_step(l);
 
     for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
         moved |= lookup_host_step(&l->hosts[i]);
     return moved;
-}
-
-static void run_parts(struct lookup *l)
-{
-    bool moved;
-
-    do {
-        moved = lookup_mx_step(l);
-        moved |= step_hosts(l);
-        moved |= lookup_sts_step(l);
-    } while (moved && !l->out_of_memory);
 }
 
 static void stop_dane(struct lookup *l)
@@ -69,37 +59,72 @@ static void stop_dane(struct lookup *l)
         lookup_host_stop(&l->hosts[i]);
 }
 
+static void skip_dane(struct lookup *l)
+{
+    l->mx_state = MX_SETTLED;
+}
+
+static void skip_sts(struct lookup *l)
+{
+    l->sts_state = STS_SETTLED;
+}
+
+/* What a lookup does with each part of findings. */
+static const struct {
+    bool (*step)(struct lookup *l); /* moves it as far as it goes; whether it moved */
+    void (*stop)(struct lookup *l); /* nothing of it may be in flight any more */
+    void (*skip)(struct lookup *l); /* instead of the first step: it is not asked about */
+} parts[FINDINGS_PARTS] = {
+    [FINDINGS_PART_DANE] = {step_dane, stop_dane, skip_dane},
+    [FINDINGS_PART_STS] = {lookup_sts_step, lookup_sts_stop, skip_sts},
+};
+
+static void run_parts(struct lookup *l)
+{
+    bool moved;
+
+    do {
+        moved = false;
+        for (unsigned part = 0; part < FINDINGS_PARTS; part++)
+            moved |= parts[part].step(l);
+    } while (moved && !l->out_of_memory);
+}
+
 static void stop_parts(struct lookup *l)
 {
-    stop_dane(l);
-    lookup_sts_stop(l);
+    for (unsigned part = 0; part < FINDINGS_PARTS; part++)
+        parts[part].stop(l);
+}
+
+static bool is_asked_about(const struct lookup *l, enum findings_part part)
+{
+    return (l->parts & FINDINGS_PART_BIT(part)) != 0;
 }
 
 /* The findings as they stand now; the summary and the life are final once they are complete. */
 static void finish_draft(struct lookup *l)
 {
-    int64_t dane_ms = lookup_dane_life_ms(l), sts_ms = lookup_sts_life_ms(l);
-    int64_t life_ms = dane_ms < sts_ms ? dane_ms : sts_ms;
+    int64_t ends_ms = findings_ends_first(&l->ends), now_ms = lookup_now_ms(l);
 
     /* Without any answer the world's word counts, or failures would not be kept at all. */
-    if ((l->parts & LOOKUP_DANE) && !l->unknown)
+    if (is_asked_about(l, FINDINGS_PART_DANE) && !l->unknown)
         l->draft.security_known = l->vouched || l->env.world->ops->security_known(l->env.world);
     l->draft.dane_seen =
         !l->draft.security_known &&
         dane_seen_has(l->env.dane_seen, l->nexthop.text, l->env.world->ops->wall_s(l->env.world));
     l->draft.unchecked = !list_empty(&l->checks);
     l->draft.summary = (uint8_t)findings_summarise(&l->draft);
-    l->draft.made_at_ms = lookup_now_ms(l);
-    l->draft.ttl_s = (uint32_t)(life_ms / 1000);
+    l->draft.made_at_ms = now_ms;
+    l->draft.ttl_s = ends_ms > now_ms ? (uint32_t)((ends_ms - now_ms) / 1000) : 0;
 }
 
 /* Asks all of DNS but the STS record anew; with `failure` that is what it comes to. */
 static void start_dane_anew(struct lookup *l, const char *failure)
 {
     stop_dane(l);
-    l->parts |= LOOKUP_DANE;
+    l->parts |= FINDINGS_PART_BIT(FINDINGS_PART_DANE);
     l->unknown = l->lost = l->vouched = l->refuted = false;
-    l->dane_ends_ms = lookup_now_ms(l) + l->settings.max_ttl_ms;
+    l->ends.ms[FINDINGS_PART_DANE] = lookup_now_ms(l) + l->settings.max_ttl_ms;
     l->mx_state = failure != NULL ? MX_SETTLED : MX_START;
     l->mx_entries = NULL;
     l->mx_count = 0;
@@ -109,7 +134,7 @@ static void start_dane_anew(struct lookup *l, const char *failure)
     l->draft.hosts = NULL;
     l->draft.host_count = 0;
     if (failure != NULL)
-        lookup_limit_dane(l, LOOKUP_FAILURE_LIFE_MS);
+        lookup_limit(l, FINDINGS_PART_DANE, LOOKUP_FAILURE_LIFE_MS);
 }
 
 /* A resolver that gave answers without AD does not pass the check that was begun after them. */
@@ -134,26 +159,36 @@ static void advance(struct lookup *l)
     l->changed(l, l->changed_arg);
 }
 
-/* The part that is not asked about anew, as it was. The draft points into `known`. */
+/* The parts that are not asked about anew, as they were. The draft points into `known`. */
 static void take_known(struct lookup *l, const struct findings *known)
 {
-    struct findings_host *hosts;
-
     l->known = findings_ref(known);
-    if (!(l->parts & LOOKUP_DANE)) {
-        hosts = arena_copy(&l->arena, known->hosts, known->host_count * sizeof *known->hosts);
-        l->out_of_memory |= hosts == NULL;
-        l->draft.mx = known->mx;
-        l->draft.failure = known->failure;
-        l->draft.security_known = known->security_known;
-        l->draft.hosts = hosts;
-        l->draft.host_count = hosts != NULL ? known->host_count : 0;
+    for (unsigned part = 0; part < FINDINGS_PARTS; part++) {
+        if (!is_asked_about(l, (enum findings_part)part))
+            findings_take_part(&l->draft, (enum findings_part)part, known);
     }
-    if (!(l->parts & LOOKUP_STS)) {
-        l->draft.sts = known->sts;
-        if (l->draft.sts.source == FINDINGS_STS_FRESH)
-            l->draft.sts.source = FINDINGS_STS_CACHED;
+    if (!is_asked_about(l, FINDINGS_PART_DANE)) {
+        /* Of its own, since sts_match may change. */
+        l->draft.hosts =
+            arena_copy(&l->arena, known->hosts, known->host_count * sizeof *known->hosts);
+        l->out_of_memory |= l->draft.hosts == NULL;
+        l->draft.host_count = l->draft.hosts != NULL ? known->host_count : 0;
     }
+}
+
+/* What the request says of each part. */
+static void set_parts(struct lookup *l, const struct lookup_request *request)
+{
+    l->parts = request->parts;
+    l->ends = findings_ends_all(lookup_now_ms(l) + l->settings.max_ttl_ms);
+    for (unsigned part = 0; part < FINDINGS_PARTS; part++) {
+        if (is_asked_about(l, (enum findings_part)part))
+            continue;
+        parts[part].skip(l);
+        l->ends.ms[part] = request->known_ends.ms[part];
+    }
+    if (request->known != NULL)
+        take_known(l, request->known);
 }
 
 struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_settings *settings,
@@ -169,30 +204,19 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
     l->env = *env;
     l->settings = *settings;
     l->nexthop = *request->nexthop;
-    l->parts = request->parts;
     l->in_use = request->in_use;
     l->sts_fresh_until_ms = request->sts_fresh_until_ms;
     l->advance = advance;
     l->changed = changed;
     l->changed_arg = arg;
     l->began_ms = lookup_now_ms(l);
-    l->dane_ends_ms = l->sts_ends_ms = lookup_now_ms(l) + settings->max_ttl_ms;
     l->draft.nexthop = (struct findings_nexthop){
         .name = l->nexthop.name,
         .text = l->nexthop.text,
         .port = l->nexthop.port,
         .kind = (uint8_t)l->nexthop.kind,
     };
-    if (!(l->parts & LOOKUP_DANE)) {
-        l->mx_state = MX_SETTLED;
-        l->dane_ends_ms = request->known_dane_ends_ms;
-    }
-    if (!(l->parts & LOOKUP_STS)) {
-        l->sts_state = STS_SETTLED;
-        l->sts_ends_ms = request->known_sts_ends_ms;
-    }
-    if (request->known != NULL)
-        take_known(l, request->known);
+    set_parts(l, request);
 
     run_parts(l);
     count_octets(l);
@@ -206,7 +230,7 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
 
 void lookup_distrust(struct lookup *l)
 {
-    if ((l->parts & LOOKUP_DANE) || l->known != NULL)
+    if (is_asked_about(l, FINDINGS_PART_DANE) || l->known != NULL)
         start_dane_anew(l, NULL);
     advance(l);
 }
@@ -227,21 +251,9 @@ const struct findings *lookup_draft(const struct lookup *l)
     return l->out_of_memory ? NULL : &l->draft;
 }
 
-static int64_t life_until(const struct lookup *l, int64_t ends_ms)
+struct findings_ends lookup_ends(const struct lookup *l)
 {
-    int64_t now = lookup_now_ms(l);
-
-    return ends_ms > now ? ends_ms - now : 0;
-}
-
-int64_t lookup_dane_life_ms(const struct lookup *l)
-{
-    return life_until(l, l->dane_ends_ms);
-}
-
-int64_t lookup_sts_life_ms(const struct lookup *l)
-{
-    return life_until(l, l->sts_ends_ms);
+    return l->ends;
 }
 
 unsigned lookup_parts(const struct lookup *l)

@@ -8,18 +8,13 @@
 #define POLICY_LOOKUP_LOOKUP_H
 
 #include "findings/dane_seen.h"
+#include "findings/findings_parts.h"
 #include "lookup/counters.h"
 #include "policy/findings.h"
 #include "sts/sts_cache.h"
 #include "world/world.h"
 
 struct lookup;
-
-/* The two parts of findings, which live and are renewed apart. */
-enum {
-    LOOKUP_DANE = 1 << 0, /* MX, addresses, TLSA */
-    LOOKUP_STS = 1 << 1,  /* MTA-STS */
-};
 
 struct lookup_settings {
     bool dane_enable;
@@ -62,15 +57,14 @@ struct lookup_env {
 /* What is to be looked up; borrowed for the call. */
 struct lookup_request {
     const struct nexthop *nexthop;
-    unsigned parts; /* that are asked about */
+    unsigned parts; /* that are asked about; bits as FINDINGS_PART_BIT has them */
     bool in_use;    /* for somebody who asks; else for the engine itself, for later */
     /* A policy that ends before this time is fetched though its id has not changed. */
     int64_t sts_fresh_until_ms;
-    /* Findings of the same next-hop, from which the other part is taken, and when their parts end.
-     * NULL: the other part stays PENDING. */
+    /* Findings of the same next-hop, from which the other parts are taken, and when their parts
+     * end. NULL: the other parts stay PENDING. */
     const struct findings *known;
-    int64_t known_dane_ends_ms;
-    int64_t known_sts_ends_ms;
+    struct findings_ends known_ends;
 };
 
 /*
@@ -94,11 +88,11 @@ void lookup_free(struct lookup *lookup);
  * nothing more will come. */
 const struct findings *lookup_draft(const struct lookup *lookup);
 
-/* How long each part may be used, in milliseconds from now on; once the draft is complete. 0: for
- * those who asked and nobody else. */
-int64_t lookup_dane_life_ms(const struct lookup *lookup);
-int64_t lookup_sts_life_ms(const struct lookup *lookup);
+/* When each part ends, once the draft is complete. One that has ended by now is for those who asked
+ * and nobody else. */
+struct findings_ends lookup_ends(const struct lookup *lookup);
 
+/* The parts that are, or were, asked about: more than requested after lookup_distrust. */
 unsigned lookup_parts(const struct lookup *lookup);
 
 #endif

@@ -201,9 +201,10 @@ static void fail_tlsa(struct host *host, const char *what, const struct ask *ask
 
     note_failure(host, what, ask->failure, true);
     /* Under insecure MX records it binds nobody, and need not be tried again soon. */
-    lookup_limit_dane(l, l->draft.mx == FINDINGS_MX_INSECURE
-                             ? lookup_left_of(l, ask, l->settings.negative_ttl_ms)
-                             : lookup_life_of(l, ask));
+    lookup_limit(l, FINDINGS_PART_DANE,
+                 l->draft.mx == FINDINGS_MX_INSECURE
+                     ? lookup_left_of(l, ask, l->settings.negative_ttl_ms)
+                     : lookup_life_of(l, ask));
     settle_tlsa(host, FINDINGS_TLSA_FAILED);
 }
 
@@ -257,7 +258,7 @@ static bool step_alias(struct host *host)
         fail_tlsa(host, "CNAME", cname);
         return true;
     }
-    lookup_limit_dane(host->lookup, lookup_life_of(host->lookup, cname));
+    lookup_limit(host->lookup, FINDINGS_PART_DANE, lookup_life_of(host->lookup, cname));
     if (cname->status == DNS_FOUND && ask_security(cname) == DNS_SECURE)
         look_at_tlsa(host, NULL);
     else
@@ -275,7 +276,7 @@ static bool step_tlsa(struct host *host)
         fail_tlsa(host, "TLSA", &set->ask);
         return true;
     }
-    lookup_limit_dane(host->lookup, lookup_life_of(host->lookup, &set->ask));
+    lookup_limit(host->lookup, FINDINGS_PART_DANE, lookup_life_of(host->lookup, &set->ask));
     if (set->ask.status == DNS_FOUND && ask_security(&set->ask) == DNS_SECURE) {
         host->out->tlsa = set->records;
         host->out->tlsa_count = set->count;
@@ -304,7 +305,7 @@ static void limit_by_addresses(struct host *host)
         else if (found && ask->status != DNS_FOUND)                        /* it hardly matters */
             life_ms = lookup_left_of(
                 l, ask, ask->ttl_s ? (int64_t)ask->ttl_s * 1000 : l->settings.negative_ttl_ms);
-        lookup_limit_dane(l, life_ms);
+        lookup_limit(l, FINDINGS_PART_DANE, life_ms);
     }
 }
 

@@ -124,13 +124,12 @@ struct lookup {
     size_t large;                 /* that are in env.memory->used */
     const struct findings *known; /* our reference: what the draft takes from it */
     struct findings draft;
-    bool unknown;         /* an answer came whose security nobody vouches for */
-    bool lost;            /* so nothing in the draft counts as secure any more */
-    bool refuted;         /* a check of a resolver failed: DNS is to be asked anew */
-    bool vouched;         /* an answer came whose security is known, good or bad */
-    bool out_of_memory;   /* the lookup is over */
-    int64_t dane_ends_ms; /* when the shortest of the answers ends */
-    int64_t sts_ends_ms;
+    bool unknown;              /* an answer came whose security nobody vouches for */
+    bool lost;                 /* so nothing in the draft counts as secure any more */
+    bool refuted;              /* a check of a resolver failed: DNS is to be asked anew */
+    bool vouched;              /* an answer came whose security is known, good or bad */
+    bool out_of_memory;        /* the lookup is over */
+    struct findings_ends ends; /* when the shortest of each part's answers ends */
 
     enum mx_state mx_state;
     struct list checks; /* of resolvers that gave answers without AD, in flight */
@@ -160,9 +159,8 @@ bool lookup_has_room_for_policy(const struct lookup *l, size_t more);
 /* Why something failed when there was none. */
 extern const char lookup_no_room[];
 
-/* The DANE or the STS part may live no longer than this. */
-void lookup_limit_dane(struct lookup *l, int64_t life_ms);
-void lookup_limit_sts(struct lookup *l, int64_t life_ms);
+/* The part may live no longer than this from now on. */
+void lookup_limit(struct lookup *l, enum findings_part part, int64_t life_ms);
 /* What is left of an answer's life, which begins when it is received (RFC 1035 section 3.2.1):
  * negative answers live no longer than negative_ttl, failed ones than the retry time. Not above 0:
  * it is over. */

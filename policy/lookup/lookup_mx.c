@@ -120,7 +120,7 @@ static bool is_null_mx(const struct lookup *l)
 
 static void mx_settle(struct lookup *l)
 {
-    lookup_limit_dane(l, lookup_life_of(l, &l->mx));
+    lookup_limit(l, FINDINGS_PART_DANE, lookup_life_of(l, &l->mx));
     switch (l->mx.status) {
     case DNS_FOUND:
         if (is_null_mx(l)) {

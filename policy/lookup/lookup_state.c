@@ -62,14 +62,9 @@ int64_t lookup_life_of(const struct lookup *l, const struct ask *ask)
     return lookup_left_of(l, ask, life_ms);
 }
 
-void lookup_limit_dane(struct lookup *l, int64_t life_ms)
+void lookup_limit(struct lookup *l, enum findings_part part, int64_t life_ms)
 {
-    l->dane_ends_ms = min_i64(l->dane_ends_ms, lookup_now_ms(l) + life_ms);
-}
-
-void lookup_limit_sts(struct lookup *l, int64_t life_ms)
-{
-    l->sts_ends_ms = min_i64(l->sts_ends_ms, lookup_now_ms(l) + life_ms);
+    l->ends.ms[part] = min_i64(l->ends.ms[part], lookup_now_ms(l) + life_ms);
 }
 
 void lookup_match_hosts(struct lookup *l)

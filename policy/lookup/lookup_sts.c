@@ -92,7 +92,7 @@ static void apply_policy(struct lookup *l, const struct sts_cached *cached,
     l->out_of_memory |=
         mx == NULL || sts->id == NULL || (policy->lines != NULL && sts->policy_lines == NULL);
     l->policy_octets = l->arena.octets - before;
-    lookup_limit_sts(l, cached->expires_ms - lookup_now_ms(l));
+    lookup_limit(l, FINDINGS_PART_STS, cached->expires_ms - lookup_now_ms(l));
     sts_settle(l, FINDINGS_STS_POLICY);
 }
 
@@ -144,7 +144,7 @@ static bool may_pass(const struct lookup *l, const struct sts_cached *cached)
 static void fetch_failed(struct lookup *l, const struct sts_cached *cached)
 {
     if (cached->retry_ms > lookup_now_ms(l))
-        lookup_limit_sts(l, cached->retry_ms - lookup_now_ms(l));
+        lookup_limit(l, FINDINGS_PART_STS, cached->retry_ms - lookup_now_ms(l));
     say_failure(l, (enum findings_sts_failure)cached->failure, cached->failure_text);
     if (cached->policy != NULL) /* the id in DNS may still be its own when only a refresh failed */
         apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, strcmp(cached->id, l->id) == 0);
@@ -207,7 +207,7 @@ static void on_fetched(const struct fetch_result *result, void *arg)
         break;
     case FETCH_NO_HOST: /* DNS said so, which is as good as its word: it is asked again next time */
         counters_add(&results[ENGINE_FETCH_REFUSED], 1);
-        lookup_limit_sts(l, l->settings.negative_ttl_ms);
+        lookup_limit(l, FINDINGS_PART_STS, l->settings.negative_ttl_ms);
         remember_failure(l, FINDINGS_STS_FETCH_ERROR, false, 0, result->failure);
         break;
     case FETCH_WEBPKI:
@@ -319,9 +319,10 @@ bool lookup_sts_step(struct lookup *l)
     case STS_TXT:
         if (!l->txt.done || l->out_of_memory)
             return false;
-        lookup_limit_sts(l, lookup_life_of(l, &l->txt));
+        lookup_limit(l, FINDINGS_PART_STS, lookup_life_of(l, &l->txt));
         if (l->record != STS_RECORD_FOUND)
-            lookup_limit_sts(l, lookup_left_of(l, &l->txt, l->settings.negative_ttl_ms));
+            lookup_limit(l, FINDINGS_PART_STS,
+                         lookup_left_of(l, &l->txt, l->settings.negative_ttl_ms));
         if (l->txt.status == DNS_FAILED)
             txt_failed(l);
         else if (l->record == STS_RECORD_FOUND)

@@ -68,8 +68,10 @@ static void put(struct cache *cache, const char *name, int64_t dane_ends_ms, int
                 int64_t due_ms)
 {
     const struct findings *f = plain_domain(name, true);
+    const struct findings_ends ends = {
+        {[FINDINGS_PART_DANE] = dane_ends_ms, [FINDINGS_PART_STS] = sts_ends_ms}};
 
-    assert_int_equal(cache_put(cache, f, dane_ends_ms, sts_ends_ms, due_ms), 0);
+    assert_int_equal(cache_put(cache, f, &ends, due_ms), 0);
     findings_unref(f);
 }
 
@@ -83,7 +85,7 @@ static bool has(struct cache *cache, const char *name, int64_t now_ms, bool secu
     return f != NULL;
 }
 
-static void both_parts_must_hold(void **state)
+static void all_parts_must_hold(void **state)
 {
     struct cache *cache = cache_of(10);
     struct cache_view view;
@@ -94,8 +96,8 @@ static void both_parts_must_hold(void **state)
     assert_false(has(cache, "a.example", 100, true));
     assert_false(has(cache, "b.example", 0, true));
     cache_look(cache, "a.example", true, &view);
-    assert_int_equal(view.dane_ends_ms, 100);
-    assert_int_equal(view.sts_ends_ms, 200);
+    assert_int_equal(view.ends.ms[FINDINGS_PART_DANE], 100);
+    assert_int_equal(view.ends.ms[FINDINGS_PART_STS], 200);
     findings_unref(view.findings);
     put(cache, "a.example", 300, 50, 1000);
     assert_false(has(cache, "a.example", 60, true));
@@ -109,19 +111,20 @@ static void unknown_security_is_no_use_once_it_is_known(void **state)
 {
     struct cache *cache = cache_of(10);
     const struct findings *unknown = plain_domain("b.example", false);
+    const struct findings_ends ends = findings_ends_all(100);
     struct cache_view view;
     (void)state;
 
     put(cache, "a.example", 100, 100, 1000);
-    assert_int_equal(cache_put(cache, unknown, 100, 100, 1000), 0);
+    assert_int_equal(cache_put(cache, unknown, &ends, 1000), 0);
     findings_unref(unknown);
     assert_true(has(cache, "a.example", 0, true));
     assert_true(has(cache, "a.example", 0, false)); /* it was known when it was learnt */
     assert_true(has(cache, "b.example", 0, false));
     assert_false(has(cache, "b.example", 0, true));
     cache_look(cache, "b.example", true, &view); /* MTA-STS does not depend on DNSSEC */
-    assert_int_equal(view.dane_ends_ms, INT64_MIN);
-    assert_int_equal(view.sts_ends_ms, 100);
+    assert_int_equal(view.ends.ms[FINDINGS_PART_DANE], INT64_MIN);
+    assert_int_equal(view.ends.ms[FINDINGS_PART_STS], 100);
     findings_unref(view.findings);
     cache_free(cache);
 }
@@ -170,8 +173,9 @@ static const struct findings *large_domain(const char *name, size_t octets)
 static void put_large(struct cache *cache, const char *name, size_t octets)
 {
     const struct findings *f = large_domain(name, octets);
+    const struct findings_ends ends = findings_ends_all(100);
 
-    assert_int_equal(cache_put(cache, f, 100, 100, 100), 0);
+    assert_int_equal(cache_put(cache, f, &ends, 100), 0);
     findings_unref(f);
 }
 
@@ -353,7 +357,7 @@ static void hundred_thousand_domains_in_60_mb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_parts_must_hold),
+        cmocka_unit_test(all_parts_must_hold),
         cmocka_unit_test(unknown_security_is_no_use_once_it_is_known),
         cmocka_unit_test(least_recently_used_goes_first),
         cmocka_unit_test(findings_are_counted_by_octets),

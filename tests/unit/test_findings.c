@@ -1,5 +1,6 @@
 /* Findings: the frozen copy, its size, completeness, the summary and the names. */
 #include "findings/findings_make.h"
+#include "findings/findings_parts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,6 +145,18 @@ static void plain_domains_are_small(void **state)
     findings_unref(f);
 }
 
+static const struct findings *merge(const struct findings *dane, const struct findings *sts)
+{
+    const struct findings *const from[FINDINGS_PARTS] = {
+        [FINDINGS_PART_DANE] = dane, [FINDINGS_PART_STS] = sts};
+    const struct findings *f = findings_merge(from, 1, 2);
+
+    assert_non_null(f);
+    assert_int_equal(f->made_at_ms, 1);
+    assert_int_equal(f->ttl_s, 2);
+    return f;
+}
+
 /* Addresses belong to the part that MX records, addresses and TLSA records make up. */
 static void merging_keeps_addresses(void **state)
 {
@@ -153,14 +166,74 @@ static void merging_keeps_addresses(void **state)
                                      .aaaa = FINDINGS_ADDR_INSECURE}};
     struct findings_host others[] = {{.name = "mx.example", .a = FINDINGS_ADDR_ABSENT}};
     struct findings with = plain_domain(hosts, 1), without = plain_domain(others, 1);
-    const struct findings *f = findings_merge(&with, &without, 1, 2);
+    const struct findings *f = merge(&with, &without);
     (void)state;
 
     has_two_addresses(&f->hosts[0]);
     findings_unref(f);
-    f = findings_merge(&without, &with, 1, 2);
+    f = merge(&without, &with);
     assert_null(f->hosts[0].addresses);
     findings_unref(f);
+}
+
+/* Each part comes whole from its own findings; what rests on both is found anew. */
+static void merges_part_by_part(void **state)
+{
+    static const char *const patterns[] = {"*.example"};
+    struct findings_host mine[] = {{.name = "mx.example",
+                                    .a = FINDINGS_ADDR_INSECURE,
+                                    .aaaa = FINDINGS_ADDR_ABSENT,
+                                    .tlsa_state = FINDINGS_TLSA_NONE}};
+    struct findings_host others[] = {{.name = "mx.invalid", .sts_match = true}};
+    struct findings dane = plain_domain(mine, 1), sts = plain_domain(others, 1);
+    const struct findings *f;
+    (void)state;
+
+    dane.mx = FINDINGS_MX_ABSENT;
+    dane.failure = "why";
+    dane.security_known = false;
+    dane.dane_seen = true;
+    dane.summary = FINDINGS_SUMMARY_NONE;
+    sts.failure = "another";
+    sts.sts = (struct findings_sts){.state = FINDINGS_STS_POLICY,
+                                    .mode = FINDINGS_STS_MODE_ENFORCE,
+                                    .source = FINDINGS_STS_FRESH,
+                                    .id = "abc",
+                                    .mx = patterns,
+                                    .mx_count = 1};
+    f = merge(&dane, &sts);
+    assert_string_equal(f->nexthop.text, "customer.example");
+    assert_int_equal(f->mx, FINDINGS_MX_ABSENT);
+    assert_string_equal(f->failure, "why");
+    assert_false(f->security_known);
+    assert_true(f->dane_seen);
+    assert_int_equal(f->host_count, 1);
+    assert_string_equal(f->hosts[0].name, "mx.example");
+    assert_true(f->hosts[0].sts_match);
+    assert_string_equal(f->sts.id, "abc");
+    assert_int_equal(f->sts.source, FINDINGS_STS_CACHED); /* it was fetched before */
+    assert_int_equal(f->summary, FINDINGS_SUMMARY_STS_ENFORCE);
+    findings_unref(f);
+}
+
+static void parts_end_at_times_of_their_own(void **state)
+{
+    struct findings_ends ends = findings_ends_all(7);
+    (void)state;
+
+    for (unsigned part = 0; part < FINDINGS_PARTS; part++)
+        assert_int_equal(ends.ms[part], 7);
+    assert_int_equal(findings_ends_first(&ends), 7);
+    assert_int_equal(findings_ends_last(&ends), 7);
+    for (unsigned part = 0; part < FINDINGS_PARTS; part++) {
+        ends = findings_ends_all(7);
+        ends.ms[part] = INT64_MIN;
+        assert_true(findings_ends_first(&ends) == INT64_MIN);
+        assert_int_equal(findings_ends_last(&ends), 7);
+        ends.ms[part] = 8;
+        assert_int_equal(findings_ends_first(&ends), 7);
+        assert_int_equal(findings_ends_last(&ends), 8);
+    }
 }
 
 static void completeness(void **state)
@@ -289,11 +362,13 @@ static void names(void **state)
 
 int main(void)
 {
-    enum { COUNT = sizeof summaries / sizeof summaries[0], FIXED = 6 };
+    enum { COUNT = sizeof summaries / sizeof summaries[0], FIXED = 8 };
     struct CMUnitTest tests[FIXED + COUNT] = {cmocka_unit_test(copies_everything),
                                               cmocka_unit_test(empty_parts),
                                               cmocka_unit_test(plain_domains_are_small),
                                               cmocka_unit_test(merging_keeps_addresses),
+                                              cmocka_unit_test(merges_part_by_part),
+                                              cmocka_unit_test(parts_end_at_times_of_their_own),
                                               cmocka_unit_test(completeness),
                                               cmocka_unit_test(names)};
 

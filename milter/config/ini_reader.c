@@ -153,7 +153,7 @@ static bool take_key(struct reader *r, const char *text, bool indented)
 }
 
 /* Decides what inih is to see of the line; false: nothing. */
-static bool take_line(struct reader *r, char *line, size_t len)
+static bool parse_line(struct reader *r, char *line, size_t len)
 {
     char *text = line + strspn(line, " \t");
 
@@ -210,7 +210,7 @@ static char *read_line(char *out, int size, void *arg)
 
     if (r->failure != 0 || !get_line(r, &len))
         return NULL;
-    if (!take_line(r, r->line, len) || r->failure != 0) {
+    if (!parse_line(r, r->line, len) || r->failure != 0) {
         snprintf(out, (size_t)size, "\n");
         return out;
     }

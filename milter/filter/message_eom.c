@@ -263,8 +263,8 @@ static const char *route_loop_reason(const struct message *m)
         if (r->asked.request == DECIDE_REQUEST_REQUIRE && r->route_would_loop)
             return m->second
                        ? "a rule reinjects it once more: that for its `daemon` must come first"
-                       : "it has come back, and no rule with `daemon` and `route` leads mail "
-                         "of this listener out";
+                       : "it is reinjected, and no rule with `daemon` and `route` gives mail of "
+                         "this listener an exit route";
     }
     return NULL;
 }

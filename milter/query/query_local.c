@@ -65,14 +65,14 @@ static void finish_name(struct query_local *local, size_t index, const struct fi
 
 static void ask_next(struct query_local *local);
 
-static void on_done(const struct findings *findings, void *arg)
+static void on_findings(const struct findings *findings, void *arg)
 {
     const struct asked *asked = arg;
     finish_name(asked->local, asked->index, findings);
     ask_next(asked->local);
 }
 
-/* Whether on_done will be called for it. */
+/* Whether on_findings will be called for it. */
 static bool ask_engine(struct query_local *local, size_t index)
 {
     struct query_name *name = &local->set->names[index];
@@ -82,7 +82,7 @@ static bool ask_engine(struct query_local *local, size_t index)
         return false;
     }
     int error =
-        engine_lookup(local->engine, &name->nexthop, NULL, on_done, &local->asked[index], NULL);
+        engine_lookup(local->engine, &name->nexthop, NULL, on_findings, &local->asked[index], NULL);
     if (error < 0)
         query_set_finish(local->set, index, NULL, 0, NULL, strerror(-error));
     return error == 0;

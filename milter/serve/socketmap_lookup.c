@@ -40,7 +40,7 @@ struct socketmap_lookups {
 };
 
 /* On the engine's thread. */
-static bool is_enough(const struct findings *findings, void *arg)
+static bool is_answer_enough(const struct findings *findings, void *arg)
 {
     const struct socketmap_lookup *q = arg;
     char text[PROBE_MAX];
@@ -48,7 +48,7 @@ static bool is_enough(const struct findings *findings, void *arg)
 }
 
 /* On the engine's thread. */
-static void on_done(const struct findings *findings, void *arg)
+static void on_lookup_done(const struct findings *findings, void *arg)
 {
     struct socketmap_lookup *q = arg;
     struct socketmap_lookups *lookups = q->lookups;
@@ -82,7 +82,7 @@ static void complete_lookup(struct socketmap_lookup *q)
     lookup_free(q);
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+static void on_lookups_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct socketmap_lookups *lookups = arg;
     struct socketmap_lookup *q;
@@ -118,7 +118,7 @@ int socketmap_lookups_new(struct socketmap *server, socketmap_completed_fn on_co
         return -err;
     }
     lookups->wake =
-        event_new(server->base, lookups->wake_fd, EV_READ | EV_PERSIST, on_wake, lookups);
+        event_new(server->base, lookups->wake_fd, EV_READ | EV_PERSIST, on_lookups_wake, lookups);
     if (lookups->wake == NULL || event_add(lookups->wake, NULL) < 0) {
         socketmap_lookups_free(lookups);
         return -ENOMEM;
@@ -157,8 +157,8 @@ int socketmap_lookup_ask(struct socketmap_conn *c, const struct socketmap_reques
     answer_terms_for(q->config, &q->request.nexthop, q->request.map, &q->terms);
     LIST_INSERT_HEAD(&server->lookups->all, q, link);
     int err = engine_lookup(server->engine, &q->request.nexthop,
-                            request->command == SOCKETMAP_JSON ? NULL : is_enough, on_done, q,
-                            &q->handle);
+                            request->command == SOCKETMAP_JSON ? NULL : is_answer_enough,
+                            on_lookup_done, q, &q->handle);
     if (err < 0) {
         lookup_free(q);
         return err;

@@ -38,7 +38,7 @@ static void on_log(void *arg, int priority, const char *message)
     pthread_mutex_unlock(&inquiry->lock);
 }
 
-static void on_done(const struct findings *findings, void *arg)
+static void on_inquiry_done(const struct findings *findings, void *arg)
 {
     struct inquiry *inquiry = arg;
 
@@ -71,7 +71,7 @@ static bool security_known(struct engine *engine, const struct engine_config *co
     struct engine_request *request;
 
     if (nexthop_parse(config->check_name, &nexthop) != 0 ||
-        engine_lookup(engine, &nexthop, NULL, on_done, inquiry, &request) != 0)
+        engine_lookup(engine, &nexthop, NULL, on_inquiry_done, inquiry, &request) != 0)
         return engine_security_known(engine);
     wait_until_done(inquiry, config);
     engine_cancel(engine, request);

@@ -147,7 +147,7 @@ static struct server *choose_server(const struct resolver_query *query, int *tim
     return best;
 }
 
-static void on_answer(struct dns_answer *answer, void *arg);
+static void on_attempt_answer(struct dns_answer *answer, void *arg);
 
 /* Starts the next attempt; with `fresh` only at a server that was not asked yet. */
 static bool attempt_next(struct resolver_query *query, bool fresh)
@@ -164,7 +164,8 @@ static bool attempt_next(struct resolver_query *query, bool fresh)
 
         *attempt = (struct attempt){.query = query, .server = server};
         server->users++;
-        attempt->ask = upstream_ask(server->upstream, query->name, query->type, on_answer, attempt);
+        attempt->ask =
+            upstream_ask(server->upstream, query->name, query->type, on_attempt_answer, attempt);
         if (attempt->ask == NULL) {
             query->unreachable = true;
             continue;
@@ -222,7 +223,7 @@ static void on_unreachable(struct resolver_query *query)
         query_settle(query, NULL);
 }
 
-static void on_answer(struct dns_answer *answer, void *arg)
+static void on_attempt_answer(struct dns_answer *answer, void *arg)
 {
     struct attempt *attempt = arg;
     struct resolver_query *query = attempt->query;

@@ -239,7 +239,7 @@ static void check_ended(struct server *server, const char *why, bool at_once)
     resolver_wake(r); /* queries may wait for this */
 }
 
-static void on_answer(struct dns_answer *answer, void *arg)
+static void on_check_answer(struct dns_answer *answer, void *arg)
 {
     struct server *server = arg;
     const char *name = server->resolver->settings.check_name;
@@ -290,8 +290,8 @@ void resolver_check_start(struct server *server)
         return;
     r->sent_count++;
     server->check_serial++;
-    server->check =
-        upstream_ask(server->upstream, r->settings.check_name, DNS_TYPE_SOA, on_answer, server);
+    server->check = upstream_ask(server->upstream, r->settings.check_name, DNS_TYPE_SOA,
+                                 on_check_answer, server);
     if (server->check == NULL) {
         check_ended(server, "out of memory", false);
         return;

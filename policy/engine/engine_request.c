@@ -84,7 +84,7 @@ static bool on_enough(const struct findings *findings, void *arg)
 }
 
 /* engine_done_fn, for the core. A request that was cancelled is left to whoever did it. */
-static void on_done(const struct findings *findings, void *arg)
+static void on_request_done(const struct findings *findings, void *arg)
 {
     struct engine_request *request = arg;
     struct engine *engine = request->engine;
@@ -107,12 +107,13 @@ static void request_take(struct engine *engine, struct engine_request *request)
     const struct findings *findings = NULL;
     int status;
 
-    request->waiter = (struct core_waiter){
-        .enough = request->enough != NULL ? on_enough : NULL, .done = on_done, .arg = request};
+    request->waiter = (struct core_waiter){.enough = request->enough != NULL ? on_enough : NULL,
+                                           .done = on_request_done,
+                                           .arg = request};
     status = core_ask(engine->core, &request->nexthop, &request->waiter, &findings);
     if (status == 0)
         return;
-    on_done(status > 0 ? findings : NULL, request);
+    on_request_done(status > 0 ? findings : NULL, request);
     findings_unref(findings);
 }
 
@@ -149,7 +150,7 @@ void engine_request_end_all(struct engine *engine)
     struct list *link;
 
     while ((link = list_shift(&engine->posted)) != NULL)
-        on_done(NULL, request_of(link));
+        on_request_done(NULL, request_of(link));
     engine_request_drop_all(engine);
     while ((link = list_shift(&engine->kept)) != NULL)
         free(request_of(link));

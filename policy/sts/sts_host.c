@@ -68,7 +68,7 @@ static bool is_cut_short(const struct dns_answer *answer)
     return answer->alias && answer->ttl_s == 0;
 }
 
-static void on_answer(struct sts_host *host, int family, const struct dns_answer *answer)
+static void on_address_answer(struct sts_host *host, int family, const struct dns_answer *answer)
 {
     static const struct timeval delay = {.tv_usec = SECOND_FAMILY_MS * 1000};
 
@@ -90,12 +90,12 @@ static void on_answer(struct sts_host *host, int family, const struct dns_answer
 
 static void on_aaaa(const struct dns_answer *answer, void *arg)
 {
-    on_answer(arg, V6, answer);
+    on_address_answer(arg, V6, answer);
 }
 
 static void on_a(const struct dns_answer *answer, void *arg)
 {
-    on_answer(arg, V4, answer);
+    on_address_answer(arg, V4, answer);
 }
 
 static void on_delay(evutil_socket_t fd, short what, void *arg)

@@ -27,7 +27,7 @@ static char *after_regexp(char *line)
 }
 
 /* One line without its continuations. */
-static void take_line(char *line, bool regexp, setup_value_fn take, void *take_arg)
+static void take_table_line(char *line, bool regexp, setup_value_fn take, void *take_arg)
 {
     char *end = line + strlen(line);
 
@@ -63,11 +63,11 @@ int setup_table_patterns(const char *text, bool regexp, setup_value_fn take, voi
             continue;
         }
         if (whole != NULL)
-            take_line(whole, regexp, take, take_arg);
+            take_table_line(whole, regexp, take, take_arg);
         whole = line;
     }
     if (whole != NULL)
-        take_line(whole, regexp, take, take_arg);
+        take_table_line(whole, regexp, take, take_arg);
     free(copy);
     return 0;
 }
@@ -88,7 +88,7 @@ static int inline_patterns(const char *text, bool regexp, setup_value_fn take, v
         if (item[0] != '{' || item[end - 1] != '}')
             return -EINVAL;
         item[end - 1] = '\0';
-        take_line(item + 1, regexp, take, take_arg);
+        take_table_line(item + 1, regexp, take, take_arg);
     }
     return 0;
 }

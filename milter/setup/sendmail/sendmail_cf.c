@@ -23,7 +23,7 @@ static struct cf_line *add_line(struct cf *cf)
 }
 
 /* Splits a line behind its letter; the option's name ends at `=`, others' at a blank or comma. */
-static int take_line(struct cf *cf, char *line)
+static int take_cf_line(struct cf *cf, char *line)
 {
     char *name = line + 1 + strspn(line + 1, BLANKS);
     size_t len = strcspn(name, line[0] == 'O' ? "=" : BLANKS ",");
@@ -65,7 +65,7 @@ int cf_read(struct cf *cf, const char *text)
         next = *end == '\n' ? end + 1 : end;
         *end = '\0';
         if (*line != '\0' && *line != '#')
-            error = take_line(cf, line);
+            error = take_cf_line(cf, line);
     }
     return error;
 }

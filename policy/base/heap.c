@@ -1,24 +1,25 @@
 /*
- * The heap behind the cache's timetable.
+ * A binary heap in an array: the item at index i is no later than those at 2i + 1 and 2i + 2. Each
+ * item knows its index, so that it can be moved or removed in O(log n).
  */
 #include "base/heap.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-void cache_heap_fini(struct cache_heap *heap)
+void heap_fini(struct heap *heap)
 {
     free(heap->items);
-    *heap = (struct cache_heap){0};
+    *heap = (struct heap){0};
 }
 
-static void set_item(struct cache_heap *heap, size_t index, struct cache_heap_item *item)
+static void set_item(struct heap *heap, size_t index, struct heap_item *item)
 {
     heap->items[index] = item;
     item->index = index;
 }
 
-static void sift_up(struct cache_heap *heap, struct cache_heap_item *item)
+static void sift_up(struct heap *heap, struct heap_item *item)
 {
     size_t index = item->index;
 
@@ -32,7 +33,7 @@ static void sift_up(struct cache_heap *heap, struct cache_heap_item *item)
     set_item(heap, index, item);
 }
 
-static void sift_down(struct cache_heap *heap, struct cache_heap_item *item)
+static void sift_down(struct heap *heap, struct heap_item *item)
 {
     size_t index = item->index;
 
@@ -50,11 +51,11 @@ static void sift_down(struct cache_heap *heap, struct cache_heap_item *item)
     set_item(heap, index, item);
 }
 
-int cache_heap_add(struct cache_heap *heap, struct cache_heap_item *item, int64_t at_ms)
+int heap_add(struct heap *heap, struct heap_item *item, int64_t at_ms)
 {
     if (heap->count == heap->room) {
         size_t room = heap->room ? heap->room * 2 : 64;
-        struct cache_heap_item **items = realloc(heap->items, room * sizeof(*items));
+        struct heap_item **items = realloc(heap->items, room * sizeof(*items));
         if (items == NULL)
             return -ENOMEM;
         heap->items = items;
@@ -66,9 +67,9 @@ int cache_heap_add(struct cache_heap *heap, struct cache_heap_item *item, int64_
     return 0;
 }
 
-void cache_heap_remove(struct cache_heap *heap, struct cache_heap_item *item)
+void heap_remove(struct heap *heap, struct heap_item *item)
 {
-    struct cache_heap_item *last = heap->items[--heap->count];
+    struct heap_item *last = heap->items[--heap->count];
 
     if (last == item)
         return;
@@ -77,19 +78,19 @@ void cache_heap_remove(struct cache_heap *heap, struct cache_heap_item *item)
     sift_down(heap, last);
 }
 
-void cache_heap_move(struct cache_heap *heap, struct cache_heap_item *item, int64_t at_ms)
+void heap_move(struct heap *heap, struct heap_item *item, int64_t at_ms)
 {
     item->at_ms = at_ms;
     sift_up(heap, item);
     sift_down(heap, item);
 }
 
-struct cache_heap_item *cache_heap_first(const struct cache_heap *heap)
+struct heap_item *heap_first(const struct heap *heap)
 {
     return heap->count ? heap->items[0] : NULL;
 }
 
-int64_t cache_heap_first_ms(const struct cache_heap *heap)
+int64_t heap_first_ms(const struct heap *heap)
 {
     return heap->count ? heap->items[0]->at_ms : INT64_MAX;
 }

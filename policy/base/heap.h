@@ -7,24 +7,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct cache_heap_item {
+struct heap_item {
     int64_t at_ms;
     size_t index;
 };
 
-struct cache_heap { /* zero-initialised is empty */
-    struct cache_heap_item **items;
+struct heap { /* zero-initialised is empty */
+    struct heap_item **items;
     size_t count;
     size_t room;
 };
 
-void cache_heap_fini(struct cache_heap *heap); /* the objects are left alone */
+void heap_fini(struct heap *heap); /* the objects are left alone */
 
-int cache_heap_add(struct cache_heap *heap, struct cache_heap_item *item, int64_t at_ms);
-void cache_heap_remove(struct cache_heap *heap, struct cache_heap_item *item);
-void cache_heap_move(struct cache_heap *heap, struct cache_heap_item *item, int64_t at_ms);
+int heap_add(struct heap *heap, struct heap_item *item, int64_t at_ms);
+void heap_remove(struct heap *heap, struct heap_item *item);
+void heap_move(struct heap *heap, struct heap_item *item, int64_t at_ms);
 
-struct cache_heap_item *cache_heap_first(const struct cache_heap *heap); /* NULL: empty */
-int64_t cache_heap_first_ms(const struct cache_heap *heap);              /* INT64_MAX: empty */
+struct heap_item *heap_first(const struct heap *heap); /* NULL: empty */
+int64_t heap_first_ms(const struct heap *heap);        /* INT64_MAX: empty */
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The cache of findings. Entries hang in three structures: a hash table, a list by last use, and a
- * heap by the time at which something is to be done about them (cache_heap.h). A hundred thousand
+ * heap by the time at which something is to be done about them (heap.h). A hundred thousand
  * plain domains must fit in 60 MB, findings included, so an entry is kept small.
  */
 #include "engine/cache.h"
@@ -27,7 +27,7 @@ enum {
 struct entry {
     struct table_node node;
     struct list lru;
-    struct cache_heap_item heap;
+    struct heap_item heap;
     const struct findings *findings;
     struct findings_ends ends;
     uint8_t renewals; /* that are still due to the last use */
@@ -37,7 +37,7 @@ struct cache {
     pthread_mutex_t lock;
     struct table table;
     struct list lru; /* least recently used first */
-    struct cache_heap heap;
+    struct heap heap;
     size_t max;
     size_t octets, max_octets;
 };
@@ -85,7 +85,7 @@ static void entry_drop(struct cache *cache, struct entry *entry)
     cache->octets -= octets_of(entry->findings);
     table_remove(&cache->table, &entry->node);
     list_remove(&entry->lru);
-    cache_heap_remove(&cache->heap, &entry->heap);
+    heap_remove(&cache->heap, &entry->heap);
     findings_unref(entry->findings);
     free(entry);
 }
@@ -115,7 +115,7 @@ void cache_free(struct cache *cache)
     if (cache == NULL)
         return;
     drop_all(cache);
-    cache_heap_fini(&cache->heap);
+    heap_fini(&cache->heap);
     table_fini(&cache->table);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
@@ -203,7 +203,7 @@ static struct entry *obtain(struct cache *cache, const struct findings *findings
     entry = calloc(1, sizeof *entry);
     if (entry == NULL)
         return NULL;
-    if (cache_heap_add(&cache->heap, &entry->heap, due_ms) < 0) {
+    if (heap_add(&cache->heap, &entry->heap, due_ms) < 0) {
         free(entry);
         return NULL;
     }
@@ -222,7 +222,7 @@ static bool entry_put(struct cache *cache, const struct findings *findings,
         list_append(&cache->lru, &entry->lru);
     set_findings(cache, entry, findings);
     entry->ends = *ends;
-    cache_heap_move(&cache->heap, &entry->heap, due_ms);
+    heap_move(&cache->heap, &entry->heap, due_ms);
     evict(cache);
     return true;
 }
@@ -295,7 +295,7 @@ int64_t cache_next_due(struct cache *cache)
     int64_t due_ms;
 
     pthread_mutex_lock(&cache->lock);
-    due_ms = cache_heap_first_ms(&cache->heap);
+    due_ms = heap_first_ms(&cache->heap);
     pthread_mutex_unlock(&cache->lock);
     return due_ms;
 }
@@ -305,8 +305,8 @@ bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_
     bool taken = false;
 
     pthread_mutex_lock(&cache->lock);
-    while (!taken && cache_heap_first_ms(&cache->heap) <= now_ms) {
-        struct entry *entry = list_entry(cache_heap_first(&cache->heap), struct entry, heap);
+    while (!taken && heap_first_ms(&cache->heap) <= now_ms) {
+        struct entry *entry = list_entry(heap_first(&cache->heap), struct entry, heap);
         int64_t first_ms = findings_ends_first(&entry->ends);
         int64_t last_ms = findings_ends_last(&entry->ends);
 
@@ -314,11 +314,10 @@ bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_
             entry->renewals--;
             strcpy(text, entry->findings->nexthop.text);
             taken = true;
-            cache_heap_move(&cache->heap, &entry->heap,
-                            first_ms > now_ms ? first_ms : now_ms + 1000);
+            heap_move(&cache->heap, &entry->heap, first_ms > now_ms ? first_ms : now_ms + 1000);
         } else if (last_ms > now_ms) {
             /* A use until its first part ends would renew it yet. */
-            cache_heap_move(&cache->heap, &entry->heap, first_ms > now_ms ? first_ms : last_ms);
+            heap_move(&cache->heap, &entry->heap, first_ms > now_ms ? first_ms : last_ms);
         } else {
             entry_drop(cache, entry);
         }
@@ -334,7 +333,7 @@ void cache_set_due(struct cache *cache, const char *text, int64_t due_ms)
     pthread_mutex_lock(&cache->lock);
     entry = entry_find(cache, text);
     if (entry != NULL)
-        cache_heap_move(&cache->heap, &entry->heap, due_ms);
+        heap_move(&cache->heap, &entry->heap, due_ms);
     pthread_mutex_unlock(&cache->lock);
 }
 

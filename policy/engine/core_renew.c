@@ -20,7 +20,8 @@ enum {
     REFRESH_PARALLEL = 64,
 };
 
-/* See sts_cache.h. Policies that are not refreshed are renewed by those who ask for them. */
+/* How sts_cache.h says when a policy is due. One that is not refreshed is renewed by whoever asks.
+ */
 static const int64_t refresh_retry_ms = INT64_C(60) * 60 * 1000;
 static const int64_t refresh_use_ms = INT64_C(30) * 24 * 60 * 60 * 1000;
 

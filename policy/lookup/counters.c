@@ -1,5 +1,6 @@
 /*
- * The counters behind engine_get_stats.
+ * The counters behind engine_get_stats: the engine's thread adds with counters_dns and
+ * counters_lookup, any thread copies them with counters_read.
  */
 #include "lookup/counters.h"
 

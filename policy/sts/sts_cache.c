@@ -35,7 +35,7 @@ struct entry {
     struct table_node node;
     struct list lru;
     struct list unsaved; /* in the cache's list of that name, or alone */
-    struct cache_heap_item due;
+    struct heap_item due;
     enum rank rank;
     size_t octets; /* that its policy takes, or itself if it has none */
     char domain[];
@@ -46,7 +46,7 @@ struct sts_cache {
     struct list lru[RANKS]; /* least recently used first */
     size_t counts[RANKS];
     size_t octets[RANKS];
-    struct cache_heap due; /* all entries, by when they are to be fetched again */
+    struct heap due; /* all entries, by when they are to be fetched again */
     struct sts_cache_refresh refresh;
     struct list unsaved; /* of which the sink is to be told again */
     size_t max, max_octets;
@@ -84,7 +84,7 @@ static void entry_drop(struct sts_cache *cache, struct entry *entry)
     table_remove(&cache->table, &entry->node);
     list_remove(&entry->lru);
     list_remove(&entry->unsaved);
-    cache_heap_remove(&cache->due, &entry->due);
+    heap_remove(&cache->due, &entry->due);
     cache->counts[entry->rank]--;
     cache->octets[entry->rank] -= entry->octets;
     sts_policy_free(entry->cached.policy);
@@ -99,7 +99,7 @@ void sts_cache_free(struct sts_cache *cache)
         while (!list_empty(&cache->lru[w]))
             entry_drop(cache, entry_of_lru(cache->lru[w].next));
     }
-    cache_heap_fini(&cache->due);
+    heap_fini(&cache->due);
     table_fini(&cache->table);
     free(cache);
 }
@@ -225,7 +225,7 @@ static int64_t retry_at_ms(const struct sts_cache *cache, int64_t now_ms)
 
 static void set_due(struct sts_cache *cache, struct entry *entry, int64_t at_ms)
 {
-    cache_heap_move(&cache->due, &entry->due, at_ms);
+    heap_move(&cache->due, &entry->due, at_ms);
 }
 
 void sts_cache_set_refresh(struct sts_cache *cache, const struct sts_cache_refresh *refresh,
@@ -240,7 +240,7 @@ void sts_cache_set_refresh(struct sts_cache *cache, const struct sts_cache_refre
 
 int64_t sts_cache_next_due(const struct sts_cache *cache)
 {
-    return cache_heap_first_ms(&cache->due);
+    return heap_first_ms(&cache->due);
 }
 
 void sts_cache_set_max(struct sts_cache *cache, size_t max)
@@ -315,7 +315,7 @@ static struct entry *obtain_entry(struct sts_cache *cache, const char *domain, i
     entry = calloc(1, sizeof *entry + len);
     if (entry == NULL)
         return NULL;
-    if (cache_heap_add(&cache->due, &entry->due, INT64_MAX) < 0) {
+    if (heap_add(&cache->due, &entry->due, INT64_MAX) < 0) {
         free(entry);
         return NULL;
     }
@@ -422,8 +422,8 @@ bool sts_cache_forget(struct sts_cache *cache, const char *domain)
 
 const char *sts_cache_take_due(struct sts_cache *cache, int64_t now_ms)
 {
-    while (cache_heap_first_ms(&cache->due) <= now_ms) {
-        struct entry *entry = list_entry(cache_heap_first(&cache->due), struct entry, due);
+    while (heap_first_ms(&cache->due) <= now_ms) {
+        struct entry *entry = list_entry(heap_first(&cache->due), struct entry, due);
         expire(cache, entry, now_ms);
         if (entry->cached.policy == NULL)
             continue; /* not due any more */

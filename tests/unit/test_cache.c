@@ -291,28 +291,28 @@ static void snapshot_of_many(void **state)
 static void heap_order(void **state)
 {
     enum { COUNT = 500 };
-    static struct cache_heap_item items[COUNT];
-    struct cache_heap heap = {0};
+    static struct heap_item items[COUNT];
+    struct heap heap = {0};
     unsigned seed = 7;
     int64_t last = INT64_MIN;
     (void)state;
 
     for (int i = 0; i < COUNT; i++)
-        assert_int_equal(cache_heap_add(&heap, &items[i], rand_r(&seed) % 1000), 0);
+        assert_int_equal(heap_add(&heap, &items[i], rand_r(&seed) % 1000), 0);
     for (int i = 0; i < COUNT; i += 3)
-        cache_heap_move(&heap, &items[i], rand_r(&seed) % 1000);
+        heap_move(&heap, &items[i], rand_r(&seed) % 1000);
     for (int i = 1; i < COUNT; i += 5)
-        cache_heap_remove(&heap, &items[i]);
+        heap_remove(&heap, &items[i]);
     assert_int_equal(heap.count, COUNT - COUNT / 5);
-    while (cache_heap_first(&heap)) {
-        struct cache_heap_item *first = cache_heap_first(&heap);
+    while (heap_first(&heap)) {
+        struct heap_item *first = heap_first(&heap);
         assert_true(first->at_ms >= last);
-        assert_int_equal(first->at_ms, cache_heap_first_ms(&heap));
+        assert_int_equal(first->at_ms, heap_first_ms(&heap));
         last = first->at_ms;
-        cache_heap_remove(&heap, first);
+        heap_remove(&heap, first);
     }
-    assert_int_equal(cache_heap_first_ms(&heap), INT64_MAX);
-    cache_heap_fini(&heap);
+    assert_int_equal(heap_first_ms(&heap), INT64_MAX);
+    heap_fini(&heap);
 }
 
 /* The reference vectors of SipHash-2-4: key 00..0f, input 00..0e and the empty input. */

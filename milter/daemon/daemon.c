@@ -155,8 +155,12 @@ static int open_and_drop(struct daemon *d, const struct config *config)
         rc = filter_socket_open(&config->milter, err, sizeof(err));
     if (rc == 0)
         rc = listeners_open(config, &d->listeners, err, sizeof(err));
-    if (rc != 0)
-        return fail_start(exit_status_of(rc), err);
+    if (rc != 0) {
+        rc = fail_start(exit_status_of(rc), err);
+        if (drop)
+            (void)privilege_drop(&user, err, sizeof(err)); /* what is left to do needs no root */
+        return rc;
+    }
     if (!d->foreground && (rc = daemonize_begin()) != 0)
         return fail_start(EX_OSERR, "cannot fork");
     if (drop && (rc = privilege_drop(&user, err, sizeof(err))) != 0)

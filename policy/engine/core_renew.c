@@ -20,7 +20,7 @@ enum {
     REFRESH_PARALLEL = 64,
 };
 
-/* How sts_cache.h says when a policy is due. One that is not refreshed is renewed by whoever asks.
+/* When a policy is due stands in sts_cache.h. Whoever asks for one that is not refreshed renews it.
  */
 static const int64_t refresh_retry_ms = INT64_C(60) * 60 * 1000;
 static const int64_t refresh_use_ms = INT64_C(30) * 24 * 60 * 60 * 1000;

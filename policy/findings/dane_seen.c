@@ -1,4 +1,7 @@
 /*
+ * Which next-hops had DANE of late: dane_seen_add when it is seen, dane_seen_forget when it is
+ * known to be gone, dane_seen_has while security is unknown.
+ *
  * A set of 64-bit keys with a time each: a hash table with open addressing and linear probing,
  * whose slots lie side by side. Slots are found by SipHash under a random key, since next-hops come
  * from strangers. Removal closes the gap, so that no marks gather.
@@ -40,11 +43,11 @@ int dane_seen_new(struct dane_seen **out)
 {
     struct dane_seen *seen = calloc(1, sizeof *seen);
 
-    if (!seen)
+    if (seen == NULL)
         return -ENOMEM;
     seen->slot_count = SLOTS_MIN;
     seen->slots = calloc(seen->slot_count, sizeof *seen->slots);
-    if (!seen->slots || getrandom(seen->seed, sizeof seen->seed, 0) != sizeof seen->seed) {
+    if (seen->slots == NULL || getrandom(seen->seed, sizeof seen->seed, 0) != sizeof seen->seed) {
         dane_seen_free(seen);
         return -ENOMEM;
     }
@@ -54,7 +57,7 @@ int dane_seen_new(struct dane_seen **out)
 
 void dane_seen_free(struct dane_seen *seen)
 {
-    if (!seen)
+    if (seen == NULL)
         return;
     free(seen->slots);
     free(seen);
@@ -98,7 +101,7 @@ static size_t home_of(const struct dane_seen *seen, uint64_t key)
 }
 
 /* The slot of the key, or the empty one where it would go. */
-static struct slot *find(const struct dane_seen *seen, uint64_t key)
+static struct slot *slot_find(const struct dane_seen *seen, uint64_t key)
 {
     size_t i = home_of(seen, key);
 
@@ -107,19 +110,19 @@ static struct slot *find(const struct dane_seen *seen, uint64_t key)
     return &seen->slots[i];
 }
 
-static void grow(struct dane_seen *seen)
+static void slots_grow(struct dane_seen *seen)
 {
     size_t old_count = seen->slot_count;
     struct slot *old = seen->slots;
     struct slot *slots = calloc(old_count * 2, sizeof *slots);
 
-    if (!slots)
+    if (slots == NULL)
         return;
     seen->slots = slots;
     seen->slot_count = old_count * 2;
     for (size_t i = 0; i < old_count; i++) {
         if (old[i].key != 0)
-            *find(seen, old[i].key) = old[i];
+            *slot_find(seen, old[i].key) = old[i];
     }
     free(old);
 }
@@ -142,7 +145,7 @@ static void remove_at(struct dane_seen *seen, size_t gap)
 }
 
 /* Drops what is over. Those that wrap around may stay for another time. */
-static void sweep(struct dane_seen *seen, int64_t now_s)
+static void sweep_slots(struct dane_seen *seen, int64_t now_s)
 {
     size_t i = 0;
 
@@ -160,21 +163,21 @@ static void sweep(struct dane_seen *seen, int64_t now_s)
 }
 
 /* The key's slot, a new one if need be; NULL when there is no room. */
-static struct slot *obtain(struct dane_seen *seen, uint64_t key, int64_t now_s)
+static struct slot *slot_obtain(struct dane_seen *seen, uint64_t key, int64_t now_s)
 {
-    struct slot *slot = find(seen, key);
+    struct slot *slot = slot_find(seen, key);
 
     if (slot->key == key)
         return slot;
     if (seen->count >= DANE_SEEN_MAX)
-        sweep(seen, now_s);
+        sweep_slots(seen, now_s);
     if (seen->count >= DANE_SEEN_MAX)
         return NULL;
     if (seen->count + 1 > seen->slot_count - seen->slot_count / 4)
-        grow(seen);
+        slots_grow(seen);
     if (seen->count + 2 > seen->slot_count) /* memory is short; one must stay empty */
         return NULL;
-    slot = find(seen, key);
+    slot = slot_find(seen, key);
     *slot = (struct slot){.key = key};
     seen->count++;
     return slot;
@@ -182,25 +185,25 @@ static struct slot *obtain(struct dane_seen *seen, uint64_t key, int64_t now_s)
 
 bool dane_seen_add(struct dane_seen *seen, const char *text, int64_t now_s)
 {
-    struct slot *slot = obtain(seen, dane_seen_key(text), now_s);
+    struct slot *slot = slot_obtain(seen, dane_seen_key(text), now_s);
     int64_t told_s;
 
-    if (!slot)
+    if (slot == NULL)
         return false;
     slot->seen_min = minutes(now_s);
     told_s = (int64_t)slot->told_min * MINUTE_S;
     if (slot->told_min != 0 && now_s >= told_s && now_s - told_s < DAY_S)
         return true;
-    if (!seen->sink.seen || seen->sink.seen(slot->key, now_s, seen->sink.arg))
+    if (seen->sink.seen == NULL || seen->sink.seen(slot->key, now_s, seen->sink.arg))
         slot->told_min = slot->seen_min;
     return true;
 }
 
 bool dane_seen_restore(struct dane_seen *seen, uint64_t key, int64_t seen_at_s, int64_t now_s)
 {
-    struct slot *slot = key != 0 ? obtain(seen, key, now_s) : NULL;
+    struct slot *slot = key != 0 ? slot_obtain(seen, key, now_s) : NULL;
 
-    if (!slot)
+    if (slot == NULL)
         return false;
     slot->seen_min = slot->told_min = minutes(seen_at_s);
     return true;
@@ -209,12 +212,12 @@ bool dane_seen_restore(struct dane_seen *seen, uint64_t key, int64_t seen_at_s, 
 bool dane_seen_forget(struct dane_seen *seen, const char *text)
 {
     uint64_t key = dane_seen_key(text);
-    struct slot *slot = find(seen, key);
+    struct slot *slot = slot_find(seen, key);
 
     if (slot->key != key)
         return false;
     remove_at(seen, (size_t)(slot - seen->slots));
-    if (seen->sink.forgotten)
+    if (seen->sink.forgotten != NULL)
         seen->sink.forgotten(key, seen->sink.arg);
     return true;
 }
@@ -222,7 +225,7 @@ bool dane_seen_forget(struct dane_seen *seen, const char *text)
 bool dane_seen_has(const struct dane_seen *seen, const char *text, int64_t now_s)
 {
     uint64_t key = dane_seen_key(text);
-    const struct slot *slot = find(seen, key);
+    const struct slot *slot = slot_find(seen, key);
 
     return slot->key == key && dane_seen_counts((int64_t)slot->seen_min * MINUTE_S, now_s);
 }

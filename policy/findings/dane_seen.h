@@ -6,7 +6,7 @@
  * A next-hop is held as 64 bits of the SHA-256 of its text and the minute when it was seen last: 16
  * octets, so that 700,000 of them fit into 16 MB. Two texts with the same 64 bits would only make
  * mail for one of them wait as well. When it is full, new ones are not remembered: nobody can
- * replace what a host knows of its partners by publishing names of his own.
+ * replace what a host knows of its partners by publishing many names.
  *
  * The wall clock counts, since it goes on across restarts. One that jumped is not believed: what
  * was seen in the future, or longer ago than hosts are switched off (half a year), still counts.

@@ -1,6 +1,7 @@
 /*
- * Findings as published: immutable, reference counted, one block of memory each. A cache holds a
- * hundred thousand of them, so every string is stored once and nothing is rounded up.
+ * Findings as published: immutable, reference counted, one block of memory each. findings_freeze
+ * makes them of a draft, findings_ref and findings_unref count. A cache holds a hundred thousand of
+ * them, so every string is stored once and nothing is rounded up.
  */
 #include "findings/findings_make.h"
 
@@ -30,7 +31,7 @@ void findings_unref(const struct findings *f)
 {
     struct frozen *frozen;
 
-    if (!f)
+    if (f == NULL)
         return;
     frozen = frozen_of(f);
     if (atomic_fetch_sub_explicit(&frozen->refs, 1, memory_order_acq_rel) == 1)
@@ -90,11 +91,11 @@ struct packer {
     size_t used;
 };
 
-static void *pack(struct packer *p, const void *data, size_t len)
+static void *pack_octets(struct packer *p, const void *data, size_t len)
 {
-    char *at = p->block ? p->block + p->used : NULL;
+    char *at = p->block != NULL ? p->block + p->used : NULL;
 
-    if (at && len > 0)
+    if (at != NULL && len > 0)
         memcpy(at, data, len);
     p->used += len;
     return at;
@@ -104,10 +105,10 @@ static const char *pack_string(struct packer *p, const char *s, bool lines)
 {
     char *at;
 
-    if (!s)
+    if (s == NULL)
         return NULL;
-    at = pack(p, s, strlen(s) + 1);
-    for (char *c = at; c && *c; c++) {
+    at = pack_octets(p, s, strlen(s) + 1);
+    for (char *c = at; c != NULL && *c; c++) {
         if ((*c < 0x20 || *c > 0x7e) && !(lines && *c == '\n'))
             *c = '?';
     }
@@ -118,17 +119,58 @@ static const char *pack_string(struct packer *p, const char *s, bool lines)
 static const char *pack_shared(struct packer *p, const char *s, const char *other,
                                const char *other_packed)
 {
-    if (s && other && strcmp(s, other) == 0)
+    if (s != NULL && other != NULL && strcmp(s, other) == 0)
         return other_packed;
     return pack_string(p, s, false);
 }
 
 static void pack_tlsa(struct packer *p, const struct findings_host *from, struct findings_host *to)
 {
-    struct findings_tlsa *tlsa = pack(p, from->tlsa, from->tlsa_count * sizeof *from->tlsa);
+    struct findings_tlsa *tlsa = pack_octets(p, from->tlsa, from->tlsa_count * sizeof *from->tlsa);
 
-    if (to)
+    if (to != NULL)
         to->tlsa = from->tlsa_count ? tlsa : NULL;
+}
+
+/* The probes and their lists of names, without what they point to. */
+static void pack_probes(struct packer *p, const struct findings_host *from,
+                        struct findings_host *to)
+{
+    struct findings_probe *probes =
+        pack_octets(p, from->probes, from->probe_count * sizeof *from->probes);
+
+    for (size_t i = 0; i < from->probe_count; i++) {
+        const struct findings_probe *probe = &from->probes[i];
+        const char **names = pack_octets(p, probe->names, probe->name_count * sizeof *names);
+
+        if (probes != NULL)
+            probes[i].names = probe->name_count ? names : NULL;
+    }
+    if (to != NULL)
+        to->probes = from->probe_count ? probes : NULL;
+}
+
+static void pack_probe_bytes(struct packer *p, const struct findings_probe *from,
+                             struct findings_probe *to)
+{
+    const char *failure = pack_string(p, from->failure, false);
+    const char *protocol = pack_string(p, from->protocol, false);
+    const char *cipher = pack_string(p, from->cipher, false);
+    const char *dane_why = pack_string(p, from->dane_why, false);
+    const char *web_pki_why = pack_string(p, from->web_pki_why, false);
+
+    for (size_t i = 0; i < from->name_count; i++) {
+        const char *name = pack_string(p, from->names[i], false);
+        if (to != NULL)
+            ((const char **)(uintptr_t)to->names)[i] = name;
+    }
+    if (to != NULL) {
+        to->failure = failure;
+        to->protocol = protocol;
+        to->cipher = cipher;
+        to->dane_why = dane_why;
+        to->web_pki_why = web_pki_why;
+    }
 }
 
 static const struct findings_addresses *pack_addresses(struct packer *p,
@@ -136,7 +178,7 @@ static const struct findings_addresses *pack_addresses(struct packer *p,
 {
     if (from == NULL)
         return NULL;
-    return pack(p, from, findings_addresses_size(from->a_count, from->aaaa_count));
+    return pack_octets(p, from, findings_addresses_size(from->a_count, from->aaaa_count));
 }
 
 static void pack_host_bytes(struct packer *p, const struct findings *draft,
@@ -144,23 +186,26 @@ static void pack_host_bytes(struct packer *p, const struct findings *draft,
                             struct findings_host *to)
 {
     const char *name =
-        pack_shared(p, from->name, draft->nexthop.text, out ? out->nexthop.text : NULL);
+        pack_shared(p, from->name, draft->nexthop.text, out != NULL ? out->nexthop.text : NULL);
     const char *base = pack_shared(p, from->tlsa_base, from->name, name);
     const char *failure = pack_string(p, from->failure, false);
     const struct findings_addresses *addresses = pack_addresses(p, from->addresses);
 
-    if (to) {
+    if (to != NULL) {
         to->addresses = addresses;
         to->name = name;
         to->tlsa_base = base;
         to->failure = failure;
     }
     for (size_t i = 0; i < from->tlsa_count; i++) {
-        const uint8_t *data = pack(p, from->tlsa[i].data, from->tlsa[i].data_len);
+        const uint8_t *data = pack_octets(p, from->tlsa[i].data, from->tlsa[i].data_len);
         /* The array was packed by this pass; writing to it before publication is ours to do. */
-        if (to)
+        if (to != NULL)
             ((struct findings_tlsa *)(uintptr_t)to->tlsa)[i].data = data;
     }
+    for (size_t i = 0; i < from->probe_count; i++)
+        pack_probe_bytes(p, &from->probes[i],
+                         to != NULL ? &((struct findings_probe *)(uintptr_t)to->probes)[i] : NULL);
 }
 
 static void pack_sts_bytes(struct packer *p, const struct findings_sts *from,
@@ -172,10 +217,10 @@ static void pack_sts_bytes(struct packer *p, const struct findings_sts *from,
 
     for (size_t i = 0; i < from->mx_count; i++) {
         const char *pattern = pack_string(p, from->mx[i], false);
-        if (mx)
+        if (mx != NULL)
             mx[i] = pattern;
     }
-    if (to) {
+    if (to != NULL) {
         to->id = id;
         to->failure_text = text;
         to->policy_lines = lines;
@@ -191,24 +236,26 @@ static void pack_all(struct packer *p, const struct findings *draft)
     const char *name, *text, *failure;
 
     p->used = offsetof(struct frozen, findings);
-    out = pack(p, draft, sizeof *draft);
-    hosts = pack(p, draft->hosts, draft->host_count * sizeof *draft->hosts);
-    mx = pack(p, draft->sts.mx, draft->sts.mx_count * sizeof *draft->sts.mx);
-    for (size_t i = 0; i < draft->host_count; i++)
-        pack_tlsa(p, &draft->hosts[i], hosts ? &hosts[i] : NULL);
+    out = pack_octets(p, draft, sizeof *draft);
+    hosts = pack_octets(p, draft->hosts, draft->host_count * sizeof *draft->hosts);
+    mx = pack_octets(p, draft->sts.mx, draft->sts.mx_count * sizeof *draft->sts.mx);
+    for (size_t i = 0; i < draft->host_count; i++) {
+        pack_tlsa(p, &draft->hosts[i], hosts != NULL ? &hosts[i] : NULL);
+        pack_probes(p, &draft->hosts[i], hosts != NULL ? &hosts[i] : NULL);
+    }
 
     text = pack_string(p, draft->nexthop.text, false);
     name = pack_shared(p, draft->nexthop.name, draft->nexthop.text, text);
     failure = pack_string(p, draft->failure, false);
-    if (out) {
+    if (out != NULL) {
         out->nexthop.text = text;
         out->nexthop.name = name;
         out->failure = failure;
         out->hosts = draft->host_count ? hosts : NULL;
     }
     for (size_t i = 0; i < draft->host_count; i++)
-        pack_host_bytes(p, draft, out, &draft->hosts[i], hosts ? &hosts[i] : NULL);
-    pack_sts_bytes(p, &draft->sts, out ? &out->sts : NULL, mx);
+        pack_host_bytes(p, draft, out, &draft->hosts[i], hosts != NULL ? &hosts[i] : NULL);
+    pack_sts_bytes(p, &draft->sts, out != NULL ? &out->sts : NULL, mx);
 }
 
 const struct findings *findings_freeze(const struct findings *draft)
@@ -220,7 +267,7 @@ const struct findings *findings_freeze(const struct findings *draft)
     if (p.used > UINT32_MAX)
         return NULL;
     frozen = malloc(p.used < sizeof *frozen ? sizeof *frozen : p.used);
-    if (!frozen)
+    if (frozen == NULL)
         return NULL;
     atomic_init(&frozen->refs, 1);
     frozen->size = (uint32_t)p.used;

@@ -7,9 +7,6 @@
 
 #include "policy/findings.h"
 
-/* The summary that follows from the rest of it; PENDING parts count as if they had failed. */
-enum findings_summary findings_summarise(const struct findings *draft);
-
 enum { FINDINGS_A_OCTETS = 4, FINDINGS_AAAA_OCTETS = 16 }; /* of an address */
 
 /* Octets of struct findings_addresses with so many of each family. */
@@ -21,6 +18,15 @@ size_t findings_addresses_size(size_t a_count, size_t aaaa_count);
  * Returns NULL when out of memory. Any thread.
  */
 const struct findings *findings_freeze(const struct findings *draft);
+
+/*
+ * New findings, frozen, that are `findings` with those probes: probes_of_host[i] has counts[i] of
+ * them for hosts[i], at most FINDINGS_MAX_PROBES; what `findings` had of probes is left out. All
+ * that the probes point to is copied. NULL when out of memory. Any thread.
+ */
+const struct findings *findings_with_probes(const struct findings *findings,
+                                            const struct findings_probe *const *probes_of_host,
+                                            const uint8_t *counts);
 
 /* Sets sts_match of each host (RFC 8461 section 4.1); none matches where no policy is in force. */
 void findings_match_hosts(const struct findings_sts *sts, struct findings_host *hosts,

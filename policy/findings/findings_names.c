@@ -19,6 +19,7 @@ const char *findings_summary_name(unsigned summary)
         [FINDINGS_SUMMARY_DNSSEC_PKI] = "dnssec-pki",
         [FINDINGS_SUMMARY_PKI] = "pki",
         [FINDINGS_SUMMARY_NONE] = "none",
+        [FINDINGS_SUMMARY_UNKNOWN] = "unknown",
         [FINDINGS_SUMMARY_FAILED] = "failed",
     };
     return NAME_OF(names, summary);
@@ -87,4 +88,27 @@ const char *findings_sts_failure_name(unsigned failure)
         [FINDINGS_STS_WEBPKI_INVALID] = "sts-webpki-invalid",
     };
     return NAME_OF(names, failure);
+}
+
+const char *findings_probe_result_name(unsigned result)
+{
+    static const char *const names[] = {
+        [FINDINGS_PROBE_OK] = "ok",
+        [FINDINGS_PROBE_NO_STARTTLS] = "no-starttls",
+        [FINDINGS_PROBE_NOT_AUTHENTICATED] = "not-authenticated",
+        [FINDINGS_PROBE_NO_REQUIRETLS] = "no-requiretls",
+        [FINDINGS_PROBE_UNREACHABLE] = "unreachable",
+        [FINDINGS_PROBE_FAILED] = "failed",
+    };
+    return NAME_OF(names, result);
+}
+
+const char *findings_probe_check_name(unsigned check)
+{
+    static const char *const names[] = {
+        [FINDINGS_PROBE_CHECK_NOT_TRIED] = "not-tried",
+        [FINDINGS_PROBE_CHECK_OK] = "ok",
+        [FINDINGS_PROBE_CHECK_FAILED] = "failed",
+    };
+    return NAME_OF(names, check);
 }

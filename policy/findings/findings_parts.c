@@ -1,7 +1,7 @@
 /*
  * The parts of findings: when they end, one part taken from other findings, and findings of several
  * times merged into one: when a renewal succeeds in one part and fails in another, the part that
- * failed is kept as it was.
+ * failed is kept as it was. Probes come to findings last.
  */
 #include "findings/findings_parts.h"
 #include "findings/findings_make.h"
@@ -85,8 +85,25 @@ const struct findings *findings_merge(const struct findings *const from[FINDINGS
         memcpy(hosts, merged.hosts, merged.host_count * sizeof *hosts);
     findings_match_hosts(&merged.sts, hosts, merged.host_count);
     merged.hosts = hosts;
-    merged.summary = (uint8_t)findings_summarise(&merged);
     merged.made_at_ms = made_at_ms;
     merged.ttl_s = ttl_s;
     return findings_freeze(&merged);
+}
+
+const struct findings *findings_with_probes(const struct findings *findings,
+                                            const struct findings_probe *const *probes_of_host,
+                                            const uint8_t *counts)
+{
+    struct findings_host hosts[FINDINGS_MAX_HOSTS];
+    struct findings probed = *findings;
+
+    if (findings->host_count > FINDINGS_MAX_HOSTS)
+        return NULL;
+    for (size_t i = 0; i < findings->host_count; i++) {
+        hosts[i] = findings->hosts[i];
+        hosts[i].probes = counts[i] > 0 ? probes_of_host[i] : NULL;
+        hosts[i].probe_count = counts[i];
+    }
+    probed.hosts = hosts;
+    return findings_freeze(&probed);
 }

@@ -1,10 +1,9 @@
 /*
  * One word for what a next-hop offers, from the findings of its hosts (RFC 7672 section 2.2) and
  * its MTA-STS policy. For people and metrics; what a message that requires TLS may count on is the
- * verdict's (verdict.c). The classes of hosts are host_class.c's; all that DNS names count here,
- * also those behind ourselves.
+ * verdict's (verdict.c). Both judge the same classes of hosts (host_class.c).
  */
-#include "findings/findings_make.h"
+#include "policy/findings_summary.h"
 
 #include "policy/host_class.h"
 
@@ -40,7 +39,8 @@ static enum findings_summary summarise_secure(const struct findings *f,
     return f->mx == FINDINGS_MX_SECURE ? FINDINGS_SUMMARY_DNSSEC_PKI : FINDINGS_SUMMARY_PKI;
 }
 
-/* Where it was not: a failed TLSA lookup binds nobody, and TLSA records only help. */
+/* Where it was not, or who can say: a failed TLSA lookup binds nobody, and TLSA records only help.
+ */
 static enum findings_summary summarise_insecure(const struct findings *f,
                                                 const struct host_classes *hosts)
 {
@@ -52,30 +52,31 @@ static enum findings_summary summarise_insecure(const struct findings *f,
     if (sts_in(f, FINDINGS_STS_MODE_ENFORCE))
         return FINDINGS_SUMMARY_STS_ENFORCE;
     if (hosts->of[HOST_CLASS_DANE] != 0)
-        return FINDINGS_SUMMARY_DANE_INSECURE_MX;
+        return f->security_known ? FINDINGS_SUMMARY_DANE_INSECURE_MX : FINDINGS_SUMMARY_UNKNOWN;
     if (sts_in(f, FINDINGS_STS_MODE_TESTING))
         return FINDINGS_SUMMARY_STS_TESTING;
-    return FINDINGS_SUMMARY_NONE;
+    return f->security_known ? FINDINGS_SUMMARY_NONE : FINDINGS_SUMMARY_UNKNOWN;
 }
 
-enum findings_summary findings_summarise(const struct findings *draft)
+enum findings_summary findings_summarise(const struct findings *f,
+                                         const struct verdict_terms *terms)
 {
     struct host_classes hosts;
 
-    host_classes_derive(draft, NULL, &hosts);
-    switch ((enum findings_mx)draft->mx) {
+    host_classes_derive(f, terms, &hosts);
+    switch ((enum findings_mx)f->mx) {
     case FINDINGS_MX_NULL:
     case FINDINGS_MX_NXDOMAIN:
         return FINDINGS_SUMMARY_NONE;
     case FINDINGS_MX_NOT_ASKED:
-        if (draft->nexthop.kind == NEXTHOP_LITERAL)
+        if (f->nexthop.kind == NEXTHOP_LITERAL)
             return FINDINGS_SUMMARY_NONE;
-        return summarise_secure(draft, &hosts);
+        return summarise_secure(f, &hosts);
     case FINDINGS_MX_SECURE:
     case FINDINGS_MX_ABSENT:
-        return summarise_secure(draft, &hosts);
+        return summarise_secure(f, &hosts);
     case FINDINGS_MX_INSECURE:
-        return summarise_insecure(draft, &hosts);
+        return summarise_insecure(f, &hosts);
     case FINDINGS_MX_PENDING:
     case FINDINGS_MX_FAILED:
     default:

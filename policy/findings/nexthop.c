@@ -60,7 +60,7 @@ static int copy_ascii_name(const char *name, char out[NEXTHOP_NAME_MAX + 1])
 int nexthop_to_ascii(const char *name, char out[NEXTHOP_NAME_MAX + 1])
 {
     char *ascii = NULL;
-    int status;
+    int error;
     bool plain = true;
 
     /* A U-label name is at most this long; bounds the work that libidn2 does for a peer. */
@@ -72,9 +72,9 @@ int nexthop_to_ascii(const char *name, char out[NEXTHOP_NAME_MAX + 1])
         return copy_ascii_name(name, out);
     if (idn2_to_ascii_8z(name, &ascii, IDN2_NONTRANSITIONAL) != IDN2_OK)
         return -EINVAL;
-    status = copy_ascii_name(ascii, out);
+    error = copy_ascii_name(ascii, out);
     idn2_free(ascii);
-    return status;
+    return error;
 }
 
 /* Digits, or one of the service names that mail administrators write. */
@@ -137,7 +137,7 @@ static int split_brackets(const char *text, char *inside, size_t inside_len, uin
     const char *end = strchr(text, ']');
     size_t len;
 
-    if (!end)
+    if (end == NULL)
         return -EINVAL;
     len = (size_t)(end - text) - 1;
     if (len >= inside_len)
@@ -168,14 +168,14 @@ static int parse_bare(const char *text, struct nexthop *out)
 {
     char domain[4 * NEXTHOP_NAME_MAX + 1];
     const char *colon = strchr(text, ':');
-    size_t len = colon ? (size_t)(colon - text) : strlen(text);
+    size_t len = colon != NULL ? (size_t)(colon - text) : strlen(text);
 
     if (len >= sizeof domain)
         return -EINVAL;
     memcpy(domain, text, len);
     domain[len] = '\0';
     out->kind = NEXTHOP_DOMAIN;
-    if (colon && parse_port(colon + 1, &out->port) < 0)
+    if (colon != NULL && parse_port(colon + 1, &out->port) < 0)
         return -EINVAL;
     return nexthop_to_ascii(domain, out->name);
 }
@@ -214,24 +214,24 @@ static bool parse_canonical(const char *text, struct nexthop *out)
 int nexthop_parse(const char *text, struct nexthop *out)
 {
     bool ipv6 = false;
-    int status;
+    int error;
 
     if (parse_canonical(text, out))
         return 0;
     memset(out, 0, sizeof *out);
     out->port = NEXTHOP_PORT_DEFAULT;
     if (text[0] == '[') {
-        status = parse_bracketed(text, out, &ipv6);
+        error = parse_bracketed(text, out, &ipv6);
     } else if (parse_address(text, out->name, &ipv6)) {
         out->kind = NEXTHOP_LITERAL;
-        status = 0;
+        error = 0;
     } else {
         ipv6 = false;
-        status = parse_bare(text, out);
+        error = parse_bare(text, out);
     }
-    if (status == 0)
+    if (error == 0)
         write_text(out, ipv6);
-    return status;
+    return error;
 }
 
 int nexthop_from_domain(const char *domain, struct nexthop *out)
@@ -243,7 +243,7 @@ int nexthop_from_domain(const char *domain, struct nexthop *out)
         /* In a mail address brackets hold an address and nothing else (RFC 5321 4.1.3). */
         return out->kind == NEXTHOP_LITERAL ? 0 : -EINVAL;
     }
-    if (strchr(domain, ':') || nexthop_parse(domain, out) < 0)
+    if (strchr(domain, ':') != NULL || nexthop_parse(domain, out) < 0)
         return -EINVAL;
     return out->kind == NEXTHOP_DOMAIN ? 0 : -EINVAL;
 }

@@ -32,7 +32,7 @@ static bool sts_pending(const struct findings *f)
     return f->sts.state == FINDINGS_STS_PENDING && !f->sts.late;
 }
 
-static void unknown(struct requirement *out, const char *failure, const char *detail)
+static void set_unknown(struct requirement *out, const char *failure, const char *detail)
 {
     out->kind = REQUIREMENT_UNKNOWN;
     out->failure = failure;
@@ -49,7 +49,7 @@ static void no_host_usable(const struct findings *f, const struct host_classes *
         if ((hosts->counted >> i & 1) != 0)
             detail = f->hosts[i].failure;
     }
-    unknown(out, "DNS lookup failed for every MX host", detail);
+    set_unknown(out, "DNS lookup failed for every MX host", detail);
 }
 
 /* An STS policy in mode enforce. A host whose TLSA lookup failed may have TLSA records, which
@@ -134,7 +134,7 @@ static void derive_opportunistic(const struct findings *f, const struct host_cla
     }
     if (f->mx != FINDINGS_MX_PENDING && f->mx != FINDINGS_MX_FAILED && !f->security_known &&
         f->dane_seen) {
-        unknown(out, "DNS security is unknown, and this next-hop is known to have DANE", NULL);
+        set_unknown(out, "DNS security is unknown, and this next-hop is known to have DANE", NULL);
         return;
     }
     switch ((enum findings_mx)f->mx) {
@@ -159,10 +159,10 @@ static void derive_opportunistic(const struct findings *f, const struct host_cla
         derive_unsigned(f, &no_hosts, out);
         return;
     case FINDINGS_MX_FAILED:
-        unknown(out, "MX lookup failed", f->failure);
+        set_unknown(out, "MX lookup failed", f->failure);
         return;
     default:
-        unknown(out, "internal error", NULL);
+        set_unknown(out, "internal error", NULL);
         return;
     }
 }
@@ -178,6 +178,7 @@ static void at_least_encrypt(const struct host_classes *hosts, struct requiremen
         out->kind = REQUIREMENT_ENCRYPT;
 }
 
+/* From the verdict, which alone decides whether the level can be met and by which hosts. */
 static void derive_enforce(const struct findings *f, const struct verdict_terms *terms,
                            const struct host_classes *hosts, struct requirement *out)
 {
@@ -209,7 +210,8 @@ static void derive_enforce(const struct findings *f, const struct verdict_terms 
     }
 }
 
-/* What rests on answers without AD waits until their resolver is seen to validate still. */
+/* What rests on answers without AD waits until their resolver is seen to validate still. At enforce
+ * the verdict has waited. */
 static void wait_for_check(const struct findings *f, struct requirement *out)
 {
     if (f->unchecked && out->kind != REQUIREMENT_DANE_ONLY && out->kind != REQUIREMENT_UNKNOWN)
@@ -229,19 +231,20 @@ void requirement_derive(const struct findings *f, const struct verdict_terms *te
         return;
     case VERDICT_LEVEL_OPPORTUNISTIC:
         derive_opportunistic(f, &hosts, out);
-        break;
+        wait_for_check(f, out);
+        return;
     case VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS:
         derive_opportunistic(f, &hosts, out);
         at_least_encrypt(&hosts, out);
-        break;
+        wait_for_check(f, out);
+        return;
     case VERDICT_LEVEL_ENFORCE:
         derive_enforce(f, terms, &hosts, out);
-        break;
+        return;
     default:
-        unknown(out, "internal error", NULL);
-        break;
+        set_unknown(out, "internal error", NULL);
+        return;
     }
-    wait_for_check(f, out);
 }
 
 enum requirement_kind requirement_of_basis(const struct findings *f,

@@ -6,12 +6,14 @@
 #include "policy/verdict.h"
 
 #include "policy/host_class.h"
+#include "policy/host_probe.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *subject(const struct findings *f)
+static const char *subject_word(const struct findings *f)
 {
     return f->nexthop.kind == NEXTHOP_LITERAL ? f->nexthop.text : f->nexthop.name;
 }
@@ -20,7 +22,7 @@ static const char *subject(const struct findings *f)
 static void explain_dns(const struct findings *f, char *out, size_t out_len)
 {
     if (f->mx == FINDINGS_MX_FAILED) {
-        snprintf(out, out_len, "the MX lookup for %s failed (%s)", subject(f),
+        snprintf(out, out_len, "the MX lookup for %s failed (%s)", subject_word(f),
                  f->failure != NULL ? f->failure : "temporary error");
         return;
     }
@@ -31,35 +33,39 @@ static void explain_dns(const struct findings *f, char *out, size_t out_len)
         if (host->failure != NULL &&
             (class == HOST_CLASS_ADDRESS_FAILED || class == HOST_CLASS_TLSA_FAILED)) {
             snprintf(out, out_len, "a lookup for %s, a mail server of %s, failed (%s)", host->name,
-                     subject(f), host->failure);
+                     subject_word(f), host->failure);
             return;
         }
     }
-    snprintf(out, out_len, "a DNS lookup for %s failed", subject(f));
+    snprintf(out, out_len, "a DNS lookup for %s failed", subject_word(f));
 }
 
+/* What is published, whether or not its servers were seen to keep to it. */
 static void explain_satisfied(const struct findings *f, const struct verdict *verdict, char *out,
                               size_t out_len)
 {
-    const char *how = "";
-
     switch (verdict->basis) {
     case VERDICT_BASIS_DANE:
-        how = "DANE";
-        break;
+        snprintf(out, out_len, "%s publishes DANE", subject_word(f));
+        return;
     case VERDICT_BASIS_STS:
-        how = "MTA-STS";
-        break;
+        snprintf(out, out_len, "%s publishes MTA-STS in mode %s", subject_word(f),
+                 findings_sts_mode_name(f->sts.mode));
+        return;
     case VERDICT_BASIS_WEB_PKI:
-        how = "the Web PKI";
-        break;
+        if (f->mx == FINDINGS_MX_SECURE)
+            snprintf(out, out_len,
+                     "%s publishes signed MX records: their hosts are to show Web PKI certificates",
+                     subject_word(f));
+        else
+            snprintf(out, out_len, "%s is itself to show a Web PKI certificate", subject_word(f));
+        return;
     case VERDICT_BASIS_NONE:
     case VERDICT_BASIS_LEVEL:
     default:
-        snprintf(out, out_len, "nothing has to be known of %s at this level", subject(f));
+        snprintf(out, out_len, "nothing has to be known of %s at this level", subject_word(f));
         return;
     }
-    snprintf(out, out_len, "the mail servers of %s can be authenticated by %s", subject(f), how);
 }
 
 static const char no_web_pki[] = "'s route cannot use the Web PKI";
@@ -67,21 +73,21 @@ static const char no_web_pki[] = "'s route cannot use the Web PKI";
 /* Where only a Web PKI certificate could have done. */
 static void explain_web_pki(const struct findings *f, const char *why, char *out, size_t out_len)
 {
-    snprintf(out, out_len, "%s publishes no TLSA records for its %s, and this host%s", subject(f),
-             f->mx == FINDINGS_MX_SECURE ? "signed MX hosts" : "mail server", why);
+    snprintf(out, out_len, "%s publishes no TLSA records for its %s, and this host%s",
+             subject_word(f), f->mx == FINDINGS_MX_SECURE ? "signed MX hosts" : "mail server", why);
 }
 
 static void explain_unusable(const struct findings *f, const char *why, char *out, size_t out_len)
 {
     snprintf(out, out_len,
-             "the TLSA records of %s's mail servers are all unusable, and this host%s", subject(f),
-             why);
+             "the TLSA records of %s's mail servers are all unusable, and this host%s",
+             subject_word(f), why);
 }
 
 static void explain_sts_failed(const struct findings *f, char *out, size_t out_len)
 {
     snprintf(out, out_len, "the MTA-STS policy of %s cannot be looked up at present%s%s%s",
-             subject(f), f->sts.failure_text != NULL ? " (" : "",
+             subject_word(f), f->sts.failure_text != NULL ? " (" : "",
              f->sts.failure_text != NULL ? f->sts.failure_text : "",
              f->sts.failure_text != NULL ? ")" : "");
 }
@@ -102,26 +108,86 @@ static void explain_nothing(const struct findings *f, char *out, size_t out_len)
     if (what == NULL)
         snprintf(out, out_len,
                  "%s publishes neither DANE nor MTA-STS and its MX records are not signed",
-                 subject(f));
+                 subject_word(f));
     else
-        snprintf(out, out_len, "%s's %s%s%s%s and its MX records are not signed", subject(f), what,
-                 text != NULL ? " (" : "", text != NULL ? text : "", text != NULL ? ")" : "");
+        snprintf(out, out_len, "%s's %s%s%s%s and its MX records are not signed", subject_word(f),
+                 what, text != NULL ? " (" : "", text != NULL ? text : "", text != NULL ? ")" : "");
+}
+
+static void explain_sts_mode(const struct findings *f, char *out, size_t out_len)
+{
+    snprintf(out, out_len,
+             "the MTA-STS policy of %s is in mode %s and its MX records are not signed",
+             subject_word(f), findings_sts_mode_name(f->sts.mode));
+}
+
+static void explain_security(const struct findings *f, char *out, size_t out_len)
+{
+    snprintf(
+        out, out_len,
+        "no resolver that validates DNSSEC was there when %s was looked up, so its security is "
+        "unknown%s",
+        subject_word(f), f->dane_seen ? ", and it is known to have DANE" : "");
+}
+
+/* A peer's own words are cut, so that they leave room for what is said of them. */
+enum { PEER_WORDS_MAX = 120 };
+
+/* What every server that counts has shown, and which one is meant: of the reasons the one that came
+ * farthest, at the first address that gave it. */
+static void explain_servers(const struct findings *f, uint32_t hosts, enum host_probe what,
+                            const char *fault, const char *fault_of_one, char *out, size_t out_len)
+{
+    size_t host = 0;
+    const struct findings_probe *probe = host_probe_find(f, hosts, what, &host);
+    bool several = (hosts & (hosts - 1)) != 0;
+    bool with_words = what != HOST_PROBE_NO_REQUIRETLS && what != HOST_PROBE_NO_STARTTLS;
+    char address[INET6_ADDRSTRLEN] = "?";
+    int len = snprintf(out, out_len, "the mail server%s of %s %s", several ? "s" : "",
+                       subject_word(f), several ? fault : fault_of_one);
+
+    if (probe == NULL || len < 0 || (size_t)len >= out_len)
+        return;
+    inet_ntop(probe->family == 6 ? AF_INET6 : AF_INET, probe->address, address, sizeof address);
+    with_words = with_words && probe->failure != NULL;
+    snprintf(out + len, out_len - (size_t)len, " (%s[%s]%s%.*s)", f->hosts[host].name, address,
+             with_words ? ": " : "", PEER_WORDS_MAX, with_words ? probe->failure : "");
+}
+
+static void explain_probes(const struct findings *f, const struct verdict *verdict, char *out,
+                           size_t out_len)
+{
+    switch ((unsigned)verdict->reason) {
+    case VERDICT_REASON_SERVERS_NO_STARTTLS:
+        explain_servers(f, verdict->hosts, HOST_PROBE_NO_STARTTLS, "do not offer STARTTLS",
+                        "does not offer STARTTLS", out, out_len);
+        return;
+    case VERDICT_REASON_SERVERS_STARTTLS_REFUSED:
+        explain_servers(f, verdict->hosts, HOST_PROBE_STARTTLS_REFUSED, "refuse STARTTLS",
+                        "refuses STARTTLS", out, out_len);
+        return;
+    case VERDICT_REASON_SERVERS_NOT_AUTHENTICATED:
+        explain_servers(f, verdict->hosts, HOST_PROBE_NOT_AUTHENTICATED, "cannot be authenticated",
+                        "cannot be authenticated", out, out_len);
+        return;
+    default:
+        explain_servers(f, verdict->hosts, HOST_PROBE_NO_REQUIRETLS, "do not support REQUIRETLS",
+                        "does not support REQUIRETLS", out, out_len);
+        return;
+    }
 }
 
 static void explain_reason(const struct findings *f, const struct verdict *verdict, char *out,
                            size_t out_len)
 {
-    const char *who = subject(f);
+    const char *who = subject_word(f);
 
     switch (verdict->reason) {
     case VERDICT_REASON_NOTHING_PUBLISHED:
         explain_nothing(f, out, out_len);
         return;
     case VERDICT_REASON_STS_NOT_ENFORCE:
-        snprintf(out, out_len,
-                 "the MTA-STS policy of %s is in mode %s and its MX records are not "
-                 "signed",
-                 who, findings_sts_mode_name(f->sts.mode));
+        explain_sts_mode(f, out, out_len);
         return;
     case VERDICT_REASON_STS_NO_MATCH:
         snprintf(out, out_len, "no mail server of %s matches its MTA-STS policy", who);
@@ -186,10 +252,13 @@ static void explain_reason(const struct findings *f, const struct verdict *verdi
         explain_sts_failed(f, out, out_len);
         return;
     case VERDICT_REASON_SECURITY_UNKNOWN:
-        snprintf(out, out_len,
-                 "no resolver that validates DNSSEC was there when %s was looked up, so its "
-                 "security is unknown%s",
-                 who, f->dane_seen ? ", and it is known to have DANE" : "");
+        explain_security(f, out, out_len);
+        return;
+    case VERDICT_REASON_SERVERS_NO_STARTTLS:
+    case VERDICT_REASON_SERVERS_STARTTLS_REFUSED:
+    case VERDICT_REASON_SERVERS_NOT_AUTHENTICATED:
+    case VERDICT_REASON_SERVERS_NO_REQUIRETLS:
+        explain_probes(f, verdict, out, out_len);
         return;
     case VERDICT_REASON_NONE:
     default:

@@ -1,5 +1,6 @@
 /*
- * Usability of one TLSA record for SMTP. See tlsa.h for the RFCs.
+ * Usability of one TLSA record for SMTP (RFC 6698 section 4.1, RFC 7671 sections 5 and 9, RFC 7672
+ * section 3.1): tlsa_usable() says yes or no.
  *
  * Only what the RFCs say makes a record unusable: a usage, selector or matching type that is not
  * understood, malformed data, and the PKIX usages, which RFC 7672 section 3.1.3 leaves to the

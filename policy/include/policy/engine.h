@@ -1,11 +1,12 @@
 /*
  * The policy engine: finds out what a next-hop publishes. One thread of its own, asynchronous on
- * c-ares and libcurl; findings are cached, and callers for one next-hop share one lookup.
+ * c-ares and libevent; findings are cached, and callers for one next-hop share one lookup.
  */
 #ifndef POLICY_ENGINE_H
 #define POLICY_ENGINE_H
 
 #include "policy/engine_config.h"
+#include "policy/engine_health.h"
 #include "policy/engine_stats.h"
 #include "policy/findings.h"
 
@@ -20,13 +21,13 @@ void engine_config_init(struct engine_config *config);
  * starts nothing. Returns 0 or a negative errno (-EINVAL: they are not there, or not what they
  * should be) with a message in err. Any thread.
  */
-int engine_config_check(const struct engine_config *config, char *err, size_t err_len);
+int engine_config_check(const struct engine_config *config, char *err, size_t err_size);
 
 /*
  * Starts the engine's thread. Returns 0 and the engine, or a negative errno with a message in err.
  * The caller owns the engine and frees it with engine_free.
  */
-int engine_new(const struct engine_config *config, struct engine **out, char *err, size_t err_len);
+int engine_new(const struct engine_config *config, struct engine **out, char *err, size_t err_size);
 
 /*
  * Stops the thread; every outstanding request is called back first, with NULL findings.
@@ -41,7 +42,7 @@ void engine_free(struct engine *engine);
  * changed. Any thread.
  */
 int engine_reconfigure(struct engine *engine, const struct engine_config *config, char *err,
-                       size_t err_len);
+                       size_t err_size);
 
 /*
  * Decides whether findings that may still hold PENDING parts are enough for the caller.
@@ -83,9 +84,9 @@ const struct findings *engine_cached(struct engine *engine, const struct nexthop
 bool engine_security_known(struct engine *engine);
 
 /*
- * Forgets what is cached about a next-hop, its MTA-STS policy in memory and store included. A
- * domain, with or without a port, covers that name on every port, and the host of that name in
- * brackets;
+ * Forgets what is cached about a next-hop, its MTA-STS policy in memory and store, its TLSRPT
+ * record and what probes have shown of its hosts, as far as these are cached, included. A domain,
+ * with or without a port, covers that name on every port, and the host of that name in brackets;
  * `[host]` covers the host on every port, `[host]:port` itself alone.
  * Lookups in flight go on for those who asked; their findings are not kept, and not shared with who
  * asks later (a policy that they fetch, being fresh, is). For administrators only: to forget a
@@ -100,6 +101,9 @@ int engine_purge(struct engine *engine, const struct nexthop *nexthop);
  * cache's lock in short pieces, so that it delays nobody for long.
  */
 int engine_snapshot(struct engine *engine, const struct findings ***out, size_t *count);
+
+/* Waits for the engine's thread. Any thread but inside a callback. */
+void engine_get_health(struct engine *engine, struct engine_health *out);
 
 void engine_get_stats(struct engine *engine, struct engine_stats *out); /* any thread */
 

@@ -33,10 +33,24 @@ struct engine_config {
 
     bool dane_enable;
 
+    /* For whom AUTO probes is the caller's to decide; with NO nothing ever connects to a server. */
+    enum engine_probe_enable { ENGINE_PROBE_AUTO, ENGINE_PROBE_YES, ENGINE_PROBE_NO } probe_enable;
+    int probe_ttl_ms;                 /* how long it counts that a server met the demand */
+    int probe_negative_ttl_ms;        /* how long any other result counts */
+    int probe_parallel;               /* connections at once, 1 at least; more wait */
+    int probe_per_minute;             /* connections begun in a minute, 1 at least; what is beyond
+                                         is not looked at */
+    int probe_timeout_ms;             /* of one address, from connection to QUIT */
+    const char *probe_helo_name;      /* NULL: this host's name */
+    const char *const *probe_sources; /* addresses to connect from, one of a family at most; NULL:
+                                         the system chooses */
+    uint16_t probe_port;              /* where the next-hop names none: 25 */
+
     const char *store; /* path of the SQLite store for STS policies; NULL: memory only */
     size_t max_domains;
     size_t max_memory; /* octets; at least 1 MiB. A half is for cached findings, a quarter for
-                          policies in force, a quarter for large lookups in progress. 0: default */
+                          policies in force, a quarter for large lookups in progress. What probes
+                          have shown takes 8 MiB more at most. 0: default */
     int negative_ttl_ms;
     int max_ttl_ms;
     bool prefetch;

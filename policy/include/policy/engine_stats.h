@@ -6,6 +6,7 @@
 
 #include "policy/findings.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,7 +37,8 @@ enum engine_fetch_result {
     ENGINE_FETCH_RESULTS
 };
 
-/* Upper bounds, in milliseconds, of the lookup histogram's buckets; one more is without bound. */
+/* Upper bounds, in milliseconds, of the buckets of the histograms, of lookups and of probes; one
+ * more is without bound. */
 #define ENGINE_LOOKUP_BOUNDS_MS 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000
 enum { ENGINE_LOOKUP_BUCKETS = 13 };
 
@@ -56,6 +58,28 @@ struct engine_stats {
     uint64_t summaries[FINDINGS_SUMMARY_FAILED + 1]; /* of lookups completed */
     uint64_t lookup_buckets[ENGINE_LOOKUP_BUCKETS];  /* not cumulative; start to completion */
     uint64_t lookup_total_ms;
+
+    uint64_t probes;          /* begun */
+    uint64_t probes_left_out; /* addresses that a limit, a rest or a lack of ours left out */
+    size_t probes_in_flight;
+    uint64_t probe_results[FINDINGS_PROBE_FAILED + 1]; /* of those that ended; names are
+                                                          findings_probe_result_name's */
+    uint64_t probe_buckets[ENGINE_LOOKUP_BUCKETS];     /* not cumulative; begin to end */
+    uint64_t probe_total_ms;
+    size_t probe_entries; /* results that are kept */
+    size_t probe_octets;  /* that they take */
+    bool probe_rests;     /* none is begun now, as no server could be reached of late */
 };
+
+/* The bucket of what took so long. Any thread. */
+static inline size_t engine_lookup_bucket(int64_t took_ms)
+{
+    static const int64_t bounds[] = {ENGINE_LOOKUP_BOUNDS_MS};
+    size_t bucket = 0;
+
+    while (bucket < sizeof bounds / sizeof bounds[0] && took_ms > bounds[bucket])
+        bucket++;
+    return bucket;
+}
 
 #endif

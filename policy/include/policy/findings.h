@@ -18,6 +18,8 @@
 enum {
     FINDINGS_MAX_HOSTS = 32,
     FINDINGS_MAX_ADDRESSES = 16, /* of a family, for each host; what is beyond is not kept */
+    FINDINGS_MAX_PROBES = 2 * FINDINGS_MAX_ADDRESSES, /* for each host: one of each address */
+    FINDINGS_MAX_PROBE_NAMES = 16, /* of a certificate; what is beyond is not kept */
 };
 
 /* Security of the MX RRset, CNAMEs that lead to it included (RFC 7672 section 2.2.1). */
@@ -70,18 +72,76 @@ struct findings_addresses {
     uint8_t octets[];   /* a_count of 4, then aaaa_count of 16; network byte order */
 };
 
+/*
+ * What a probe of one address came to. OK, NO_STARTTLS, NOT_AUTHENTICATED and NO_REQUIRETLS are
+ * definite: a server that answered in full said so. The others say nothing about the server.
+ */
+enum findings_probe_result {
+    FINDINGS_PROBE_OK,
+    /* EHLO offers PIPELINING and no STARTTLS; or the server refused the command STARTTLS with 5xx:
+     * then .starttls is true. */
+    FINDINGS_PROBE_NO_STARTTLS,
+    /* The certificate is definitely not what was demanded, or the version of TLS too old. */
+    FINDINGS_PROBE_NOT_AUTHENTICATED,
+    /* Authenticated; its EHLO behind STARTTLS has PIPELINING, but no REQUIRETLS. */
+    FINDINGS_PROBE_NO_REQUIRETLS,
+    /* No connection. */
+    FINDINGS_PROBE_UNREACHABLE,
+    /* 4xx, 5xx to connection or EHLO, too slow, handshake broken, plaintext injected, an EHLO
+     * without PIPELINING that lacks STARTTLS or REQUIRETLS, a certificate of which nothing definite
+     * can be said. */
+    FINDINGS_PROBE_FAILED,
+};
+
+/* One way to authenticate the server. */
+enum findings_probe_check {
+    FINDINGS_PROBE_CHECK_NOT_TRIED,
+    FINDINGS_PROBE_CHECK_OK,
+    FINDINGS_PROBE_CHECK_FAILED,
+};
+
+/*
+ * What one address of a host has shown. The fields from `starttls` on hold as far as the probe
+ * came; strings are NULL, names empty, not_after_s 0 and has_spki false where it came less far.
+ */
+struct findings_probe {
+    int64_t checked_at_s; /* wall clock, seconds since 1970 */
+    int64_t not_after_s; /* end of the server's certificate, seconds since 1970; 0: none was seen */
+    const char *failure; /* why the result is not OK, for people; NULL if it is */
+    const char *protocol; /* as OpenSSL names it: TLSv1.3 */
+    const char *cipher;   /* as OpenSSL names it */
+    const char *dane_why; /* why .dane is FAILED, as OpenSSL says it, else NULL */
+    const char *web_pki_why;
+    const char *const *names; /* DNS-IDs of the server's certificate, as they stand there */
+    uint8_t name_count;
+    uint8_t result;  /* enum findings_probe_result */
+    uint8_t family;  /* 4 or 6 */
+    uint8_t dane;    /* enum findings_probe_check */
+    uint8_t web_pki; /* enum findings_probe_check */
+    bool starttls;   /* offered */
+    bool requiretls; /* offered behind STARTTLS */
+    bool pipelining; /* offered behind STARTTLS */
+    bool has_spki;
+    uint16_t port;
+    uint8_t address[16];     /* 4 octets (IPv4) or 16 (IPv6), network byte order */
+    uint8_t spki_sha256[32]; /* of the server's public key, where has_spki */
+};
+
 struct findings_host {
     const char *name;      /* as in the MX record */
     const char *tlsa_base; /* TLSA base domain in use, NULL if no TLSA records were found */
     const char *failure;   /* what went wrong with this host, for people; NULL if nothing did */
     const struct findings_tlsa *tlsa;
     const struct findings_addresses *addresses; /* NULL: none are known */
+    const struct findings_probe *probes; /* one for each address that was looked at; never in what a
+                                            lookup gives, see policy/engine_probe.h */
     uint16_t preference;
     uint8_t tlsa_count;
-    uint8_t a;          /* enum findings_addr */
-    uint8_t aaaa;       /* enum findings_addr */
-    uint8_t tlsa_state; /* enum findings_tlsa_state */
-    bool sts_match;     /* matches a pattern of the STS policy (RFC 8461 section 4.1) */
+    uint8_t probe_count; /* at most FINDINGS_MAX_PROBES */
+    uint8_t a;           /* enum findings_addr */
+    uint8_t aaaa;        /* enum findings_addr */
+    uint8_t tlsa_state;  /* enum findings_tlsa_state */
+    bool sts_match;      /* matches a pattern of the STS policy (RFC 8461 section 4.1) */
 };
 
 enum findings_sts_state {
@@ -129,12 +189,13 @@ struct findings_sts {
     const char *const *mx;    /* patterns, `mx.example.org` or `*.example.org` */
     uint16_t mx_count;
     bool late; /* PENDING, no policy is in force, and the fetch takes longer than who delivers can
-                  wait: for him it has failed (RFC 8461 section 3.3). It goes on */
+                  wait: for that delivery it has failed (RFC 8461 section 3.3). It goes on */
     bool
         id_current; /* DNS has shown lately, within the TXT record's TTL, that no other policy id
                        is published; without this MTA-STS makes no verdict permanent (RFC 8461 5) */
 };
 
+/* What all of it comes to: see findings_summarise(). */
 enum findings_summary {
     FINDINGS_SUMMARY_DANE,             /* every MX host has secure usable TLSA, MX RRset secure */
     FINDINGS_SUMMARY_DANE_PARTIAL,     /* some have */
@@ -145,7 +206,8 @@ enum findings_summary {
     FINDINGS_SUMMARY_DNSSEC_PKI, /* MX RRset secure, no TLSA */
     FINDINGS_SUMMARY_PKI,        /* [host] or implicit MX: Web PKI only */
     FINDINGS_SUMMARY_NONE,
-    FINDINGS_SUMMARY_FAILED, /* an MX, address or TLSA lookup failed where it matters */
+    FINDINGS_SUMMARY_UNKNOWN, /* what is unsigned may be signed: no resolver validated */
+    FINDINGS_SUMMARY_FAILED,  /* an MX, address or TLSA lookup failed where it matters */
 };
 
 /* Whose findings these are; the fields of struct nexthop, in the room that their text needs. */
@@ -159,7 +221,6 @@ struct findings_nexthop {
 struct findings {
     struct findings_nexthop nexthop;
     uint8_t mx;          /* enum findings_mx */
-    uint8_t summary;     /* enum findings_summary; holds when findings_complete() */
     bool security_known; /* false: no trusted resolver has lately shown AD; then nothing here
                             counts as secure, and insecure means unknown */
     bool unchecked;      /* answers without AD are in it of which no check has shown yet that their
@@ -196,5 +257,7 @@ const char *findings_tlsa_state_name(unsigned state);
 const char *findings_sts_mode_name(unsigned mode);
 const char *findings_sts_source_name(unsigned source);
 const char *findings_sts_failure_name(unsigned failure);
+const char *findings_probe_result_name(unsigned result);
+const char *findings_probe_check_name(unsigned check);
 
 #endif

@@ -2,8 +2,13 @@
  * What a delivery to a next-hop must demand of its servers at a level: the kind of authentication,
  * the hosts that may be used, and the names that their certificates may have. RFC 7672 section 2
  * (DANE), RFC 8461 sections 2, 4 and 5 (MTA-STS, which never overrides DANE that fails or may
- * exist), RFC 8689 section 4.2.1 (enforce: as the verdict promised, verdict.h). The maps' answers
- * and the log's expect= are spelt from it. Pure; any thread.
+ * exist), RFC 8689 section 4.2.1 (enforce). The maps' answers and the log's expect= are spelt from
+ * it. Pure; any thread.
+ *
+ * At level enforce it is derived from the verdict under the same terms (verdict.h), which decides
+ * whether the level can be met and by which hosts: SATISFIED is DANE_ONLY, STS or WEB_PKI of the
+ * verdict's hosts (or PENDING, while other hosts may change which of them), UNSATISFIED and
+ * NOT_APPLICABLE are IMPOSSIBLE, UNDECIDED is UNKNOWN, PENDING is PENDING.
  */
 #ifndef POLICY_REQUIREMENT_H
 #define POLICY_REQUIREMENT_H

@@ -7,6 +7,7 @@
 #define POLICY_VERDICT_H
 
 #include "policy/findings.h"
+#include "policy/nexthop.h"
 
 /* How strictly a request is enforced towards a next-hop: Postfix's names. */
 enum verdict_level {
@@ -33,8 +34,10 @@ struct verdict_terms {
     bool accept_testing; /* an STS policy in mode testing counts like enforce */
     bool dane_every; /* DANE satisfies only if every host that mail can go to has it, as the route
                         lets mail go to the others too, unless an STS policy forbids it */
-    bool require_offer; /* authenticated TLS is not enough: the route must can requiretls, so that
-                           the next server is told (RFC 8689 section 4.2.1 to the letter) */
+    bool require_offer;   /* authenticated TLS is not enough: the route must can requiretls, so that
+                             the next server is told (RFC 8689 section 4.2.1 to the letter) */
+    bool published_alone; /* probes that the findings carry are not heeded: answers of maps, which
+                             say what is demanded and not what will come of it */
     /* Our own MX names, A-labels in lower case: MX hosts not preferred over them do not count. */
     const char *const *my_names;
     size_t my_name_count;
@@ -79,24 +82,57 @@ enum verdict_reason {
     VERDICT_REASON_DNS_FAILED, /* an MX, address or TLSA lookup failed where it matters */
     VERDICT_REASON_STS_FAILED, /* STS could still have satisfied it, but cannot be known now */
     VERDICT_REASON_SECURITY_UNKNOWN,
+    /* What probes of every server that counts have shown; of several the one that came farthest. */
+    VERDICT_REASON_SERVERS_NO_STARTTLS,
+    VERDICT_REASON_SERVERS_STARTTLS_REFUSED,
+    VERDICT_REASON_SERVERS_NOT_AUTHENTICATED,
+    VERDICT_REASON_SERVERS_NO_REQUIRETLS,
 };
 
 struct verdict {
     enum verdict_value value;
     enum verdict_basis basis;
     enum verdict_reason reason;
-    uint32_t hosts; /* bit i: findings.hosts[i] counts (FINDINGS_MAX_HOSTS bits) */
+    uint32_t hosts; /* bit i: findings.hosts[i] counts (FINDINGS_MAX_HOSTS bits). With a reason of
+                       SERVERS_... basis and hosts are those that would have satisfied */
 };
 
-/* Never fails; an impossible value in the findings is UNDECIDED. Any thread. */
+/*
+ * Probes that the findings carry turn SATISFIED into UNSATISFIED where every host that counts was
+ * reached and each says no (host_probe.h); nothing else of them changes a verdict, and no probe
+ * makes a verdict SATISFIED. They must have been made under the same terms. While lookups in flight
+ * could show one more host that counts it is PENDING.
+ *
+ * Never fails; an impossible value in the findings is UNDECIDED. Any thread. What must be demanded
+ * at delivery follows from it at level enforce: requirement.h.
+ */
 void verdict_derive(const struct findings *findings, const struct verdict_terms *terms,
                     struct verdict *out);
+
+/*
+ * The verdict as far as the level and the kind of next-hop alone decide it: below enforce nothing
+ * must be found out first, at enforce an address literal can publish nothing. Returns false where
+ * findings are needed; *out is then UNDECIDED, as if the lookup had failed. Any thread.
+ */
+bool verdict_without_findings(enum nexthop_kind kind, enum verdict_level level,
+                              struct verdict *out);
 
 /*
  * Whether no server could satisfy these terms: the level is enforce, require_offer is set, and the
  * route cannot pass REQUIRETLS on. Any thread.
  */
 bool verdict_cannot_offer(const struct verdict_terms *terms);
+
+/*
+ * Whether the hosts of a satisfied verdict at level enforce are all that could satisfy: no other
+ * would if DNS said more, or says something else once an MTA-STS policy is looked up afresh
+ * (RFC 8461 section 5). Only then is what every one of them has shown a permanent no. Any thread.
+ */
+bool verdict_hosts_are_firm(const struct findings *findings, const struct verdict_terms *terms,
+                            const struct verdict *verdict);
+
+/* Whether what servers did decides it, and not what is published. Any thread. */
+bool verdict_is_by_probes(const struct verdict *verdict);
 
 /*
  * One clause for people, what is missing at which next-hop, e.g. "example.org publishes neither

@@ -1,0 +1,101 @@
+/*
+ * What the files of the prober share; nobody else includes this. Each uses those before it alone:
+ * prober_keep.c, prober_task.c, prober_request.c, prober.c.
+ */
+#ifndef POLICY_PROBE_PROBER_INTERNAL_H
+#define POLICY_PROBE_PROBER_INTERNAL_H
+
+#include "base/list.h"
+#include "base/table.h"
+#include "probe/probe_limits.h"
+#include "probe/prober.h"
+
+#include <stdatomic.h>
+
+struct probe_task;
+
+/* One who waits for a task. */
+struct probe_waiter {
+    struct list link;        /* in the task's list */
+    struct probe_task *task; /* NULL: none */
+    /* Called when the task is SLOW (it goes on), KNOWN (with its result, borrowed) or LEFT (it came
+     * to nothing): then the waiter has none any more. */
+    void (*changed)(struct probe_waiter *waiter, enum probe_stage stage,
+                    struct probe_result *result);
+};
+
+struct probe_counters {
+    atomic_uint_least64_t begun, left_out, total_ms;
+    atomic_uint_least64_t results[FINDINGS_PROBE_FAILED + 1];
+    atomic_uint_least64_t buckets[ENGINE_LOOKUP_BUCKETS];
+    atomic_size_t in_flight;
+    atomic_int_least64_t rest_until_ms;
+};
+
+struct prober {
+    struct world *world;
+    struct prober_settings settings;
+    atomic_bool enabled;        /* the settings', for any thread */
+    atomic_uint_least16_t port; /* likewise */
+    struct probe_cache *cache;
+    struct probe_limits limits;
+    struct probe_counters counters;
+    int64_t lack_warned_ms; /* when a lack of ours was last warned of; 0: never */
+
+    struct table tasks;  /* all, by host, endpoint and demand */
+    struct list waiting; /* tasks by state, in the order in which they came to it */
+    struct list active;
+    struct list slow;
+    size_t waiting_count, active_count, slow_count;
+    struct world_timer *timer; /* for what is slow, or has waited too long; NULL: not set */
+    bool starting;             /* tasks are being started */
+    unsigned configured;       /* how often: a task may be of a configuration before */
+
+    struct list requests;
+};
+
+/* prober_keep.c */
+
+/* The key under which the result of a candidate is kept. */
+struct probe_cache_key probe_keep_key(const struct probe_plan *plan, size_t candidate,
+                                      char endpoint[PROBE_ENDPOINT_MAX]);
+
+/* What is known of a candidate, with a reference for the caller, or NULL. Any thread. */
+struct probe_result *probe_keep_known(struct prober *prober, const struct probe_plan *plan,
+                                      size_t candidate, int64_t now_ms);
+
+/* Keeps and counts what a probe came to that was begun when `configured` was the prober's. With a
+ * reference for the caller, or NULL for want of memory, and for a certificate that another
+ * configuration may think well of; *rests: a rest begins by it. */
+struct probe_result *probe_keep_result(struct prober *prober, const struct probe_plan *plan,
+                                       size_t candidate, const struct findings_probe *probe,
+                                       unsigned configured, int64_t took_ms, bool *rests);
+
+/* What a probe came to that failed for a lack of ours: it is counted as left out and warned of, and
+ * is not kept. For who looks at all a result that tells it, with a reference; else NULL. */
+struct probe_result *probe_keep_lack(struct prober *prober, const struct probe_plan *plan,
+                                     size_t candidate, const struct findings_probe *probe);
+
+/* prober_task.c */
+
+/*
+ * Looks at candidate number `candidate` of the plan. KNOWN: *result, with a reference for the
+ * caller. ASKED or SLOW: the waiter will be told. LEFT: it is not looked at, for want of memory or
+ * by a limit.
+ */
+enum probe_stage probe_task_ask(struct prober *prober, struct probe_plan *plan, size_t candidate,
+                                struct probe_waiter *waiter, struct probe_result **result);
+
+/* Whether a stranger's DNS leads to this host itself: such an address is LEFT. */
+bool probe_task_is_own(struct prober *prober, const struct probe_plan *plan, size_t candidate);
+
+/* Does not wait any more; harmless when it does not. */
+void probe_task_leave(struct probe_waiter *waiter);
+
+/* Ends all; whoever waits is told LEFT, or not told at all. */
+void probe_task_end_all(struct prober *prober, bool tell);
+
+/* prober_request.c */
+void probe_request_fail_all(struct prober *prober); /* each is called back with NULL */
+
+#endif

@@ -1,5 +1,6 @@
 /*
- * A list of blocks; the first one is filled from its end towards its start.
+ * Memory that is given back all at once: pieces by arena_zalloc and its kin, all of it by
+ * arena_fini. A list of blocks; the first one is filled from its end towards its start.
  */
 #include "policy/arena.h"
 

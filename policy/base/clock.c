@@ -1,5 +1,5 @@
 /*
- * Reads the monotonic clocks. What was learnt before the host slept has aged meanwhile: so
+ * Reads the clocks. What was learnt before the host slept has aged meanwhile: so
  * CLOCK_BOOTTIME for ages. A condition can wait by CLOCK_MONOTONIC, not by CLOCK_BOOTTIME
  * (pthread_condattr_setclock): so CLOCK_MONOTONIC for deadlines.
  */
@@ -27,18 +27,23 @@ int64_t clock_awake_ms(void)
     return read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_wall_s(void)
+{
+    return read_ms(CLOCK_REALTIME) / 1000;
+}
+
 int clock_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attr;
-    int rc = pthread_condattr_init(&attr);
+    int error = pthread_condattr_init(&attr);
 
-    if (rc != 0)
-        return rc;
-    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    if (rc == 0)
-        rc = pthread_cond_init(cond, &attr);
+    if (error != 0)
+        return error;
+    error = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (error == 0)
+        error = pthread_cond_init(cond, &attr);
     pthread_condattr_destroy(&attr);
-    return rc;
+    return error;
 }
 
 struct timespec clock_cond_time(int64_t awake_ms)

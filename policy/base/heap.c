@@ -1,5 +1,6 @@
 /*
- * A binary heap in an array: the item at index i is no later than those at 2i + 1 and 2i + 2. Each
+ * Objects by time, the earliest first: heap_add, heap_move, heap_remove, heap_first. A binary heap
+ * in an array: the item at index i is no later than those at 2i + 1 and 2i + 2. Each
  * item knows its index, so that it can be moved or removed in O(log n).
  */
 #include "base/heap.h"

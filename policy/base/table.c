@@ -1,5 +1,7 @@
 /*
- * Chained hashing, doubled when there are more objects than slots.
+ * A hash table of objects by a text key: table_add, table_find, table_remove. Chained, under a
+ * random key (SipHash), since names come from strangers; doubled when there are more objects than
+ * slots, and left as it is when there is no memory for that.
  */
 #include "base/table.h"
 
@@ -96,7 +98,7 @@ struct table_node *table_find(const struct table *table, const char *key)
 {
     uint32_t hash = hash_of(table, key);
 
-    for (struct table_node *n = *slot_of(table, hash); n; n = n->next) {
+    for (struct table_node *n = *slot_of(table, hash); n != NULL; n = n->next) {
         if (n->hash == hash && strcmp(n->key, key) == 0)
             return n;
     }
@@ -122,7 +124,7 @@ static void grow_slots(struct table *table)
     table->slots = slots;
     table->slot_count = old_count * 2;
     for (size_t i = 0; i < old_count; i++) {
-        for (struct table_node *n = old[i], *next; n; n = next) {
+        for (struct table_node *n = old[i], *next; n != NULL; n = next) {
             next = n->next;
             link_node(table, n);
         }

@@ -1,7 +1,7 @@
 /*
- * Makes an answer of a DNS response. RFC 1035 (records), RFC 2308 (denial), RFC 6698 section 2.1
- * (TLSA), RFC 7505 (null MX). dns_message.c reads the frame, dns_query.c writes queries; what the
- * AD bit means is the caller's to say; whom to ask, and when again, is resolver.c's.
+ * Makes an answer of a DNS response. RFC 1035 (CNAME), RFC 2308 (denial), RFC 7505 (null MX).
+ * dns_message.c reads the frame, dns_record.c each record, dns_query.c writes queries; what the
+ * AD bit means is the caller's to say; whom to ask, and how often, is resolver_attempts.c's.
  *
  * Two passes over the answer section: the first collects the CNAMEs and sums up the space that the
  * records need, the second copies the RRset at the end of the CNAME chain. Every doubt makes the
@@ -15,6 +15,7 @@
 #include "dns/dns_answer.h"
 
 #include "dns/dns_message.h"
+#include "dns/dns_record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,69 +48,12 @@ struct found {
 /* The answer and what it points to, in one piece of memory. */
 struct owned_answer {
     struct dns_answer answer;
-    size_t text_used;
-    char *text;
+    char *text; /* room for the next text */
 };
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
-}
-
-/* The octets of a TXT record's strings together; *len is what they come to (RFC 7208 3.3). */
-static bool read_txt(struct buf *rdata, char *out, size_t *len)
-{
-    *len = 0;
-    do {
-        uint8_t piece_len = buf_u8(rdata);
-        const uint8_t *piece = buf_bytes(rdata, piece_len);
-
-        if (piece == NULL)
-            return false;
-        if (out != NULL)
-            memcpy(out + *len, piece, piece_len);
-        *len += piece_len;
-    } while (buf_left(rdata) > 0);
-    return true;
-}
-
-/* First pass over a record of the type asked for. Returns NULL, or what is wrong with it. */
-static const char *measure(struct found *f, const struct dns_rr *rr)
-{
-    struct buf rdata = rr->rdata;
-    char name[DNS_NAME_MAX + 1];
-    size_t len = 0;
-
-    f->match_count++;
-    switch (f->type) {
-    case DNS_TYPE_A:
-        return buf_left(&rdata) == 4 ? NULL : "malformed A record";
-    case DNS_TYPE_AAAA:
-        return buf_left(&rdata) == 16 ? NULL : "malformed AAAA record";
-    case DNS_TYPE_MX:
-        buf_u16(&rdata);
-        if (dns_message_last_name(&rdata, name) == DNS_NAME_BAD)
-            return "malformed MX record";
-        f->text_len += strlen(name) + 1;
-        return NULL;
-    case DNS_TYPE_CNAME:
-        if (dns_message_last_name(&rdata, name) == DNS_NAME_BAD)
-            return "malformed CNAME record";
-        f->text_len += strlen(name) + 1;
-        return NULL;
-    case DNS_TYPE_TLSA:
-        if (buf_left(&rdata) < 3)
-            return "malformed TLSA record";
-        f->text_len += buf_left(&rdata) - 3;
-        return NULL;
-    case DNS_TYPE_TXT:
-        if (!read_txt(&rdata, NULL, &len))
-            return "malformed TXT record";
-        f->text_len += len;
-        return NULL;
-    default:
-        return NULL; /* only counted */
-    }
 }
 
 static const char *add_alias(struct found *f, struct dns_rr *rr)
@@ -143,21 +87,25 @@ static const char *add_alias(struct found *f, struct dns_rr *rr)
 }
 
 /* First pass. Returns NULL, or what is wrong with the answer section. */
-static const char *collect(struct found *f, const struct dns_message *m)
+static const char *collect_records(struct found *f, const struct dns_message *m)
 {
     struct buf b = m->answer;
 
     for (unsigned i = 0; i < m->answer_count; i++) {
         struct dns_rr rr;
         const char *wrong = NULL;
+        size_t text_len = 0;
 
         dns_message_rr(&b, &rr);
         if (rr.class != DNS_CLASS_IN)
             continue;
-        if (rr.type == f->type)
-            wrong = measure(f, &rr);
-        else if (rr.type == DNS_TYPE_CNAME)
+        if (rr.type == f->type) {
+            wrong = dns_record_measure(f->type, &rr, &text_len);
+            f->match_count++;
+            f->text_len += text_len;
+        } else if (rr.type == DNS_TYPE_CNAME) {
             wrong = add_alias(f, &rr);
+        }
         if (wrong != NULL)
             return wrong;
     }
@@ -188,86 +136,13 @@ static const char *follow_chain(struct found *f, const char *name)
     return NULL;
 }
 
-static const char *keep_text(struct owned_answer *own, const void *text, size_t len)
+static const char *keep_text(struct owned_answer *own, const char *text)
 {
-    char *at = own->text + own->text_used;
+    size_t len = strlen(text) + 1;
+    char *at = memcpy(own->text, text, len);
 
-    if (len > 0)
-        memcpy(at, text, len);
-    own->text_used += len;
+    own->text += len;
     return at;
-}
-
-/* Second pass: false when the record names a host that cannot exist. */
-static bool fill_record(struct owned_answer *own, uint16_t type, struct buf *rdata,
-                        struct dns_record *out)
-{
-    char name[DNS_NAME_MAX + 1];
-    size_t len;
-
-    memset(out, 0, sizeof(*out));
-    switch (type) {
-    case DNS_TYPE_A:
-        memcpy(out->a, buf_bytes(rdata, 4), 4);
-        return true;
-    case DNS_TYPE_AAAA:
-        memcpy(out->aaaa, buf_bytes(rdata, 16), 16);
-        return true;
-    case DNS_TYPE_MX:
-        out->mx.preference = buf_u16(rdata);
-        if (dns_message_last_name(rdata, name) != DNS_NAME_OK)
-            return false;
-        out->mx.host = keep_text(own, name, strlen(name) + 1);
-        return true;
-    case DNS_TYPE_CNAME:
-        if (dns_message_last_name(rdata, name) != DNS_NAME_OK)
-            return false;
-        out->cname = keep_text(own, name, strlen(name) + 1);
-        return true;
-    case DNS_TYPE_TLSA:
-        out->tlsa.usage = buf_u8(rdata);
-        out->tlsa.selector = buf_u8(rdata);
-        out->tlsa.matching_type = buf_u8(rdata);
-        len = buf_left(rdata);
-        out->tlsa.data_len = (uint16_t)len;
-        out->tlsa.data = (const uint8_t *)keep_text(own, buf_bytes(rdata, len), len);
-        return true;
-    case DNS_TYPE_TXT:
-        out->txt.text = own->text + own->text_used;
-        read_txt(rdata, own->text + own->text_used, &len);
-        out->txt.len = (uint16_t)len;
-        own->text_used += len;
-        return true;
-    default:
-        return true;
-    }
-}
-
-static bool same_octets(const void *a, size_t a_len, const void *b, size_t b_len)
-{
-    return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
-}
-
-static bool same_record(uint16_t type, const struct dns_record *a, const struct dns_record *b)
-{
-    switch (type) {
-    case DNS_TYPE_A:
-        return memcmp(a->a, b->a, sizeof(a->a)) == 0;
-    case DNS_TYPE_AAAA:
-        return memcmp(a->aaaa, b->aaaa, sizeof(a->aaaa)) == 0;
-    case DNS_TYPE_MX:
-        return a->mx.preference == b->mx.preference && strcmp(a->mx.host, b->mx.host) == 0;
-    case DNS_TYPE_CNAME:
-        return strcmp(a->cname, b->cname) == 0;
-    case DNS_TYPE_TLSA:
-        return a->tlsa.usage == b->tlsa.usage && a->tlsa.selector == b->tlsa.selector &&
-               a->tlsa.matching_type == b->tlsa.matching_type &&
-               same_octets(a->tlsa.data, a->tlsa.data_len, b->tlsa.data, b->tlsa.data_len);
-    case DNS_TYPE_TXT:
-        return same_octets(a->txt.text, a->txt.len, b->txt.text, b->txt.len);
-    default:
-        return false;
-    }
 }
 
 /* Second pass: copies the RRset at the chain's end. Returns NULL, or what is wrong with it. */
@@ -289,11 +164,11 @@ static const char *copy_records(const struct found *f, const struct dns_message 
         answer->ttl_s = min_u32(answer->ttl_s, rr.ttl_s);
         struct dns_record *record = &records[answer->count];
 
-        if (!fill_record(own, f->type, &rr.rdata, record)) {
+        if (!dns_record_read(f->type, &rr.rdata, &own->text, record)) {
             impossible++;
             continue;
         }
-        while (known < answer->count && !same_record(f->type, &records[known], record))
+        while (known < answer->count && !dns_record_equal(f->type, &records[known], record))
             known++;
         if (known == answer->count)
             answer->count++;
@@ -306,7 +181,7 @@ static const char *copy_records(const struct found *f, const struct dns_message 
 }
 
 /* Turns what was found into a status. Returns NULL, or why there is none. */
-static const char *conclude(const struct dns_message *m, struct dns_answer *answer)
+static const char *conclude_status(const struct dns_message *m, struct dns_answer *answer)
 {
     bool nxdomain = m->rcode == DNS_RCODE_NXDOMAIN;
 
@@ -345,8 +220,8 @@ static struct dns_answer *failed_answer(const char *name, const char *reason)
         return NULL;
     own->answer.status = DNS_FAILED;
     own->answer.security = DNS_UNKNOWN;
-    own->answer.canonical = keep_text(own, name, strlen(name) + 1);
-    own->answer.failure = keep_text(own, reason, strlen(reason) + 1);
+    own->answer.canonical = keep_text(own, name);
+    own->answer.failure = keep_text(own, reason);
     return &own->answer;
 }
 
@@ -379,7 +254,7 @@ struct dns_answer *dns_answer_parse(const uint8_t *message, size_t len, const ch
     /* A server's error is the better reason; such a message is often cut short besides. */
     if (m.response && m.rcode != DNS_RCODE_NOERROR && m.rcode != DNS_RCODE_NXDOMAIN)
         wrong = dns_message_rcode_text(&m);
-    if (wrong != NULL || (wrong = collect(&f, &m)) != NULL ||
+    if (wrong != NULL || (wrong = collect_records(&f, &m)) != NULL ||
         (wrong = follow_chain(&f, asked)) != NULL)
         return failed_answer(asked, wrong);
 
@@ -390,12 +265,12 @@ struct dns_answer *dns_answer_parse(const uint8_t *message, size_t len, const ch
         return NULL;
     struct dns_answer *answer = &own->answer;
 
-    answer->canonical = keep_text(own, f.canonical, canonical_len);
+    answer->canonical = keep_text(own, f.canonical);
     answer->alias = f.canonical != asked;
     answer->ttl_s = f.chain_ttl_s;
     answer->security = security_of(&m, with_ad, without_ad);
     if ((wrong = copy_records(&f, &m, own, (struct dns_record *)(own + 1))) != NULL ||
-        (wrong = conclude(&m, answer)) != NULL) {
+        (wrong = conclude_status(&m, answer)) != NULL) {
         dns_answer_free(answer);
         return failed_answer(asked, wrong);
     }

@@ -1,8 +1,8 @@
 /*
  * One DNS answer, parsed: bytes in, records out. Bounded reading of foreign bytes, no I/O.
  * RFC 1035 (message format), RFC 6698 section 2.1 (TLSA), RFC 7505 (null MX), RFC 2308 (negative
- * TTL). Which answers count as secure is decided here from the AD bit and what the caller knows of
- * the resolver (RFC 6840 section 5.8); asking is left to resolver.c.
+ * TTL). Whether the AD bit is believed (RFC 6840 section 5.8) is decided by the caller, who knows
+ * the resolver: answer_security in resolver_attempts.c. Asking is left to resolver.c.
  */
 #ifndef POLICY_DNS_DNS_ANSWER_H
 #define POLICY_DNS_DNS_ANSWER_H

@@ -18,6 +18,7 @@
 #include "dns/dns_answer.h"
 #include "policy/engine_config.h"
 
+struct engine_health;
 struct event_base;
 struct resolver;
 struct resolver_query;
@@ -32,7 +33,7 @@ typedef void (*resolver_done_fn)(const struct dns_answer *answer, void *arg);
  * be read is no error: it means the resolver on this host, as for the C library, with a warning.
  */
 int resolver_new(struct event_base *base, const struct engine_config *config, struct resolver **out,
-                 char *err, size_t err_len);
+                 char *err, size_t err_size);
 
 /* Queries that are still outstanding get no callback. Not from inside a callback. NULL is allowed.
  */
@@ -43,7 +44,7 @@ void resolver_free(struct resolver *resolver);
  * kept. Errors as resolver_new, then nothing has changed. Not from inside a callback.
  */
 int resolver_reconfigure(struct resolver *resolver, const struct engine_config *config, char *err,
-                         size_t err_len);
+                         size_t err_size);
 
 /*
  * Asks for name/type (an absolute name, with or without the root dot) on behalf of a next-hop (any
@@ -60,6 +61,9 @@ struct resolver_query *resolver_query(struct resolver *resolver, const char *nex
                                       const char *name, uint16_t type, resolver_done_fn done,
                                       void *arg);
 void resolver_cancel(struct resolver_query *query);
+
+/* Security and the list of resolvers, of what engine_health.h has. */
+void resolver_health(const struct resolver *resolver, struct engine_health *out);
 
 /* Whether a trusted resolver passes the check, or the last one ceased to only lately (half of
  * check_interval_ms, at most half a minute, ago). */

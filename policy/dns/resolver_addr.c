@@ -6,6 +6,8 @@
  */
 #include "dns/resolver_addr.h"
 
+#include "base/ascii.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -144,9 +146,10 @@ bool resolver_addr_is_loopback(const struct resolver_addr *addr)
     return IN6_IS_ADDR_LOOPBACK(&addr->in6.sin6_addr);
 }
 
-static bool is_blank(char c)
+/* Between the words of resolv.conf(5); CR of files from elsewhere. */
+static bool is_separator(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r';
+    return ascii_is_wsp(c) || c == '\r';
 }
 
 /* The address of a nameserver line, into out; false when it is another line. */
@@ -156,11 +159,11 @@ static bool nameserver_line(const char *line, size_t len, char out[RESOLVER_ADDR
     size_t start = sizeof(keyword) - 1;
     size_t end;
 
-    if (len <= start || memcmp(line, keyword, start) != 0 || !is_blank(line[start]))
+    if (len <= start || memcmp(line, keyword, start) != 0 || !is_separator(line[start]))
         return false;
-    while (start < len && is_blank(line[start]))
+    while (start < len && is_separator(line[start]))
         start++;
-    for (end = start; end < len && !is_blank(line[end]);)
+    for (end = start; end < len && !is_separator(line[end]);)
         end++;
     len = end - start < RESOLVER_ADDR_TEXT_MAX ? end - start : 0;
     memcpy(out, line + start, len);

@@ -172,7 +172,7 @@ static void report_loss(struct server *server)
 /* ---- When ---- */
 
 /* A resolver that never validates is no reason for haste while another does. */
-static bool haste(const struct resolver *r)
+static bool hurry_checks(const struct resolver *r)
 {
     const struct server *server;
     bool any_trusted = false;
@@ -192,7 +192,7 @@ static void arm_timer(struct resolver *r)
 {
     uint32_t delay_ms = (uint32_t)r->settings.check_interval_ms;
 
-    if (haste(r))
+    if (hurry_checks(r))
         delay_ms = delay_ms / SOONER + 1;
     delay_ms = delay_ms - delay_ms / 4 + resolver_random(delay_ms / 2 + 1);
     struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = (delay_ms % 1000) * 1000};
@@ -280,7 +280,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     check_ended(server, "does not answer", false);
 }
 
-void resolver_check_start(struct server *server)
+static void check_start(struct server *server)
 {
     struct resolver *r = server->resolver;
     struct timeval delay = {.tv_sec = r->settings.timeout_ms / 1000,
@@ -317,7 +317,7 @@ void resolver_check_all(struct resolver *r)
     arm_timer(r);
     TAILQ_FOREACH (server, &r->servers, link) {
         if (server->trusted || server->misses > 0)
-            resolver_check_start(server);
+            check_start(server);
     }
     report_security(r, NULL);
 }
@@ -328,6 +328,6 @@ void resolver_check_awaited(struct resolver *r)
 
     TAILQ_FOREACH (server, &r->servers, link) {
         if (!list_empty(&server->confirms))
-            resolver_check_start(server);
+            check_start(server);
     }
 }

@@ -1,7 +1,8 @@
 /*
  * What the files of the resolver share; nobody else includes this. Each uses those before it alone:
  * resolver_state.c, resolver_confirm.c (who waits for a check), resolver_check.c (who validates),
- * resolver_servers.c (whom to ask), resolver.c (queries, timers).
+ * resolver_servers.c (whom to ask), resolver_probe.c (whether it is slow), resolver_attempts.c
+ * (asking, timers), resolver.c (queries).
  */
 #ifndef POLICY_DNS_RESOLVER_INTERNAL_H
 #define POLICY_DNS_RESOLVER_INTERNAL_H
@@ -30,7 +31,7 @@ struct server {
     struct resolver *resolver;
     struct resolver_addr addr;
     struct upstream *upstream;
-    unsigned users; /* attempts of queries that are not settled yet, answered ones too */
+    unsigned users; /* attempts of queries that are not settled yet, answered ones too; a probe */
 
     bool trusted;      /* its AD bit is believed */
     bool validates;    /* it passed its last check */
@@ -86,6 +87,33 @@ struct resolver {
     struct event work;    /* calls back what is ready, starts what waits */
     struct event unblock; /* the same, when a query in flight has become slow */
     uint64_t query_count, sent_count;
+
+    struct upstream_ask *probe; /* in flight, else NULL */
+    struct server *probed;      /* then: it was sent to that */
+    int64_t probe_sent_ms;
+};
+
+/* One ask to one server for a query. */
+struct resolver_attempt {
+    struct resolver_query *query;
+    struct server *server;
+    struct upstream_ask *ask; /* NULL: answered, failed or given up */
+    bool refused;             /* answered with an error: no use to ask that server again */
+};
+
+struct resolver_query {
+    struct resolver_entry entry;
+    struct resolver *resolver;
+    resolver_done_fn done;
+    void *arg;
+    struct dns_answer *answer; /* READY: the answer. Before: the first failure, for its reason */
+    struct event timer;        /* of the latest attempt */
+    struct resolver_attempt *attempts; /* of `tries`; in the same block of memory */
+    unsigned attempt_count, tries;
+    bool unreachable; /* some server could not be reached */
+    bool barred;      /* a validating server answered with an error */
+    uint16_t type;
+    char *name; /* in the same block */
 };
 
 /* resolver_state.c */
@@ -96,19 +124,18 @@ void resolver_log(const struct resolver *r, int priority, const char *format, ..
 
 /* resolver_settings.c */
 int resolver_settings_copy(struct resolver_settings *out, const struct engine_config *config,
-                           char *err, size_t err_len);
+                           char *err, size_t err_size);
 void resolver_settings_free(struct resolver_settings *settings);
 
 /* resolver_servers.c */
 int resolver_servers_load(struct resolver *r, const struct resolver_settings *settings, char *err,
-                          size_t err_len);         /* puts what settings name into effect */
+                          size_t err_size);        /* puts what settings name into effect */
 void resolver_servers_refresh(struct resolver *r); /* when resolv.conf has changed */
 void resolver_servers_free(struct resolver *r);
 
 /* resolver_check.c */
-void resolver_check_all(struct resolver *r);      /* starts a check of every trusted resolver now */
-void resolver_check_start(struct server *server); /* unless one is in flight */
-void resolver_check_awaited(struct resolver *r);  /* starts the checks that somebody waits for */
+void resolver_check_all(struct resolver *r);     /* starts a check of every trusted resolver now */
+void resolver_check_awaited(struct resolver *r); /* starts the checks that somebody waits for */
 void resolver_check_stop(struct server *server);
 bool resolver_any_validates(const struct resolver *r); /* by its last check */
 bool resolver_check_pending(const struct resolver *r); /* queries should wait for the first check */
@@ -119,5 +146,17 @@ void resolver_confirm_checked(struct server *server, bool passed); /* a check ha
 void resolver_confirm_fail(struct server *server); /* it is trusted no more, or gone */
 void resolver_confirm_call_back(struct resolver *r);
 void resolver_confirm_drop(struct resolver *r); /* what is still to be called back */
+
+/* resolver_probe.c */
+void resolver_probe_start(struct resolver *r, int64_t now_ms);
+void resolver_probe_stop(struct resolver *r);
+
+/* resolver_attempts.c */
+void resolver_attempts_init(struct resolver_query *query);   /* before any other call */
+void resolver_attempts_start(struct resolver_query *query);  /* once; may settle the query */
+void resolver_attempts_cancel(struct resolver_query *query); /* those that are outstanding */
+/* Settles a query that has been started: cancels its attempts and makes it ready. Takes `answer`;
+ * NULL means what is known of its failure. */
+void resolver_query_settle(struct resolver_query *query, struct dns_answer *answer);
 
 #endif

@@ -1,4 +1,7 @@
 /*
+ * Whose turn it is to send a query. A query goes resolver_queue_add, resolver_queue_next (it has a
+ * slot), resolver_queue_settle (it is ready to be called back), resolver_queue_leave.
+ *
  * Next-hops of which queries wait hang in two lists, by whether their share of slots is used up.
  * The first of a list is the next to send one, and then goes to the end of its list. Queries in
  * flight are kept in the order in which they were sent, so that the slow ones come first.
@@ -36,6 +39,7 @@ int resolver_queue_init(struct resolver_queue *q)
     TAILQ_INIT(&q->slow);
     TAILQ_INIT(&q->ready);
     q->answered_ms = INT64_MIN;
+    resolver_pace_init(&q->pace);
     q->slots = 1;
     return table_init(&q->groups);
 }
@@ -49,6 +53,7 @@ void resolver_queue_configure(struct resolver_queue *q, size_t slots, int slow_m
 {
     q->slots = slots > 0 ? slots : 1;
     q->slow_ms = slow_ms;
+    resolver_pace_configure(&q->pace, q->slots, slow_ms);
 }
 
 /* ---- Groups ---- */
@@ -201,6 +206,14 @@ static bool is_slow(const struct resolver_queue *q, const struct resolver_entry 
     return now_ms - entry->started_ms >= q->slow_ms;
 }
 
+/* Whether a query in flight has lasted so long that others need not wait for it. */
+static bool may_give_slot(const struct resolver_queue *q, const struct resolver_entry *entry,
+                          int64_t now_ms)
+{
+    return is_slow(q, entry, now_ms) &&
+           resolver_pace_since(&q->pace, entry->started_ms, now_ms) == RESOLVER_PROMPT;
+}
+
 static bool room_for_slow(const struct resolver_queue *q)
 {
     return q->slow_count / SLOW_SHARE < q->slots;
@@ -210,8 +223,8 @@ static void retire_slow(struct resolver_queue *q, int64_t now_ms)
 {
     struct resolver_entry *entry;
 
-    while ((entry = TAILQ_FIRST(&q->in_flight)) != NULL && is_slow(q, entry, now_ms) &&
-           room_for_slow(q)) {
+    while ((entry = TAILQ_FIRST(&q->in_flight)) != NULL && room_for_slow(q) &&
+           may_give_slot(q, entry, now_ms)) {
         leave_list(q, entry);
         entry->stage = RESOLVER_SLOW;
         TAILQ_INSERT_TAIL(&q->slow, entry, link);
@@ -256,8 +269,8 @@ struct resolver_entry *resolver_queue_overdue(const struct resolver_queue *q, in
 {
     struct resolver_entry *first = TAILQ_FIRST(&q->in_flight), *oldest = TAILQ_FIRST(&q->slow);
 
-    if (q->waiting_count == 0 || first == NULL || oldest == NULL || !is_slow(q, first, now_ms) ||
-        room_for_slow(q))
+    if (q->waiting_count == 0 || first == NULL || oldest == NULL || room_for_slow(q) ||
+        !may_give_slot(q, first, now_ms))
         return NULL;
     return oldest->started_ms < q->answered_ms ? oldest : NULL;
 }
@@ -271,7 +284,23 @@ int64_t resolver_queue_due_ms(const struct resolver_queue *q, int64_t now_ms)
     return (is_slow(q, first, now_ms) ? now_ms : first->started_ms) + q->slow_ms;
 }
 
-void resolver_queue_answered(struct resolver_queue *q, int64_t now_ms)
+void resolver_queue_answered(struct resolver_queue *q, const struct resolver_entry *entry,
+                             int64_t now_ms)
 {
     q->answered_ms = now_ms;
+    resolver_pace_answered(&q->pace, entry->started_ms, now_ms);
+}
+
+bool resolver_queue_wants_probe(const struct resolver_queue *q, int64_t now_ms)
+{
+    const struct resolver_entry *first = TAILQ_FIRST(&q->in_flight);
+
+    return q->waiting_count > 0 && first != NULL && is_slow(q, first, now_ms) &&
+           resolver_pace_since(&q->pace, first->started_ms, now_ms) == RESOLVER_QUIET;
+}
+
+void resolver_queue_probed(struct resolver_queue *q, int64_t sent_ms, int64_t now_ms)
+{
+    if (now_ms - sent_ms < q->slow_ms)
+        resolver_pace_probed(&q->pace, sent_ms);
 }

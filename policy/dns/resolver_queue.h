@@ -5,10 +5,12 @@
  * - Next-hops take turns, one query each. One that has its share of slots (a 32nd of them) gets
  *   more only while less than half of all slots are in use.
  * - A query that has been in flight for slow_ms gives its slot to one that waits, and stays in
- *   flight beside the slots. Up to four times as many queries as there are slots may be slow.
- * - When there are too many slow ones, the oldest is given up, provided that the resolver has
- *   answered anything since that was sent: then it is the destination that is slow. While the
- *   resolver answers nothing, nobody gains by more queries, and none is given up.
+ *   flight beside the slots, provided that it is its destination that is slow and not the resolver
+ *   as a whole (resolver_pace.h), which more queries would make slower still. Up to four times as
+ *   many queries as there are slots may be slow.
+ * - When there are too many slow ones, the oldest is given up on the same condition, and provided
+ *   that the resolver has answered a query since that was sent. While the resolver answers nothing,
+ *   nobody gains by more queries, and none is given up.
  *
  * Pure: it knows no sockets and no clock. One thread.
  */
@@ -16,6 +18,7 @@
 #define POLICY_DNS_RESOLVER_QUEUE_H
 
 #include "base/table.h"
+#include "dns/resolver_pace.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +54,7 @@ struct resolver_queue {
     size_t slots;
     int slow_ms;
     int64_t answered_ms; /* when the resolver answered last; INT64_MIN: never */
+    struct resolver_pace pace;
 };
 
 int resolver_queue_init(struct resolver_queue *q);  /* 0 or a negative errno */
@@ -79,7 +83,13 @@ struct resolver_entry *resolver_queue_overdue(const struct resolver_queue *q, in
  * left; INT64_MAX: need not be. */
 int64_t resolver_queue_due_ms(const struct resolver_queue *q, int64_t now_ms);
 
-/* The resolver has answered some query. */
-void resolver_queue_answered(struct resolver_queue *q, int64_t now_ms);
+/* The resolver has answered a query that is in flight. */
+void resolver_queue_answered(struct resolver_queue *q, const struct resolver_entry *entry,
+                             int64_t now_ms);
+
+/* Whether slow queries keep others waiting while nothing shows if it is the resolver that is slow:
+ * the caller asks it something easy, and says when that was answered. */
+bool resolver_queue_wants_probe(const struct resolver_queue *q, int64_t now_ms);
+void resolver_queue_probed(struct resolver_queue *q, int64_t sent_ms, int64_t now_ms);
 
 #endif

@@ -83,7 +83,7 @@ static int list_from_conf(struct resolver *r, const char *path, struct addr_list
 }
 
 static int list_from_settings(const struct resolver_settings *settings, struct addr_list *list,
-                              char *err, size_t err_len)
+                              char *err, size_t err_size)
 {
     list->count = 0;
     for (char **text = settings->resolvers; *text != NULL; text++) {
@@ -91,7 +91,7 @@ static int list_from_settings(const struct resolver_settings *settings, struct a
         bool known = false;
 
         if (resolver_addr_parse(*text, &addr) < 0) {
-            snprintf(err, err_len, "resolver %s: not an address", *text);
+            snprintf(err, err_size, "resolver %s: not an address", *text);
             return -EINVAL;
         }
         for (size_t i = 0; i < list->count; i++)
@@ -99,13 +99,13 @@ static int list_from_settings(const struct resolver_settings *settings, struct a
         if (known)
             continue;
         if (list->count == RESOLVER_SERVERS_MAX) {
-            snprintf(err, err_len, "more than %d resolvers", RESOLVER_SERVERS_MAX);
+            snprintf(err, err_size, "more than %d resolvers", RESOLVER_SERVERS_MAX);
             return -EINVAL;
         }
         list->items[list->count++] = addr;
     }
     if (list->count == 0) {
-        snprintf(err, err_len, "no resolver is given");
+        snprintf(err, err_size, "no resolver is given");
         return -EINVAL;
     }
     return 0;
@@ -254,21 +254,21 @@ static int put_into_effect(struct resolver *r, const struct resolver_settings *s
 }
 
 int resolver_servers_load(struct resolver *r, const struct resolver_settings *settings, char *err,
-                          size_t err_len)
+                          size_t err_size)
 {
     struct addr_list list;
-    int result = 0;
+    int error = 0;
 
     if (settings->resolvers != NULL)
-        result = list_from_settings(settings, &list, err, err_len);
+        error = list_from_settings(settings, &list, err, err_size);
     else if (list_from_conf(r, settings->resolv_conf, &list) < 0)
         list.count = resolver_addr_parse(default_server, &list.items[0]) == 0 ? 1 : 0;
-    if (result < 0)
-        return result;
-    result = put_into_effect(r, settings, &list, true);
-    if (result < 0)
-        snprintf(err, err_len, "out of memory");
-    return result;
+    if (error < 0)
+        return error;
+    error = put_into_effect(r, settings, &list, true);
+    if (error < 0)
+        snprintf(err, err_size, "out of memory");
+    return error;
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)

@@ -1,5 +1,7 @@
 /*
- * The resolver's own copy of its configuration, with what is absurd or missing put right.
+ * The resolver's own copy of its configuration. resolver_settings_copy takes the default for what
+ * is missing or absurd, and refuses a check_name that is no domain name (-EINVAL); addresses are
+ * read by resolver_servers.c.
  */
 #include "dns/resolver_internal.h"
 
@@ -59,7 +61,7 @@ static int positive_or(int value, int otherwise, int max)
 }
 
 int resolver_settings_copy(struct resolver_settings *out, const struct engine_config *config,
-                           char *err, size_t err_len)
+                           char *err, size_t err_size)
 {
     char name[DNS_NAME_MAX + 1];
 
@@ -78,12 +80,12 @@ int resolver_settings_copy(struct resolver_settings *out, const struct engine_co
     };
     if (copy_resolvers(config->resolvers, &out->resolvers) < 0 || out->check_name == NULL ||
         out->resolv_conf == NULL) {
-        snprintf(err, err_len, "out of memory");
+        snprintf(err, err_size, "out of memory");
         resolver_settings_free(out);
         return -ENOMEM;
     }
     if (dns_name_normalise(out->check_name, name) < 0) {
-        snprintf(err, err_len, "check_name %.100s: not a domain name", out->check_name);
+        snprintf(err, err_size, "check_name %.100s: not a domain name", out->check_name);
         resolver_settings_free(out);
         return -EINVAL;
     }

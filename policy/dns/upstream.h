@@ -1,7 +1,7 @@
 /*
  * One resolver at its address: sends it queries and gives its answers. All of c-ares is behind
  * this: its channels, sockets, query IDs, TCP after truncation, and what differs between its
- * versions. Whom to ask, how often and how far to believe it is resolver.c's.
+ * versions. Whom to ask, how often and how far to believe it is for resolver_attempts.c.
  *
  * Runs on the thread of the event base. No callback fires from inside a call to this module.
  */

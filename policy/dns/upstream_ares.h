@@ -1,5 +1,6 @@
 /*
- * Channels of c-ares for upstream.c: one server, one transport, nothing from the system's files.
+ * Channels of c-ares for upstream_channels.c: one server, one transport, nothing from the system's
+ * files.
  */
 #ifndef POLICY_DNS_UPSTREAM_ARES_H
 #define POLICY_DNS_UPSTREAM_ARES_H

@@ -1,17 +1,16 @@
 /*
- * The cache of findings. Entries hang in three structures: a hash table, a list by last use, and a
- * heap by the time at which something is to be done about them (heap.h). A hundred thousand
- * plain domains must fit in 60 MB, findings included, so an entry is kept small.
+ * The cache of findings. Entries hang in a table that knows which was used least recently (lru.h),
+ * and in a heap by the time at which something is to be done about them (heap.h). A hundred
+ * thousand plain domains must fit in 60 MB, findings included, so an entry is kept small.
+ *
+ * cache_put keeps findings, cache_get and cache_look find them, cache_take_due gives what is to be
+ * renewed and drops what has ended. What goes over all entries is in cache_walk.c.
  */
-#include "engine/cache.h"
+#include "engine/cache_internal.h"
 
-#include "base/heap.h"
-#include "base/list.h"
-#include "base/table.h"
 #include "findings/findings_make.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,184 +18,164 @@ enum {
     /* How often an entry is renewed ahead of time without a use in between. Two, since a resolver
      * answers the first from its own cache, with the little life that is left there. */
     RENEWALS_PER_USE = 2,
-    BLOCK_HEAD = 16,       /* what malloc adds to a block */
-    TOO_LARGE = 16,        /* findings of more than one of so many parts are not kept */
-    SNAPSHOT_PIECE = 1000, /* entries copied under one hold of the lock */
-};
-
-struct entry {
-    struct table_node node;
-    struct list lru;
-    struct heap_item heap;
-    const struct findings *findings;
-    struct findings_ends ends;
-    uint8_t renewals; /* that are still due to the last use */
-};
-
-struct cache {
-    pthread_mutex_t lock;
-    struct table table;
-    struct list lru; /* least recently used first */
-    struct heap heap;
-    size_t max;
-    size_t octets, max_octets;
+    TOO_LARGE = 16, /* findings of more than one of so many parts are not kept */
 };
 
 int cache_new(size_t max, struct cache **out)
 {
     struct cache *cache = calloc(1, sizeof *cache);
-    int status;
+    int error;
 
     if (cache == NULL)
         return -ENOMEM;
-    status = table_init(&cache->table);
-    if (status == 0) {
-        status = -pthread_mutex_init(&cache->lock, NULL);
-        if (status < 0)
-            table_fini(&cache->table);
-    }
-    if (status < 0) {
+    error = lru_init(&cache->lru);
+    if (error < 0) {
         free(cache);
-        return status;
+        return error;
     }
-    list_init(&cache->lru);
     cache->max = max ? max : 1;
     cache->max_octets = SIZE_MAX;
     *out = cache;
     return 0;
 }
 
-static struct entry *entry_find(const struct cache *cache, const char *text)
+static struct cache_entry *entry_of(struct lru_entry *lru)
 {
-    struct table_node *node = table_find(&cache->table, text);
+    return lru != NULL ? list_entry(lru, struct cache_entry, lru) : NULL;
+}
 
-    return node != NULL ? list_entry(node, struct entry, node) : NULL;
+static struct cache_entry *entry_find(const struct cache *cache, const char *text)
+{
+    return entry_of(lru_find(&cache->lru, text));
 }
 
 /* What an entry with these findings takes: both blocks of memory, its slot and its place in the
  * heap. */
 static size_t octets_of(const struct findings *findings)
 {
-    return findings_size(findings) + sizeof(struct entry) + 2 * BLOCK_HEAD + 3 * sizeof(void *);
+    return findings_size(findings) + sizeof(struct cache_entry) + 2 * LRU_BLOCK_HEAD +
+           3 * sizeof(void *);
 }
 
-static void entry_drop(struct cache *cache, struct entry *entry)
+void cache_entry_drop(struct cache *cache, struct cache_entry *entry)
 {
-    cache->octets -= octets_of(entry->findings);
-    table_remove(&cache->table, &entry->node);
-    list_remove(&entry->lru);
+    lru_remove(&cache->lru, &entry->lru, octets_of(entry->findings));
     heap_remove(&cache->heap, &entry->heap);
     findings_unref(entry->findings);
     free(entry);
 }
 
-static void evict(struct cache *cache)
+static void evict_least_used(struct cache *cache)
 {
-    while (cache->table.count > 0 &&
-           (cache->table.count > cache->max || cache->octets > cache->max_octets))
-        entry_drop(cache, list_entry(cache->lru.next, struct entry, lru));
+    while (cache->lru.table.count > 0 &&
+           (cache->lru.table.count > cache->max || cache->lru.octets > cache->max_octets))
+        cache_entry_drop(cache, entry_of(lru_first(&cache->lru)));
 }
 
-static void drop_all(struct cache *cache)
+static void drop_entries(struct cache *cache)
 {
-    while (!list_empty(&cache->lru))
-        entry_drop(cache, list_entry(cache->lru.next, struct entry, lru));
+    struct cache_entry *entry;
+
+    while ((entry = entry_of(lru_first(&cache->lru))) != NULL)
+        cache_entry_drop(cache, entry);
 }
 
 void cache_clear(struct cache *cache)
 {
-    pthread_mutex_lock(&cache->lock);
-    drop_all(cache);
-    pthread_mutex_unlock(&cache->lock);
+    pthread_mutex_lock(&cache->lru.lock);
+    drop_entries(cache);
+    pthread_mutex_unlock(&cache->lru.lock);
 }
 
 void cache_free(struct cache *cache)
 {
     if (cache == NULL)
         return;
-    drop_all(cache);
+    drop_entries(cache);
     heap_fini(&cache->heap);
-    table_fini(&cache->table);
-    pthread_mutex_destroy(&cache->lock);
+    lru_fini(&cache->lru);
     free(cache);
 }
 
 void cache_set_max(struct cache *cache, size_t max)
 {
-    pthread_mutex_lock(&cache->lock);
+    pthread_mutex_lock(&cache->lru.lock);
     cache->max = max ? max : 1;
-    evict(cache);
-    pthread_mutex_unlock(&cache->lock);
+    evict_least_used(cache);
+    pthread_mutex_unlock(&cache->lru.lock);
 }
 
-static bool agrees(const struct entry *entry, bool security_known)
+static bool security_agrees(const struct cache_entry *entry, bool security_known)
 {
     return entry->findings->security_known || !security_known;
 }
 
 void cache_set_max_octets(struct cache *cache, size_t max)
 {
-    pthread_mutex_lock(&cache->lock);
+    pthread_mutex_lock(&cache->lru.lock);
     cache->max_octets = max;
-    evict(cache);
-    pthread_mutex_unlock(&cache->lock);
+    evict_least_used(cache);
+    pthread_mutex_unlock(&cache->lru.lock);
 }
 
-static bool holds(const struct entry *entry, int64_t now_ms, bool security_known)
+bool cache_entry_holds(const struct cache_entry *entry, int64_t now_ms, bool security_known)
 {
-    return agrees(entry, security_known) && findings_ends_first(&entry->ends) > now_ms;
+    return security_agrees(entry, security_known) && findings_ends_first(&entry->ends) > now_ms;
 }
 
 const struct findings *cache_get(struct cache *cache, const char *text, int64_t now_ms,
                                  bool security_known)
 {
     const struct findings *findings = NULL;
-    struct entry *entry;
+    struct cache_entry *entry;
 
-    pthread_mutex_lock(&cache->lock);
+    pthread_mutex_lock(&cache->lru.lock);
     entry = entry_find(cache, text);
-    if (entry != NULL && holds(entry, now_ms, security_known)) {
+    if (entry != NULL && cache_entry_holds(entry, now_ms, security_known)) {
         findings = findings_ref(entry->findings);
         entry->renewals = RENEWALS_PER_USE;
-        list_remove(&entry->lru);
-        list_append(&cache->lru, &entry->lru);
+        lru_use(&cache->lru, &entry->lru);
     }
-    pthread_mutex_unlock(&cache->lock);
+    pthread_mutex_unlock(&cache->lru.lock);
     return findings;
 }
 
 void cache_look(struct cache *cache, const char *text, bool security_known, struct cache_view *out)
 {
-    struct entry *entry;
+    struct cache_entry *entry;
 
     *out = (struct cache_view){NULL, findings_ends_all(INT64_MIN)};
-    pthread_mutex_lock(&cache->lock);
+    pthread_mutex_lock(&cache->lru.lock);
     entry = entry_find(cache, text);
     if (entry != NULL) {
         out->findings = findings_ref(entry->findings);
         out->ends = entry->ends;
-        if (!agrees(entry, security_known))
+        if (!security_agrees(entry, security_known))
             out->ends.ms[FINDINGS_PART_DANE] = INT64_MIN;
     }
-    pthread_mutex_unlock(&cache->lock);
+    pthread_mutex_unlock(&cache->lru.lock);
 }
 
-/* The key points into the findings, so the node moves along with them. */
-static void set_findings(struct cache *cache, struct entry *entry, const struct findings *findings)
+/* The key points into the findings, so it moves along with them. What is put in anew is not used by
+ * that. */
+static void set_findings(struct cache *cache, struct cache_entry *entry,
+                         const struct findings *findings)
 {
-    if (entry->findings != NULL) {
-        cache->octets -= octets_of(entry->findings);
-        table_remove(&cache->table, &entry->node);
-        findings_unref(entry->findings);
-    }
+    const struct findings *old = entry->findings;
+    const char *text = findings->nexthop.text;
+
     entry->findings = findings_ref(findings);
-    cache->octets += octets_of(findings);
-    table_add(&cache->table, &entry->node, entry->findings->nexthop.text);
+    if (old == NULL)
+        lru_add(&cache->lru, &entry->lru, text, octets_of(findings));
+    else
+        lru_rekey(&cache->lru, &entry->lru, text, octets_of(findings), octets_of(old));
+    findings_unref(old);
 }
 
-static struct entry *obtain(struct cache *cache, const struct findings *findings, int64_t due_ms)
+static struct cache_entry *entry_obtain(struct cache *cache, const struct findings *findings,
+                                        int64_t due_ms)
 {
-    struct entry *entry = entry_find(cache, findings->nexthop.text);
+    struct cache_entry *entry = entry_find(cache, findings->nexthop.text);
 
     if (entry != NULL)
         return entry;
@@ -207,96 +186,60 @@ static struct entry *obtain(struct cache *cache, const struct findings *findings
         free(entry);
         return NULL;
     }
-    list_init(&entry->lru);
     return entry;
 }
 
 static bool entry_put(struct cache *cache, const struct findings *findings,
                       const struct findings_ends *ends, int64_t due_ms)
 {
-    struct entry *entry = obtain(cache, findings, due_ms);
+    struct cache_entry *entry = entry_obtain(cache, findings, due_ms);
 
     if (entry == NULL)
         return false;
-    if (entry->findings == NULL)
-        list_append(&cache->lru, &entry->lru);
     set_findings(cache, entry, findings);
     entry->ends = *ends;
     heap_move(&cache->heap, &entry->heap, due_ms);
-    evict(cache);
+    evict_least_used(cache);
     return true;
 }
 
 int cache_put(struct cache *cache, const struct findings *findings,
               const struct findings_ends *ends, int64_t due_ms)
 {
-    struct entry *entry;
+    struct cache_entry *entry;
     bool kept = true;
 
-    pthread_mutex_lock(&cache->lock);
+    pthread_mutex_lock(&cache->lru.lock);
     if (octets_of(findings) <= cache->max_octets / TOO_LARGE) {
         kept = entry_put(cache, findings, ends, due_ms);
     } else {
         entry = entry_find(cache, findings->nexthop.text);
         if (entry != NULL)
-            entry_drop(cache, entry);
+            cache_entry_drop(cache, entry);
     }
-    pthread_mutex_unlock(&cache->lock);
+    pthread_mutex_unlock(&cache->lru.lock);
     return kept ? 0 : -ENOMEM;
 }
 
 bool cache_remove(struct cache *cache, const char *text)
 {
-    struct entry *entry;
+    struct cache_entry *entry;
 
-    pthread_mutex_lock(&cache->lock);
+    pthread_mutex_lock(&cache->lru.lock);
     entry = entry_find(cache, text);
     if (entry != NULL)
-        entry_drop(cache, entry);
-    pthread_mutex_unlock(&cache->lock);
+        cache_entry_drop(cache, entry);
+    pthread_mutex_unlock(&cache->lru.lock);
     return entry != NULL;
-}
-
-/* The entries of one slot of the table. */
-static size_t remove_in_slot(struct cache *cache, size_t slot, cache_match_fn match, void *arg)
-{
-    struct table_node *next;
-    size_t removed = 0;
-
-    for (struct table_node *node = cache->table.slots[slot]; node; node = next) {
-        struct entry *entry = list_entry(node, struct entry, node);
-
-        next = node->next;
-        if (match(entry->findings, arg)) {
-            entry_drop(cache, entry);
-            removed++;
-        }
-    }
-    return removed;
-}
-
-size_t cache_remove_all(struct cache *cache, cache_match_fn match, void *arg)
-{
-    size_t removed = 0, slot = 0;
-    bool more = true;
-
-    while (more) {
-        pthread_mutex_lock(&cache->lock);
-        for (size_t n = 0; n < SNAPSHOT_PIECE && slot < cache->table.slot_count; n++)
-            removed += remove_in_slot(cache, slot++, match, arg);
-        more = slot < cache->table.slot_count;
-        pthread_mutex_unlock(&cache->lock);
-    }
-    return removed;
 }
 
 int64_t cache_next_due(struct cache *cache)
 {
     int64_t due_ms;
 
-    pthread_mutex_lock(&cache->lock);
+    pthread_mutex_lock(&cache->lru.lock);
     due_ms = heap_first_ms(&cache->heap);
-    pthread_mutex_unlock(&cache->lock);
+    pthread_mutex_unlock(&cache->lru.lock);
     return due_ms;
 }
 
@@ -304,9 +247,9 @@ bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_
 {
     bool taken = false;
 
-    pthread_mutex_lock(&cache->lock);
+    pthread_mutex_lock(&cache->lru.lock);
     while (!taken && heap_first_ms(&cache->heap) <= now_ms) {
-        struct entry *entry = list_entry(heap_first(&cache->heap), struct entry, heap);
+        struct cache_entry *entry = list_entry(heap_first(&cache->heap), struct cache_entry, heap);
         int64_t first_ms = findings_ends_first(&entry->ends);
         int64_t last_ms = findings_ends_last(&entry->ends);
 
@@ -319,91 +262,19 @@ bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_
             /* A use until its first part ends would renew it yet. */
             heap_move(&cache->heap, &entry->heap, first_ms > now_ms ? first_ms : last_ms);
         } else {
-            entry_drop(cache, entry);
+            cache_entry_drop(cache, entry);
         }
     }
-    pthread_mutex_unlock(&cache->lock);
+    pthread_mutex_unlock(&cache->lru.lock);
     return taken;
-}
-
-void cache_set_due(struct cache *cache, const char *text, int64_t due_ms)
-{
-    struct entry *entry;
-
-    pthread_mutex_lock(&cache->lock);
-    entry = entry_find(cache, text);
-    if (entry != NULL)
-        heap_move(&cache->heap, &entry->heap, due_ms);
-    pthread_mutex_unlock(&cache->lock);
 }
 
 size_t cache_octets(struct cache *cache)
 {
-    size_t octets;
-
-    pthread_mutex_lock(&cache->lock);
-    octets = cache->octets;
-    pthread_mutex_unlock(&cache->lock);
-    return octets;
+    return lru_octets(&cache->lru);
 }
 
 size_t cache_count(struct cache *cache)
 {
-    size_t count;
-
-    pthread_mutex_lock(&cache->lock);
-    count = cache->table.count;
-    pthread_mutex_unlock(&cache->lock);
-    return count;
-}
-
-struct snapshot {
-    const struct findings **array;
-    size_t room;
-    size_t count;
-    size_t slot;       /* the next to be copied */
-    size_t slot_count; /* of the table when the copying began */
-};
-
-static void snapshot_restart(struct snapshot *s, const struct table *table)
-{
-    while (s->count > 0)
-        findings_unref(s->array[--s->count]);
-    s->slot = 0;
-    s->slot_count = table->slot_count;
-}
-
-/* Copies about SNAPSHOT_PIECE entries. What came in since and does not fit is left out. */
-static void snapshot_piece(struct snapshot *s, const struct table *table, int64_t now_ms,
-                           bool security_known)
-{
-    size_t stop = s->count + SNAPSHOT_PIECE;
-
-    if (s->slot_count != table->slot_count) /* it grew, and everything moved */
-        snapshot_restart(s, table);
-    for (; s->slot < s->slot_count && s->count < stop; s->slot++) {
-        for (struct table_node *n = table->slots[s->slot]; n; n = n->next) {
-            const struct entry *entry = list_entry(n, struct entry, node);
-            if (holds(entry, now_ms, security_known) && s->count < s->room)
-                s->array[s->count++] = findings_ref(entry->findings);
-        }
-    }
-}
-
-int cache_snapshot(struct cache *cache, int64_t now_ms, bool security_known,
-                   const struct findings ***out, size_t *count)
-{
-    struct snapshot s = {.room = cache_count(cache) + SNAPSHOT_PIECE};
-
-    s.array = calloc(s.room, sizeof *s.array);
-    if (s.array == NULL)
-        return -ENOMEM;
-    do {
-        pthread_mutex_lock(&cache->lock);
-        snapshot_piece(&s, &cache->table, now_ms, security_known);
-        pthread_mutex_unlock(&cache->lock);
-    } while (s.slot < s.slot_count);
-    *out = s.array;
-    *count = s.count;
-    return 0;
+    return lru_count(&cache->lru);
 }

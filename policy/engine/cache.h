@@ -52,7 +52,6 @@ int64_t cache_next_due(struct cache *cache);
  * then dropped. Returns false when nothing more is due.
  */
 bool cache_take_due(struct cache *cache, int64_t now_ms, char text[NEXTHOP_TEXT_MAX + 1]);
-void cache_set_due(struct cache *cache, const char *text, int64_t due_ms);
 
 size_t cache_count(struct cache *cache);
 size_t cache_octets(struct cache *cache); /* that the entries take, findings included */

@@ -33,7 +33,7 @@ static void limit_memory(struct core *core)
 int core_new(struct world *world, const struct core_settings *settings, struct core **out)
 {
     struct core *core = calloc(1, sizeof *core);
-    int status;
+    int error;
 
     if (core == NULL)
         return -ENOMEM;
@@ -42,20 +42,25 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
     core->trust_withdrawn = world->ops->trust_withdrawn(world);
     list_init(&core->refreshes);
     list_init(&core->outdated);
-    status = table_init(&core->tasks);
-    if (status == 0)
-        status = cache_new(settings->max_domains, &core->cache);
-    if (status == 0)
-        status = sts_cache_new(settings->max_domains, &core->sts_cache);
-    if (status == 0)
-        status = dane_seen_new(&core->dane_seen);
-    if (status == 0) {
+    error = table_init(&core->tasks);
+    if (error == 0)
+        error = cache_new(settings->max_domains, &core->cache);
+    if (error == 0)
+        error = sts_cache_new(settings->max_domains, &core->sts_cache);
+    if (error == 0)
+        error = dane_seen_new(&core->dane_seen);
+    if (error == 0)
+        error = prober_new(world, &settings->probe, &core->prober);
+    if (error == 0)
+        error = tlsrpt_lookups_new(world, &core->counters, &core->tlsrpt);
+    if (error == 0) {
+        tlsrpt_lookups_configure(core->tlsrpt, settings->negative_ttl_ms, settings->max_ttl_ms);
         limit_memory(core);
-        status = core_renew_start(core);
+        error = core_renew_start(core);
     }
-    if (status < 0) {
+    if (error < 0) {
         core_free(core);
-        return status;
+        return error;
     }
     *out = core;
     return 0;
@@ -66,6 +71,8 @@ void core_free(struct core *core)
     if (core == NULL)
         return;
     core_renew_stop(core);
+    prober_free(core->prober);
+    tlsrpt_lookups_free(core->tlsrpt);
     core_task_fail_all(core);
     table_fini(&core->tasks);
     cache_free(core->cache);
@@ -95,6 +102,8 @@ void core_configure(struct core *core, const struct core_settings *settings)
     limit_memory(core);
     cache_set_max(core->cache, settings->max_domains);
     sts_cache_set_max(core->sts_cache, settings->max_domains);
+    prober_configure(core->prober, &settings->probe);
+    tlsrpt_lookups_configure(core->tlsrpt, settings->negative_ttl_ms, settings->max_ttl_ms);
     core_renew_schedule(core);
 }
 
@@ -106,7 +115,7 @@ static int refuse_lookup(struct core *core)
 
     if (now_ms >= core->warn_full_ms) {
         core->warn_full_ms = now_ms + WARN_FULL_MS;
-        snprintf(line, sizeof line, "%d lookups are in flight: no more are begun for now",
+        snprintf(line, sizeof line, "%d lookups are under way: no more are begun for now",
                  CORE_TASKS_MAX);
         core_log(core, LOG_WARNING, line);
     }
@@ -120,7 +129,7 @@ int core_ask(struct core *core, const struct nexthop *nexthop, struct core_waite
 
     list_init(&waiter->link);
     *out = cache_get(core->cache, nexthop->text, core_now_ms(core), core_security_known(core));
-    if (*out)
+    if (*out != NULL)
         return 1;
     task = core_task_find(core, nexthop->text);
     if (task == NULL && core_task_count(core) >= CORE_TASKS_MAX)
@@ -140,7 +149,7 @@ const struct findings *core_cached(struct core *core, const struct nexthop *next
 {
     const struct findings *f = cache_get(core->cache, nexthop->text, now_ms, known);
 
-    counters_add(f ? &core->counters.cache_hits : &core->counters.cache_misses, 1);
+    counters_add(f != NULL ? &core->counters.cache_hits : &core->counters.cache_misses, 1);
     return f;
 }
 
@@ -157,6 +166,16 @@ struct sts_cache *core_sts_cache(struct core *core)
 struct dane_seen *core_dane_seen(struct core *core)
 {
     return core->dane_seen;
+}
+
+struct prober *core_prober(struct core *core)
+{
+    return core->prober;
+}
+
+struct tlsrpt_lookups *core_tlsrpt(struct core *core)
+{
+    return core->tlsrpt;
 }
 
 struct counters *core_counters(struct core *core)

@@ -9,7 +9,9 @@
 #include "base/list.h"
 #include "findings/dane_seen.h"
 #include "lookup/counters.h"
+#include "lookup/tlsrpt_lookup.h"
 #include "policy/engine.h"
+#include "probe/prober.h"
 #include "sts/sts_cache.h"
 #include "world/world.h"
 
@@ -28,7 +30,8 @@ struct core_settings {
     int64_t max_ttl_ms;
     size_t max_domains;
     size_t max_memory; /* octets; see engine_config. 0: the default */
-    core_log_fn log;   /* NULL: silence */
+    struct prober_settings probe;
+    core_log_fn log; /* NULL: silence */
     void *log_arg;
 };
 
@@ -77,6 +80,8 @@ bool core_purge(struct core *core, const struct nexthop *nexthop);
 struct cache *core_cache(struct core *core);
 struct sts_cache *core_sts_cache(struct core *core);
 struct dane_seen *core_dane_seen(struct core *core);
+struct prober *core_prober(struct core *core);
+struct tlsrpt_lookups *core_tlsrpt(struct core *core);
 struct counters *core_counters(struct core *core);
 
 /* Lookups in flight that somebody waits for or that renew what is cached. */

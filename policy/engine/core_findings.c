@@ -6,6 +6,7 @@
  */
 #include "engine/core_internal.h"
 
+#include "policy/findings_summary.h"
 #include "policy/host_class.h"
 
 #include <stdio.h>
@@ -33,7 +34,8 @@ void core_warn_refresh(struct core *core, const struct findings *f)
              "MTA-STS: the policy of %s could not be refreshed (%s%s%s); the cached one stays in "
              "force until its max_age is over",
              f->nexthop.name, findings_sts_failure_name(f->sts.failure),
-             f->sts.failure_text ? ": " : "", f->sts.failure_text ? f->sts.failure_text : "");
+             f->sts.failure_text != NULL ? ": " : "",
+             f->sts.failure_text != NULL ? f->sts.failure_text : "");
     core_log(core, LOG_WARNING, line);
 }
 
@@ -99,9 +101,9 @@ static bool old_sts_is_better(const struct findings_sts *old, const struct findi
  * knows less of hosts that were found securely. */
 static bool old_dane_is_better(const struct findings *old, const struct findings *fresh)
 {
-    if (old->summary == FINDINGS_SUMMARY_FAILED || !old->security_known)
+    if (findings_summarise(old, NULL) == FINDINGS_SUMMARY_FAILED || !old->security_known)
         return false;
-    return fresh->summary == FINDINGS_SUMMARY_FAILED || !fresh->security_known ||
+    return findings_summarise(fresh, NULL) == FINDINGS_SUMMARY_FAILED || !fresh->security_known ||
            (old->mx != FINDINGS_MX_INSECURE && failed_lookups(fresh) > failed_lookups(old));
 }
 

@@ -31,6 +31,8 @@ struct core {
     struct sts_cache *sts_cache;
     struct lookup_memory lookup_memory;
     struct dane_seen *dane_seen;
+    struct prober *prober;
+    struct tlsrpt_lookups *tlsrpt;
     struct table tasks;
     struct list outdated; /* tasks that settings or an administrator have overtaken */
     size_t outdated_count;

@@ -2,9 +2,9 @@
  * Renewal. Findings in use are looked up again shortly before they end, at a time with some jitter
  * so that what was learnt together does not end together. MTA-STS policies in use are fetched again
  * once a day though their id has not changed (RFC 8461 section 3.3), so that somebody who blocks
- * the policy host must do so for as long as max_age. When each is due is sts_cache.c's business; as
- * many are fetched at once, and begun in a second, as let a hundred thousand that end within a day
- * be in time and disturb nobody.
+ * the policy host must do so for as long as max_age. When each is due is sts_cache_due.c's
+ * business; as many are fetched at once, and begun in a second, as let a hundred thousand that end
+ * within a day be in time and disturb nobody.
  */
 #include "engine/core_internal.h"
 
@@ -30,7 +30,7 @@ static void renew_entry(struct core *core, const char *text)
     struct nexthop nexthop;
     struct core_task *task;
 
-    if (nexthop_parse(text, &nexthop) < 0 || core_task_find(core, nexthop.text))
+    if (nexthop_parse(text, &nexthop) < 0 || core_task_find(core, nexthop.text) != NULL)
         return;
     task = core_task_start(core, &nexthop, true);
     if (task != NULL)
@@ -93,7 +93,7 @@ static void refresh_policy(struct core *core, const char *domain)
                                            .sts_fresh_until_ms = INT64_MAX};
     struct refresh *refresh;
 
-    if (nexthop_from_domain(domain, &nexthop) < 0 || !(refresh = calloc(1, sizeof *refresh)))
+    if (nexthop_from_domain(domain, &nexthop) < 0 || (refresh = calloc(1, sizeof *refresh)) == NULL)
         return;
     refresh->core = core;
     refresh->lookup = core_lookup_new(core, &request, on_refreshed, refresh);

@@ -1,9 +1,11 @@
 /*
  * Tasks: a lookup in progress and those who wait for it. core_task_start begins one; when it is
  * complete its findings go into the cache and to whoever still waits. What is kept of them is
- * core_findings.c's.
+ * core_findings.c's. A waiter joins (core_task_join), is told of every change of the draft, and
+ * leaves when it has what it wants; a task without waiters ends, unless it renews what is cached.
  */
 #include "engine/core_internal.h"
+#include "policy/findings_summary.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -93,7 +95,7 @@ static void pick_ready(struct core_task *task, const struct findings *draft, boo
     while (link != &task->waiters) {
         struct core_waiter *waiter = list_entry(link, struct core_waiter, link);
         link = link->next;
-        if (complete || (waiter->enough && waiter->enough(draft, waiter->arg))) {
+        if (complete || (waiter->enough != NULL && waiter->enough(draft, waiter->arg))) {
             list_remove(&waiter->link);
             list_append(ready, &waiter->link);
         }
@@ -104,7 +106,7 @@ static void pick_ready(struct core_task *task, const struct findings *draft, boo
 static void task_finish(struct core *core, struct core_task *task, const struct findings *f)
 {
     if (f != NULL) {
-        counters_lookup(&core->counters, (enum findings_summary)f->summary,
+        counters_lookup(&core->counters, findings_summarise(f, NULL),
                         core_now_ms(core) - task->started_ms);
         core_warn_refresh(core, f);
         if (lookup_parts(task->lookup) & FINDINGS_PART_BIT(FINDINGS_PART_DANE))
@@ -225,14 +227,14 @@ int core_task_join(struct core *core, struct core_task *task, struct core_waiter
     const struct findings *draft = lookup_draft(task->lookup);
     bool complete = findings_complete(draft);
 
-    if (!complete && !(waiter->enough && waiter->enough(draft, waiter->arg))) {
+    if (!complete && !(waiter->enough != NULL && waiter->enough(draft, waiter->arg))) {
         list_append(&task->waiters, &waiter->link);
         return 0;
     }
     *out = findings_freeze(draft);
     if (complete)
         task_finish(core, task, *out);
-    return *out ? 1 : -ENOMEM;
+    return *out != NULL ? 1 : -ENOMEM;
 }
 
 size_t core_task_count(const struct core *core)

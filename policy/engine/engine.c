@@ -1,6 +1,9 @@
 /*
- * The engine's thread. The core runs there (core.c); other threads put requests
- * (engine_request.c) and functions to be called into lists under one lock and wake it.
+ * The engine's thread. engine_new makes the loop, the world, the core and the store, and starts the
+ * thread; from then on the core runs there (core.c). Other threads put requests (engine_request.c)
+ * and functions to be called into lists under one lock and wake it: on_wakeup takes from the core
+ * what was cancelled, makes the calls, takes up new requests. engine_free ends the loop; what was
+ * asked for and not answered is called back with NULL, still on the thread.
  */
 #include "engine/engine_internal.h"
 
@@ -8,8 +11,6 @@
 #include "policy/clock.h"
 
 #include <errno.h>
-#include <event2/thread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,29 +43,24 @@ static void call_on_thread(struct engine *engine, void (*run)(struct engine *, v
 {
     struct engine_call call = {.run = run, .arg = arg};
 
-    if (pthread_equal(pthread_self(), engine->thread)) {
+    if (loop_is_current(engine->loop)) {
         run(engine, arg);
         return;
     }
     list_init(&call.link);
     pthread_mutex_lock(&engine->lock);
     list_append(&engine->calls, &call.link);
-    engine_wake(engine);
+    wakeup_send(engine->wakeup);
     while (!call.finished)
         pthread_cond_wait(&engine->changed, &engine->lock);
     pthread_mutex_unlock(&engine->lock);
 }
 
-/* event_callback_fn */
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+/* wakeup_fn */
+static void on_wakeup(void *arg)
 {
     struct engine *engine = arg;
-    (void)fd;
-    (void)what;
 
-    pthread_mutex_lock(&engine->lock);
-    engine->woken = false;
-    pthread_mutex_unlock(&engine->lock);
     engine_note_security(engine);
     engine_request_drop_all(engine);
     run_calls(engine);
@@ -83,11 +79,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         engine_store_step(engine->store);
 }
 
-static void *thread_main(void *arg)
+/* loop_end_fn */
+static void on_loop_end(void *arg)
 {
     struct engine *engine = arg;
 
-    event_base_loop(engine->base, EVLOOP_NO_EXIT_ON_EMPTY);
     core_free(engine->core);
     engine->core = NULL;
     engine_store_close(engine->store);
@@ -95,7 +91,6 @@ static void *thread_main(void *arg)
     engine_request_end_all(engine);
     world_real_free(engine->world);
     engine->world = NULL;
-    return NULL;
 }
 
 static void core_settings_of(const struct engine_config *config, struct core_settings *out)
@@ -111,6 +106,17 @@ static void core_settings_of(const struct engine_config *config, struct core_set
         .max_ttl_ms = config->max_ttl_ms,
         .max_domains = config->max_domains,
         .max_memory = config->max_memory,
+        .probe =
+            {
+                .enable = config->probe_enable != ENGINE_PROBE_NO,
+                .ttl_ms = config->probe_ttl_ms,
+                .negative_ttl_ms = config->probe_negative_ttl_ms,
+                .parallel = (size_t)config->probe_parallel,
+                .per_minute = (size_t)config->probe_per_minute,
+                .port = config->probe_port,
+                .log = config->log,
+                .log_arg = config->log_arg,
+            },
         .log = config->log,
         .log_arg = config->log_arg,
     };
@@ -124,75 +130,60 @@ static void engine_destroy(struct engine *engine)
     world_real_free(engine->world);
     if (engine->tick != NULL)
         event_free(engine->tick);
-    if (engine->wake != NULL)
-        event_free(engine->wake);
-    if (engine->base != NULL)
-        event_base_free(engine->base);
+    wakeup_free(engine->wakeup);
+    loop_free(engine->loop);
     pthread_cond_destroy(&engine->changed);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
 }
 
-static int set_up_events(struct engine *engine)
+static int set_up_loop(struct engine *engine)
 {
     const struct timeval second = {.tv_sec = 1};
+    int error = loop_new("engine", on_loop_end, engine, &engine->loop);
 
-    if (evthread_use_pthreads() < 0)
-        return -ENOMEM;
-    engine->base = event_base_new();
-    if (engine->base == NULL)
-        return -ENOMEM;
-    engine->wake = event_new(engine->base, -1, EV_PERSIST, on_wake, engine);
-    engine->tick = event_new(engine->base, -1, EV_PERSIST, on_tick, engine);
-    if (engine->wake == NULL || engine->tick == NULL || event_add(engine->tick, &second) < 0)
+    if (error == 0)
+        error = wakeup_new(loop_base(engine->loop), on_wakeup, engine, &engine->wakeup);
+    if (error < 0)
+        return error;
+    engine->tick = event_new(loop_base(engine->loop), -1, EV_PERSIST, on_tick, engine);
+    if (engine->tick == NULL || event_add(engine->tick, &second) < 0)
         return -ENOMEM;
     return 0;
 }
 
-/* The thread blocks every signal: they are for the program's own threads. */
-static int start_thread(struct engine *engine)
-{
-    sigset_t all, before;
-    int status;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    status = pthread_create(&engine->thread, NULL, thread_main, engine);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -status;
-}
-
 static int set_up_parts(struct engine *engine, const struct engine_config *config, char *err,
-                        size_t err_len)
+                        size_t err_size)
 {
     struct core_settings settings;
-    int status = set_up_events(engine);
+    int error = set_up_loop(engine);
 
-    if (status == 0)
-        status = world_real_new(engine->base, config, &engine->world, err, err_len);
-    if (status == 0) {
+    if (error == 0)
+        error = world_real_new(loop_base(engine->loop), config, &engine->world, err, err_size);
+    if (error == 0) {
         core_settings_of(config, &settings);
-        status = core_new(engine->world, &settings, &engine->core);
+        error = core_new(engine->world, &settings, &engine->core);
     }
-    if (status == 0 && config->store != NULL) {
+    if (error == 0 && config->store != NULL) {
         engine->store = engine_store_open(config, engine->world, core_sts_cache(engine->core),
-                                          core_dane_seen(engine->core));
-        status = engine->store != NULL ? 0 : -ENOMEM;
+                                          core_dane_seen(engine->core),
+                                          prober_cache(core_prober(engine->core)));
+        error = engine->store != NULL ? 0 : -ENOMEM;
     }
-    if (status == 0)
-        status = start_thread(engine);
-    return status;
+    if (error == 0)
+        error = loop_start(engine->loop);
+    return error;
 }
 
-int engine_new(const struct engine_config *config, struct engine **out, char *err, size_t err_len)
+int engine_new(const struct engine_config *config, struct engine **out, char *err, size_t err_size)
 {
     struct engine *engine = calloc(1, sizeof *engine);
-    int status;
+    int error;
 
-    if (err_len > 0)
+    if (err_size > 0)
         err[0] = '\0';
     if (engine == NULL) {
-        snprintf(err, err_len, "out of memory");
+        snprintf(err, err_size, "out of memory");
         return -ENOMEM;
     }
     pthread_mutex_init(&engine->lock, NULL);
@@ -201,37 +192,30 @@ int engine_new(const struct engine_config *config, struct engine **out, char *er
     list_init(&engine->posted);
     list_init(&engine->dropped);
     list_init(&engine->kept);
-    status = set_up_parts(engine, config, err, err_len);
-    if (status < 0) {
-        if (err_len > 0 && !err[0])
-            snprintf(err, err_len, "cannot start the engine: %s", strerror(-status));
+    error = set_up_parts(engine, config, err, err_size);
+    if (error < 0) {
+        if (err_size > 0 && !err[0])
+            snprintf(err, err_size, "cannot start the engine: %s", strerror(-error));
         engine_destroy(engine);
-        return status;
+        return error;
     }
     *out = engine;
     return 0;
-}
-
-static void stop_loop(struct engine *engine, void *arg)
-{
-    (void)arg;
-    event_base_loopbreak(engine->base);
 }
 
 void engine_free(struct engine *engine)
 {
     if (engine == NULL)
         return;
-    call_on_thread(engine, stop_loop, NULL);
-    pthread_join(engine->thread, NULL);
+    loop_stop(engine->loop);
     engine_destroy(engine);
 }
 
 struct reconfiguration {
     const struct engine_config *config;
     char *err;
-    size_t err_len;
-    int status;
+    size_t err_size;
+    int error;
 };
 
 static void reconfigure(struct engine *engine, void *arg)
@@ -239,8 +223,8 @@ static void reconfigure(struct engine *engine, void *arg)
     struct reconfiguration *r = arg;
     struct core_settings settings;
 
-    r->status = world_real_reconfigure(engine->world, r->config, r->err, r->err_len);
-    if (r->status < 0)
+    r->error = world_real_reconfigure(engine->world, r->config, r->err, r->err_size);
+    if (r->error < 0)
         return;
     core_settings_of(r->config, &settings);
     core_configure(engine->core, &settings);
@@ -248,12 +232,12 @@ static void reconfigure(struct engine *engine, void *arg)
 }
 
 int engine_reconfigure(struct engine *engine, const struct engine_config *config, char *err,
-                       size_t err_len)
+                       size_t err_size)
 {
-    struct reconfiguration r = {.config = config, .err = err, .err_len = err_len};
+    struct reconfiguration r = {.config = config, .err = err, .err_size = err_size};
 
     call_on_thread(engine, reconfigure, &r);
-    return r.status;
+    return r.error;
 }
 
 const struct findings *engine_cached(struct engine *engine, const struct nexthop *nexthop)
@@ -293,9 +277,24 @@ int engine_snapshot(struct engine *engine, const struct findings ***out, size_t 
                           atomic_load(&engine->security_known), out, count);
 }
 
+static void get_health(struct engine *engine, void *arg)
+{
+    struct engine_health *out = arg;
+
+    world_real_health(engine->world, out);
+    engine_store_health(engine->store, out);
+}
+
+void engine_get_health(struct engine *engine, struct engine_health *out)
+{
+    *out = (struct engine_health){.security_known = false};
+    call_on_thread(engine, get_health, out);
+}
+
 void engine_get_stats(struct engine *engine, struct engine_stats *out)
 {
     counters_read(core_counters(engine->core), out);
     out->cache_entries = cache_count(core_cache(engine->core));
     out->cache_octets = cache_octets(core_cache(engine->core));
+    prober_read(core_prober(engine->core), clock_mono_ms(), out);
 }

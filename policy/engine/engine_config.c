@@ -1,8 +1,11 @@
-/* The engine's defaults, equal to those that the sample configuration shows, and what of a
- * configuration only this host can tell to be right. */
+/*
+ * The engine's configuration. engine_config_init gives the defaults, equal to those that the sample
+ * configuration shows; engine_config_check says what is wrong of a configuration that only this
+ * host can tell: an address that is none, CA certificates that cannot be read.
+ */
 #include "policy/engine.h"
 
-#include "tls/sts_trust.h"
+#include "policy/ca_store.h"
 
 #include <string.h>
 
@@ -23,6 +26,13 @@ void engine_config_init(struct engine_config *config)
     config->sts_refresh_ms = 24 * 60 * 60 * 1000;
     config->sts_port = 443;
     config->dane_enable = true;
+    config->probe_enable = ENGINE_PROBE_AUTO;
+    config->probe_ttl_ms = 24 * 60 * 60 * 1000;
+    config->probe_negative_ttl_ms = 10 * 60 * 1000;
+    config->probe_parallel = 20;
+    config->probe_per_minute = 60;
+    config->probe_timeout_ms = 10 * 1000;
+    config->probe_port = 25;
     config->max_domains = 100000;
     config->max_memory = (size_t)256 << 20;
     config->negative_ttl_ms = 5 * 60 * 1000;
@@ -30,12 +40,7 @@ void engine_config_init(struct engine_config *config)
     config->prefetch = true;
 }
 
-int engine_config_check(const struct engine_config *config, char *err, size_t err_len)
+int engine_config_check(const struct engine_config *config, char *err, size_t err_size)
 {
-    X509_STORE *trust;
-    int status = sts_trust_load(config->sts_ca_file, config->sts_ca_path, &trust, err, err_len);
-
-    if (status == 0)
-        X509_STORE_free(trust);
-    return status;
+    return ca_store_check(config->sts_ca_file, config->sts_ca_path, err, err_size);
 }

@@ -1,6 +1,6 @@
 /*
  * What the files of the engine share; nobody else includes this. Each uses those before it alone:
- * engine_state.c, engine_request.c, engine.c.
+ * engine_state.c, engine_request.c, engine_probe.c and engine_tlsrpt.c, engine.c.
  */
 #ifndef POLICY_ENGINE_ENGINE_INTERNAL_H
 #define POLICY_ENGINE_ENGINE_INTERNAL_H
@@ -10,16 +10,17 @@
 #include "engine/engine_store.h"
 #include "engine/world_real.h"
 #include "policy/engine.h"
+#include "policy/engine_tlsrpt.h"
+#include "policy/loop.h"
+#include "policy/wakeup.h"
 
-#include <event2/event.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct engine {
-    pthread_t thread;
-    struct event_base *base;
-    struct event *wake; /* made active when there is something for the engine's thread to do */
-    struct event *tick; /* once a second */
+    struct loop *loop;
+    struct wakeup *wakeup; /* sent when there is something for the engine's thread to do */
+    struct event *tick;    /* once a second */
     struct world *world;
     struct core *core;
     struct engine_store *store; /* NULL: policies are kept in memory only */
@@ -27,7 +28,6 @@ struct engine {
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a callback has returned, or a call is finished */
-    bool woken;             /* the wake event is on its way */
     struct list calls;      /* of functions, to be made */
     struct list posted;     /* requests, by state: see engine_request.c */
     struct list dropped;
@@ -36,11 +36,16 @@ struct engine {
 };
 
 /* engine_state.c */
-void engine_wake(struct engine *engine); /* with the lock held */
-
 void engine_note_security(struct engine *engine); /* on its thread */
 
-/* engine_request.c, on the engine's thread */
+/* engine_request.c. Any thread: a request of a probe, as engine_lookup; the plan gets a reference.
+ */
+int engine_request_probe(struct engine *engine, struct probe_plan *plan, engine_done_fn done,
+                         void *arg, struct engine_request **out);
+/* Any thread: a request of a TLSRPT record; the domain is not longer than NEXTHOP_NAME_MAX. */
+int engine_request_tlsrpt(struct engine *engine, const char *domain, engine_tlsrpt_fn done,
+                          void *arg, struct engine_request **out);
+/* On the engine's thread. */
 void engine_request_take_all(struct engine *engine);
 void engine_request_drop_all(struct engine *engine);
 /* At the engine's end, after the core's: nothing may be left. */

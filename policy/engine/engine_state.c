@@ -1,16 +1,8 @@
 /*
- * What engine.c and engine_request.c both do with the engine's state: wake its thread, and note
- * whether DNS security is known, for threads that read cached findings.
+ * Notes whether DNS security is known, for threads that read cached findings. engine.c calls this
+ * when its thread is woken and once a second, engine_request.c before a request is called back.
  */
 #include "engine/engine_internal.h"
-
-void engine_wake(struct engine *engine)
-{
-    if (engine->woken)
-        return;
-    engine->woken = true;
-    event_active(engine->wake, EV_READ, 0);
-}
 
 void engine_note_security(struct engine *engine)
 {

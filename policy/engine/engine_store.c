@@ -2,6 +2,10 @@
  * MTA-STS policies across restarts (RFC 8461 section 10.2: losing them is a downgrade that somebody
  * may provoke). A policy is stored as it was served and read again by the same parser, so that a
  * file somebody tampered with holds nothing that a policy host could not have sent.
+ *
+ * engine_store_open puts what the file holds in force and from then on hears of every change;
+ * engine_store_step, called once a second, writes all of it again, in pieces, when the file was
+ * lost; engine_store_close writes what is left.
  */
 #include "engine/engine_store.h"
 
@@ -17,6 +21,8 @@ struct engine_store {
     struct world *world;
     struct sts_cache *cache;
     struct dane_seen *dane;
+    struct probe_cache *probes;
+    int64_t probe_ttl_ms, probe_negative_ttl_ms;
     struct store *store;
     void (*log)(void *log_arg, int priority, const char *message);
     void *log_arg;
@@ -139,11 +145,57 @@ static void on_dane_loaded(uint64_t key, int64_t seen_at_s, void *arg)
         dane_seen_restore(store->dane, key, seen_at_s, now_s);
 }
 
+static void on_probe_saved(const char *key, const struct probe_result *result, int64_t ends_ms,
+                           void *arg)
+{
+    struct engine_store *store = arg;
+    struct world *world = store->world;
+    int64_t left_s = (ends_ms - world->ops->mono_ms(world)) / 1000;
+    uint8_t record[PROBE_RESULT_RECORD_MAX];
+    const struct store_probe probe = {.key = key,
+                                      .record = record,
+                                      .record_len = probe_result_encode(result, record),
+                                      .ends_at_s = world->ops->wall_s(world) + left_s};
+
+    store_probe_put(store->store, &probe);
+}
+
+static void on_probe_removed(const char *key, void *arg)
+{
+    struct engine_store *store = arg;
+
+    store_probe_delete(store->store, key);
+}
+
+/* store_probe_fn. A result lives no longer than one that is seen now would: the clock was set, or
+ * the configuration has changed. With it there may be other CA certificates, as after a reload: see
+ * prober_configure. */
+static bool on_probe_loaded(const struct store_probe *probe, void *arg)
+{
+    struct engine_store *store = arg;
+    struct world *world = store->world;
+    struct probe_result *result = probe_result_decode(probe->record, probe->record_len);
+    int64_t left_ms = (probe->ends_at_s - world->ops->wall_s(world)) * 1000, ttl_ms;
+    unsigned outcome;
+    bool kept;
+
+    if (result == NULL)
+        return false;
+    outcome = probe_result_probe(result)->result;
+    ttl_ms = outcome == FINDINGS_PROBE_OK ? store->probe_ttl_ms : store->probe_negative_ttl_ms;
+    kept = outcome != FINDINGS_PROBE_NOT_AUTHENTICATED && left_ms <= ttl_ms &&
+           probe_cache_restore(store->probes, probe->key, result,
+                               world->ops->mono_ms(world) + left_ms);
+    probe_result_unref(result);
+    return kept;
+}
+
 static void load_store(struct engine_store *store)
 {
     int64_t now_s = store->world->ops->wall_s(store->world);
 
     store->cleaned_s = now_s;
+    store_load_probes(store->store, now_s, store->probe_ttl_ms / 1000 + 1, on_probe_loaded, store);
     store_load_dane(store->store, on_dane_loaded, store);
     store_load(store->store, now_s, on_loaded, store);
     dane_seen_set_sink(store->dane, &(struct dane_seen_sink){.seen = on_dane_seen,
@@ -152,7 +204,8 @@ static void load_store(struct engine_store *store)
 }
 
 struct engine_store *engine_store_open(const struct engine_config *config, struct world *world,
-                                       struct sts_cache *cache, struct dane_seen *dane)
+                                       struct sts_cache *cache, struct dane_seen *dane,
+                                       struct probe_cache *probes)
 {
     const struct store_config store_config = {
         .path = config->store, .log = config->log, .log_arg = config->log_arg};
@@ -165,6 +218,9 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
     store->log_arg = config->log_arg;
     store->cache = cache;
     store->dane = dane;
+    store->probes = probes;
+    store->probe_ttl_ms = config->probe_ttl_ms;
+    store->probe_negative_ttl_ms = config->probe_negative_ttl_ms;
     store->store = store_new(&store_config);
     if (store->store == NULL) {
         free(store);
@@ -174,6 +230,9 @@ struct engine_store *engine_store_open(const struct engine_config *config, struc
     sts_cache_set_sink(
         cache, &(struct sts_cache_sink){
                    .saved = on_saved, .used = on_used, .removed = on_removed, .arg = store});
+    probe_cache_set_sink(probes, &(struct probe_cache_sink){.saved = on_probe_saved,
+                                                            .removed = on_probe_removed,
+                                                            .arg = store});
     load_store(store);
     return store;
 }
@@ -244,6 +303,17 @@ bool engine_store_step(struct engine_store *store)
     for (size_t i = 0; i < SAVE_BATCH && store->saving && store_has_room(store->store); i++)
         store->saving = sts_cache_save_next(store->cache, now_ms);
     return store->saving;
+}
+
+void engine_store_health(struct engine_store *store, struct engine_health *out)
+{
+    out->store_failure[0] = '\0';
+    if (store == NULL)
+        out->store = ENGINE_STORE_OFF;
+    else if (store_is_up(store->store, out->store_failure, sizeof(out->store_failure)))
+        out->store = ENGINE_STORE_UP;
+    else
+        out->store = ENGINE_STORE_DOWN;
 }
 
 void engine_store_close(struct engine_store *store)

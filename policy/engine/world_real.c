@@ -1,10 +1,16 @@
 /*
- * struct world on the real network. Glue: each operation is a call of the module that does it.
+ * struct world on the real network: each operation is a call of the module that does it, DNS of
+ * resolver.c, MTA-STS fetches of sts_fetch.c, SMTP servers of probe_client.c, timers of libevent.
+ * world_real_new begins with the resolver and its first check; world_real_reconfigure takes over a
+ * new configuration, all of it or nothing.
  */
 #include "engine/world_real.h"
 
 #include "dns/resolver.h"
+#include "policy/ca_store.h"
 #include "policy/clock.h"
+#include "policy/own_address.h"
+#include "probe/probe_client.h"
 #include "sts/sts_fetch.h"
 
 #include <errno.h>
@@ -19,8 +25,9 @@ struct world_real {
     struct event_base *base;
     struct resolver *resolver;
     struct sts_fetcher *fetcher;
-    struct sts_fetch_config fetching; /* what is in force, for going back to it */
-    char *ca_file, *ca_path;          /* its strings */
+    struct probe_client *probe_client;
+    struct ca_store *ca_store; /* for all that verifies by the Web PKI */
+    uint16_t sts_port;         /* is not reconfigured */
 };
 
 struct world_timer {
@@ -29,15 +36,16 @@ struct world_timer {
     void *arg;
 };
 
-static struct world_real *real(struct world *world)
+static struct world_real *real_of_world(struct world *world)
 {
     return (struct world_real *)world;
 }
 
-static struct world_query *query(struct world *w, const char *nexthop, const char *name,
-                                 uint16_t type, world_query_fn done, void *arg)
+static struct world_query *start_query(struct world *w, const char *nexthop, const char *name,
+                                       uint16_t type, world_query_fn done, void *arg)
 {
-    return (struct world_query *)resolver_query(real(w)->resolver, nexthop, name, type, done, arg);
+    return (struct world_query *)resolver_query(real_of_world(w)->resolver, nexthop, name, type,
+                                                done, arg);
 }
 
 static void query_cancel(struct world *w, struct world_query *handle)
@@ -50,7 +58,7 @@ static void query_cancel(struct world *w, struct world_query *handle)
 static struct world_query *dns_query(void *ctx, const char *name, uint16_t type,
                                      world_query_fn done, void *arg)
 {
-    return query(ctx, name, name, type, done, arg);
+    return start_query(ctx, name, name, type, done, arg);
 }
 
 static void dns_cancel(void *ctx, struct world_query *handle)
@@ -58,9 +66,10 @@ static void dns_cancel(void *ctx, struct world_query *handle)
     query_cancel(ctx, handle);
 }
 
-static struct world_check *check(struct world *w, uint32_t resolver, world_check_fn done, void *arg)
+static struct world_check *start_check(struct world *w, uint32_t resolver, world_check_fn done,
+                                       void *arg)
 {
-    return (struct world_check *)resolver_confirm(real(w)->resolver, resolver, done, arg);
+    return (struct world_check *)resolver_confirm(real_of_world(w)->resolver, resolver, done, arg);
 }
 
 static void check_cancel(struct world *w, struct world_check *handle)
@@ -72,7 +81,7 @@ static void check_cancel(struct world *w, struct world_check *handle)
 static struct world_fetch *fetch_prepare(struct world *w, const char *domain, world_fetch_fn done,
                                          void *arg)
 {
-    return sts_fetch_prepare(real(w)->fetcher, domain, done, arg);
+    return sts_fetch_prepare(real_of_world(w)->fetcher, domain, done, arg);
 }
 
 static void fetch_go(struct world *w, struct world_fetch *handle)
@@ -85,6 +94,27 @@ static void fetch_cancel(struct world *w, struct world_fetch *handle)
 {
     (void)w;
     sts_fetch_cancel(handle);
+}
+
+static struct world_probe *start_probe(struct world *w, const struct world_probe_target *target,
+                                       world_probe_fn done, void *arg)
+{
+    struct world_real *real = real_of_world(w);
+
+    ca_store_refresh(real->ca_store);
+    return probe_client_start(real->probe_client, target, done, arg);
+}
+
+static void probe_cancel(struct world *w, struct world_probe *handle)
+{
+    (void)w;
+    probe_client_cancel(handle);
+}
+
+static bool is_own(struct world *w, const uint8_t *address, bool ipv6)
+{
+    (void)w;
+    return own_address_is(address, ipv6);
 }
 
 static void timer_free(struct world_timer *timer)
@@ -116,7 +146,7 @@ static struct world_timer *timer_new(struct world *w, int64_t delay_ms, world_ti
         return NULL;
     timer->fire = fire;
     timer->arg = arg;
-    timer->event = evtimer_new(real(w)->base, on_timer, timer);
+    timer->event = evtimer_new(real_of_world(w)->base, on_timer, timer);
     if (timer->event == NULL || evtimer_add(timer->event, &delay) < 0) {
         if (timer->event != NULL)
             event_free(timer->event);
@@ -141,17 +171,17 @@ static int64_t mono_ms(struct world *w)
 static int64_t wall_s(struct world *w)
 {
     (void)w;
-    return (int64_t)time(NULL);
+    return clock_wall_s();
 }
 
 static bool security_known(struct world *w)
 {
-    return resolver_security_known(real(w)->resolver);
+    return resolver_security_known(real_of_world(w)->resolver);
 }
 
 static unsigned trust_withdrawn(struct world *w)
 {
-    return resolver_trust_withdrawn(real(w)->resolver);
+    return resolver_trust_withdrawn(real_of_world(w)->resolver);
 }
 
 static uint32_t random_below(struct world *w, uint32_t below)
@@ -166,13 +196,16 @@ static uint32_t random_below(struct world *w, uint32_t below)
 }
 
 static const struct world_ops ops = {
-    .query = query,
+    .query = start_query,
     .query_cancel = query_cancel,
-    .check = check,
+    .check = start_check,
     .check_cancel = check_cancel,
     .fetch_prepare = fetch_prepare,
     .fetch_go = fetch_go,
     .fetch_cancel = fetch_cancel,
+    .probe = start_probe,
+    .probe_cancel = probe_cancel,
+    .is_own = is_own,
     .timer = timer_new,
     .timer_cancel = timer_cancel,
     .mono_ms = mono_ms,
@@ -182,59 +215,54 @@ static const struct world_ops ops = {
     .random = random_below,
 };
 
-static struct sts_fetch_config fetch_config(const struct engine_config *config)
+static struct sts_fetch_config fetch_config(const struct world_real *real,
+                                            const struct engine_config *config)
 {
     return (struct sts_fetch_config){
-        .ca_file = config->sts_ca_file,
-        .ca_path = config->sts_ca_path,
+        .ca_store = real->ca_store,
         .connect_timeout_ms = config->sts_connect_timeout_ms,
         .timeout_ms = config->sts_timeout_ms,
         .max_policy = config->sts_max_policy,
-        .port = config->sts_port,
+        .port = real->sts_port,
     };
 }
 
-/* Keeps a copy of what the fetcher runs by. 0 or -ENOMEM, then the old copy stands. */
-static int keep_fetching(struct world_real *real, const struct sts_fetch_config *fetching)
+static int new_probe_client(struct event_base *base, const struct engine_config *config,
+                            struct ca_store *ca_store, struct probe_client **out, char *err,
+                            size_t err_size)
 {
-    char *ca_file = fetching->ca_file != NULL ? strdup(fetching->ca_file) : NULL;
-    char *ca_path = fetching->ca_path != NULL ? strdup(fetching->ca_path) : NULL;
+    const struct probe_client_config probing = {.helo_name = config->probe_helo_name,
+                                                .sources = config->probe_sources,
+                                                .timeout_ms = config->probe_timeout_ms};
 
-    if ((fetching->ca_file != NULL && ca_file == NULL) ||
-        (fetching->ca_path != NULL && ca_path == NULL)) {
-        free(ca_file);
-        free(ca_path);
-        return -ENOMEM;
-    }
-    free(real->ca_file);
-    free(real->ca_path);
-    real->fetching = *fetching;
-    real->fetching.ca_file = real->ca_file = ca_file;
-    real->fetching.ca_path = real->ca_path = ca_path;
-    return 0;
+    return probe_client_new(base, ca_store, &probing, out, err, err_size);
 }
 
 int world_real_new(struct event_base *base, const struct engine_config *config, struct world **out,
-                   char *err, size_t err_len)
+                   char *err, size_t err_size)
 {
     struct world_real *real = calloc(1, sizeof *real);
-    const struct sts_fetch_config fetching = fetch_config(config);
-    int status;
+    int error;
 
     if (real == NULL)
         return -ENOMEM;
     real->world.ops = &ops;
     real->base = base;
-    status = keep_fetching(real, &fetching);
-    if (status == 0)
-        status = resolver_new(base, config, &real->resolver, err, err_len);
-    if (status == 0) {
+    real->sts_port = config->sts_port;
+    error = ca_store_new(config->sts_ca_file, config->sts_ca_path, &real->ca_store, err, err_size);
+    if (error == 0)
+        error = new_probe_client(base, config, real->ca_store, &real->probe_client, err, err_size);
+    if (error == 0)
+        error = resolver_new(base, config, &real->resolver, err, err_size);
+    if (error == 0) {
         const struct sts_dns dns = {.query = dns_query, .cancel = dns_cancel, .ctx = &real->world};
-        status = sts_fetcher_new(base, &fetching, &dns, &real->fetcher, err, err_len);
+        const struct sts_fetch_config fetching = fetch_config(real, config);
+
+        error = sts_fetcher_new(base, &fetching, &dns, &real->fetcher, err, err_size);
     }
-    if (status < 0) {
+    if (error < 0) {
         world_real_free(&real->world);
-        return status;
+        return error;
     }
     *out = &real->world;
     return 0;
@@ -244,29 +272,39 @@ void world_real_free(struct world *world)
 {
     if (world == NULL)
         return;
-    sts_fetcher_free(real(world)->fetcher);
-    resolver_free(real(world)->resolver);
-    free(real(world)->ca_file);
-    free(real(world)->ca_path);
+    sts_fetcher_free(real_of_world(world)->fetcher);
+    probe_client_free(real_of_world(world)->probe_client);
+    resolver_free(real_of_world(world)->resolver);
+    ca_store_free(real_of_world(world)->ca_store);
     free(world);
 }
 
 int world_real_reconfigure(struct world *world, const struct engine_config *config, char *err,
-                           size_t err_len)
+                           size_t err_size)
 {
-    struct world_real *r = real(world);
-    struct sts_fetch_config fetching = fetch_config(config);
-    char scratch[8];
-    int status;
+    struct world_real *r = real_of_world(world);
+    struct sts_fetch_config fetching = fetch_config(r, config);
+    struct probe_client *probe_client = NULL;
+    struct ca_store *ca_store;
+    int error = ca_store_new(config->sts_ca_file, config->sts_ca_path, &ca_store, err, err_size);
 
-    fetching.port = r->fetching.port;
-    status = sts_fetcher_reconfigure(r->fetcher, &fetching, err, err_len);
-    if (status < 0)
-        return status;
-    status = resolver_reconfigure(r->resolver, config, err, err_len);
-    if (status == 0)
-        status = keep_fetching(r, &fetching);
-    if (status < 0) /* the old configuration was good before */
-        sts_fetcher_reconfigure(r->fetcher, &r->fetching, scratch, sizeof scratch);
-    return status;
+    if (error < 0)
+        return error;
+    error = new_probe_client(r->base, config, ca_store, &probe_client, err, err_size);
+    if (error == 0)
+        error = resolver_reconfigure(r->resolver, config, err, err_size);
+    if (error < 0) {
+        probe_client_free(probe_client);
+        ca_store_free(ca_store);
+        return error;
+    }
+    probe_client_replace(r->probe_client, probe_client);
+    ca_store_replace(r->ca_store, ca_store);
+    sts_fetcher_reconfigure(r->fetcher, &fetching);
+    return 0;
+}
+
+void world_real_health(struct world *world, struct engine_health *out)
+{
+    resolver_health(real_of_world(world)->resolver, out);
 }

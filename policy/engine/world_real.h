@@ -11,13 +11,16 @@ struct event_base;
 
 /* `base` is borrowed and must outlive the world. 0, or a negative errno with a message in err. */
 int world_real_new(struct event_base *base, const struct engine_config *config, struct world **out,
-                   char *err, size_t err_len);
+                   char *err, size_t err_size);
 
 /* Nothing of it may be in use any more. NULL is allowed. */
 void world_real_free(struct world *world);
 
 /* Takes over a new configuration, or none of it. 0, or a negative errno with a message. */
 int world_real_reconfigure(struct world *world, const struct engine_config *config, char *err,
-                           size_t err_len);
+                           size_t err_size);
+
+/* What the resolver has of engine_health.h. On the loop's thread. */
+void world_real_health(struct world *world, struct engine_health *out);
 
 #endif

@@ -49,12 +49,7 @@ void counters_dns(struct counters *counters, uint16_t type, enum dns_status stat
 
 void counters_lookup(struct counters *counters, enum findings_summary summary, int64_t took_ms)
 {
-    static const int64_t bounds[] = {ENGINE_LOOKUP_BOUNDS_MS};
-    size_t bucket = 0;
-
-    while (bucket < sizeof bounds / sizeof bounds[0] && took_ms > bounds[bucket])
-        bucket++;
-    counters_add(&counters->lookup_buckets[bucket], 1);
+    counters_add(&counters->lookup_buckets[engine_lookup_bucket(took_ms)], 1);
     counters_add(&counters->lookup_total_ms, (uint64_t)(took_ms > 0 ? took_ms : 0));
     if (summary <= FINDINGS_SUMMARY_FAILED)
         counters_add(&counters->summaries[summary], 1);

@@ -32,7 +32,7 @@ static inline void counters_add(atomic_uint_least64_t *counter, uint64_t n)
 void counters_dns(struct counters *counters, uint16_t type, enum dns_status status);
 void counters_lookup(struct counters *counters, enum findings_summary summary, int64_t took_ms);
 
-/* Fills in all but what the cache holds. */
+/* Fills in what is counted here. */
 void counters_read(const struct counters *counters, struct engine_stats *out);
 
 #endif

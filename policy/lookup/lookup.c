@@ -1,7 +1,11 @@
 /*
- * The frame of a lookup: its life, the loop that moves its parts, and the draft. All asking begins
- * at once: MX and _mta-sts together, then every host's questions together; the longest chain is
- * MX, addresses, and for aliases the TLSA records of the canonical name (or TXT, HTTPS).
+ * The frame of a lookup: its life, the loop that moves its parts, and the draft. lookup_new begins
+ * it; each answer makes lookup_advance call the step of every part until none moves any more, and
+ * then tells the owner that the draft has changed. It is complete when no part is pending.
+ *
+ * All asking begins at once: MX and _mta-sts together, then every host's questions together; the
+ * longest chain is MX, addresses, and for aliases the TLSA records of the canonical name (or TXT,
+ * HTTPS).
  */
 #include "lookup/lookup_internal.h"
 
@@ -37,7 +41,7 @@ static void lose_security(struct lookup *l)
     l->draft.security_known = false;
     if (l->draft.mx == FINDINGS_MX_SECURE)
         l->draft.mx = FINDINGS_MX_INSECURE;
-    for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
+    for (size_t i = 0; l->hosts != NULL && i < l->draft.host_count; i++)
         lookup_host_lose_security(&l->hosts[i]);
 }
 
@@ -46,7 +50,7 @@ static bool step_dane(struct lookup *l)
 {
     bool moved = lookup_mx_step(l);
 
-    for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
+    for (size_t i = 0; l->hosts != NULL && i < l->draft.host_count; i++)
         moved |= lookup_host_step(&l->hosts[i]);
     return moved;
 }
@@ -55,7 +59,7 @@ static void stop_dane(struct lookup *l)
 {
     lookup_check_stop(l);
     ask_stop(&l->mx);
-    for (size_t i = 0; l->hosts && i < l->draft.host_count; i++)
+    for (size_t i = 0; l->hosts != NULL && i < l->draft.host_count; i++)
         lookup_host_stop(&l->hosts[i]);
 }
 
@@ -101,7 +105,7 @@ static bool is_asked_about(const struct lookup *l, enum findings_part part)
     return (l->parts & FINDINGS_PART_BIT(part)) != 0;
 }
 
-/* The findings as they stand now; the summary and the life are final once they are complete. */
+/* The findings as they stand now; their life is final once they are complete. */
 static void finish_draft(struct lookup *l)
 {
     int64_t ends_ms = findings_ends_first(&l->ends), now_ms = lookup_now_ms(l);
@@ -113,7 +117,6 @@ static void finish_draft(struct lookup *l)
         !l->draft.security_known &&
         dane_seen_has(l->env.dane_seen, l->nexthop.text, l->env.world->ops->wall_s(l->env.world));
     l->draft.unchecked = !list_empty(&l->checks);
-    l->draft.summary = (uint8_t)findings_summarise(&l->draft);
     l->draft.made_at_ms = now_ms;
     l->draft.ttl_s = ends_ms > now_ms ? (uint32_t)((ends_ms - now_ms) / 1000) : 0;
 }
@@ -144,7 +147,7 @@ static void on_refuted(struct lookup *l)
 }
 
 /* Moves everything as far as it goes, then reports. */
-static void advance(struct lookup *l)
+static void lookup_advance(struct lookup *l)
 {
     if (l->refuted)
         on_refuted(l);
@@ -206,7 +209,7 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
     l->nexthop = *request->nexthop;
     l->in_use = request->in_use;
     l->sts_fresh_until_ms = request->sts_fresh_until_ms;
-    l->advance = advance;
+    l->advance = lookup_advance;
     l->changed = changed;
     l->changed_arg = arg;
     l->began_ms = lookup_now_ms(l);
@@ -232,7 +235,7 @@ void lookup_distrust(struct lookup *l)
 {
     if (is_asked_about(l, FINDINGS_PART_DANE) || l->known != NULL)
         start_dane_anew(l, NULL);
-    advance(l);
+    lookup_advance(l);
 }
 
 void lookup_free(struct lookup *l)

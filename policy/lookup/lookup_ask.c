@@ -1,6 +1,7 @@
 /*
- * One question of a lookup. Follows a CNAME itself only where the resolver has not (RFC 7672
- * section 2.1.3), and keeps the security of a chain: one insecure link makes all of it insecure.
+ * One question of a lookup: ask_start sends it, its `take` gets the answer, ask_stop ends it at any
+ * time. Follows a CNAME itself only where the resolver has not (RFC 7672 section 2.1.3), and keeps
+ * the security of a chain: one insecure link makes all of it insecure (ask_security).
  */
 #include "lookup/lookup_internal.h"
 
@@ -32,7 +33,7 @@ static void ask_follow(struct ask *ask, const char *target)
     ask_send(ask, target);
 }
 
-static enum dns_security weaker(enum dns_security a, enum dns_security b)
+static enum dns_security weaker_security(enum dns_security a, enum dns_security b)
 {
     return a > b ? a : b;
 }
@@ -44,7 +45,7 @@ static void ask_record(struct ask *ask, const struct dns_answer *answer)
 
     ask->received_ms = lookup_now_ms(ask->lookup);
     ask->status = answer->status;
-    ask->security = first ? answer->security : weaker(ask->security, answer->security);
+    ask->security = first ? answer->security : weaker_security(ask->security, answer->security);
     ask->ttl_s = first || answer->ttl_s < ask->ttl_s ? answer->ttl_s : ask->ttl_s;
     if (answer->alias || !first) {
         ask->alias = true;
@@ -52,7 +53,8 @@ static void ask_record(struct ask *ask, const struct dns_answer *answer)
         l->out_of_memory |= ask->canonical == NULL;
     }
     if (answer->status == DNS_FAILED) {
-        ask->failure = arena_string(&l->arena, answer->failure ? answer->failure : "failed");
+        ask->failure =
+            arena_string(&l->arena, answer->failure != NULL ? answer->failure : "failed");
         l->out_of_memory |= ask->failure == NULL;
     } else if (ask->type != DNS_TYPE_TXT) { /* MTA-STS does not rest on DNSSEC */
         if (answer->security == DNS_SECURE || answer->security == DNS_INSECURE)

@@ -40,7 +40,7 @@ static void note_failure(struct host *host, const char *what, const char *reason
 
     if (host->out->failure != NULL && !decisive)
         return;
-    snprintf(text, sizeof text, "%s: %s", what, reason ? reason : "failed");
+    snprintf(text, sizeof text, "%s: %s", what, reason != NULL ? reason : "failed");
     host->out->failure = arena_string(&l->arena, text);
     l->out_of_memory |= host->out->failure == NULL;
 }
@@ -117,7 +117,7 @@ static void take_tlsa(struct ask *ask, const struct dns_answer *answer)
     set->records =
         arena_zalloc(&l->arena, TLSA_MAX < answer->count ? TLSA_MAX * sizeof *set->records
                                                          : answer->count * sizeof *set->records);
-    for (int pass = 0; set->records && pass < 2; pass++) {
+    for (int pass = 0; set->records != NULL && pass < 2; pass++) {
         for (size_t i = 0; i < answer->count && set->count < TLSA_MAX; i++) {
             const struct dns_record *r = &answer->records[i];
             struct findings_tlsa *to = &set->records[set->count];

@@ -1,7 +1,7 @@
 /*
  * The servers of a next-hop: RFC 5321 section 5.1, RFC 7505 (null MX), RFC 7672 section 2.2.1.
- * Lists the hosts and starts a state machine for each; what is found out about them is
- * lookup_host.c's.
+ * lookup_mx_step asks for MX, lists the hosts and starts a state machine for each, then moves those
+ * (lookup_host.c finds out about each). It says whether anything moved.
  */
 #include "lookup/lookup_internal.h"
 
@@ -31,7 +31,7 @@ static void take_mx(struct ask *ask, const struct dns_answer *answer)
         return;
     }
     l->mx_entries = arena_zalloc(&l->arena, answer->count * sizeof *l->mx_entries);
-    for (size_t i = 0; l->mx_entries && i < answer->count; i++) {
+    for (size_t i = 0; l->mx_entries != NULL && i < answer->count; i++) {
         struct mx_entry *entry = &l->mx_entries[l->mx_count++];
         entry->preference = answer->records[i].mx.preference;
         entry->host = arena_string(&l->arena, answer->records[i].mx.host);

@@ -58,7 +58,7 @@ static size_t policy_octets(const struct sts_policy *policy)
 
     for (size_t i = 0; i < policy->mx_count; i++)
         octets += sizeof(char *) + ARENA_OCTETS(strlen(policy->mx[i]) + 1);
-    return octets + (policy->lines ? ARENA_OCTETS(strlen(policy->lines) + 1) : 0);
+    return octets + (policy->lines != NULL ? ARENA_OCTETS(strlen(policy->lines) + 1) : 0);
 }
 
 /* Copies a policy into the draft: the cache's own may be replaced while the lookup goes on. Where
@@ -76,7 +76,7 @@ static void apply_policy(struct lookup *l, const struct sts_cached *cached,
         return;
     }
     mx = arena_zalloc(&l->arena, (policy->mx_count + 1) * sizeof *mx);
-    for (size_t i = 0; mx && i < policy->mx_count; i++) {
+    for (size_t i = 0; mx != NULL && i < policy->mx_count; i++) {
         mx[i] = arena_string(&l->arena, policy->mx[i]);
         l->out_of_memory |= mx[i] == NULL;
     }
@@ -171,9 +171,9 @@ static void fetch_ok(struct lookup *l, const struct fetch_result *result)
     struct sts_policy *policy;
     const struct sts_cached *cached;
     char err[100] = "";
-    int status = sts_policy_parse(result->body, result->body_len, &policy, err, sizeof err);
+    int error = sts_policy_parse(result->body, result->body_len, &policy, err, sizeof err);
 
-    if (status == 0) {
+    if (error == 0) {
         counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_OK], 1);
         cached = sts_cache_put(l->env.sts_cache, l->nexthop.name, l->id, policy, result->body,
                                result->body_len, lookup_now_ms(l), world->ops->wall_s(world));
@@ -181,12 +181,28 @@ static void fetch_ok(struct lookup *l, const struct fetch_result *result)
             apply_policy(l, cached, FINDINGS_STS_FRESH, true);
         else
             l->out_of_memory = true;
-    } else if (status == -EBADMSG) {
+    } else if (error == -EBADMSG) {
         counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_INVALID], 1);
         remember_failure(l, FINDINGS_STS_POLICY_INVALID, false, l->settings.sts_min_retry_ms, err);
     } else {
         l->out_of_memory = true;
     }
+}
+
+/* It was this host that could not fetch: a policy in force stays so. Without one nobody is told
+ * anything of the domain, and nothing is remembered. */
+static void fetch_lacked_resources(struct lookup *l, const char *text)
+{
+    const struct sts_cached *cached = in_force(l);
+
+    counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_FAILED], 1);
+    if (cached == NULL) {
+        l->out_of_memory = true;
+        return;
+    }
+    lookup_limit(l, FINDINGS_PART_STS, LOOKUP_FAILURE_LIFE_MS);
+    say_failure(l, FINDINGS_STS_FETCH_ERROR, text);
+    apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, strcmp(cached->id, l->id) == 0);
 }
 
 /* world_fetch_fn */
@@ -213,6 +229,9 @@ static void on_fetched(const struct fetch_result *result, void *arg)
     case FETCH_WEBPKI:
         counters_add(&results[ENGINE_FETCH_WEBPKI], 1);
         remember_failure(l, FINDINGS_STS_WEBPKI_INVALID, true, retry_ms, result->failure);
+        break;
+    case FETCH_LOCAL:
+        fetch_lacked_resources(l, result->failure);
         break;
     case FETCH_FAILED:
     default:
@@ -246,7 +265,7 @@ static void watch_fetch(struct lookup *l)
     struct world *world = l->env.world;
     int64_t left_ms = l->began_ms + LATE_MS - lookup_now_ms(l);
 
-    if (!in_force(l)) /* without memory nobody is told */
+    if (in_force(l) == NULL) /* without memory nobody is told */
         l->sts_late = world->ops->timer(world, left_ms > 0 ? left_ms : 0, on_late, l);
 }
 
@@ -305,7 +324,7 @@ static void sts_start(struct lookup *l)
     ask_start(&l->txt, l, name, DNS_TYPE_TXT, take_txt, NULL);
     /* Where nothing is known of the domain, a record with an id means a fetch: what that needs to
      * know of the policy host can be asked for at once. If it is in vain nothing is lost. */
-    if (l->known == NULL && !policy_find(l))
+    if (l->known == NULL && policy_find(l) == NULL)
         prepare_fetch(l);
     l->sts_state = STS_TXT;
 }

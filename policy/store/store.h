@@ -1,7 +1,8 @@
 /*
- * The durable store of MTA-STS policies, and of which next-hops had DANE: a SQLite file, read once
- * at start, then written behind by a thread of its own. It only ever costs durability: whatever is
- * wrong with file or disk, the calls below return at once and the engine goes on from memory.
+ * The durable store of MTA-STS policies, of which next-hops had DANE, and of what probes have
+ * shown: a SQLite file, read once at start, then written behind by a thread of its own. It only
+ * ever costs durability: whatever is wrong with file or disk, the calls below return at once and
+ * the engine goes on from memory.
  */
 #ifndef POLICY_STORE_STORE_H
 #define POLICY_STORE_STORE_H
@@ -59,6 +60,23 @@ size_t store_load(struct store *store, int64_t now_s, store_load_fn each, void *
 typedef void (*store_dane_fn)(uint64_t key, int64_t seen_at_s, void *arg);
 void store_load_dane(struct store *store, store_dane_fn each, void *arg);
 
+/* What a probe has shown, as its owner writes it. */
+struct store_probe {
+    const char *key;
+    const uint8_t *record; /* any octets */
+    size_t record_len;
+    int64_t ends_at_s; /* wall clock */
+};
+
+/*
+ * Reads the results of probes that end within max_life_s from wall clock now_s; before store_load,
+ * once. The others are deleted, as are rows that are not as they were written, and those to which
+ * `each` says no.
+ */
+typedef bool (*store_probe_fn)(const struct store_probe *probe, void *arg);
+void store_load_probes(struct store *store, int64_t now_s, int64_t max_life_s, store_probe_fn each,
+                       void *arg);
+
 /* From here on any thread; a lock is held for a moment only. False: dropped, and counted. */
 bool store_put(struct store *store, const struct store_policy *policy);
 bool store_delete(struct store *store, const char *domain);
@@ -70,6 +88,9 @@ bool store_touch(struct store *store, const char *domain, int64_t used_at_s);
 bool store_dane_seen(struct store *store, uint64_t key, int64_t seen_at_s);
 bool store_dane_forgotten(struct store *store, uint64_t key);
 bool store_dane_over(struct store *store, int64_t from_s, int64_t before_s);
+
+bool store_probe_put(struct store *store, const struct store_probe *probe);
+bool store_probe_delete(struct store *store, const char *key);
 
 /* Many that were seen, for writing the file again. */
 struct store_dane {
@@ -96,6 +117,10 @@ struct store_stats {
     bool failing; /* the last attempt to open or write did not succeed */
 };
 void store_get_stats(struct store *store, struct store_stats *out);
+
+/* Whether it can be opened and written, as far as the last attempt tells. If not, why has the
+ * reason. */
+bool store_is_up(struct store *store, char *why, size_t why_size);
 
 /* Tries once more to write what is queued, then closes. No other call may follow. */
 void store_free(struct store *store); /* NULL is allowed */

@@ -32,6 +32,9 @@ struct store_op {
         STORE_OP_DANE_FORGOTTEN,
         STORE_OP_DANE_OVER, /* all seen last at fetched_at_s or later, before used_at_s */
         STORE_OP_DANE_LIST, /* seen: policy.body is an array of struct store_dane */
+        /* Results of probes: policy.domain is the key, body the record, used_at_s when it ends. */
+        STORE_OP_PROBE_PUT,
+        STORE_OP_PROBE_DELETE,
     } kind;
     struct store_row row;
     uint64_t dane_key;
@@ -41,7 +44,7 @@ struct store_op {
 
 /* Opens or makes the file and checks all of it. On failure *out is NULL and err says why. */
 enum store_db_result store_db_open(const char *path, struct store_db **out, char *err,
-                                   size_t err_len);
+                                   size_t err_size);
 void store_db_close(struct store_db *db); /* NULL is allowed */
 
 bool store_db_is_new(const struct store_db *db); /* there was none, or an empty one */
@@ -60,15 +63,21 @@ enum store_db_keep {
  */
 typedef enum store_db_keep (*store_db_row_fn)(struct store_row *row, void *arg);
 enum store_db_result store_db_load(struct store_db *db, store_db_row_fn each, void *arg,
-                                   size_t *bad, char *err, size_t err_len);
+                                   size_t *bad, char *err, size_t err_size);
 
 /* Reads all next-hops with DANE. */
 enum store_db_result store_db_load_dane(struct store_db *db, store_dane_fn each, void *arg,
-                                        char *err, size_t err_len);
+                                        char *err, size_t err_size);
+
+/* Reads the results of probes that end after now_s and not after last_s, and deletes what is wrong
+ * and what `each` refuses. */
+enum store_db_result store_db_load_probes(struct store_db *db, int64_t now_s, int64_t last_s,
+                                          store_probe_fn each, void *arg, char *err,
+                                          size_t err_size);
 
 /* All of the list or nothing. */
 enum store_db_result store_db_write(struct store_db *db, const struct store_op *ops, char *err,
-                                    size_t err_len);
+                                    size_t err_size);
 
 /*
  * Renames a file, its journal included, to the first free <path>.set-aside.1 to .9. Returns 0 and

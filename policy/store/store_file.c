@@ -17,7 +17,10 @@ int store_file_init(struct store_file *file, const struct store_config *config)
 {
     *file = (struct store_file){
         .path = strdup(config->path), .log = config->log, .log_arg = config->log_arg};
-    return file->path != NULL ? 0 : -ENOMEM;
+    if (file->path == NULL)
+        return -ENOMEM;
+    pthread_mutex_init(&file->lock, NULL);
+    return 0;
 }
 
 static void close_db(struct store_file *file)
@@ -31,6 +34,7 @@ void store_file_fini(struct store_file *file)
     close_db(file);
     free(file->path);
     file->path = NULL;
+    pthread_mutex_destroy(&file->lock);
 }
 
 void store_file_say(const struct store_file *file, int priority, const char *format, ...)
@@ -52,49 +56,72 @@ void store_file_say(const struct store_file *file, int priority, const char *for
 
 void store_file_trouble(struct store_file *file, const char *err)
 {
-    if (!file->warned)
+    bool told;
+
+    pthread_mutex_lock(&file->lock);
+    told = file->warned;
+    file->warned = true;
+    snprintf(file->trouble, sizeof(file->trouble), "%s", err);
+    pthread_mutex_unlock(&file->lock);
+    if (!told)
         store_file_say(file, LOG_WARNING,
                        "%s; MTA-STS policies are kept in memory, and this is tried again", err);
-    file->warned = true;
 }
 
 void store_file_well(struct store_file *file)
 {
-    if (file->warned)
-        store_file_say(file, LOG_NOTICE, "written again");
+    bool told;
+
+    pthread_mutex_lock(&file->lock);
+    told = file->warned;
     file->warned = false;
+    pthread_mutex_unlock(&file->lock);
+    if (told)
+        store_file_say(file, LOG_NOTICE, "in order again");
+}
+
+bool store_file_is_well(struct store_file *file, char *why, size_t why_size)
+{
+    bool well;
+
+    pthread_mutex_lock(&file->lock);
+    well = !file->warned;
+    if (!well)
+        snprintf(why, why_size, "%s", file->trouble);
+    pthread_mutex_unlock(&file->lock);
+    return well;
 }
 
 bool store_file_set_aside(struct store_file *file, const char *why)
 {
     char to[4096 + 16];
-    int r;
+    int error;
 
     close_db(file);
-    r = store_db_set_aside(file->path, to, sizeof(to));
-    if (r == 0) {
+    error = store_db_set_aside(file->path, to, sizeof(to));
+    if (error == 0) {
         atomic_store(&file->lost, true);
         store_file_say(file, LOG_WARNING, "%s: set aside as %s, beginning again", why, to);
         return true;
     }
-    if (r == -EEXIST)
+    if (error == -EEXIST)
         store_file_trouble(file, "damaged again, and too many files are set aside already");
     else
-        store_file_trouble(file, strerror(-r));
+        store_file_trouble(file, strerror(-error));
     return false;
 }
 
 bool store_file_open(struct store_file *file)
 {
     char err[256] = "";
-    enum store_db_result r;
+    enum store_db_result result;
 
     if (file->db != NULL)
         return true;
-    r = store_db_open(file->path, &file->db, err, sizeof(err));
-    if (r == STORE_DB_DAMAGED && store_file_set_aside(file, err))
-        r = store_db_open(file->path, &file->db, err, sizeof(err));
-    if (r != STORE_DB_OK) {
+    result = store_db_open(file->path, &file->db, err, sizeof(err));
+    if (result == STORE_DB_DAMAGED && store_file_set_aside(file, err))
+        result = store_db_open(file->path, &file->db, err, sizeof(err));
+    if (result != STORE_DB_OK) {
         store_file_trouble(file, err);
         return false;
     }
@@ -108,20 +135,20 @@ bool store_file_write(struct store_file *file, const struct store_op *batch)
     char err[256] = "";
 
     for (int tries = 0; tries < 2; tries++) {
-        enum store_db_result r;
+        enum store_db_result result;
 
         if (!store_file_open(file))
             return false;
-        r = store_db_write(file->db, batch, err, sizeof(err));
-        if (r == STORE_DB_OK)
+        result = store_db_write(file->db, batch, err, sizeof(err));
+        if (result == STORE_DB_OK)
             return true;
-        if (r == STORE_DB_DAMAGED && !store_file_set_aside(file, err))
+        if (result == STORE_DB_DAMAGED && !store_file_set_aside(file, err))
             return false;
-        if (r == STORE_DB_MOVED)
+        if (result == STORE_DB_MOVED)
             atomic_store(&file->lost, true);
         /* Also after other trouble: SQLite would keep a file read-only that once was. */
         close_db(file);
-        if (r == STORE_DB_TROUBLE)
+        if (result == STORE_DB_TROUBLE)
             break;
     }
     store_file_trouble(file, err);
@@ -130,6 +157,8 @@ bool store_file_write(struct store_file *file, const struct store_op *batch)
 
 void store_file_look(struct store_file *file)
 {
+    if (file->db == NULL && store_file_open(file))
+        store_file_well(file);
     if (file->db == NULL || !store_db_has_moved(file->db))
         return;
     close_db(file);

@@ -9,13 +9,16 @@
 
 #include "store/store_db.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct store_file {
-    char *path;          /* freed by store_file_fini */
-    struct store_db *db; /* NULL: not open */
-    bool warned;         /* the present trouble has been reported */
-    atomic_bool lost;    /* the file may lack what was written before */
+    char *path;           /* freed by store_file_fini */
+    struct store_db *db;  /* NULL: not open */
+    pthread_mutex_t lock; /* for the next two, which any thread may ask for */
+    bool warned;          /* the present trouble has been reported */
+    char trouble[200];    /* what it is */
+    atomic_bool lost;     /* the file may lack what was written before */
     void (*log)(void *log_arg, int priority, const char *message);
     void *log_arg;
 };
@@ -29,7 +32,8 @@ bool store_file_open(struct store_file *file);
 /* One batch, all or nothing. */
 bool store_file_write(struct store_file *file, const struct store_op *batch);
 
-/* Opens a file anew that was moved or removed while there was nothing to write. */
+/* While there is nothing to write: opens a file anew that was moved or removed, or that could not
+ * be opened before. */
 void store_file_look(struct store_file *file);
 
 /* Makes room for a new file. False: that is not possible, which has been reported. */
@@ -37,6 +41,8 @@ bool store_file_set_aside(struct store_file *file, const char *why);
 
 void store_file_trouble(struct store_file *file, const char *err);
 void store_file_well(struct store_file *file); /* a write has succeeded */
+/* Whether there is no trouble now; else why has the reason. Any thread. */
+bool store_file_is_well(struct store_file *file, char *why, size_t why_size);
 __attribute__((format(printf, 3, 4))) void store_file_say(const struct store_file *file,
                                                           int priority, const char *format, ...);
 

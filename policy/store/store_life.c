@@ -1,5 +1,7 @@
 /*
- * How long a stored policy still lives when it is read back: see store_life.h for the rules.
+ * How long a stored policy still lives when it is read back: store_life() takes the clock and what
+ * the row says, and returns for how long the policy holds, or that it is expired, or that the clock
+ * is in doubt. Pure.
  */
 #include "store/store_life.h"
 

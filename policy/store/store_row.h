@@ -20,6 +20,10 @@ enum {
 /* SHA-256 over everything but the last use, whose damage would do no harm. False: no memory. */
 bool store_row_sum(const struct store_row *row, uint8_t sum[STORE_ROW_SUM_LEN]);
 
+/* The same over a key, a record and a time, in rows of another kind and format. */
+bool store_row_sum_of(int64_t format, const char *key, const void *record, size_t record_len,
+                      int64_t at_s, uint8_t sum[STORE_ROW_SUM_LEN]);
+
 /* Fills a row from a result of STORE_ROW_COLUMNS; it points into the result. False when it is not
  * one that was written here. */
 bool store_row_read(sqlite3_stmt *s, struct store_row *row);

@@ -39,7 +39,7 @@ struct sts_policy {
  * reason in err that quotes nothing of the file ("line 2: mode is not ..."), -ENOMEM.
  */
 int sts_policy_parse(const char *body, size_t len, struct sts_policy **out, char *err,
-                     size_t err_len);
+                     size_t err_size);
 void sts_policy_free(struct sts_policy *policy); /* NULL is allowed */
 
 /*

@@ -7,7 +7,6 @@
  */
 #include "sts/sts_host.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +16,15 @@ enum {
     V4,
     FAMILIES,
     /* Bounds the connection attempts that one answer can cause. */
-    ADDRESSES_MAX = 8,
-    ADDRESS_TEXT = INET6_ADDRSTRLEN + 3,
+    FAMILY_MAX = STS_ADDRESSES_MAX / FAMILIES,
     SECOND_FAMILY_MS = 250,
 };
 
 struct sts_host {
     struct sts_dns dns;
     struct world_query *query[FAMILIES]; /* NULL once answered */
-    char text[FAMILIES][ADDRESSES_MAX * ADDRESS_TEXT];
+    struct sts_address found[FAMILIES][FAMILY_MAX];
+    size_t counts[FAMILIES];
     char failure[80]; /* of the first family that failed; empty: none did */
     bool exists;      /* its name does, as far as the answers tell */
     struct event *delay;
@@ -35,12 +34,15 @@ struct sts_host {
 
 static void host_finish(struct sts_host *host)
 {
-    char all[2 * ADDRESSES_MAX * ADDRESS_TEXT];
-    bool both = host->text[V6][0] != '\0' && host->text[V4][0] != '\0';
+    struct sts_addresses all = {.count = 0};
 
-    snprintf(all, sizeof(all), "%s%s%s", host->text[V6], both ? "," : "", host->text[V4]);
-    if (all[0] != '\0')
-        host->done(all, NULL, false, host->arg);
+    for (size_t i = 0; i < FAMILY_MAX; i++) {
+        for (int family = 0; family < FAMILIES; family++)
+            if (i < host->counts[family])
+                all.list[all.count++] = host->found[family][i];
+    }
+    if (all.count > 0)
+        host->done(&all, NULL, false, host->arg);
     else if (host->failure[0] != '\0')
         host->done(NULL, host->failure, false, host->arg);
     else
@@ -50,16 +52,13 @@ static void host_finish(struct sts_host *host)
 
 static void add_address(struct sts_host *host, int family, const struct dns_record *record)
 {
-    char address[INET6_ADDRSTRLEN];
-    char *text = host->text[family];
-    size_t len = strlen(text);
+    struct sts_address *address = &host->found[family][host->counts[family]++];
 
+    address->family = family == V6 ? AF_INET6 : AF_INET;
     if (family == V6)
-        inet_ntop(AF_INET6, record->aaaa, address, sizeof(address));
+        memcpy(address->octets, record->aaaa, sizeof(record->aaaa));
     else
-        inet_ntop(AF_INET, record->a, address, sizeof(address));
-    snprintf(text + len, sizeof(host->text[family]) - len, family == V6 ? "%s[%s]" : "%s%s",
-             len > 0 ? "," : "", address);
+        memcpy(address->octets, record->a, sizeof(record->a));
 }
 
 /* A CNAME without its target's records, and without proof that there are none. */
@@ -74,7 +73,7 @@ static void on_address_answer(struct sts_host *host, int family, const struct dn
 
     host->query[family] = NULL;
     if (answer->status == DNS_FOUND) {
-        for (size_t i = 0; i < answer->count && i < ADDRESSES_MAX; i++)
+        for (size_t i = 0; i < answer->count && i < FAMILY_MAX; i++)
             add_address(host, family, &answer->records[i]);
     } else if (answer->status == DNS_NODATA && !is_cut_short(answer)) {
         host->exists = true;
@@ -84,7 +83,7 @@ static void on_address_answer(struct sts_host *host, int family, const struct dn
     }
     if (host->query[V6] == NULL && host->query[V4] == NULL)
         host_finish(host);
-    else if (host->text[family][0] != '\0')
+    else if (host->counts[family] > 0)
         event_add(host->delay, &delay);
 }
 

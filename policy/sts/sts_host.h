@@ -7,6 +7,7 @@
 #include "world/world.h"
 
 #include <event2/event.h>
+#include <sys/socket.h>
 
 /* The engine's resolver, in the shape of world_ops: no callback before query has returned, a handle
  * is dead once its callback runs, NULL only when out of memory. */
@@ -17,13 +18,26 @@ struct sts_dns {
     void *ctx;
 };
 
+enum { STS_ADDRESSES_MAX = 16 };
+
+struct sts_address {
+    sa_family_t family; /* AF_INET or AF_INET6 */
+    uint8_t octets[16]; /* the first 4 of them, or all; network byte order */
+};
+
+/* In the order in which they are tried: both families in turn, IPv6 first. */
+struct sts_addresses {
+    size_t count;
+    struct sts_address list[STS_ADDRESSES_MAX];
+};
+
 struct sts_host;
 
-/* addresses: "[2001:db8::1],192.0.2.1", or NULL and then failure says why; it is definite when DNS
- * says that there is no such name, or no address in either family. Texts are borrowed for the call,
- * in which sts_host_free is allowed. */
-typedef void (*sts_host_done_fn)(const char *addresses, const char *failure, bool definite,
-                                 void *arg);
+/* addresses: at least one, or NULL and then failure says why; it is definite when DNS says that
+ * there is no such name, or no address in either family. Both are borrowed for the call, in which
+ * sts_host_free is allowed. */
+typedef void (*sts_host_done_fn)(const struct sts_addresses *addresses, const char *failure,
+                                 bool definite, void *arg);
 
 /*
  * Asks for A and AAAA; done is called once, never before this returns. NULL when out of memory,

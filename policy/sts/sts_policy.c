@@ -16,6 +16,8 @@
  */
 #include "sts/sts.h"
 
+#include "base/ascii.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,23 +50,13 @@ struct parser {
     size_t lines_len;
     struct sts_policy *policy;
     char *err;
-    size_t err_len;
+    size_t err_size;
 };
 
-static bool is_wsp(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static bool is_alnum(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 /* The reason never quotes the file: it goes to logs and replies. */
-static int invalid(struct parser *p, const char *what)
+static int invalid_policy(struct parser *p, const char *what)
 {
-    snprintf(p->err, p->err_len, "line %u: %s", p->line_no, what);
+    snprintf(p->err, p->err_size, "line %u: %s", p->line_no, what);
     return -EBADMSG;
 }
 
@@ -117,31 +109,31 @@ static int split_line(struct parser *p, const char *s, const char *end, struct l
 {
     const char *q = s;
 
-    while (q < end && (is_alnum(*q) || (q > s && (*q == '_' || *q == '-' || *q == '.'))))
+    while (q < end && (ascii_is_alnum(*q) || (q > s && (*q == '_' || *q == '-' || *q == '.'))))
         q++;
     if (q == s)
-        return invalid(p, s == end ? "empty" : "does not begin with a key");
+        return invalid_policy(p, s == end ? "empty" : "does not begin with a key");
     if (q == end || *q != ':')
-        return invalid(p, "no colon after the key");
+        return invalid_policy(p, "no colon after the key");
     if (q - s > EXT_NAME_MAX)
-        return invalid(p, "key too long");
+        return invalid_policy(p, "key too long");
     line->key = s;
     line->key_len = (size_t)(q - s);
     q++;
-    while (q < end && is_wsp(*q))
+    while (q < end && ascii_is_wsp(*q))
         q++;
-    while (end > q && is_wsp(end[-1]))
+    while (end > q && ascii_is_wsp(end[-1]))
         end--;
     if (q == end)
-        return invalid(p, "no value");
+        return invalid_policy(p, "no value");
     if (!value_valid(q, end))
-        return invalid(p, "control characters or broken UTF-8 in the value");
+        return invalid_policy(p, "control characters or broken UTF-8 in the value");
     line->value = q;
     line->value_len = (size_t)(end - q);
     return 0;
 }
 
-static bool equals(const char *s, size_t len, const char *word)
+static bool equals_word(const char *s, size_t len, const char *word)
 {
     return len == strlen(word) && memcmp(s, word, len) == 0;
 }
@@ -158,12 +150,12 @@ static int on_mode(struct parser *p, const struct line *line)
     };
 
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-        if (equals(line->value, line->value_len, modes[i].word)) {
+        if (equals_word(line->value, line->value_len, modes[i].word)) {
             p->policy->mode = modes[i].mode;
             return 0;
         }
     }
-    return invalid(p, "mode is not enforce, testing or none");
+    return invalid_policy(p, "mode is not enforce, testing or none");
 }
 
 static int on_max_age(struct parser *p, const struct line *line)
@@ -171,10 +163,10 @@ static int on_max_age(struct parser *p, const struct line *line)
     uint64_t seconds = 0;
 
     if (line->value_len > MAX_AGE_DIGITS)
-        return invalid(p, "max_age has more than ten digits");
+        return invalid_policy(p, "max_age has more than ten digits");
     for (size_t i = 0; i < line->value_len; i++) {
         if (line->value[i] < '0' || line->value[i] > '9')
-            return invalid(p, "max_age is not a number");
+            return invalid_policy(p, "max_age is not a number");
         seconds = seconds * 10 + (uint64_t)(line->value[i] - '0');
     }
     p->policy->max_age_s = seconds > MAX_AGE_LIMIT_S ? MAX_AGE_LIMIT_S : (uint32_t)seconds;
@@ -212,16 +204,16 @@ static int on_mx(struct parser *p, const struct line *line)
 
 static int on_field(struct parser *p, const struct line *line)
 {
-    if (equals(line->key, line->key_len, "mx"))
+    if (equals_word(line->key, line->key_len, "mx"))
         return on_mx(p, line);
-    if (equals(line->key, line->key_len, "version") && !p->version_seen) {
+    if (equals_word(line->key, line->key_len, "version") && !p->version_seen) {
         p->version_seen = true;
-        if (!equals(line->value, line->value_len, "STSv1"))
-            return invalid(p, "version is not STSv1");
-    } else if (equals(line->key, line->key_len, "mode") && !p->mode_seen) {
+        if (!equals_word(line->value, line->value_len, "STSv1"))
+            return invalid_policy(p, "version is not STSv1");
+    } else if (equals_word(line->key, line->key_len, "mode") && !p->mode_seen) {
         p->mode_seen = true;
         return on_mode(p, line);
-    } else if (equals(line->key, line->key_len, "max_age") && !p->max_age_seen) {
+    } else if (equals_word(line->key, line->key_len, "max_age") && !p->max_age_seen) {
         p->max_age_seen = true;
         return on_max_age(p, line);
     }
@@ -235,13 +227,13 @@ static void quote_line(struct parser *p, const char *s, const char *end)
     char *out = p->policy->lines + p->lines_len;
     size_t len;
 
-    while (end > s && is_wsp(end[-1]))
+    while (end > s && ascii_is_wsp(end[-1]))
         end--;
     len = (size_t)(end - s);
     if (p->lines_len + len + 1 > LINES_MAX)
         return;
     for (size_t i = 0; i < len; i++)
-        out[i] = is_wsp(s[i]) ? ' ' : (s[i] >= 0x20 && s[i] <= 0x7e) ? s[i] : '?';
+        out[i] = ascii_is_wsp(s[i]) ? ' ' : (s[i] >= 0x20 && s[i] <= 0x7e) ? s[i] : '?';
     out[len] = '\n';
     out[len + 1] = '\0';
     p->lines_len += len + 1;
@@ -253,24 +245,24 @@ static int parse_line(struct parser *p)
     const char *newline = memchr(s, '\n', (size_t)(p->end - s));
     const char *end = newline != NULL ? newline : p->end;
     struct line line;
-    int r;
+    int error;
 
     p->line_no++;
     p->at = newline != NULL ? newline + 1 : p->end;
     if (newline != NULL && end > s && end[-1] == '\r')
         end--;
-    r = split_line(p, s, end, &line);
-    if (r == 0)
-        r = on_field(p, &line);
-    if (r == 0)
+    error = split_line(p, s, end, &line);
+    if (error == 0)
+        error = on_field(p, &line);
+    if (error == 0)
         quote_line(p, s, end);
-    return r;
+    return error;
 }
 
-static bool is_blank_to_the_end(const struct parser *p)
+static bool only_blank_lines_left(const struct parser *p)
 {
     for (const char *s = p->at; s < p->end; s++) {
-        if (!is_wsp(*s) && *s != '\r' && *s != '\n')
+        if (!ascii_is_wsp(*s) && *s != '\r' && *s != '\n')
             return false;
     }
     return true;
@@ -290,35 +282,35 @@ static int check_whole(struct parser *p)
         missing = p->mx_passed_over > 0 ? "no mx that is a domain name" : "no mx";
     if (missing == NULL)
         return 0;
-    snprintf(p->err, p->err_len, "%s", missing);
+    snprintf(p->err, p->err_size, "%s", missing);
     return -EBADMSG;
 }
 
 int sts_policy_parse(const char *body, size_t len, struct sts_policy **out, char *err,
-                     size_t err_len)
+                     size_t err_size)
 {
-    struct parser p = {.at = body, .end = body + len, .err = err, .err_len = err_len};
-    int r;
+    struct parser p = {.at = body, .end = body + len, .err = err, .err_size = err_size};
+    int error;
 
     if (len == 0) {
-        snprintf(err, err_len, "empty file");
+        snprintf(err, err_size, "empty file");
         return -EBADMSG;
     }
     p.policy = calloc(1, sizeof(*p.policy));
     if (p.policy == NULL)
         return -ENOMEM;
     p.policy->lines = calloc(1, (len < LINES_MAX ? len + 1 : LINES_MAX) + 1);
-    r = p.policy->lines != NULL ? 0 : -ENOMEM;
-    while (r == 0 && p.at < p.end) {
-        r = parse_line(&p);
-        if (r == 0 && is_blank_to_the_end(&p))
+    error = p.policy->lines != NULL ? 0 : -ENOMEM;
+    while (error == 0 && p.at < p.end) {
+        error = parse_line(&p);
+        if (error == 0 && only_blank_lines_left(&p))
             break;
     }
-    if (r == 0)
-        r = check_whole(&p);
-    if (r != 0) {
+    if (error == 0)
+        error = check_whole(&p);
+    if (error != 0) {
         sts_policy_free(p.policy);
-        return r;
+        return error;
     }
     *out = p.policy;
     return 0;

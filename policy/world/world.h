@@ -1,6 +1,7 @@
 /*
- * What the engine's logic needs from outside: DNS, HTTPS, timers and two clocks. The real one is
- * made of resolver.c, sts_fetch.c and libevent (world_real.c); scenario tests bring their own.
+ * What the engine's logic needs from outside: DNS, HTTPS, SMTP servers, timers and two clocks. The
+ * real one is made of resolver.c, sts_fetch.c, probe_client.c and libevent (world_real.c); scenario
+ * tests bring their own.
  * Everything here happens on one thread, the engine's. No callback fires before the call that
  * asked for it has returned.
  */
@@ -16,6 +17,10 @@ struct world_query;
 struct world_fetch;
 struct world_timer;
 struct world_check;
+struct world_probe;
+
+struct findings_probe;
+struct tls_demand;
 
 /* How a fetch of https://mta-sts.<domain>/.well-known/mta-sts.txt ended (RFC 8461 section 3.3). */
 enum fetch_status {
@@ -24,6 +29,7 @@ enum fetch_status {
     FETCH_NO_HOST, /* DNS says that there is no such host, or that it has no address */
     FETCH_WEBPKI,  /* the certificate does not authenticate the host: passing */
     FETCH_FAILED,  /* no connection, time-out, other TLS error, 5xx, failed lookup: passing */
+    FETCH_LOCAL,   /* this host lacks memory or descriptors: it says nothing of the policy host */
 };
 
 struct fetch_result {
@@ -33,9 +39,31 @@ struct fetch_result {
     const char *failure; /* for people, when status is not FETCH_OK */
 };
 
+/* One address of a host, to be connected to. All of it is borrowed until the probe has ended. */
+struct world_probe_target {
+    const char *host;       /* name of the MX host */
+    const uint8_t *address; /* 4 octets, or 16 with ipv6; network byte order */
+    bool ipv6;
+    uint16_t port; /* host byte order */
+    const struct tls_demand *demand;
+    /* What the certificate is compared with for what is told of the Web PKI where that is not
+     * demanded. NULL: it is not looked at. */
+    const char *web_pki_name;
+};
+
+struct world_probe_result {
+    /* This host lacks memory, descriptors or the address to connect from, or is shutting down: that
+     * says nothing of the server, and is not kept. */
+    bool local;
+    /* What was seen, never NULL; borrowed for the call, with all that it points to. checked_at_s is
+     * the caller's to set. */
+    const struct findings_probe *probe;
+};
+
 /* `answer` is borrowed for the call and never NULL. */
 typedef void (*world_query_fn)(const struct dns_answer *answer, void *arg);
 typedef void (*world_fetch_fn)(const struct fetch_result *result, void *arg);
+typedef void (*world_probe_fn)(const struct world_probe_result *result, void *arg);
 typedef void (*world_timer_fn)(void *arg);
 typedef void (*world_check_fn)(bool passed, void *arg);
 
@@ -56,6 +84,13 @@ struct world_ops {
                                          void *arg);
     void (*fetch_go)(struct world *w, struct world_fetch *fetch);
     void (*fetch_cancel)(struct world *w, struct world_fetch *fetch);
+    /* Connects, EHLO, STARTTLS, the handshake, EHLO, QUIT, within the time of the configuration. */
+    struct world_probe *(*probe)(struct world *w, const struct world_probe_target *target,
+                                 world_probe_fn done, void *arg);
+    void (*probe_cancel)(struct world *w, struct world_probe *probe);
+    /* Whether this host has the address itself, or that is not known. `address` as in struct
+     * world_probe_target. */
+    bool (*is_own)(struct world *w, const uint8_t *address, bool ipv6);
     struct world_timer *(*timer)(struct world *w, int64_t delay_ms, world_timer_fn fire, void *arg);
     void (*timer_cancel)(struct world *w, struct world_timer *timer);
     int64_t (*mono_ms)(struct world *w); /* CLOCK_BOOTTIME where there is one: sleep counts */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { JSON_FIRST_CAP = 1024 };
 
@@ -25,7 +26,7 @@ void json_fini(struct json *json)
 }
 
 /* Room for len octets and the terminating zero. */
-static bool reserve(struct json *json, size_t len)
+static bool reserve_octets(struct json *json, size_t len)
 {
     if (json->error)
         return false;
@@ -40,7 +41,7 @@ static bool reserve(struct json *json, size_t len)
     while (cap < need)
         cap *= 2;
     char *buf = realloc(json->buf, cap);
-    if (!buf) {
+    if (buf == NULL) {
         json->error = -ENOMEM;
         return false;
     }
@@ -51,7 +52,7 @@ static bool reserve(struct json *json, size_t len)
 
 static void put_text(struct json *json, const char *text, size_t len)
 {
-    if (!reserve(json, len))
+    if (!reserve_octets(json, len))
         return;
     memcpy(json->buf + json->len, text, len);
     json->len += len;
@@ -71,7 +72,7 @@ int json_finish(struct json *json, const char **text, size_t *len)
     if (json->error)
         return json->error;
     *text = json->buf;
-    if (len)
+    if (len != NULL)
         *len = json->len;
     return 0;
 }
@@ -193,7 +194,7 @@ void json_string_n(struct json *json, const char *value, size_t len)
 
 void json_string(struct json *json, const char *value)
 {
-    if (value)
+    if (value != NULL)
         json_string_n(json, value, strlen(value));
     else
         json_null(json);
@@ -229,6 +230,19 @@ void json_null(struct json *json)
 {
     begin_value(json);
     put_text(json, "null", 4);
+}
+
+void json_time(struct json *json, int64_t when_s)
+{
+    char text[40];
+    time_t when = (time_t)when_s;
+    struct tm tm;
+    if (gmtime_r(&when, &tm) == NULL || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900) {
+        json_null(json);
+        return;
+    }
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    json_string(json, text);
 }
 
 void json_raw(struct json *json, const char *value, size_t len)

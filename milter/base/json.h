@@ -42,6 +42,9 @@ void json_hex(struct json *json, const uint8_t *data, size_t len); /* a string, 
 void json_int(struct json *json, int64_t value);
 void json_bool(struct json *json, bool value);
 void json_null(struct json *json);
+/* Seconds since 1970 as a string, 2026-11-26T02:11:09Z (RFC 3339); null for a year that has not
+ * four digits. */
+void json_time(struct json *json, int64_t when_s);
 
 /* Appends text that is JSON already, as a value. */
 void json_raw(struct json *json, const char *value, size_t len);

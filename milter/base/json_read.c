@@ -114,7 +114,7 @@ static bool read_escape(struct reader *r)
     if (c == 'u')
         return read_unicode(r);
     const char *found = c ? strchr(from, c) : NULL;
-    if (!found)
+    if (found == NULL)
         return false;
     put_octet(r->doc, (unsigned char)to[found - from]);
     return true;
@@ -140,7 +140,7 @@ static const char *read_string(struct reader *r)
     return text;
 }
 
-static size_t digits(struct reader *r)
+static size_t skip_digits(struct reader *r)
 {
     const char *start = r->at;
     while (r->at < r->end && *r->at >= '0' && *r->at <= '9')
@@ -154,19 +154,19 @@ static const char *read_number(struct reader *r)
     if (*r->at == '-')
         r->at++;
     bool zero = r->at < r->end && *r->at == '0';
-    size_t whole = digits(r);
+    size_t whole = skip_digits(r);
     if (whole == 0 || (zero && whole > 1))
         return NULL;
     if (r->at < r->end && *r->at == '.') {
         r->at++;
-        if (digits(r) == 0)
+        if (skip_digits(r) == 0)
             return NULL;
     }
     if (r->at < r->end && (*r->at == 'e' || *r->at == 'E')) {
         r->at++;
         if (r->at < r->end && (*r->at == '+' || *r->at == '-'))
             r->at++;
-        if (digits(r) == 0)
+        if (skip_digits(r) == 0)
             return NULL;
     }
     char *text = r->doc->texts + r->doc->text_len;
@@ -192,7 +192,7 @@ static bool read_members(struct reader *r, struct json_value *group)
         if (object && (!take_char(r, '"') || (key = read_string(r)) == NULL || !take_char(r, ':')))
             return false;
         *next = read_value(r);
-        if (!*next)
+        if (*next == NULL)
             return false;
         (*next)->key = key;
         next = &(*next)->next;
@@ -261,7 +261,7 @@ static struct json_value *read_value(struct reader *r)
 int json_read(const char *text, size_t len, struct json_doc **out)
 {
     struct json_doc *doc = calloc(1, sizeof(*doc));
-    if (!doc)
+    if (doc == NULL)
         return -ENOMEM;
     /* A value needs an octet and, but for the first, a separator. A string loses its quotes and
      * gains a zero; a number gains a zero, but has a separator before or after it. */
@@ -269,22 +269,22 @@ int json_read(const char *text, size_t len, struct json_doc **out)
     doc->values = calloc(doc->value_max, sizeof(*doc->values));
     doc->texts = malloc(len + 2);
     struct reader r = {.at = text, .end = text + len, .doc = doc};
-    int result = -ENOMEM;
-    if (doc->values && doc->texts)
-        result = read_value(&r) ? 0 : -EBADMSG;
+    int error = -ENOMEM;
+    if (doc->values != NULL && doc->texts != NULL)
+        error = read_value(&r) != NULL ? 0 : -EBADMSG;
     skip_space(&r);
-    if (result == 0 && r.at != r.end)
-        result = -EBADMSG;
-    if (result == 0)
+    if (error == 0 && r.at != r.end)
+        error = -EBADMSG;
+    if (error == 0)
         *out = doc;
     else
         json_doc_free(doc);
-    return result;
+    return error;
 }
 
 void json_doc_free(struct json_doc *doc)
 {
-    if (!doc)
+    if (doc == NULL)
         return;
     free(doc->values);
     free(doc->texts);
@@ -298,9 +298,9 @@ const struct json_value *json_root(const struct json_doc *doc)
 
 const struct json_value *json_get(const struct json_value *value, const char *key)
 {
-    if (!value || value->type != JSON_OBJECT)
+    if (value == NULL || value->type != JSON_OBJECT)
         return NULL;
-    for (const struct json_value *member = value->first; member; member = member->next) {
+    for (const struct json_value *member = value->first; member != NULL; member = member->next) {
         if (strcmp(member->key, key) == 0)
             return member;
     }
@@ -309,15 +309,15 @@ const struct json_value *json_get(const struct json_value *value, const char *ke
 
 const char *json_text(const struct json_value *value)
 {
-    return value && value->type == JSON_STRING ? value->text : NULL;
+    return value != NULL && value->type == JSON_STRING ? value->text : NULL;
 }
 
 int64_t json_number(const struct json_value *value, int64_t otherwise)
 {
-    return value && value->type == JSON_NUMBER ? strtoll(value->text, NULL, 10) : otherwise;
+    return value != NULL && value->type == JSON_NUMBER ? strtoll(value->text, NULL, 10) : otherwise;
 }
 
 bool json_is_true(const struct json_value *value)
 {
-    return value && value->type == JSON_TRUE;
+    return value != NULL && value->type == JSON_TRUE;
 }

@@ -1,5 +1,9 @@
-/* Writes lines to syslog or stderr, as text or JSON. log_configure chooses; before it everything
- * goes to stderr as text. What cannot be written is lost. */
+/*
+ * Writes lines to syslog or stderr, as text or JSON. log_configure chooses; before it everything
+ * goes to stderr as text. What cannot be written is lost.
+ * Each line has one header: syslog's own; the journal's, where stderr leads there, and then the
+ * priority as sd-daemon(3) has it; else time, ident and process id.
+ */
 #include "base/log.h"
 
 #include "base/json.h"
@@ -9,7 +13,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,13 +27,27 @@ static struct {
     char ident[64];
     atomic_bool syslog;
     atomic_bool json;
-    atomic_bool echo; /* errors to stderr too */
+    atomic_bool journal; /* stderr is the journal */
+    atomic_bool echo;    /* errors to stderr too */
     atomic_int level;
     int facility;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER,
            .ident = "requiretls-milter",
            .level = LOG_INFO,
            .facility = LOG_MAIL};
+
+/* systemd.exec(5): JOURNAL_STREAM names the journal's socket, which stderr may be no longer. */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat st;
+    int used = 0;
+
+    return stream != NULL && sscanf(stream, "%llu:%llu%n", &device, &inode, &used) == 2 &&
+           stream[used] == '\0' && fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+           st.st_ino == inode;
+}
 
 void log_configure(const struct log_settings *settings, const char *ident, bool daemon)
 {
@@ -42,6 +62,7 @@ void log_configure(const struct log_settings *settings, const char *ident, bool 
     if (to_syslog)
         openlog(state.ident, LOG_PID | LOG_NDELAY, state.facility);
     atomic_store(&state.syslog, to_syslog);
+    atomic_store(&state.journal, stderr_is_journal());
     pthread_mutex_unlock(&state.lock);
 }
 
@@ -92,13 +113,15 @@ static void write_pieces(struct iovec *pieces, int count)
     }
 }
 
-static void write_stderr(const char *line)
+static void write_stderr(int priority, const char *line)
 {
     char prefix[160] = "", when[40], end[] = "\n";
     struct iovec pieces[3];
 
     timestamp(when, sizeof(when));
-    if (!log_is_json())
+    if (atomic_load(&state.journal))
+        snprintf(prefix, sizeof(prefix), "<%d>", LOG_PRI(priority));
+    else if (!log_is_json())
         snprintf(prefix, sizeof(prefix), "%s %s[%d]: ", when, state.ident, (int)getpid());
     pieces[0] = (struct iovec){prefix, strlen(prefix)};
     pieces[1] = (struct iovec){(void *)(uintptr_t)line, strlen(line)};
@@ -106,15 +129,28 @@ static void write_stderr(const char *line)
     write_pieces(pieces, 3);
 }
 
-static void emit(int priority, const char *line)
+static void write_line(int priority, const char *line)
 {
     pthread_mutex_lock(&state.lock);
     bool to_syslog = atomic_load_explicit(&state.syslog, memory_order_relaxed);
     if (to_syslog)
         syslog(state.facility | priority, "%s", line);
-    if (!to_syslog || (priority <= LOG_ERR && atomic_load(&state.echo)))
-        write_stderr(line);
+    /* The journal has what goes to syslog already. */
+    if (!to_syslog ||
+        (priority <= LOG_ERR && atomic_load(&state.echo) && !atomic_load(&state.journal)))
+        write_stderr(priority, line);
     pthread_mutex_unlock(&state.lock);
+}
+
+void log_early(int priority, const char *message)
+{
+    const char *word = priority <= LOG_ERR ? "" : "warning: ";
+
+    if (stderr_is_journal())
+        fprintf(stderr, "<%d>%s%s\n", LOG_PRI(priority), priority <= LOG_ERR ? "error: " : word,
+                message);
+    else
+        fprintf(stderr, "%s: %s%s\n", state.ident, word, message);
 }
 
 static const char *priority_name(int priority)
@@ -144,7 +180,7 @@ static void emit_json(int priority, const char *text, const char *object)
     json_object_begin(&json);
     json_key(&json, "time");
     json_string(&json, when);
-    json_key(&json, "level");
+    json_key(&json, "priority"); /* `level` is a member of lines */
     json_string(&json, priority_name(priority));
     if (text != NULL) {
         json_key(&json, "message");
@@ -154,9 +190,9 @@ static void emit_json(int priority, const char *text, const char *object)
     }
     json_object_end(&json);
     if (json_finish(&json, &line, &len) == 0)
-        emit(priority, line);
+        write_line(priority, line);
     else
-        emit(priority, text != NULL ? text : object);
+        write_line(priority, text != NULL ? text : object);
     json_fini(&json);
 }
 
@@ -180,7 +216,7 @@ void log_msg(int priority, const char *format, ...)
     if (log_is_json())
         emit_json(priority, line + n, NULL);
     else
-        emit(priority, line);
+        write_line(priority, line);
 }
 
 void log_line(int priority, const char *text, const char *json)
@@ -190,10 +226,10 @@ void log_line(int priority, const char *text, const char *json)
     if (log_is_json())
         emit_json(priority, json != NULL ? NULL : text, json);
     else
-        emit(priority, text);
+        write_line(priority, text);
 }
 
-static const char *quote(const char *text, const char *also, char *out, size_t out_len)
+static const char *quote_text(const char *text, const char *also, char *out, size_t out_len)
 {
     size_t n = 0;
 
@@ -216,10 +252,10 @@ static const char *quote(const char *text, const char *also, char *out, size_t o
 
 const char *log_quote(const char *text, char *out, size_t out_len)
 {
-    return quote(text, "", out, out_len);
+    return quote_text(text, "", out, out_len);
 }
 
 const char *log_quote_field(const char *text, char *out, size_t out_len)
 {
-    return quote(text, " <>", out, out_len);
+    return quote_text(text, " <>", out, out_len);
 }

@@ -1,5 +1,6 @@
 /*
- * The log: syslog or stderr, text or JSON. One line a message. Any thread.
+ * The log: syslog or stderr, text or JSON. One line a message. Any thread. Where stderr is the
+ * journal's (JOURNAL_STREAM), lines begin with their priority, `<4>`, and have no other header.
  * What came from outside goes through log_quote first; nothing else may carry foreign octets.
  */
 #ifndef MILTER_BASE_LOG_H
@@ -26,6 +27,10 @@ struct log_settings {
  */
 void log_configure(const struct log_settings *settings, const char *ident, bool daemon);
 
+/* Before log_configure, for who starts the program: a message to stderr, as an error or a warning.
+ */
+void log_early(int priority, const char *message);
+
 /* While on, errors that go to syslog are written to stderr as well: whoever starts a daemon from a
  * terminal or a script should see why it does not start. */
 void log_echo_errors(bool on);
@@ -38,7 +43,7 @@ void log_msg(int priority, const char *format, ...) __attribute__((format(printf
 bool log_wanted(int priority);
 
 /* A finished line of the decision log: `text` is written as it is in format text, the members of
- * `json` (an object, or NULL for want of one) with time and level in format json. */
+ * `json` (an object, or NULL for want of one) with time and priority in format json. */
 void log_line(int priority, const char *text, const char *json);
 bool log_is_json(void);
 

@@ -4,6 +4,10 @@
  */
 #include "base/metrics.h"
 
+#include "base/metrics_engine.h"
+#include "base/metrics_text.h"
+#include "policy/clock.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -15,15 +19,26 @@ enum { LEVELS = VERDICT_LEVEL_DISABLE + 1, VALUES = VERDICT_PENDING + 1 };
 struct metrics {
     _Atomic uint64_t messages[METRICS_REQUESTS][METRICS_ACTIONS];
     _Atomic uint64_t recipients[LEVELS][VALUES];
+    _Atomic uint64_t observed[LEVELS][VALUES];
+    _Atomic uint64_t observed_skipped;
     _Atomic uint64_t socketmap[METRICS_MAPS][METRICS_REPLIES];
     _Atomic uint64_t socketmap_refused;
     _Atomic uint64_t dsn_redacted;
+    _Atomic uint64_t sessions;
+    struct metrics_deliver deliver;
+    atomic_bool standing[STANDING_COUNT];
+    time_t started_s;
+    int64_t started_ms; /* of clock_mono_ms */
 };
 
 int metrics_new(struct metrics **out)
 {
     *out = calloc(1, sizeof(**out));
-    return *out != NULL ? 0 : -ENOMEM;
+    if (*out == NULL)
+        return -ENOMEM;
+    (*out)->started_s = time(NULL);
+    (*out)->started_ms = clock_mono_ms();
+    return 0;
 }
 
 void metrics_free(struct metrics *metrics)
@@ -31,9 +46,19 @@ void metrics_free(struct metrics *metrics)
     free(metrics);
 }
 
-static void count(_Atomic uint64_t *counter)
+static void count_up(_Atomic uint64_t *counter)
 {
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void count_down(_Atomic uint64_t *counter)
+{
+    atomic_fetch_sub_explicit(counter, 1, memory_order_relaxed);
+}
+
+static uint64_t value_of(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 void metrics_message(struct metrics *metrics, enum metrics_request request,
@@ -41,72 +66,165 @@ void metrics_message(struct metrics *metrics, enum metrics_request request,
 {
     if (metrics != NULL && (unsigned)request < METRICS_REQUESTS &&
         (unsigned)action < METRICS_ACTIONS)
-        count(&metrics->messages[request][action]);
+        count_up(&metrics->messages[request][action]);
 }
 
 void metrics_recipient(struct metrics *metrics, enum verdict_level level,
                        enum verdict_value verdict)
 {
     if (metrics != NULL && (unsigned)level < LEVELS && (unsigned)verdict < VALUES)
-        count(&metrics->recipients[level][verdict]);
+        count_up(&metrics->recipients[level][verdict]);
+}
+
+void metrics_observed(struct metrics *metrics, enum verdict_level level, enum verdict_value verdict)
+{
+    if (metrics != NULL && (unsigned)level < LEVELS && (unsigned)verdict < VALUES)
+        count_up(&metrics->observed[level][verdict]);
+}
+
+void metrics_observed_skipped(struct metrics *metrics)
+{
+    if (metrics != NULL)
+        count_up(&metrics->observed_skipped);
 }
 
 void metrics_dsn_redacted(struct metrics *metrics)
 {
     if (metrics != NULL)
-        count(&metrics->dsn_redacted);
+        count_up(&metrics->dsn_redacted);
 }
 
 void metrics_socketmap(struct metrics *metrics, unsigned map, enum metrics_reply reply)
 {
     if (metrics != NULL && map < METRICS_MAPS && (unsigned)reply < METRICS_REPLIES)
-        count(&metrics->socketmap[map][reply]);
+        count_up(&metrics->socketmap[map][reply]);
 }
 
 void metrics_socketmap_refused(struct metrics *metrics)
 {
     if (metrics != NULL)
-        count(&metrics->socketmap_refused);
+        count_up(&metrics->socketmap_refused);
 }
 
-static uint64_t value_of(_Atomic uint64_t *counter)
+void metrics_delivery(struct metrics *metrics, enum metrics_request request,
+                      enum metrics_delivery status, int64_t delay_ms)
 {
-    return atomic_load_explicit(counter, memory_order_relaxed);
+    if (metrics != NULL)
+        metrics_deliver_answered(&metrics->deliver, request, status, delay_ms);
 }
 
-static void head(FILE *out, const char *name, const char *type, const char *help)
+void metrics_tls_session(struct metrics *metrics, enum tls_demand_kind demanded, unsigned why)
 {
-    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    if (metrics != NULL)
+        metrics_deliver_tls_session(&metrics->deliver, demanded, why);
 }
 
-static void plain(FILE *out, const char *name, const char *type, const char *help, uint64_t value)
+void metrics_connection_moved(struct metrics *metrics, enum metrics_connection from,
+                              enum metrics_connection to)
 {
-    head(out, name, type, help);
-    fprintf(out, "%s %" PRIu64 "\n", name, value);
+    if (metrics != NULL)
+        metrics_deliver_connection_moved(&metrics->deliver, from, to);
+}
+
+size_t metrics_connections(const struct metrics *metrics, enum metrics_connection state)
+{
+    return metrics != NULL && (unsigned)state < METRICS_CONNECTION_NONE
+               ? (size_t)value_of(&metrics->deliver.connections[state])
+               : 0;
+}
+
+void metrics_lmtp_session_begun(struct metrics *metrics)
+{
+    if (metrics != NULL)
+        count_up(&metrics->deliver.lmtp_sessions);
+}
+
+void metrics_lmtp_session_over(struct metrics *metrics)
+{
+    if (metrics != NULL)
+        count_down(&metrics->deliver.lmtp_sessions);
+}
+
+size_t metrics_lmtp_sessions(const struct metrics *metrics)
+{
+    return metrics != NULL ? (size_t)value_of(&metrics->deliver.lmtp_sessions) : 0;
+}
+
+void metrics_set_standing(struct metrics *metrics, enum standing standing, bool on)
+{
+    if (metrics != NULL && (unsigned)standing < STANDING_COUNT)
+        atomic_store(&metrics->standing[standing], on);
+}
+
+bool metrics_standing(const struct metrics *metrics, unsigned standing)
+{
+    return metrics != NULL && standing < STANDING_COUNT &&
+           atomic_load(&metrics->standing[standing]);
+}
+
+void metrics_session_begun(struct metrics *metrics)
+{
+    if (metrics != NULL)
+        count_up(&metrics->sessions);
+}
+
+void metrics_session_over(struct metrics *metrics)
+{
+    if (metrics != NULL)
+        count_down(&metrics->sessions);
+}
+
+size_t metrics_sessions(const struct metrics *metrics)
+{
+    return metrics != NULL ? (size_t)atomic_load(&metrics->sessions) : 0;
+}
+
+time_t metrics_started_s(const struct metrics *metrics)
+{
+    return metrics != NULL ? metrics->started_s : 0;
+}
+
+int64_t metrics_uptime_s(const struct metrics *metrics)
+{
+    return metrics != NULL ? (clock_mono_ms() - metrics->started_ms) / 1000 : 0;
 }
 
 static void write_messages(struct metrics *metrics, FILE *out)
 {
-    static const char *const requests[] = {"none", "optional", "require"};
     static const char *const actions[] = {"accept", "reject", "tempfail", "quarantine", "log"};
-    head(out, "requiretls_messages_total", "counter", "Messages by request and action.");
+    metrics_text_head(out, "requiretls_messages_total", "counter",
+                      "Messages by request and action.");
     for (size_t i = 0; i < METRICS_REQUESTS; i++) {
         for (size_t j = 0; j < METRICS_ACTIONS; j++)
             fprintf(out, "requiretls_messages_total{request=\"%s\",action=\"%s\"} %" PRIu64 "\n",
-                    requests[i], actions[j], value_of(&metrics->messages[i][j]));
+                    metrics_request_name((unsigned)i), actions[j],
+                    value_of(&metrics->messages[i][j]));
+    }
+}
+
+/* A counter by level and verdict. */
+static void write_verdicts(const char *name, const char *help,
+                           _Atomic uint64_t counters[LEVELS][VALUES], FILE *out)
+{
+    metrics_text_head(out, name, "counter", help);
+    for (unsigned i = 0; i < LEVELS; i++) {
+        for (unsigned j = 0; j < VERDICT_PENDING; j++)
+            fprintf(out, "%s{level=\"%s\",verdict=\"%s\"} %" PRIu64 "\n", name,
+                    verdict_level_name(i), verdict_value_name(j), value_of(&counters[i][j]));
     }
 }
 
 static void write_recipients(struct metrics *metrics, FILE *out)
 {
-    head(out, "requiretls_recipients_total", "counter",
-         "Recipients of messages that require TLS, by level and verdict.");
-    for (unsigned i = 0; i < LEVELS; i++) {
-        for (unsigned j = 0; j < VERDICT_PENDING; j++)
-            fprintf(out, "requiretls_recipients_total{level=\"%s\",verdict=\"%s\"} %" PRIu64 "\n",
-                    verdict_level_name(i), verdict_value_name(j),
-                    value_of(&metrics->recipients[i][j]));
-    }
+    write_verdicts("requiretls_recipients_total",
+                   "Recipients of messages that require TLS, by level and verdict.",
+                   metrics->recipients, out);
+    write_verdicts("requiretls_observed_total",
+                   "Recipients that a rule observes, by level and verdict.", metrics->observed,
+                   out);
+    metrics_text_plain(out, "requiretls_observed_skipped_total", "counter",
+                       "Recipients to be observed that got no verdict.",
+                       value_of(&metrics->observed_skipped));
 }
 
 static const char *map_name(unsigned map)
@@ -118,6 +236,8 @@ static const char *map_name(unsigned map)
         return "PURGE";
     case METRICS_MAP_DUMP:
         return "DUMP";
+    case METRICS_MAP_STATUS:
+        return "STATUS";
     case METRICS_MAP_UNKNOWN:
         return "unknown";
     default:
@@ -128,112 +248,52 @@ static const char *map_name(unsigned map)
 static void write_socketmap(struct metrics *metrics, FILE *out)
 {
     static const char *const replies[] = {"ok", "notfound", "temp", "perm"};
-    head(out, "requiretls_socketmap_requests_total", "counter",
-         "Socketmap requests by map and result.");
+    metrics_text_head(out, "requiretls_socketmap_requests_total", "counter",
+                      "Socketmap requests by map and result.");
     for (unsigned i = 0; i < METRICS_MAPS; i++) {
         for (size_t j = 0; j < METRICS_REPLIES; j++)
             fprintf(out,
                     "requiretls_socketmap_requests_total{map=\"%s\",result=\"%s\"} %" PRIu64 "\n",
                     map_name(i), replies[j], value_of(&metrics->socketmap[i][j]));
     }
-    plain(out, "requiretls_socketmap_malformed_total", "counter",
-          "Socketmap connections closed for a malformed request.",
-          value_of(&metrics->socketmap_refused));
+    metrics_text_plain(out, "requiretls_socketmap_malformed_total", "counter",
+                       "Socketmap connections closed for a malformed request.",
+                       value_of(&metrics->socketmap_refused));
 }
 
-static void write_summaries(const struct engine_stats *stats, FILE *out)
+static void write_state(const struct metrics_gauges *gauges, FILE *out)
 {
-    head(out, "requiretls_findings_total", "counter", "Completed lookups by summary.");
-    for (unsigned i = 0; i <= FINDINGS_SUMMARY_FAILED; i++)
-        fprintf(out, "requiretls_findings_total{summary=\"%s\"} %" PRIu64 "\n",
-                findings_summary_name(i), stats->summaries[i]);
-}
-
-static void write_lookups(const struct engine_stats *stats, FILE *out)
-{
-    static const unsigned bounds_ms[ENGINE_LOOKUP_BUCKETS - 1] = {ENGINE_LOOKUP_BOUNDS_MS};
-    uint64_t sum = 0;
-    head(out, "requiretls_lookup_seconds", "histogram",
-         "Duration of lookups that were not answered from the cache.");
-    for (size_t i = 0; i < ENGINE_LOOKUP_BUCKETS - 1; i++) {
-        sum += stats->lookup_buckets[i];
-        fprintf(out, "requiretls_lookup_seconds_bucket{le=\"%u.%03u\"} %" PRIu64 "\n",
-                bounds_ms[i] / 1000, bounds_ms[i] % 1000, sum);
-    }
-    sum += stats->lookup_buckets[ENGINE_LOOKUP_BUCKETS - 1];
-    fprintf(out,
-            "requiretls_lookup_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n"
-            "requiretls_lookup_seconds_sum %" PRIu64 ".%03u\n"
-            "requiretls_lookup_seconds_count %" PRIu64 "\n",
-            sum, stats->lookup_total_ms / 1000, (unsigned)(stats->lookup_total_ms % 1000), sum);
-}
-
-static void write_queries(const struct engine_stats *stats, FILE *out)
-{
-    static const char *const types[ENGINE_DNS_TYPES] = {
-        [ENGINE_DNS_A] = "A",   [ENGINE_DNS_AAAA] = "AAAA", [ENGINE_DNS_CNAME] = "CNAME",
-        [ENGINE_DNS_MX] = "MX", [ENGINE_DNS_TLSA] = "TLSA", [ENGINE_DNS_TXT] = "TXT"};
-    static const char *const results[ENGINE_DNS_RESULTS] = {[ENGINE_DNS_FOUND] = "found",
-                                                            [ENGINE_DNS_NODATA] = "nodata",
-                                                            [ENGINE_DNS_NXDOMAIN] = "nxdomain",
-                                                            [ENGINE_DNS_FAILED] = "failed"};
-    head(out, "requiretls_dns_queries_total", "counter", "DNS queries by type and result.");
-    for (size_t i = 0; i < ENGINE_DNS_TYPES; i++) {
-        for (size_t j = 0; j < ENGINE_DNS_RESULTS; j++)
-            fprintf(out, "requiretls_dns_queries_total{type=\"%s\",result=\"%s\"} %" PRIu64 "\n",
-                    types[i], results[j], stats->dns_results[i][j]);
-    }
-    plain(out, "requiretls_dns_outstanding", "gauge", "DNS queries in flight.",
-          stats->dns_outstanding);
-}
-
-static void write_fetches(const struct engine_stats *stats, FILE *out)
-{
-    static const char *const results[ENGINE_FETCH_RESULTS] = {[ENGINE_FETCH_OK] = "ok",
-                                                              [ENGINE_FETCH_INVALID] = "invalid",
-                                                              [ENGINE_FETCH_REFUSED] = "refused",
-                                                              [ENGINE_FETCH_WEBPKI] = "webpki",
-                                                              [ENGINE_FETCH_FAILED] = "failed"};
-    head(out, "requiretls_sts_fetch_total", "counter", "MTA-STS policy fetches by result.");
-    for (size_t i = 0; i < ENGINE_FETCH_RESULTS; i++)
-        fprintf(out, "requiretls_sts_fetch_total{result=\"%s\"} %" PRIu64 "\n", results[i],
-                stats->fetch_results[i]);
-}
-
-static void write_engine(const struct engine_stats *stats, FILE *out)
-{
-    write_summaries(stats, out);
-    write_lookups(stats, out);
-    plain(out, "requiretls_cache_entries", "gauge", "Next-hops in the cache.",
-          stats->cache_entries);
-    plain(out, "requiretls_cache_bytes", "gauge", "Memory that next-hops in the cache take.",
-          stats->cache_octets);
-    plain(out, "requiretls_lookup_bytes", "gauge", "Memory that lookups in progress hold.",
-          stats->lookup_octets);
-    head(out, "requiretls_cache_requests_total", "counter", "Cache requests by result.");
-    fprintf(out,
-            "requiretls_cache_requests_total{result=\"hit\"} %" PRIu64 "\n"
-            "requiretls_cache_requests_total{result=\"miss\"} %" PRIu64 "\n",
-            stats->cache_hits, stats->cache_misses);
-    write_queries(stats, out);
-    write_fetches(stats, out);
+    metrics_text_plain(out, "requiretls_security_known", "gauge",
+                       "1 while a trusted resolver shows that it validates DNSSEC.",
+                       gauges->security_known ? 1 : 0);
+    metrics_text_plain(out, "requiretls_store_up", "gauge",
+                       "1 while the store can be written, or none is configured.",
+                       gauges->store_up ? 1 : 0);
+    metrics_text_plain(out, "requiretls_dns_waiting", "gauge",
+                       "Those of the DNS queries that are not sent yet.", gauges->dns_waiting);
+    metrics_text_head(out, "requiretls_warning", "gauge",
+                      "1 while a warning is active, by its name.");
+    for (unsigned i = 0; i < STANDING_COUNT; i++)
+        fprintf(out, "requiretls_warning{name=\"%s\"} %d\n", standing_name(i),
+                gauges->standing[i] ? 1 : 0);
 }
 
 void metrics_write(struct metrics *metrics, const struct engine_stats *stats,
                    const struct metrics_gauges *gauges, FILE *out)
 {
-    head(out, "requiretls_build_info", "gauge", "Always 1; the version is in the label.");
+    metrics_text_head(out, "requiretls_build_info", "gauge",
+                      "Always 1; the version is in the label.");
     fputs("requiretls_build_info{version=\"" PROJECT_VERSION "\"} 1\n", out);
     write_messages(metrics, out);
     write_recipients(metrics, out);
     if (stats != NULL)
-        write_engine(stats, out);
-    plain(out, "requiretls_security_known", "gauge",
-          "1 while a trusted resolver shows that it validates DNSSEC.",
-          gauges->security_known ? 1 : 0);
+        metrics_engine_write(stats, out);
+    metrics_deliver_write(&metrics->deliver, out);
+    write_state(gauges, out);
     write_socketmap(metrics, out);
-    plain(out, "requiretls_socketmap_connections", "gauge", "Open socketmap connections.",
-          gauges->socketmap_connections);
-    plain(out, "requiretls_dsn_redacted_total", "counter",
-          "Bounces whose returned original was cut.", value_of(&metrics->dsn_redacted));
+    metrics_text_plain(out, "requiretls_socketmap_connections", "gauge",
+                       "Open socketmap connections.", gauges->socketmap_connections);
+    metrics_text_plain(out, "requiretls_dsn_redacted_total", "counter",
+                       "Bounces whose returned original was cut.",
+                       value_of(&metrics->dsn_redacted));
 }

@@ -1,4 +1,8 @@
-/* Netstring framing. The octets within are not looked at. */
+/*
+ * Netstring framing, `5:hello,`: netstring_read finds the first one in a buffer, or says that it is
+ * not complete yet or malformed; netstring_head writes what stands before the data of a reply. The
+ * octets within are not looked at.
+ */
 #include "base/netstring.h"
 
 enum netstring_result netstring_read(const char *buf, size_t len, size_t max, const char **data,

@@ -1,4 +1,7 @@
-/* A growing array of octets. How much may be put into it is the caller's care. */
+/*
+ * A growing array of octets: octets_add, or octets_reserve and the caller writes; octets_fini
+ * frees. Fails without memory only. How much may be put into it is the caller's care.
+ */
 #include "base/octets.h"
 
 #include <stdlib.h>
@@ -11,7 +14,7 @@ char *octets_reserve(struct octets *octets, size_t len)
         while (cap - octets->len < len)
             cap *= 2;
         char *buf = realloc(octets->buf, cap);
-        if (!buf)
+        if (buf == NULL)
             return NULL;
         octets->buf = buf;
         octets->cap = cap;
@@ -22,7 +25,7 @@ char *octets_reserve(struct octets *octets, size_t len)
 bool octets_add(struct octets *octets, const char *data, size_t len)
 {
     char *to = octets_reserve(octets, len);
-    if (!to)
+    if (to == NULL)
         return false;
     if (len > 0)
         memcpy(to, data, len);

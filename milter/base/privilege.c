@@ -1,4 +1,8 @@
-/* Users, groups, and the limit of open descriptors. */
+/*
+ * How root is given up, in two steps: privilege_lower acts as the user while sockets are opened,
+ * privilege_drop becomes the user for good. Before them privilege_find_user, and
+ * privilege_raise_nofile while the limit may be raised. Errors are a negative errno and a sentence.
+ */
 #include "base/privilege.h"
 
 #include <errno.h>
@@ -10,13 +14,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static int describe_error(int error, char *err, size_t err_len, const char *what, const char *name)
+static int describe_error(int error, char *err, size_t err_size, const char *what, const char *name)
 {
-    snprintf(err, err_len, "%s %s: %s", what, name, strerror(error));
+    snprintf(err, err_size, "%s %s: %s", what, name, strerror(error));
     return -error;
 }
 
-int privilege_find_user(const char *name, struct privilege_user *out, char *err, size_t err_len)
+int privilege_find_user(const char *name, struct privilege_user *out, char *err, size_t err_size)
 {
     const struct passwd *entry;
 
@@ -24,8 +28,8 @@ int privilege_find_user(const char *name, struct privilege_user *out, char *err,
     entry = getpwnam(name);
     if (entry == NULL) {
         if (errno != 0)
-            return describe_error(errno, err, err_len, "user", name);
-        snprintf(err, err_len, "there is no user %s", name);
+            return describe_error(errno, err, err_size, "user", name);
+        snprintf(err, err_size, "there is no user %s", name);
         return -ENOENT;
     }
     out->uid = entry->pw_uid;
@@ -34,7 +38,7 @@ int privilege_find_user(const char *name, struct privilege_user *out, char *err,
     return 0;
 }
 
-int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_len)
+int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_size)
 {
     const struct group *entry;
 
@@ -42,8 +46,8 @@ int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_len
     entry = getgrnam(name);
     if (entry == NULL) {
         if (errno != 0)
-            return describe_error(errno, err, err_len, "group", name);
-        snprintf(err, err_len, "there is no group %s", name);
+            return describe_error(errno, err, err_size, "group", name);
+        snprintf(err, err_size, "there is no group %s", name);
         return -ENOENT;
     }
     *out = entry->gr_gid;
@@ -51,25 +55,25 @@ int privilege_find_group(const char *name, gid_t *out, char *err, size_t err_len
 }
 
 /* The groups first, while that is still allowed. */
-int privilege_lower(const struct privilege_user *user, char *err, size_t err_len)
+int privilege_lower(const struct privilege_user *user, char *err, size_t err_size)
 {
     if (initgroups(user->name, user->gid) != 0)
-        return describe_error(errno, err, err_len, "cannot take the groups of", user->name);
+        return describe_error(errno, err, err_size, "cannot take the groups of", user->name);
     if (setegid(user->gid) != 0 || seteuid(user->uid) != 0)
-        return describe_error(errno, err, err_len, "cannot act as", user->name);
+        return describe_error(errno, err, err_size, "cannot act as", user->name);
     return 0;
 }
 
-int privilege_drop(const struct privilege_user *user, char *err, size_t err_len)
+int privilege_drop(const struct privilege_user *user, char *err, size_t err_size)
 {
     if (seteuid(0) != 0)
-        return describe_error(errno, err, err_len, "cannot be root to become", user->name);
+        return describe_error(errno, err, err_size, "cannot be root to become", user->name);
     if (initgroups(user->name, user->gid) != 0)
-        return describe_error(errno, err, err_len, "cannot take the groups of", user->name);
+        return describe_error(errno, err, err_size, "cannot take the groups of", user->name);
     if (setgid(user->gid) != 0 || setuid(user->uid) != 0)
-        return describe_error(errno, err, err_len, "cannot become", user->name);
+        return describe_error(errno, err, err_size, "cannot become", user->name);
     if (user->uid != 0 && setuid(0) == 0)
-        return describe_error(EPERM, err, err_len, "root could be had back after becoming",
+        return describe_error(EPERM, err, err_size, "root could be had back after becoming",
                               user->name);
     return 0;
 }

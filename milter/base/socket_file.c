@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* One part of a way: itself, not what it points to. */
+/* One part of a path: itself, not what it points to. */
 static bool is_roots(const char *path)
 {
     struct stat st;
@@ -35,7 +35,7 @@ static bool is_roots(const char *path)
     return S_ISDIR(st.st_mode) && ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 || st.st_mode & S_ISVTX);
 }
 
-/* All parts of an absolute way, from the root directory on. */
+/* All parts of an absolute path, from the root directory on. */
 static bool are_roots(const char *path)
 {
     char part[PATH_MAX];
@@ -85,7 +85,7 @@ static int describe_errno(char *err, size_t err_size, const char *what)
 int socket_file_begin(struct socket_file *file, const char *path, const char *group, mode_t mode,
                       char *err, size_t err_size)
 {
-    int rc;
+    int error;
 
     *file = (struct socket_file){
         .path = path,
@@ -98,8 +98,8 @@ int socket_file_begin(struct socket_file *file, const char *path, const char *gr
     };
     file->lowered = file->uid != 0 && getuid() == 0;
     if (file->group != NULL &&
-        (rc = privilege_find_group(file->group, &file->gid, err, err_size)) != 0)
-        return rc;
+        (error = privilege_find_group(file->group, &file->gid, err, err_size)) != 0)
+        return error;
     if (!file->lowered)
         return 0;
     if (seteuid(0) != 0)
@@ -112,7 +112,8 @@ int socket_file_begin(struct socket_file *file, const char *path, const char *gr
     return 0;
 }
 
-static int cannot(const struct socket_file *file, const char *what, char *err, size_t err_size)
+static int report_failed_call(const struct socket_file *file, const char *what, char *err,
+                              size_t err_size)
 {
     char text[300];
 
@@ -126,23 +127,23 @@ int socket_file_give(const struct socket_file *file, char *err, size_t err_size)
     char group[100];
 
     if (lstat(file->path, &st) != 0)
-        return cannot(file, "owner and mode", err, err_size);
+        return report_failed_call(file, "owner and mode", err, err_size);
     if (!S_ISSOCK(st.st_mode)) {
         errno = ENOTSOCK; /* somebody was quicker */
-        return cannot(file, "owner and mode", err, err_size);
+        return report_failed_call(file, "owner and mode", err, err_size);
     }
     if (file->gid != (gid_t)-1 && st.st_gid != file->gid &&
         lchown(file->path, (uid_t)-1, file->gid) != 0) {
         snprintf(group, sizeof(group), "the group %.80s", file->group);
-        return cannot(file, group, err, err_size);
+        return report_failed_call(file, group, err, err_size);
     }
     /* Where an ACL of the directory stands in for the umask. */
     if ((st.st_mode & 07777) != file->mode &&
         fchmodat(AT_FDCWD, file->path, file->mode, AT_SYMLINK_NOFOLLOW) != 0)
-        return cannot(file, "its mode", err, err_size);
+        return report_failed_call(file, "its mode", err, err_size);
     /* The user must be able to connect as well, see filter_socket_nudge. */
     if (file->as_root && lchown(file->path, file->uid, (gid_t)-1) != 0)
-        return cannot(file, "its owner", err, err_size);
+        return report_failed_call(file, "its owner", err, err_size);
     return 0;
 }
 

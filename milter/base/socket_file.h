@@ -3,7 +3,7 @@
  * put on another file.
  *
  * A daemon that was started as root acts as its user already (privilege_lower). It is root again
- * only for what is made where root alone can change the way: in a directory that is root's, as all
+ * only for what is made where root alone can change the path: in a directory that is root's, as all
  * those above it are. Anywhere else it has its user's rights and no more, so that a link, which
  * that user may have put there, leads to nothing that the user could not do anyhow. No owner or
  * mode is ever changed through a link.
@@ -44,7 +44,7 @@ int socket_file_give(const struct socket_file *file, char *err, size_t err_size)
 /* Back to what was before. */
 void socket_file_end(const struct socket_file *file);
 
-/* Whether nobody but root can change what `directory` names: each part of the way to it is root's,
+/* Whether nobody but root can change what `directory` names: each part of the path to it is root's,
  * and writable for others only where they cannot take away what is there (the sticky bit). */
 bool socket_file_is_roots(const char *directory);
 

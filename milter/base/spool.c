@@ -24,12 +24,12 @@ struct spool *spool_new(size_t memory_max, const char *dir)
 {
     struct spool *spool = calloc(1, sizeof(*spool));
 
-    if (!spool)
+    if (spool == NULL)
         return NULL;
     spool->memory_max = memory_max;
     spool->fd = -1;
     spool->dir = strdup(dir);
-    if (!spool->dir) {
+    if (spool->dir == NULL) {
         free(spool);
         return NULL;
     }
@@ -38,13 +38,18 @@ struct spool *spool_new(size_t memory_max, const char *dir)
 
 void spool_free(struct spool *spool)
 {
-    if (!spool)
+    if (spool == NULL)
         return;
     if (spool->fd >= 0)
         close(spool->fd);
     free(spool->memory);
     free(spool->dir);
     free(spool);
+}
+
+void spool_limit(struct spool *spool, size_t memory_max)
+{
+    spool->memory_max = memory_max;
 }
 
 /* For systems and file systems that have no O_TMPFILE. */
@@ -92,7 +97,7 @@ static int write_all(int fd, const char *data, size_t len)
 }
 
 /* Goes over to a file. */
-static int spill(struct spool *spool)
+static int move_to_file(struct spool *spool)
 {
     int fd = open_file(spool->dir);
     int error;
@@ -120,7 +125,7 @@ static int grow_memory(struct spool *spool, size_t wanted)
     if (size == spool->memory_size)
         return 0;
     memory = realloc(spool->memory, size);
-    if (!memory)
+    if (memory == NULL)
         return -ENOMEM;
     spool->memory = memory;
     spool->memory_size = size;
@@ -135,7 +140,7 @@ int spool_write(void *arg, const char *data, size_t len)
     if (len == 0)
         return 0;
     if (spool->fd < 0 && (spool->len > spool->memory_max || len > spool->memory_max - spool->len))
-        error = spill(spool);
+        error = move_to_file(spool);
     else if (spool->fd < 0)
         error = grow_memory(spool, (size_t)spool->len + len);
     if (error < 0)
@@ -149,41 +154,62 @@ int spool_write(void *arg, const char *data, size_t len)
     return error;
 }
 
+uint64_t spool_size(const struct spool *spool)
+{
+    return spool->len;
+}
+
+int spool_read(struct spool *spool, uint64_t offset, char *data, size_t size, size_t *len)
+{
+    uint64_t left = offset < spool->len ? spool->len - offset : 0;
+    ssize_t n;
+
+    *len = left < size ? (size_t)left : size;
+    if (*len == 0)
+        return 0;
+    if (spool->fd < 0) {
+        memcpy(data, spool->memory + offset, *len);
+        return 0;
+    }
+    do
+        n = pread(spool->fd, data, *len, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return n < 0 ? -errno : -EIO; /* shorter than what was written */
+    *len = (size_t)n;
+    return 0;
+}
+
 static int each_in_file(struct spool *spool, int (*take)(void *arg, const char *data, size_t len),
                         void *take_arg)
 {
     char *piece = malloc(SPOOL_PIECE);
     uint64_t at = 0;
-    int result = piece ? 0 : -ENOMEM;
+    int error = piece != NULL ? 0 : -ENOMEM;
 
-    while (result == 0 && at < spool->len) {
-        size_t wanted = spool->len - at < SPOOL_PIECE ? (size_t)(spool->len - at) : SPOOL_PIECE;
-        ssize_t n = pread(spool->fd, piece, wanted, (off_t)at);
+    while (error == 0 && at < spool->len) {
+        size_t len;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            result = n < 0 ? -errno : -EIO; /* shorter than what was written */
-            break;
-        }
-        result = take(take_arg, piece, (size_t)n);
-        at += (uint64_t)n;
+        error = spool_read(spool, at, piece, SPOOL_PIECE, &len);
+        if (error == 0)
+            error = take(take_arg, piece, len);
+        at += len;
     }
     free(piece);
-    return result;
+    return error;
 }
 
 int spool_each(struct spool *spool, int (*take)(void *arg, const char *data, size_t len),
                void *take_arg)
 {
-    int result = 0;
+    int error = 0;
 
     if (spool->fd >= 0)
         return each_in_file(spool, take, take_arg);
-    for (size_t at = 0; result == 0 && at < spool->len; at += SPOOL_PIECE) {
+    for (size_t at = 0; error == 0 && at < spool->len; at += SPOOL_PIECE) {
         size_t rest = (size_t)spool->len - at;
 
-        result = take(take_arg, spool->memory + at, rest < SPOOL_PIECE ? rest : SPOOL_PIECE);
+        error = take(take_arg, spool->memory + at, rest < SPOOL_PIECE ? rest : SPOOL_PIECE);
     }
-    return result;
+    return error;
 }

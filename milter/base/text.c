@@ -1,4 +1,8 @@
-/* Bounded text in memory of the caller. Whether octets are fit to be shown is the caller's care. */
+/*
+ * Bounded text in memory of the caller: text_init, then text_add, text_add_n and text_addf, each of
+ * which adds its piece whole or not at all and then sets `full`. Whether octets are fit to be shown
+ * is the caller's care.
+ */
 #include "base/text.h"
 
 #include <stdarg.h>

@@ -21,4 +21,16 @@ void text_add_n(struct text *text, const char *piece, size_t len);
 void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_cut(struct text *text, size_t len); /* back to a length it had before */
 
+/* WSP of RFC 5234: space and tab. */
+static inline bool text_is_wsp(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* An octet of folding white space (RFC 5322 section 3.2.2): WSP or of a line end. */
+static inline bool text_is_fws(char c)
+{
+    return text_is_wsp(c) || c == '\r' || c == '\n';
+}
+
 #endif

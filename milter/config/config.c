@@ -64,3 +64,39 @@ const struct config_route *config_route_find(const struct config *config, const 
             return &config->routes[i];
     return NULL;
 }
+
+bool config_has_agent_route(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].agent)
+            return true;
+    return false;
+}
+
+const char *config_unix_listener(const struct config *config)
+{
+    for (size_t i = 0; i < config->socketmap.listen_count; i++)
+        if (config->socketmap.listen[i].path != NULL)
+            return config->socketmap.listen[i].text;
+    return NULL;
+}
+
+bool config_uses_tickets(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].agent)
+            return true;
+    for (size_t i = 0; i < config->deliver.socket_count; i++)
+        if (config->deliver.sockets[i].tickets)
+            return true;
+    return false;
+}
+
+void config_deliver_ca(const struct config *config, const char **ca_file, const char **ca_path)
+{
+    const struct config_deliver *d = &config->deliver;
+    bool own = d->ca_file != NULL || d->ca_path != NULL;
+
+    *ca_file = own ? d->ca_file : config->engine.sts_ca_file;
+    *ca_path = own ? d->ca_path : config->engine.sts_ca_path;
+}

@@ -12,9 +12,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* What the daemon and the tool read without -c. */
-#define CONFIG_DEFAULT_PATH "/etc/requiretls-milter/requiretls-milter.conf"
+#define CONFIG_DEFAULT_PATH PROJECT_CONF_DIR "/requiretls-milter.conf"
 
 struct config_rule; /* defined in config_rule.h, for rules.c and the parser */
 
@@ -51,7 +52,8 @@ struct config_route {
     bool can_follows_mta; /* `can` is the default of method none: VERDICT_CAN_REQUIRETLS too where
                              the MTA is one that enforces REQUIRETLS itself */
     enum config_local local;
-    char *tag; /* of marked recipients: [milter] tag, or a name below it */
+    char *tag;  /* of marked recipients: [milter] tag, or a name below it */
+    bool agent; /* it leads to the delivery agent: recipients get tickets */
     char *starttls_name, *opportunistic_name;
     /* Instead, at the levels opportunistic+starttls and opportunistic; NULL: itself, and none. */
     const struct config_route *starttls, *opportunistic;
@@ -88,15 +90,90 @@ struct config_socketmap {
     unsigned max_connections;
 };
 
+/* What messages that come by a socket of the agent ask for, where no ticket says it. */
+enum config_deliver_request {
+    CONFIG_DELIVER_REQUIRE,
+    CONFIG_DELIVER_OPTIONAL,
+    CONFIG_DELIVER_HEADER, /* as the header and MAIL say it */
+};
+
+/* [deliver NAME] */
+struct config_deliver_socket {
+    const char *name;
+    unsigned line;
+    struct config_address listen;
+    mode_t socket_mode;
+    char *socket_group; /* NULL: none */
+    bool tickets;       /* every recipient must have a valid one */
+    enum config_deliver_request request;
+    int level;     /* an enum verdict_level; -1: the rules say it */
+    char *nexthop; /* NULL: the recipient's domain */
+};
+
+/* [deliver] */
+struct config_deliver {
+    struct config_deliver_socket *sockets;
+    size_t socket_count; /* 0: there is no agent */
+    char *ticket_key;    /* path */
+    int64_t ticket_life_s;
+    uint64_t max_message; /* octets; 0: no limit */
+    char *helo_name;
+    struct config_list source; /* addresses, one of a family at most */
+    uint16_t port;
+    unsigned max_sessions;
+    unsigned per_host;
+    unsigned max_addresses;
+    int idle_ms;
+    unsigned reuse;
+    int connect_timeout_ms, command_timeout_ms, setup_timeout_ms, data_timeout_ms;
+    char *ca_file, *ca_path; /* both NULL: those of [mta_sts]; see config_deliver_ca */
+    char *credentials;       /* path; NULL: none */
+    char *audit_template;    /* NULL: none */
+    char *tlsrpt_socket;     /* [tlsrpt] socket: a path; NULL: off */
+    const char *content_dir; /* for messages that memory is not for */
+    /* Where they stand; 0: nowhere. */
+    unsigned ticket_key_line, source_line, ca_file_line, ca_path_line, credentials_line;
+};
+
+/* The file as it was when it was read. */
+struct config_source {
+    bool present; /* false: there was none, and the defaults hold */
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified;
+    time_t read_s;
+};
+
+/* Parts of a file. */
+enum {
+    CONFIG_PART_SOCKETS = 1 << 0,   /* [milter] socket, [socketmap] listen */
+    CONFIG_PART_MILTER = 1 << 1,    /* the other keys of [milter] */
+    CONFIG_PART_SOCKETMAP = 1 << 2, /* the other keys of [socketmap] */
+    CONFIG_PART_DNS = 1 << 3,
+    CONFIG_PART_LOOKUPS = 1 << 4, /* [mta_sts], [dane] */
+    CONFIG_PART_CACHE = 1 << 5,
+    CONFIG_PART_RULES = 1 << 6, /* [default], [route], [rule] */
+    CONFIG_PART_USER = 1 << 7,  /* [milter] user */
+    CONFIG_PART_WAIT = 1 << 8,  /* [milter] rcpt_wait */
+    CONFIG_PART_PROBE = 1 << 9,
+    CONFIG_PART_DELIVER = 1 << 10,
+    CONFIG_PART_ALL = (1 << 11) - 1,
+};
+
 struct config {
     char *path;
+    struct config_source source;
+    unsigned in_doubt; /* CONFIG_PART_...: errors are there, values may be wrong or missing */
     struct config_milter milter;
-    struct engine_config engine; /* [dns], [mta_sts], [dane], [cache] */
+    struct engine_config engine; /* [dns], [mta_sts], [dane], [probe], [cache] */
     struct config_list resolvers;
+    struct config_list probe_sources;    /* [probe] source */
     bool web_pki;                        /* [dane] web_pki */
     bool accept_testing;                 /* [mta_sts] accept_testing */
     unsigned ca_file_line, ca_path_line; /* where they stand; 0: nowhere */
     struct config_socketmap socketmap;
+    struct config_deliver deliver;
     struct config_address metrics_listen; /* text NULL: off */
     struct log_settings log;
 
@@ -117,12 +194,39 @@ typedef void (*config_report_fn)(void *arg, const char *message);
 int config_load(const char *path, const char *host_name, config_report_fn on_error,
                 config_report_fn on_warning, void *arg, struct config **out);
 
+/*
+ * The same for the file at the usual place, CONFIG_DEFAULT_PATH, where nobody has named one: if
+ * there is none, it is as if it were empty. A symbolic link that leads nowhere is an error.
+ */
+int config_load_if_present(const char *path, const char *host_name, config_report_fn on_error,
+                           config_report_fn on_warning, void *arg, struct config **out);
+
+/*
+ * For who examines what else there is when the file has errors: as the two above (`if_present`: the
+ * second), but with -EINVAL there is a snapshot too, with `in_doubt` set, which no daemon may use.
+ * Of a file with errors in single keys nothing is reported that may follow from those.
+ */
+int config_load_in_part(const char *path, bool if_present, const char *host_name,
+                        config_report_fn on_error, config_report_fn on_warning, void *arg,
+                        struct config **out);
+
+/* Whether `path` holds another file by now than the one that was read, has one where none was, or
+ * has lost it. Any thread; asks the file system. */
+bool config_source_changed(const struct config *config, const char *path);
+
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* NULL is allowed; any thread */
 
 /* Reports each key that differs between the two and that only a restart can change. */
 void config_report_fixed(const struct config *running, const struct config *loaded,
                          config_report_fn report, void *arg);
+
+/* The first unix socket of [socketmap] listen, as written (unix:/path); NULL: there is none. */
+const char *config_unix_listener(const struct config *config);
+
+/* The same of a file that may have errors, as far as it can be read; to be freed. NULL: none is
+ * known. For asking a daemon that still has what the file said before. */
+char *config_unix_listener_of_file(const char *path);
 
 /* Whether a client is one of trusted_clients; NULL address: locally submitted mail. */
 bool config_is_trusted(const struct config *config, const struct sockaddr *address);
@@ -143,7 +247,18 @@ bool config_route_reinjects(const struct config_route *route);
  */
 bool config_route_asks_enforce(const struct config_route *route);
 
+/* Whether any route leads to the delivery agent, which passes REQUIRETLS on whatever the MTA can.
+ */
+bool config_has_agent_route(const struct config *config);
+
 /* NULL if there is none of that name. */
 const struct config_route *config_route_find(const struct config *config, const char *name);
+
+/* Whether there is a route or a socket of the agent for which tickets are written or read. */
+bool config_uses_tickets(const struct config *config);
+
+/* The CA certificates that mail servers are verified by: those of [deliver] where it names any,
+ * else those of [mta_sts]. Both NULL: the system's. */
+void config_deliver_ca(const struct config *config, const char **ca_file, const char **ca_path);
 
 #endif

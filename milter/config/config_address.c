@@ -113,3 +113,10 @@ const char *config_address_resolver(const char *text)
         return is_address(text, strlen(text)) ? NULL : expected;
     return is_address(text, (size_t)(colon - text)) && is_port(colon + 1, end) ? NULL : expected;
 }
+
+const char *config_address_source(const char *text)
+{
+    return strchr(text, '%') == NULL && is_address(text, strlen(text))
+               ? NULL
+               : "an address such as 192.0.2.1 or 2001:db8::1";
+}

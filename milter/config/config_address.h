@@ -18,4 +18,7 @@ const char *config_address_listen(struct arena *arena, const char *text,
 /* A resolver: 192.0.2.1, 192.0.2.1:5353, 2001:db8::1, [2001:db8::1]:5353, fe80::1%eth0. */
 const char *config_address_resolver(const char *text);
 
+/* What to connect from: 192.0.2.1, 2001:db8::1. */
+const char *config_address_source(const char *text);
+
 #endif

@@ -2,6 +2,7 @@
  * keys filled in, and what keys must have in common is looked at. Results: errors and warnings. */
 #include "config/config_check.h"
 
+#include "config/config_check_deliver.h"
 #include "config/config_check_rule.h"
 #include "config/config_rule.h"
 
@@ -76,6 +77,11 @@ static void default_capabilities(struct config *config)
 
         if (route->can != 0)
             continue;
+        if (route->agent) {
+            route->can = VERDICT_CAN_DANE | VERDICT_CAN_STS | VERDICT_CAN_WEB_PKI |
+                         VERDICT_CAN_FALLBACK | VERDICT_CAN_REQUIRETLS;
+            continue;
+        }
         route->can = VERDICT_CAN_DANE | VERDICT_CAN_STS;
         /* A transport of its own asks the map `enforce`, whose answers cover the Web PKI. */
         if (route->method != CONFIG_METHOD_NONE)
@@ -129,7 +135,7 @@ static void check_tag(struct config_check *c)
             m->tag);
 }
 
-static bool marks(const struct config_route *route)
+static bool is_marked_by_domain(const struct config_route *route)
 {
     return route->method == CONFIG_METHOD_RECIPIENT ||
            (route->method == CONFIG_METHOD_HEADER && route->local == CONFIG_LOCAL_RECIPIENT);
@@ -145,7 +151,7 @@ static void check_route_tags(struct config_check *c)
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_route *route = &config->routes[i];
 
-        if (marks(route) && strlen(route->tag) > NEXTHOP_NAME_MAX)
+        if (is_marked_by_domain(route) && strlen(route->tag) > NEXTHOP_NAME_MAX)
             config_report_at(c->report, CONFIG_REPORT_ERROR, 0,
                              "[route %.100s] tag = %s is longer than a domain name can be",
                              route->name, route->tag);
@@ -153,8 +159,9 @@ static void check_route_tags(struct config_check *c)
             config_report_at(c->report, CONFIG_REPORT_ERROR, 0,
                              "[route %.100s] tag = %s is not below %s", route->name, route->tag,
                              top);
-        for (size_t k = 0; k < i && marks(route); k++)
-            if (marks(&config->routes[k]) && strcmp(config->routes[k].tag, route->tag) == 0)
+        for (size_t k = 0; k < i && is_marked_by_domain(route); k++)
+            if (is_marked_by_domain(&config->routes[k]) &&
+                strcmp(config->routes[k].tag, route->tag) == 0)
                 config_report_at(
                     c->report, CONFIG_REPORT_ERROR, 0,
                     "[route %.100s] and [route %.100s] mark recipients alike: give one of "
@@ -199,10 +206,10 @@ static void check_sockets(struct config_check *c)
     const char *socket = c->config->milter.socket;
     const char *milter_path = socket != NULL ? strchr(socket, ':') + 1 : "";
 
-    if (socket == NULL && s->listen_count == 0)
-        config_report_at(c->report, CONFIG_REPORT_WARNING, 0,
-                         "neither [milter] socket nor [socketmap] listen: nobody can ask this "
-                         "daemon anything");
+    if (socket == NULL && s->listen_count == 0 && c->config->deliver.socket_count == 0)
+        config_report_at(c->report, CONFIG_REPORT_ERROR, 0,
+                         "[milter] socket and [socketmap] listen are empty, and there is no "
+                         "[deliver NAME]: the daemon would do nothing");
     for (size_t i = 0; i < s->listen_count; i++) {
         bool twice = s->listen[i].path != NULL && strcmp(s->listen[i].path, milter_path) == 0;
 
@@ -236,9 +243,33 @@ static void check_waits(struct config_check *c)
                          "[mta_sts] connect_timeout is longer than timeout, which comes first");
 }
 
+/* Only a route that passes REQUIRETLS on can be told by a server that it does not offer it. */
+static void check_probe(struct config_check *c)
+{
+    const struct config *config = c->config;
+    bool able = false;
+
+    config_check_sources(c, &config->probe_sources, 0, "[probe]");
+    for (size_t i = 0; i < config->route_count; i++)
+        able = able || config->routes[i].can_follows_mta ||
+               (config->routes[i].can & VERDICT_CAN_REQUIRETLS) != 0;
+    if (config->engine.probe_enable == ENGINE_PROBE_YES && !able)
+        config_report_at(c->report, CONFIG_REPORT_WARNING, 0,
+                         "[probe] enable = yes, but no route has requiretls in `can`: no server is "
+                         "ever probed");
+}
+
+/* What an error is about that was added since there were `before`. */
+static void note_doubt(struct config_check *c, unsigned before, unsigned part)
+{
+    if (c->report->errors > before)
+        c->config->in_doubt |= part;
+}
+
 int config_check(struct config *config, struct arena *arena, struct config_report *report)
 {
     struct config_check c = {.config = config, .report = report};
+    unsigned before = report->errors;
 
     default_capabilities(config);
     resolve_routes(&c, config->defaults);
@@ -252,11 +283,23 @@ int config_check(struct config *config, struct arena *arena, struct config_repor
         config_check_rule(&c, &config->rules[i]);
     check_tag(&c);
     check_route_tags(&c);
+    config_check_agent_routes(&c);
+    note_doubt(&c, before, CONFIG_PART_RULES);
     check_local_mailers(&c);
     check_trusted(&c);
+    before = report->errors;
     check_sockets(&c);
+    note_doubt(&c, before, CONFIG_PART_SOCKETS);
     check_waits(&c);
+    before = report->errors;
+    check_probe(&c);
+    note_doubt(&c, before, CONFIG_PART_PROBE);
+    before = report->errors;
+    config_check_deliver(&c);
+    note_doubt(&c, before, CONFIG_PART_DELIVER);
     config->engine.resolvers =
         config->resolvers.count > 0 ? (const char *const *)config->resolvers.items : NULL;
+    config->engine.probe_sources =
+        config->probe_sources.count > 0 ? (const char *const *)config->probe_sources.items : NULL;
     return report->errors > 0 ? -EINVAL : 0;
 }

@@ -38,7 +38,10 @@ static bool default_names(struct config *config, struct arena *arena, const char
     if (nexthop_to_ascii(host_name, name) != 0)
         strcpy(name, "localhost");
     m->mydomain = arena_string(arena, domain_of(name));
-    return m->mydomain != NULL && default_list(arena, &m->my_mx_names, names);
+    config->engine.probe_helo_name = arena_string(arena, name);
+    config->deliver.helo_name = arena_string(arena, name);
+    return m->mydomain != NULL && config->engine.probe_helo_name != NULL &&
+           config->deliver.helo_name != NULL && default_list(arena, &m->my_mx_names, names);
 }
 
 static bool default_milter(struct config *config, struct arena *arena, const char *host_name)
@@ -86,6 +89,34 @@ static bool default_routes(struct config *config, struct arena *arena)
     return true;
 }
 
+static bool default_deliver(struct config_deliver *d, struct arena *arena)
+{
+    d->ticket_key = arena_string(arena, "/var/lib/requiretls-milter/ticket.key");
+    d->ticket_life_s = 30 * 86400;
+    d->port = NEXTHOP_PORT_DEFAULT;
+    d->max_sessions = 500;
+    d->per_host = 20;
+    d->max_addresses = 5;
+    d->idle_ms = 5000;
+    d->reuse = 100;
+    d->connect_timeout_ms = 30000;
+    d->command_timeout_ms = 300000; /* RFC 5321 section 4.5.3.2 */
+    d->setup_timeout_ms = 300000;
+    d->data_timeout_ms = 600000;
+    d->content_dir = "/var/tmp"; /* not /tmp, which may be memory itself */
+    return d->ticket_key != NULL;
+}
+
+struct config_deliver_socket *config_default_deliver_socket(struct config_deliver_socket *s)
+{
+    *s = (struct config_deliver_socket){
+        .socket_mode = 0660,
+        .request = CONFIG_DELIVER_REQUIRE,
+        .level = -1,
+    };
+    return s;
+}
+
 bool config_defaults(struct config *config, struct arena *arena, const char *host_name)
 {
     engine_config_init(&config->engine);
@@ -104,5 +135,6 @@ bool config_defaults(struct config *config, struct arena *arena, const char *hos
     config->socketmap.max_connections = 1000;
     config->log.facility = LOG_MAIL;
     config->log.level = LOG_INFO;
-    return default_milter(config, arena, host_name) && default_routes(config, arena);
+    return default_milter(config, arena, host_name) && default_deliver(&config->deliver, arena) &&
+           default_routes(config, arena);
 }

@@ -11,4 +11,7 @@
  * host's; one that is no domain name counts as localhost. False: out of memory. */
 bool config_defaults(struct config *config, struct arena *arena, const char *host_name);
 
+/* Fills in what a [deliver NAME] has where it says nothing. Returns its argument. */
+struct config_deliver_socket *config_default_deliver_socket(struct config_deliver_socket *s);
+
 #endif

@@ -6,7 +6,9 @@
 #include "config/config_parse.h"
 
 #include "base/text.h"
+#include "config/config_defaults.h"
 #include "config/config_keys.h"
+#include "config/config_list.h"
 #include "config/config_rule.h"
 #include "config/ini_reader.h"
 
@@ -17,12 +19,13 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { SECTION_KEYS_MAX = 128 }; /* more than the table has */
+enum { SECTION_KEYS_MAX = 192 }; /* more than the table has */
 
 struct loader {
     struct config *config;
     struct arena *arena;
     struct config_report *report;
+    unsigned part; /* CONFIG_PART_... that an error now is about */
     bool failed;
     bool out_of_memory;
 
@@ -41,6 +44,7 @@ static void error_at(struct loader *l, unsigned line, const char *format, ...)
 {
     va_list args;
 
+    l->config->in_doubt |= l->part;
     l->failed = true;
     if (l->out_of_memory)
         return; /* that the file is wrong would be wrong */
@@ -52,8 +56,8 @@ static void error_at(struct loader *l, unsigned line, const char *format, ...)
 /* --- sections --------------------------------------------------------------------------------- */
 
 /*
- * After "route" or "rule" and one blank: the name, or NULL when it is none. More blanks would make
- * two different sections of one name.
+ * After "route", "rule" or "deliver" and one blank: the name, or NULL when it is none. More blanks
+ * would make two different sections of one name.
  */
 static const char *section_name(const char *section, const char *word)
 {
@@ -107,23 +111,38 @@ static bool begin_rule(struct loader *l, const char *name, unsigned line)
     return l->rule->name != NULL;
 }
 
-static bool list_is_empty(const struct loader *l, const struct config_key *key)
+static bool begin_deliver(struct loader *l, const char *name, unsigned line)
 {
-    if (key->section == CONFIG_SECTION_ROUTE)
-        return ((const struct config_route *)l->base)->can == 0;
-    if (l->rule != NULL && (key->fact & CONFIG_FACT_AUTHENTICATED) &&
-        l->rule->authenticated != CONFIG_ANY)
+    struct config_deliver *d = &l->config->deliver;
+    struct config_deliver_socket *sockets =
+        arena_grow(l->arena, d->sockets, d->socket_count, sizeof(*d->sockets));
+
+    if (sockets == NULL)
         return false;
-    return *(size_t *)(void *)((char *)l->base + key->count_offset) == 0;
+    d->sockets = sockets;
+    l->section = CONFIG_SECTION_DELIVER_SOCKET;
+    l->base = config_default_deliver_socket(&sockets[d->socket_count++]);
+    sockets[d->socket_count - 1].line = line;
+    sockets[d->socket_count - 1].name = arena_string(l->arena, name);
+    return sockets[d->socket_count - 1].name != NULL;
+}
+
+static struct config_list_key list_of(const struct loader *l, const struct config_key *key)
+{
+    return (struct config_list_key){l->config, l->arena, key, l->base, l->rule};
 }
 
 /* Lists that were begun and got no item: a matcher without patterns would match everything. */
 static void end_section(struct loader *l)
 {
-    for (size_t i = 0; i < config_key_count; i++)
-        if (l->seen[i] != 0 && (config_keys[i].flags & CONFIG_KEY_NONEMPTY) &&
-            list_is_empty(l, &config_keys[i]))
-            error_at(l, l->seen[i], "%s needs at least one value", config_keys[i].name);
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        struct config_list_key list = list_of(l, key);
+
+        l->part = config_key_part(key->section, key->name);
+        if (l->seen[i] != 0 && (key->flags & CONFIG_KEY_NONEMPTY) && config_list_is_empty(&list))
+            error_at(l, l->seen[i], "%s needs at least one value", key->name);
+    }
     memset(l->seen, 0, sizeof(l->seen));
     l->key = NULL;
     l->rule = NULL;
@@ -136,156 +155,48 @@ static bool on_section(void *arg, const char *section, unsigned line)
     const char *name;
 
     end_section(l);
+    l->part = CONFIG_PART_ALL;
     snprintf(l->section_text, sizeof(l->section_text), "%s", section);
     if ((name = section_name(section, "route")) != NULL)
         return begin_route(l, name) || !(l->out_of_memory = true);
     if ((name = section_name(section, "rule")) != NULL)
         return begin_rule(l, name, line) || !(l->out_of_memory = true);
+    if ((name = section_name(section, "deliver")) != NULL)
+        return begin_deliver(l, name, line) || !(l->out_of_memory = true);
     if (config_section_find(section, &l->section)) {
         l->rule = l->section == CONFIG_SECTION_DEFAULT ? l->config->defaults : NULL;
         l->base = l->rule != NULL ? (void *)l->rule : (void *)l->config;
         return true;
     }
-    if (strncmp(section, "route", 5) == 0 || strncmp(section, "rule", 4) == 0)
+    if (strncmp(section, "route", 5) == 0 || strncmp(section, "rule", 4) == 0 ||
+        strncmp(section, "deliver ", 8) == 0)
         error_at(l, line,
-                 "section [%s]: a route or rule needs a name of letters, digits, '_', '.' "
-                 "and '-', as in [rule partners]",
+                 "section [%s]: a route, a rule or a socket of the agent needs a name of letters, "
+                 "digits, '_', '.' and '-', as in [rule partners]",
                  section);
     else
         error_at(l, line,
-                 "unknown section [%s]; there are milter, dns, mta_sts, dane, cache, "
-                 "socketmap, metrics, log, default, route NAME and rule NAME",
+                 "unknown section [%s]; there are milter, dns, mta_sts, dane, probe, "
+                 "cache, socketmap, metrics, log, default, deliver, tlsrpt, route NAME, rule NAME "
+                 "and deliver NAME",
                  section);
     return false;
 }
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-static size_t item_size(const struct config_key *key)
+/* config_list_error_fn, and the same for single values */
+static void on_bad_value(void *arg, unsigned line, const char *value, const char *expected)
 {
-    if (key->section == CONFIG_SECTION_RULE)
-        return sizeof(struct config_pattern);
-    if (key->offset == offsetof(struct config, milter.trusted_clients))
-        return sizeof(struct config_net);
-    if (key->offset == offsetof(struct config, socketmap.listen))
-        return sizeof(struct config_address);
-    return sizeof(char *);
-}
+    struct loader *l = arg;
 
-static void report_value(struct loader *l, unsigned line, const char *value, const char *expected)
-{
     if (expected[0] == '\0') {
         l->out_of_memory = true;
         return;
     }
-    error_at(l, line, "%s = %.200s: expected %s", l->key->name, value, expected);
+    error_at(l, line, "%s = %.200s: %s%s", l->key->name, value,
+             (l->key->flags & CONFIG_KEY_FAULT) != 0 ? "" : "expected ", expected);
     l->seen[l->key - config_keys] = 0; /* that it stays empty need not be said as well */
-}
-
-/* Yes and no among login names; the two together, or an exception from them, mean nothing. */
-static const char *add_authenticated(struct config_rule *rule, bool yes)
-{
-    const enum config_tristate wanted = yes ? CONFIG_YES : CONFIG_NO;
-
-    if (rule->authenticated != CONFIG_ANY && rule->authenticated != wanted)
-        return "yes or no, not both";
-    rule->authenticated = wanted;
-    return NULL;
-}
-
-/* Items that are no element of the key's array: `local` among the trusted clients, yes and no among
- * login names, the capabilities of a route. */
-static bool add_special(struct loader *l, const char *item, const char **expected)
-{
-    const struct config_key *key = l->key;
-    bool yes;
-
-    if (key->section == CONFIG_SECTION_ROUTE) {
-        *expected = key->parse(l->arena, key, item, (char *)l->base + key->offset);
-        return true;
-    }
-    if (key->section == CONFIG_SECTION_MILTER &&
-        key->offset == offsetof(struct config, milter.trusted_clients) &&
-        strcasecmp(item, "local") == 0) {
-        l->config->milter.trusted_local = true;
-        return true;
-    }
-    if (l->rule != NULL && (key->fact & CONFIG_FACT_AUTHENTICATED) &&
-        config_value_bool(item + (item[0] == '!'), &yes) == NULL) {
-        *expected = item[0] == '!' ? "yes, no or login names" : add_authenticated(l->rule, yes);
-        return true;
-    }
-    return false;
-}
-
-static void add_item(struct loader *l, const char *item, unsigned line)
-{
-    const struct config_key *key = l->key;
-    const char *expected = NULL;
-    size_t size, *count;
-    void **array;
-    char *at;
-
-    if (!add_special(l, item, &expected)) {
-        size = item_size(key);
-        count = (size_t *)(void *)((char *)l->base + key->count_offset);
-        array = (void **)(void *)((char *)l->base + key->offset);
-        /* One more than counted, so that lists of strings can end with NULL. */
-        at = arena_grow(l->arena, *array, *count + 1, size);
-        if (at == NULL) {
-            l->out_of_memory = true;
-            return;
-        }
-        *array = at;
-        if (*count == 0 && size == sizeof(char *))
-            memset(at, 0, 2 * size);
-        expected = key->parse(l->arena, key, item, at + *count * size);
-        if (expected == NULL && ++*count > 0 && size == sizeof(char *))
-            ((char **)(void *)at)[*count] = NULL;
-    }
-    if (expected != NULL)
-        report_value(l, line, item, expected);
-}
-
-/* The first value of a list replaces the default. */
-static void begin_list(struct loader *l)
-{
-    const struct config_key *key = l->key;
-
-    if (key->section == CONFIG_SECTION_ROUTE) {
-        *(unsigned *)(void *)((char *)l->base + key->offset) = 0;
-        return;
-    }
-    *(void **)(void *)((char *)l->base + key->offset) = NULL;
-    *(size_t *)(void *)((char *)l->base + key->count_offset) = 0;
-    if (key->section == CONFIG_SECTION_MILTER &&
-        key->offset == offsetof(struct config, milter.trusted_clients))
-        l->config->milter.trusted_local = false;
-}
-
-/* Items are separated by commas and blanks; `! x` is one item. */
-static void add_items(struct loader *l, const char *value, unsigned line)
-{
-    static const char separators[] = ", \t";
-    char item[INI_READER_LINE_MAX + 1];
-
-    if (l->key->flags & CONFIG_KEY_LINES) {
-        if (value[0] != '\0')
-            add_item(l, value, line);
-        return;
-    }
-    for (value += strspn(value, separators); *value != '\0'; value += strspn(value, separators)) {
-        size_t len = strcspn(value, separators);
-
-        if (len == 1 && *value == '!') {
-            size_t blanks = strspn(value + 1, " \t");
-
-            len += blanks + strcspn(value + 1 + blanks, separators);
-        }
-        snprintf(item, sizeof(item), "%.*s", (int)len, value);
-        add_item(l, item, line);
-        value += len;
-    }
 }
 
 /* An indented `key = value` would vanish into the value above it. */
@@ -302,8 +213,12 @@ static bool looks_like_key(const struct loader *l, const char *value)
 
 static void continue_key(struct loader *l, const char *value, unsigned line)
 {
+    struct config_list_key list = list_of(l, l->key);
+
     if (l->key == NULL)
         return; /* the key above was in error, which has been said */
+    if (looks_like_key(l, value))
+        l->part = config_key_part(l->section, NULL);
     if (looks_like_key(l, value))
         error_at(l, line,
                  "an indented line continues %s above it; a key begins in the first column",
@@ -312,7 +227,7 @@ static void continue_key(struct loader *l, const char *value, unsigned line)
         error_at(l, line, "an indented line continues %s above it, which takes one value only",
                  l->key->name);
     else
-        add_items(l, value, line);
+        config_list_add(&list, value, on_bad_value, l, line);
 }
 
 /* Names the keys that the section has. */
@@ -328,28 +243,10 @@ static void unknown_key(struct loader *l, const char *name, unsigned line)
     error_at(l, line, "unknown key %.100s; [%s] takes %s", name, l->section_text, names);
 }
 
-/* Lines that are needed when the file has been read. */
-static void note_line(struct loader *l, unsigned line)
-{
-    const struct config_key *key = l->key;
-
-    if (key->section == CONFIG_SECTION_MTA_STS &&
-        key->offset == offsetof(struct config, engine.sts_ca_file))
-        l->config->ca_file_line = line;
-    if (key->section == CONFIG_SECTION_MTA_STS &&
-        key->offset == offsetof(struct config, engine.sts_ca_path))
-        l->config->ca_path_line = line;
-    if (l->rule == NULL || key->fact != 0)
-        return;
-    if (key->detail == CONFIG_SETTING_ROUTE)
-        l->rule->route_line = line;
-    if (key->detail == CONFIG_SETTING_OPTIONAL_ROUTE)
-        l->rule->optional_route_line = line;
-}
-
 static void on_value(void *arg, const char *name, const char *value, bool continued, unsigned line)
 {
     struct loader *l = arg;
+    struct config_list_key list;
     const char *expected;
     size_t index;
 
@@ -358,6 +255,7 @@ static void on_value(void *arg, const char *name, const char *value, bool contin
         return;
     }
     l->key = config_key_find(l->section, name);
+    l->part = config_key_part(l->section, l->key != NULL ? name : NULL);
     if (l->key == NULL) {
         unknown_key(l, name, line);
         return;
@@ -372,34 +270,49 @@ static void on_value(void *arg, const char *name, const char *value, bool contin
         if (l->key->fact == 0)
             l->rule->sets |= 1u << l->key->detail;
     }
-    note_line(l, line);
+    if (l->key->line_offset != 0)
+        *(unsigned *)(void *)((char *)l->base + l->key->line_offset) = line;
+    list = list_of(l, l->key);
     if ((l->key->flags & CONFIG_KEY_LIST) && l->seen[index] == 0)
-        begin_list(l);
+        config_list_begin(&list);
     if (l->seen[index] == 0)
         l->seen[index] = line;
     if (l->key->flags & CONFIG_KEY_LIST) {
-        add_items(l, value, line);
+        config_list_add(&list, value, on_bad_value, l, line);
     } else {
         expected = l->key->parse(l->arena, l->key, value, (char *)l->base + l->key->offset);
         if (expected != NULL)
-            report_value(l, line, value, expected);
+            on_bad_value(l, line, value, expected);
     }
 }
 
+/* What begins a section, or is no text at all, may be what stands there. */
 static void on_reader_error(void *arg, unsigned line, const char *message)
 {
-    error_at(arg, line, "%s", message);
+    struct loader *l = arg;
+
+    l->part = CONFIG_PART_ALL;
+    error_at(l, line, "%s", message);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+static void note_source(const struct stat *st, struct config_source *out)
+{
+    out->present = true;
+    out->device = st->st_dev;
+    out->inode = st->st_ino;
+    out->size = st->st_size;
+    out->modified = st->st_mtim;
+}
+
 int config_parse(struct config *config, struct arena *arena, struct config_report *report)
 {
-    struct loader l = {.config = config, .arena = arena, .report = report};
+    struct loader l = {.config = config, .arena = arena, .report = report, .part = CONFIG_PART_ALL};
     const struct ini_reader_events events = {on_section, on_value, on_reader_error, &l};
     FILE *file = fopen(config->path, "re");
     struct stat st;
-    int r;
+    int error;
 
     if (config_key_count > SECTION_KEYS_MAX)
         return -ENOMEM;
@@ -407,19 +320,26 @@ int config_parse(struct config *config, struct arena *arena, struct config_repor
         error_at(&l, 0, "cannot open: %s", strerror(errno));
         return -EINVAL;
     }
-    if (fstat(fileno(file), &st) == 0 && S_ISDIR(st.st_mode)) {
+    if (fstat(fileno(file), &st) != 0) {
+        error_at(&l, 0, "cannot read: %s", strerror(errno));
+        fclose(file);
+        return -EINVAL;
+    }
+    if (S_ISDIR(st.st_mode)) {
         error_at(&l, 0, "is a directory");
         fclose(file);
         return -EINVAL;
     }
-    r = ini_reader_parse(file, &events);
+    note_source(&st, &config->source);
+    error = ini_reader_parse(file, &events);
     fclose(file);
-    if (r == -EIO) {
+    if (error == -EIO) {
+        l.part = CONFIG_PART_ALL;
         error_at(&l, 0, "cannot read");
-        r = -EINVAL;
+        error = -EINVAL;
     }
     end_section(&l);
     if (l.out_of_memory)
         return -ENOMEM;
-    return r == 0 && l.failed ? -EINVAL : r;
+    return error == 0 && l.failed ? -EINVAL : error;
 }

@@ -5,6 +5,7 @@
 #ifndef MILTER_CONFIG_CONFIG_RULE_H
 #define MILTER_CONFIG_CONFIG_RULE_H
 
+#include "config/config.h"
 #include "config/config_setting.h"
 #include "config/config_value.h"
 #include "policy/arena.h"
@@ -13,8 +14,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-
-struct config_route;
 
 enum config_pattern_kind {
     CONFIG_PATTERN_NET,     /* client, nexthop: an address or network */
@@ -77,6 +76,8 @@ struct config_rule {
     unsigned optional_route_line;
     const struct config_route *optional_route;
     const char *tls_policy;
+    const char *helo_name;
+    struct config_list source;
 };
 
 /* Which patterns a matcher takes. */

@@ -8,7 +8,8 @@ enum config_request {
     CONFIG_REQUEST_NONE,
     CONFIG_REQUEST_REQUIRE,
     CONFIG_REQUEST_OPTIONAL,
-    CONFIG_REQUEST_IGNORE
+    CONFIG_REQUEST_IGNORE,
+    CONFIG_REQUEST_OBSERVE, /* what would be if the message asked, for the log alone */
 };
 enum config_fallback { CONFIG_FALLBACK_NONE, CONFIG_FALLBACK_ENCRYPT, CONFIG_FALLBACK_MAY };
 enum config_action {
@@ -34,6 +35,8 @@ enum config_setting {
     CONFIG_SETTING_ROUTE,
     CONFIG_SETTING_OPTIONAL_ROUTE,
     CONFIG_SETTING_TLS_POLICY,
+    CONFIG_SETTING_HELO_NAME, /* this and `source` are of the delivery agent */
+    CONFIG_SETTING_SOURCE,
     CONFIG_SETTING_COUNT,
 };
 

@@ -57,11 +57,10 @@ const char *config_type_count_int(struct arena *arena, const struct config_key *
     const char *expected = config_value_count(value, &n);
 
     (void)arena, (void)key;
-    if (expected == NULL && n > 100)
-        expected = "a number from 1 to 100";
-    if (expected == NULL)
-        *(int *)field = (int)n;
-    return expected;
+    if (expected != NULL || n > 100)
+        return "a number from 1 to 100";
+    *(int *)field = (int)n;
+    return NULL;
 }
 
 const char *config_type_count_size(struct arena *arena, const struct config_key *key,
@@ -81,6 +80,19 @@ const char *config_type_mode(struct arena *arena, const struct config_key *key, 
 {
     (void)arena, (void)key;
     return config_value_mode(value, field);
+}
+
+const char *config_type_port(struct arena *arena, const struct config_key *key, const char *value,
+                             void *field)
+{
+    unsigned n;
+    const char *expected = config_value_count(value, &n);
+
+    (void)arena, (void)key;
+    if (expected != NULL || n > UINT16_MAX)
+        return "a port from 1 to 65535";
+    *(uint16_t *)field = (uint16_t)n;
+    return NULL;
 }
 
 /* An enumeration: the field is an enum or int, its value the word's place in the list. */
@@ -276,6 +288,14 @@ const char *config_item_resolver(struct arena *arena, const struct config_key *k
     return expected != NULL ? expected : config_item_text(arena, key, value, field);
 }
 
+const char *config_item_source(struct arena *arena, const struct config_key *key, const char *value,
+                               void *field)
+{
+    const char *expected = config_address_source(value);
+
+    return expected != NULL ? expected : config_item_text(arena, key, value, field);
+}
+
 const char *config_item_net(struct arena *arena, const struct config_key *key, const char *value,
                             void *field)
 {
@@ -320,7 +340,8 @@ const char *config_type_undecided(struct arena *arena, const struct config_key *
     return NULL;
 }
 
-static const char *const words_request[] = {"none", "require", "optional", "ignore", NULL};
+static const char *const words_request[] = {"none",   "require", "optional",
+                                            "ignore", "observe", NULL};
 
 /* request = none is what no rule says. */
 const char *config_type_request(struct arena *arena, const struct config_key *key,
@@ -330,7 +351,20 @@ const char *config_type_request(struct arena *arena, const struct config_key *ke
 
     (void)arena, (void)key;
     if (i <= CONFIG_REQUEST_NONE)
-        return "require, optional or ignore";
+        return "require, optional, ignore or observe";
+    *(int *)field = i;
+    return NULL;
+}
+
+/* All mail may be observed; what all mail asks for is for a rule to say. */
+const char *config_type_default_request(struct arena *arena, const struct config_key *key,
+                                        const char *value, void *field)
+{
+    int i = config_value_word(value, words_request);
+
+    (void)arena, (void)key;
+    if (i != CONFIG_REQUEST_NONE && i != CONFIG_REQUEST_OBSERVE)
+        return "none or observe";
     *(int *)field = i;
     return NULL;
 }

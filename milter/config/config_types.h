@@ -20,6 +20,7 @@ TYPE(config_type_count);
 TYPE(config_type_count_int);
 TYPE(config_type_count_size);
 TYPE(config_type_mode);
+TYPE(config_type_port);
 TYPE(config_type_word);
 TYPE(config_type_text);
 TYPE(config_type_user);
@@ -37,12 +38,26 @@ TYPE(config_type_level);
 TYPE(config_type_tls_policy);
 TYPE(config_type_undecided);
 TYPE(config_type_request);
+TYPE(config_type_default_request);
 TYPE(config_type_tristate);
+
+/* Of the delivery agent (config_types_deliver.c). */
+TYPE(config_type_file);         /* a path, never empty */
+TYPE(config_type_life);         /* seconds, int64_t */
+TYPE(config_type_max_message);  /* octets, uint64_t; 0 */
+TYPE(config_type_sessions);     /* 4 to 10000 */
+TYPE(config_type_addresses);    /* 1 to 20 */
+TYPE(config_type_smtp_timeout); /* milliseconds; 1 s to 1 h */
+TYPE(config_type_loopback);     /* a listener's address that only this host reaches */
+TYPE(config_type_unix_socket);  /* unix:/path, of which the path is kept; empty: NULL */
+TYPE(config_type_audit);        /* a template; empty: NULL */
+TYPE(config_type_nexthop);      /* in its canonical form; empty: NULL */
 
 /* Items of lists: *field is the array, already grown by one. */
 TYPE(config_item_text);
 TYPE(config_item_resolver);
 TYPE(config_item_net);
+TYPE(config_item_source);
 TYPE(config_item_pattern);
 TYPE(config_item_can);
 

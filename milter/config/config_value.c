@@ -82,6 +82,23 @@ const char *config_value_size(const char *text, size_t *out)
     return NULL;
 }
 
+const char *config_value_life_s(const char *text, uint64_t *out)
+{
+    static const struct unit units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {NULL, 0}};
+
+    if (!number_with_unit(text, units, 365 * 86400, out) || *out < 60)
+        return "a duration from 1m to 365d";
+    return NULL;
+}
+
+const char *config_value_message_size(const char *text, uint64_t *out)
+{
+    static const struct unit units[] = {
+        {"", 1}, {"k", 1024}, {"m", 1024 * 1024}, {"g", 1024 * 1024 * 1024}, {NULL, 0}};
+
+    return number_with_unit(text, units, INT64_MAX, out) ? NULL : "a size such as 64k, 50m or 2g";
+}
+
 const char *config_value_count(const char *text, unsigned *out)
 {
     static const struct unit units[] = {{"", 1}, {NULL, 0}};

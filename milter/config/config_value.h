@@ -20,9 +20,11 @@ struct config_net {
 
 const char *config_value_bool(const char *text, bool *out);
 const char *config_value_duration_ms(const char *text, int *out); /* 500ms 5s 10m 3h 1d; > 0 */
+const char *config_value_life_s(const char *text, uint64_t *out); /* 60s 30d; 1 m to 365 d */
 const char *config_value_size(const char *text, size_t *out);     /* 64k 1m; > 0 */
-const char *config_value_count(const char *text, unsigned *out);  /* 1 to 1000000000 */
-const char *config_value_mode(const char *text, mode_t *out);     /* octal, at most 0777 */
+const char *config_value_message_size(const char *text, uint64_t *out); /* 64k 1m 2g; > 0 */
+const char *config_value_count(const char *text, unsigned *out);        /* 1 to 1000000000 */
+const char *config_value_mode(const char *text, mode_t *out);           /* octal, at most 0777 */
 const char *config_value_net(const char *text, struct config_net *out);
 
 /* Whether the address lies in the net; an IPv4-mapped IPv6 address counts as IPv4. */

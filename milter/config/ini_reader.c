@@ -6,6 +6,8 @@
  */
 #include "config/ini_reader.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <ini.h>
 #include <stdarg.h>
@@ -46,11 +48,6 @@ static void report_error(struct reader *r, const char *format, ...)
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
     r->events->on_error(r->events->arg, r->line_no, message);
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
 }
 
 /* Octets that no value may hold; UTF-8 passes. */
@@ -123,7 +120,7 @@ static bool take_key(struct reader *r, const char *text, bool indented)
     const char *separator = strpbrk(text, "=:");
 
     for (const char *p = text; *p != '\0'; p++)
-        if (*p == ';' && p > text && is_blank(p[-1])) {
+        if (*p == ';' && p > text && text_is_wsp(p[-1])) {
             report_error(r, "';' after a blank would cut the value off; comments start a line");
             return false;
         }
@@ -236,7 +233,7 @@ static int on_value(void *arg, const char *section, const char *key, const char 
 int ini_reader_parse(FILE *stream, const struct ini_reader_events *events)
 {
     struct reader r = {.stream = stream, .events = events};
-    int status;
+    int error;
 
 #ifdef HAVE_INI_RUNTIME_OPTIONS
     /* Debian's inih takes its options at run time; elsewhere lines end at inih's own limit. */
@@ -247,7 +244,7 @@ int ini_reader_parse(FILE *stream, const struct ini_reader_events *events)
     ini_allow_multiline = true;
     ini_stop_on_first_error = false;
 #endif
-    status = ini_parse_stream(read_line, &r, on_value, &r);
+    error = ini_parse_stream(read_line, &r, on_value, &r);
     while (r.seen != NULL) {
         struct seen *seen = r.seen;
 
@@ -256,10 +253,10 @@ int ini_reader_parse(FILE *stream, const struct ini_reader_events *events)
     }
     if (r.failure != 0)
         return r.failure;
-    if (status == -2)
+    if (error == -2)
         return -ENOMEM;
-    if (status != 0 && !r.failed) { /* the reader let a line pass that inih does not like */
-        r.line_no = status > 0 ? (unsigned)status : 0;
+    if (error != 0 && !r.failed) { /* the reader let a line pass that inih does not like */
+        r.line_no = error > 0 ? (unsigned)error : 0;
         report_error(&r, "neither [section] nor key = value");
     }
     return r.failed ? -EINVAL : 0;

@@ -8,7 +8,10 @@
 #include "decide/decide_internal.h"
 
 #include "config/tls_policy.h"
+#include "decide/feature_status.h"
 #include "decide/terms.h"
+#include "policy/findings_summary.h"
+#include "policy/requirement.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +20,7 @@ struct decide_asked decide_request(const struct request_mail *mail,
                                    const struct request_header *header, bool believed,
                                    enum config_request rule)
 {
-    struct decide_asked asked = {DECIDE_REQUEST_NONE, DECIDE_ASKED_BY_SENDER};
+    struct decide_asked asked = {.request = DECIDE_REQUEST_NONE, .asker = DECIDE_ASKED_BY_SENDER};
 
     if (rule == CONFIG_REQUEST_IGNORE)
         return asked;
@@ -31,6 +34,8 @@ struct decide_asked decide_request(const struct request_mail *mail,
     } else if (rule == CONFIG_REQUEST_OPTIONAL) {
         asked.request = DECIDE_REQUEST_OPTIONAL;
         asked.asker = DECIDE_ASKED_BY_RULE;
+    } else {
+        asked.observe = rule == CONFIG_REQUEST_OBSERVE;
     }
     return asked;
 }
@@ -40,40 +45,51 @@ void decide_terms(const struct decide_input *in, struct verdict_terms *out)
     *out = *in->terms;
     terms_add_settings(in->settings, in->mta_requiretls, out);
     /* A message that goes on as it is has REQUIRETLS for the MTA only if its sender said so: what a
-     * rule asks for, the MTA does not know. */
-    if (in->settings->route->method == CONFIG_METHOD_NONE && in->asker == DECIDE_ASKED_BY_RULE)
+     * rule asks for, the MTA does not know. Its delivery agent does. */
+    if (in->settings->route->method == CONFIG_METHOD_NONE && in->agent)
+        terms_of_agent(in->settings, in->terms, out);
+    else if (in->settings->route->method == CONFIG_METHOD_NONE && in->asker == DECIDE_ASKED_BY_RULE)
         out->can &= ~(unsigned)VERDICT_CAN_REQUIRETLS;
 }
 
-/* Levels below enforce ask for nothing that must be found out first. */
 bool decide_needs_findings(const struct decide_input *in)
 {
     const struct rules_settings *s = in->settings;
+    struct verdict certain;
 
     return !in->null_sender && !s->not_applicable && s->tls_policy == NULL && in->nexthop != NULL &&
-           s->level == VERDICT_LEVEL_ENFORCE && in->nexthop->kind != NEXTHOP_LITERAL;
+           !verdict_without_findings(in->nexthop->kind, s->level, &certain);
 }
 
-/* Without findings: what is certain from the level and the next-hop alone. */
-static void derive_without(const struct decide_input *in, struct verdict *out)
+enum decide_probe decide_client_probe(const struct config *config, bool authenticated, bool trusted)
 {
-    *out = (struct verdict){.value = VERDICT_UNDECIDED, .reason = VERDICT_REASON_DNS_FAILED};
-    switch (in->settings->level) {
-    case VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS:
-    case VERDICT_LEVEL_OPPORTUNISTIC:
-    case VERDICT_LEVEL_DISABLE:
-        out->value = VERDICT_SATISFIED;
-        out->reason = VERDICT_REASON_NONE;
-        out->basis = VERDICT_BASIS_LEVEL;
-        break;
-    case VERDICT_LEVEL_ENFORCE:
+    switch (config->engine.probe_enable) {
+    case ENGINE_PROBE_YES:
+        return DECIDE_PROBE_LOOK;
+    case ENGINE_PROBE_AUTO:
+        return authenticated || trusted ? DECIDE_PROBE_LOOK : DECIDE_PROBE_KNOWN;
+    case ENGINE_PROBE_NO:
     default:
-        if (in->nexthop != NULL && in->nexthop->kind == NEXTHOP_LITERAL) {
-            out->value = VERDICT_UNSATISFIED;
-            out->reason = VERDICT_REASON_LITERAL;
-        }
-        break;
+        return DECIDE_PROBE_NO;
     }
+}
+
+enum decide_probe decide_probe(const struct decide_input *in)
+{
+    const struct rules_settings *s = in->settings;
+    struct verdict_terms terms;
+    struct verdict verdict;
+
+    if (in->probe == DECIDE_PROBE_NO || in->null_sender || s->not_applicable ||
+        s->tls_policy != NULL || in->nexthop == NULL || in->findings == NULL)
+        return DECIDE_PROBE_NO;
+    decide_terms(in, &terms);
+    if (terms.level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS)
+        return DECIDE_PROBE_KNOWN;
+    if (terms.level != VERDICT_LEVEL_ENFORCE || (terms.can & VERDICT_CAN_REQUIRETLS) == 0)
+        return DECIDE_PROBE_NO;
+    verdict_derive(in->findings, &terms, &verdict);
+    return verdict.value == VERDICT_SATISFIED ? in->probe : DECIDE_PROBE_NO;
 }
 
 static void derive_verdict(const struct decide_input *in, struct verdict *verdict,
@@ -85,7 +101,7 @@ static void derive_verdict(const struct decide_input *in, struct verdict *verdic
     if (in->findings != NULL)
         verdict_derive(in->findings, &terms, verdict);
     else
-        derive_without(in, verdict);
+        verdict_without_findings(in->nexthop->kind, terms.level, verdict);
     if (verdict->value == VERDICT_PENDING) { /* the caller stopped waiting */
         verdict->value = VERDICT_UNDECIDED;
         verdict->reason = VERDICT_REASON_DNS_FAILED;
@@ -106,11 +122,12 @@ static void derive_policy(const struct decide_input *in, struct verdict *verdict
     const char *policy = in->settings->tls_policy;
     const char *name = in->nexthop != NULL ? in->nexthop->text : NULL;
     struct verdict_terms terms;
-    char word[24];
+    size_t len;
+    const char *word = tls_policy_word(policy, &len);
+    char level[32];
 
     decide_terms(in, &terms);
     terms_policy_verdict(policy, &terms, verdict);
-    snprintf(word, sizeof(word), "%.*s", (int)strcspn(policy, " \t"), policy);
     out->findings = "policy";
     out->exempt = terms_is_exempt(policy);
     if (verdict->reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS)
@@ -118,11 +135,29 @@ static void derive_policy(const struct decide_input *in, struct verdict *verdict
                  "this host cannot pass REQUIRETLS on to the mail servers of %s",
                  name != NULL ? name : "its domain");
     else if (verdict->value == VERDICT_UNSATISFIED)
-        snprintf(out->reason, sizeof(out->reason),
-                 "this host's own policy for %s (%s) does not authenticate its servers",
-                 name != NULL ? name : "it", word);
-    else if (!out->exempt && tls_policy_kind(policy) == TLS_POLICY_AUTHENTICATES)
-        snprintf(out->expect, sizeof(out->expect), "%s/requiretls", word);
+        decide_explain_policy(policy, name, out->reason, sizeof(out->reason));
+    if (verdict->value == VERDICT_UNSATISFIED || !tls_policy_authenticates(policy))
+        return;
+    snprintf(level, sizeof(level), "%.*s", (int)len, word);
+    feature_status_write(level, FEATURE_TLS_MET, FEATURE_REQUIRETLS_MET, out->expect,
+                         sizeof(out->expect));
+}
+
+/* Whether what the servers were seen to fail in is demanded at that level as well: DANE and MTA-STS
+ * are, of all mail. */
+static bool fails_at(const struct decide_input *in, enum verdict_reason reason,
+                     enum verdict_level level)
+{
+    struct requirement requirement;
+    struct verdict_terms terms;
+
+    if (reason != VERDICT_REASON_SERVERS_NO_STARTTLS &&
+        reason != VERDICT_REASON_SERVERS_STARTTLS_REFUSED &&
+        reason != VERDICT_REASON_SERVERS_NOT_AUTHENTICATED)
+        return false;
+    decide_terms(in, &terms);
+    requirement_derive(in->findings, &terms, level, &requirement);
+    return requirement.kind == REQUIREMENT_DANE_ONLY || requirement.kind == REQUIREMENT_STS;
 }
 
 /* Whether the message may go on at the lower level that `fallback` names. */
@@ -149,7 +184,8 @@ static bool fall_back(const struct decide_input *in, struct verdict *verdict, st
         return false;
     lower_in.settings = &lower;
     derive_verdict(&lower_in, &at_lower, &unused);
-    if (at_lower.value != VERDICT_SATISFIED || verdict->reason == VERDICT_REASON_NULL_MX)
+    if (at_lower.value != VERDICT_SATISFIED || verdict->reason == VERDICT_REASON_NULL_MX ||
+        fails_at(in, verdict->reason, lower.level))
         return false;
     *verdict = at_lower;
     out->level = lower.level;
@@ -157,11 +193,15 @@ static bool fall_back(const struct decide_input *in, struct verdict *verdict, st
     return true;
 }
 
-static enum reply_reason reply_reason_of(enum verdict_reason reason)
+/* A server without STARTTLS can offer no REQUIRETLS either; below enforce that is not what is
+ * missing. */
+static enum reply_reason reply_reason_of(enum verdict_reason reason, enum verdict_level level)
 {
     if (reason == VERDICT_REASON_NULL_MX)
         return REPLY_NULL_MX;
-    if (reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS)
+    if (reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS ||
+        reason == VERDICT_REASON_SERVERS_NO_REQUIRETLS ||
+        (reason == VERDICT_REASON_SERVERS_NO_STARTTLS && level == VERDICT_LEVEL_ENFORCE))
         return REPLY_REQUIRETLS_NEEDED;
     return reason == VERDICT_REASON_NO_DOMAIN ? REPLY_NO_DOMAIN : REPLY_ENCRYPTION_NEEDED;
 }
@@ -185,7 +225,8 @@ static void refuse_recipient(enum config_action setting, enum verdict_reason rea
         out->action = DECIDE_TEMPFAIL;
         break;
     }
-    out->code = reply_code(reply_reason_of(reason), out->action == DECIDE_REJECT, &out->status);
+    out->code =
+        reply_code(reply_reason_of(reason, out->level), out->action == DECIDE_REJECT, &out->status);
 }
 
 static void defer_recipient(const struct decide_input *in, struct decision *out)
@@ -249,7 +290,7 @@ static void init_decision(const struct decide_input *in, struct decision *out)
         .findings = "-",
     };
     if (in->findings != NULL && findings_complete(in->findings))
-        out->findings = findings_summary_name(in->findings->summary);
+        out->findings = findings_summary_name(findings_summarise(in->findings, in->terms));
 }
 
 /* A recipient without a next-hop cannot be delivered anywhere else either. */
@@ -330,15 +371,13 @@ void decide_optional(const struct decide_input *in, struct decision *out)
 void decide_reply(const struct decision *decision, const char *address, enum decide_asker asker,
                   struct reply *out)
 {
-    const char *who = asker == DECIDE_ASKED_BY_SENDER ? "Sender requested REQUIRETLS, but "
-                                                      : "This message requires TLS, but ";
     bool null_mx = decision->reason_code == VERDICT_REASON_NULL_MX;
     char shown[130];
 
     /* The address is the client's own: cut first, so that the reason always fits. */
     reply_clean(address, shown, sizeof(shown));
-    reply_set(out, decision->code, decision->status, "<%s>: %s%s%s", shown, null_mx ? "" : who,
-              decision->reason,
+    reply_set(out, decision->code, decision->status, "<%s>: %s%s%s", shown,
+              null_mx ? "" : decide_lead(asker), decision->reason,
               decision->action == DECIDE_TEMPFAIL && decision->code != 0 ? "; try again later"
                                                                          : "");
 }

@@ -23,6 +23,7 @@ enum decide_asker { DECIDE_ASKED_BY_SENDER, DECIDE_ASKED_BY_RULE };
 struct decide_asked {
     enum decide_request request;
     enum decide_asker asker;
+    bool observe; /* with DECIDE_REQUEST_NONE: a rule wants to know what would be if it asked */
 };
 
 /*
@@ -51,6 +52,17 @@ enum decide_missing {
     DECIDE_MISSING_ENGINE,
 };
 
+/* What may be known of how the servers of a next-hop behave, beside what DNS says of them. */
+enum decide_probe {
+    DECIDE_PROBE_NO,    /* nothing */
+    DECIDE_PROBE_KNOWN, /* what is known already */
+    DECIDE_PROBE_LOOK,  /* they may be connected to */
+};
+
+/* For mail of this client, by [probe] enable. */
+enum decide_probe decide_client_probe(const struct config *config, bool authenticated,
+                                      bool trusted);
+
 struct decide_input {
     const struct rules_settings *settings;
     const struct verdict_terms *terms; /* level, require_offer and can are set by decide_terms */
@@ -60,7 +72,9 @@ struct decide_input {
     bool null_sender;
     bool mta_requiretls;  /* the MTA enforces it of this message itself, as Postfix 3.11 */
     bool mta_may_enforce; /* the same where that is not certain */
+    bool agent;           /* the MTA leads it to the delivery agent, with a ticket, by no route */
     enum decide_asker asker;
+    enum decide_probe probe; /* for mail of the client */
 };
 
 enum { DECIDE_REASON_MAX = 400 };
@@ -85,6 +99,14 @@ struct decision {
 /* Whether a verdict under these settings needs findings at all. */
 bool decide_needs_findings(const struct decide_input *in);
 
+/*
+ * Whether a probe could change the verdict, and whether one may be made for it: at level enforce
+ * for findings that satisfy, on a route that passes REQUIRETLS on. At opportunistic+starttls, where
+ * no findings are needed, what is known already of servers without STARTTLS matters. in->findings
+ * have no probes yet.
+ */
+enum decide_probe decide_probe(const struct decide_input *in);
+
 /* The terms that the engine is to be asked under: level, require_offer, and what the route can and
  * demands. */
 void decide_terms(const struct decide_input *in, struct verdict_terms *out);
@@ -100,6 +122,13 @@ void decide_reply(const struct decision *decision, const char *address, enum dec
                   struct reply *out);
 
 bool decide_is_refusal(const struct decision *decision); /* rejected or deferred */
+
+/* How the sentence of a reply begins: who wants what cannot be had. */
+const char *decide_lead(enum decide_asker asker);
+
+/* A clause for a tls_policy that authenticates nobody; `nexthop` NULL: not known. Returns out. */
+const char *decide_explain_policy(const char *tls_policy, const char *nexthop, char *out,
+                                  size_t out_size);
 
 const char *decide_action_name(enum decide_action action);
 const char *decide_request_name(enum decide_request request);

@@ -4,6 +4,8 @@
  */
 #include "decide/decide_internal.h"
 
+#include "config/tls_policy.h"
+#include "decide/feature_status.h"
 #include "policy/requirement.h"
 
 #include <stdio.h>
@@ -11,7 +13,7 @@
 void decide_expect(const struct decide_input *in, const struct verdict *verdict,
                    struct decision *out)
 {
-    const char *requiretls = "/requiretls";
+    enum feature_requiretls requiretls = FEATURE_REQUIRETLS_MET;
     enum requirement_kind kind;
 
     if (out->expect[0] != '\0' || verdict->value != VERDICT_SATISFIED ||
@@ -20,8 +22,10 @@ void decide_expect(const struct decide_input *in, const struct verdict *verdict,
     kind = requirement_of_basis(in->findings, in->terms, verdict->basis, out->level,
                                 config_route_asks_enforce(in->settings->route));
     if (verdict->basis == VERDICT_BASIS_LEVEL)
-        requiretls = out->level == VERDICT_LEVEL_DISABLE ? "" : "/requiretls:nocertmatch";
-    snprintf(out->expect, sizeof(out->expect), "%s%s", requirement_tls_level(kind), requiretls);
+        requiretls = out->level == VERDICT_LEVEL_DISABLE ? FEATURE_REQUIRETLS_NOT_ASKED
+                                                         : FEATURE_REQUIRETLS_UNVERIFIED;
+    feature_status_write(requirement_tls_level(kind), FEATURE_TLS_MET, requiretls, out->expect,
+                         sizeof(out->expect));
 }
 
 const char *decide_summary(const struct verdict *verdict)
@@ -73,9 +77,31 @@ const char *decide_summary(const struct verdict *verdict)
     case VERDICT_REASON_DNS_FAILED:
     case VERDICT_REASON_STS_FAILED:
     case VERDICT_REASON_SECURITY_UNKNOWN:
+    case VERDICT_REASON_SERVERS_NO_STARTTLS: /* the basis says it */
+    case VERDICT_REASON_SERVERS_STARTTLS_REFUSED:
+    case VERDICT_REASON_SERVERS_NOT_AUTHENTICATED:
+    case VERDICT_REASON_SERVERS_NO_REQUIRETLS:
     default:
         return findings_summary_name(FINDINGS_SUMMARY_NONE);
     }
+}
+
+const char *decide_lead(enum decide_asker asker)
+{
+    return asker == DECIDE_ASKED_BY_SENDER ? "Sender requested REQUIRETLS, but "
+                                           : "This message requires TLS, but ";
+}
+
+const char *decide_explain_policy(const char *tls_policy, const char *nexthop, char *out,
+                                  size_t out_size)
+{
+    size_t len;
+    const char *word = tls_policy_word(tls_policy, &len);
+
+    snprintf(out, out_size,
+             "this host's own policy for %s (%.*s) does not authenticate its servers",
+             nexthop != NULL ? nexthop : "it", (int)len, word);
+    return out;
 }
 
 const char *decide_action_name(enum decide_action action)

@@ -16,7 +16,7 @@ struct part {
     size_t len;
 };
 
-static struct part trim(const char *begin, const char *end)
+static struct part trim_part(const char *begin, const char *end)
 {
     while (begin < end && strchr(blanks, *begin) != NULL)
         begin++;
@@ -26,20 +26,20 @@ static struct part trim(const char *begin, const char *end)
 }
 
 /* The end of what begins at `at`: the next `separator`, or `end`. */
-static const char *until(const char *at, const char *end, char separator)
+static const char *find_separator(const char *at, const char *end, char separator)
 {
     const char *found = memchr(at, separator, (size_t)(end - at));
 
     return found != NULL ? found : end;
 }
 
-static bool lists(const char *at, const char *end, const char *name)
+static bool list_names(const char *at, const char *end, const char *name)
 {
     size_t len = strlen(name);
 
     for (;; at++) {
-        const char *next = until(at, end, ':');
-        struct part field = trim(at, next);
+        const char *next = find_separator(at, end, ':');
+        struct part field = trim_part(at, next);
 
         if (field.len == len && strncasecmp(field.text, name, len) == 0)
             return true;
@@ -54,11 +54,12 @@ bool dkim_covers(const char *value, const char *name)
     const char *end = value + strlen(value);
 
     for (const char *at = value;; at++) {
-        const char *next = until(at, end, ';');
-        const char *equals = until(at, next, '=');
-        struct part tag = trim(at, equals);
+        const char *next = find_separator(at, end, ';');
+        const char *equals = find_separator(at, next, '=');
+        struct part tag = trim_part(at, equals);
 
-        if (equals != next && tag.len == 1 && tag.text[0] == 'h' && lists(equals + 1, next, name))
+        if (equals != next && tag.len == 1 && tag.text[0] == 'h' &&
+            list_names(equals + 1, next, name))
             return true;
         if (next == end)
             return false;

@@ -5,6 +5,8 @@
  */
 #include "decide/envelope.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -70,11 +72,11 @@ int envelope_parse(const char *arg, struct envelope_address *out)
     out->null_path = false;
     out->domain = NULL;
     out->text[0] = '\0';
-    while (len > 0 && (arg[0] == ' ' || arg[0] == '\t')) {
+    while (len > 0 && text_is_wsp(arg[0])) {
         arg++;
         len--;
     }
-    while (len > 0 && (arg[len - 1] == ' ' || arg[len - 1] == '\t'))
+    while (len > 0 && text_is_wsp(arg[len - 1]))
         len--;
     if (!unbracket(&arg, &len) || !unroute(&arg, &len) || len > ENVELOPE_ADDRESS_MAX)
         return -EINVAL;

@@ -1,20 +1,25 @@
 /*
  * Several next-hops, which the MTA tries in turn: a message that takes a route goes by it to the
  * one that was chosen, or is held on it to what each of them must do. At the lower levels it may
- * take no route, and then goes the MTA's ordinary way, to any of them.
+ * take no route, and then the MTA's own transport sends it, to any of them.
  */
 #include "decide/nexthop_levels.h"
 
 #include "config/config.h"
 
-/* Whether mail at the level opportunistic and below goes the ordinary way, though mail at the
- * levels above has a route. */
+/* Whether mail for the next-hop takes no route at its level, or at the one that it may fall to,
+ * though mail at the levels above has one. Some routes are for the level opportunistic too; by the
+ * delivery agent mail goes to the one next-hop of its ticket. None is for the level disable. */
 static bool goes_unheld(const struct rules_settings *settings)
 {
     const struct config_route *route = settings->route;
     bool reinjects = config_route_reinjects(route) && route->method == CONFIG_METHOD_HEADER;
 
-    return route->method != CONFIG_METHOD_NONE && route->opportunistic == NULL && !reinjects;
+    if (route->method == CONFIG_METHOD_NONE)
+        return false;
+    if (route->agent || route->opportunistic != NULL || reinjects)
+        return settings->level == VERDICT_LEVEL_DISABLE;
+    return true;
 }
 
 /* How far mail for the next-hop may fall. */

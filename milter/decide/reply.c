@@ -35,7 +35,11 @@ static const struct {
     [REPLY_STARTTLS_NEEDED] = {530, "5.7.10", 0, NULL,
                                "REQUIRETLS needs an encrypted session: use STARTTLS"},
     [REPLY_STOPPING] = {0, NULL, 451, "4.3.2", "This service is being restarted; try again later"},
+    [REPLY_FILTER_FAILED] = {0, NULL, 451, "4.3.0",
+                             "Temporary failure of a filter; try again later"},
     [REPLY_TOO_MANY_RECIPIENTS] = {0, NULL, 452, "4.5.3", "Too many recipients"},
+    [REPLY_NO_TICKET_KEY] = {0, NULL, 451, "4.3.5",
+                             "This host is not set up for this message; try again later"},
 };
 
 int reply_code(enum reply_reason reason, bool permanent, const char **status)

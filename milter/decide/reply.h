@@ -20,7 +20,7 @@ struct reply {
 /* Why a message or a recipient is refused or deferred. The table in reply.c has the codes. */
 enum reply_reason {
     REPLY_ENCRYPTION_NEEDED, /* no route of this host meets what the sender requires */
-    REPLY_REQUIRETLS_NEEDED, /* ... as REQUIRETLS cannot be passed on */
+    REPLY_REQUIRETLS_NEEDED, /* ... as REQUIRETLS cannot be passed on, or no server offers it */
     REPLY_NULL_MX,
     REPLY_NO_DOMAIN,
     REPLY_RESERVED_DOMAIN,
@@ -32,7 +32,9 @@ enum reply_reason {
     REPLY_SENDER_RESERVED,
     REPLY_STARTTLS_NEEDED,
     REPLY_STOPPING,
+    REPLY_FILTER_FAILED, /* memory, libmilter, a spool file */
     REPLY_TOO_MANY_RECIPIENTS,
+    REPLY_NO_TICKET_KEY, /* mail for the delivery agent, and nothing to sign a ticket with */
     REPLY_REASONS,
 };
 

@@ -5,6 +5,7 @@
  */
 #include "decide/request.h"
 
+#include "base/text.h"
 #include "decide/dkim.h"
 
 #include <string.h>
@@ -88,18 +89,13 @@ void request_read_rcpt(const char *const *params, struct request_rcpt *out)
     }
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 bool request_is_field(const char *name, const char *wanted)
 {
     size_t len = strlen(wanted);
 
     if (strncasecmp(name, wanted, len) != 0)
         return false;
-    for (name += len; is_blank(*name); name++)
+    for (name += len; text_is_fws(*name); name++)
         ;
     return *name == '\0';
 }
@@ -107,7 +103,7 @@ bool request_is_field(const char *name, const char *wanted)
 /* Whether a field's value, folding white space around it dropped, is `word` in any case. */
 static bool is_word(const char *value, const char *word)
 {
-    while (is_blank(*value))
+    while (text_is_fws(*value))
         value++;
     return request_is_field(value, word);
 }

@@ -134,7 +134,7 @@ static long next_code(const unsigned char **p)
 }
 
 /* Writes the address in the encoding of ORCPT. Returns false when there is none or no room. */
-static bool encode(const char *address, bool utf8, char *out, size_t out_len)
+static bool encode_orcpt(const char *address, bool utf8, char *out, size_t out_len)
 {
     size_t len = 0;
 
@@ -179,7 +179,7 @@ const char *route_params(const char *address, const char *notify, const char *or
     len = strlen(out);
     if (orcpt != NULL)
         snprintf(out + len, out_len - len, "%sORCPT=%s", len > 0 ? " " : "", orcpt);
-    else if (encode(address, utf8, encoded, sizeof(encoded) - strlen("rfc822;")))
+    else if (encode_orcpt(address, utf8, encoded, sizeof(encoded) - strlen("rfc822;")))
         snprintf(out + len, out_len - len, "%sORCPT=%s%s", len > 0 ? " " : "",
                  utf8 ? "utf-8;" : "rfc822;", encoded);
     return out;

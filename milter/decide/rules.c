@@ -48,6 +48,12 @@ static void take_setting(const struct config_rule *rule, enum config_setting set
     case CONFIG_SETTING_TLS_POLICY:
         out->tls_policy = rule->tls_policy;
         break;
+    case CONFIG_SETTING_HELO_NAME:
+        out->helo_name = rule->helo_name;
+        break;
+    case CONFIG_SETTING_SOURCE:
+        out->source = &rule->source;
+        break;
     case CONFIG_SETTING_COUNT:
         return;
     }
@@ -71,14 +77,28 @@ bool rules_is_local_mailer(const struct config *config, const char *mailer)
     return false;
 }
 
+static bool is_own_domain(const struct config *config, const char *name)
+{
+    return strcasecmp(name, config->milter.mydomain) == 0 ||
+           config_domain_is_below(name, config->milter.mydomain);
+}
+
+bool rules_is_own_nexthop(const struct config *config, const struct config_pattern *pattern)
+{
+    if (pattern->negated)
+        return false;
+    if (pattern->kind == CONFIG_PATTERN_DOMAIN && strcasecmp(pattern->text, "localhost") == 0)
+        return true;
+    return pattern->kind == CONFIG_PATTERN_NET || is_own_domain(config, pattern->text);
+}
+
 /* The last rules, equal to Postfix's default: our own domains need no proof, all others do. */
 static enum verdict_level built_in_level(const struct config *config, const struct nexthop *nexthop)
 {
     if (nexthop == NULL)
         return VERDICT_LEVEL_ENFORCE;
     if (nexthop->kind == NEXTHOP_LITERAL || strcasecmp(nexthop->name, "localhost") == 0 ||
-        strcasecmp(nexthop->name, config->milter.mydomain) == 0 ||
-        config_domain_is_below(nexthop->name, config->milter.mydomain))
+        is_own_domain(config, nexthop->name))
         return VERDICT_LEVEL_OPPORTUNISTIC;
     return VERDICT_LEVEL_ENFORCE;
 }
@@ -97,7 +117,21 @@ static void take_defaults(const struct config *config, const struct rules_facts 
         out->optional_route = &config->routes[0];
     if (open & (1u << CONFIG_SETTING_ON_UNDECIDED))
         out->on_undecided = CONFIG_ACTION_TEMPFAIL;
+    if (open & (1u << CONFIG_SETTING_HELO_NAME))
+        out->helo_name = config->deliver.helo_name;
+    if (open & (1u << CONFIG_SETTING_SOURCE))
+        out->source = &config->deliver.source;
     /* The rest is zero, which is each setting's default. */
+}
+
+/* These settings may still be that rule's. */
+static void leave_open(const struct config_rule *rule, unsigned settings,
+                       struct rules_settings *out)
+{
+    for (int s = 0; s < CONFIG_SETTING_COUNT; s++)
+        if ((settings & ~out->undecided) & (1u << s))
+            out->origin[s].open = rule;
+    out->undecided |= settings;
 }
 
 void rules_evaluate(const struct config *config, const struct rules_facts *facts,
@@ -117,7 +151,7 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
             continue;
         match = rules_match(rule, &subject);
         if (match == RULES_MATCH_UNKNOWN) {
-            out->undecided |= rule->sets & open;
+            leave_open(rule, rule->sets & open, out);
         } else if (match == RULES_MATCH_YES) {
             take_all(rule, &open, out);
             mailer_named = mailer_named || rule->mailer.count > 0;
@@ -125,7 +159,8 @@ void rules_evaluate(const struct config *config, const struct rules_facts *facts
     }
     take_all(config->defaults, &open, out);
     take_defaults(config, facts, open, out);
-    out->not_applicable = !mailer_named && rules_is_local_mailer(config, facts->mailer);
+    out->not_applicable =
+        !mailer_named && !facts->agent && rules_is_local_mailer(config, facts->mailer);
 }
 
 enum config_request rules_request(const struct config *config, const struct rules_facts *facts,
@@ -152,7 +187,9 @@ enum config_request rules_request(const struct config *config, const struct rule
             *origin = (struct rules_origin){.rule = rule};
         return rule->request;
     }
-    return CONFIG_REQUEST_NONE;
+    if (origin != NULL && (config->defaults->sets & (1u << CONFIG_SETTING_REQUEST)) != 0)
+        *origin = (struct rules_origin){.rule = config->defaults};
+    return config->defaults->request;
 }
 
 bool rules_wants_header(const struct config *config, const char *name)
@@ -167,10 +204,10 @@ bool rules_wants_header(const struct config *config, const char *name)
     return false;
 }
 
-static bool only_nexthop(const struct config_rule *rule)
+bool rules_is_by_nexthop(const struct config_rule *rule)
 {
-    return rule->needs == CONFIG_FACT_RECIPIENT && rule->recipient.count == 0 &&
-           rule->mailer.count == 0;
+    return rule->needs == 0 || (rule->needs == CONFIG_FACT_RECIPIENT &&
+                                rule->recipient.count == 0 && rule->mailer.count == 0);
 }
 
 void rules_evaluate_nexthop(const struct config *config, const struct nexthop *nexthop,
@@ -183,7 +220,7 @@ void rules_evaluate_nexthop(const struct config *config, const struct nexthop *n
     rules_match_init(&subject, &facts);
     memset(out, 0, sizeof(*out));
     for (size_t i = 0; i < config->rule_count; i++)
-        if ((config->rules[i].needs == 0 || only_nexthop(&config->rules[i])) &&
+        if (rules_is_by_nexthop(&config->rules[i]) &&
             rules_match(&config->rules[i], &subject) == RULES_MATCH_YES)
             take_all(&config->rules[i], &open, out);
     take_all(config->defaults, &open, out);
@@ -200,7 +237,7 @@ const char *rules_nexthop_policy(const struct config *config, const struct nexth
     for (size_t i = 0; i < config->rule_count; i++) {
         const struct config_rule *rule = &config->rules[i];
 
-        if ((rule->sets & wanted) && (rule->needs == 0 || only_nexthop(rule)) &&
+        if ((rule->sets & wanted) && rules_is_by_nexthop(rule) &&
             rules_match(rule, &subject) == RULES_MATCH_YES)
             return rule->tls_policy;
     }

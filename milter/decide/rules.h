@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 
 struct config;
+struct config_list;
+struct config_pattern;
 struct config_route;
 struct config_rule;
 
@@ -33,6 +35,8 @@ struct rules_facts {
     const char *sender;    /* without brackets; "" is the null sender */
     const char *recipient; /* without brackets */
     const char *mailer;
+    bool
+        agent; /* the mailer leads to our own delivery agent: it is no local one (agent_socket.h) */
     const struct nexthop *nexthop;
     const char *daemon;
     const struct rules_header *headers;
@@ -43,6 +47,9 @@ struct rules_facts {
 struct rules_origin {
     const struct config_rule *rule;
     bool built_in; /* neither a rule nor [default] says it */
+    /* The first earlier rule that may still set it; NULL unless it is undecided. Not told by
+     * rules_request. */
+    const struct config_rule *open;
 };
 
 struct rules_settings {
@@ -58,6 +65,11 @@ struct rules_settings {
     const struct config_route *route;
     const struct config_route *optional_route;
     const char *tls_policy; /* NULL: none; "skip": the next-hop is exempt */
+    /* By which name and from which addresses the delivery agent sends; never NULL, and [deliver]'s
+     * where nothing else sets them. Only rules set them that look at what the agent knows: sender,
+     * recipient and next-hop. */
+    const char *helo_name;
+    const struct config_list *source;
     bool not_applicable; /* the mailer is one of local_mailers and no rule with a `mailer` matcher
                             says otherwise */
     struct rules_origin origin[CONFIG_SETTING_COUNT];
@@ -93,6 +105,13 @@ void rules_evaluate_nexthop(const struct config *config, const struct nexthop *n
 /* The same for tls_policy alone, which map lookups of mail need and nothing else: NULL, or the
  * text. */
 const char *rules_nexthop_policy(const struct config *config, const struct nexthop *nexthop);
+
+/* Whether the map QUERY and its like know what the rule sets: it looks at the next-hop at most. */
+bool rules_is_by_nexthop(const struct config_rule *rule);
+
+/* Whether all next-hops that the pattern fits are this host's own, or literals: their level is
+ * opportunistic where neither a rule nor [default] sets one. */
+bool rules_is_own_nexthop(const struct config *config, const struct config_pattern *pattern);
 
 /* "[rule partners]", "[default]", "built in"; into out. Returns out. */
 const char *rules_origin_name(const struct rules_origin *origin, char *out, size_t out_len);

@@ -1,8 +1,11 @@
 /*
- * Matchers: patterns, lists of them, and all of a rule's. See rules_match.h; which rule then sets
- * what is in rules.c.
+ * Whether a rule matches: rules_match_init takes the facts of a message, rules_match compares all
+ * lists of the rule with them. A list matches if one of its patterns does and no exception; a rule
+ * if each of its lists does. What is not known yet makes the result UNKNOWN. Which rule then sets
+ * what is rules.c's.
  */
 #include "decide/rules_match.h"
+#include "base/text.h"
 #include "decide/request.h"
 
 #include <arpa/inet.h>
@@ -106,7 +109,7 @@ static void unfold(const char *value, char out[HEADER_VALUE_MAX + 1])
     for (; *value != '\0' && n < HEADER_VALUE_MAX; value++)
         if (*value != '\r' && *value != '\n')
             out[n++] = *value;
-    while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == '\t'))
+    while (n > 0 && text_is_wsp(out[n - 1]))
         n--;
     out[n] = '\0';
 }

@@ -9,6 +9,8 @@
  */
 #include "dsn/dsn_encoded.h"
 
+#include "base/text.h"
+#include "dsn/dsn_ticket.h"
 #include "dsn/mime_header.h"
 
 #include <errno.h>
@@ -30,7 +32,7 @@ static void write_out(void *arg, const char *data, size_t len)
     dsn_out_write(arg, data, len);
 }
 
-static void release(struct dsn_encoded *encoded)
+static void write_beginning(struct dsn_encoded *encoded)
 {
     const struct dsn_encoded_part *before = &encoded->before;
 
@@ -54,7 +56,7 @@ static void write_decoded(struct dsn_encoded *encoded, const char *data, size_t 
         encoded->eight_bit = encoded->eight_bit || !is_ascii(data, n);
         if (n == len)
             return;
-        release(encoded);
+        write_beginning(encoded);
         data += n;
         len -= n;
     }
@@ -97,7 +99,7 @@ static bool is_of_header(const struct dsn_encoded *encoded, const char *line, si
         return false;
     if (encoded->first_line)
         return mime_header_starts_field(line, len) || (len >= 5 && memcmp(line, "From ", 5) == 0);
-    return line[0] == ' ' || line[0] == '\t' || mime_header_starts_field(line, len);
+    return text_is_wsp(line[0]) || mime_header_starts_field(line, len);
 }
 
 static void on_head(void *arg, const char *line, size_t len)
@@ -105,10 +107,13 @@ static void on_head(void *arg, const char *line, size_t len)
     struct dsn_encoded *encoded = arg;
 
     if (encoded->ended) {
-        encoded->content = encoded->content || !mime_header_is_blank(line, len);
-    } else if (!encoded->first_line && mime_header_is_blank(line, len)) {
+        encoded->content = encoded->content || !mime_header_ends(line, len);
+    } else if (!encoded->first_line && mime_header_ends(line, len)) {
         encoded->ended = true;
         write_clean(encoded, line, len);
+    } else if (is_of_header(encoded, line, len) &&
+               dsn_ticket_line(&encoded->in_ticket, line, len)) {
+        encoded->tickets = true;
     } else if (is_of_header(encoded, line, len)) {
         encoded->keeps = true;
         write_clean(encoded, line, len);
@@ -132,7 +137,7 @@ int dsn_encoded_begin(struct dsn_encoded *encoded, const struct dsn_encoded_part
     dsn_encoded_fini(encoded);
     memset(encoded, 0, sizeof(*encoded));
     encoded->held = malloc(DSN_ENCODED_HELD_MAX);
-    if (!encoded->held)
+    if (encoded->held == NULL)
         return -ENOMEM;
     encoded->part = *before->part;
     encoded->before = *before;
@@ -166,7 +171,7 @@ bool dsn_encoded_end(struct dsn_encoded *encoded)
     if (encoded->keeps)
         write_decoded(encoded, encoded->eol, strlen(encoded->eol));
     if (!encoded->written && encoded->held_len > 0)
-        release(encoded);
+        write_beginning(encoded);
     dsn_encoded_fini(encoded);
     return encoded->written;
 }

@@ -7,8 +7,8 @@
  * Pure, bytes in pieces of any size. Memory: one struct, and the first DSN_ENCODED_HELD_MAX bytes
  * of the header, held until it is known whether they are ASCII.
  */
-#ifndef MILTER_DSN_ENCODED_H
-#define MILTER_DSN_ENCODED_H
+#ifndef MILTER_DSN_DSN_ENCODED_H
+#define MILTER_DSN_DSN_ENCODED_H
 
 #include "dsn/dsn_lines.h"
 #include "dsn/dsn_out.h"
@@ -37,6 +37,8 @@ struct dsn_encoded {
     bool keeps;     /* the line that is being read */
     bool ended;     /* the header has */
     bool content;   /* something came behind it */
+    bool in_ticket; /* the last line was one of a ticket */
+    bool tickets;   /* some were left out */
     bool written;   /* the part's own header is; nothing is held any more */
     bool eight_bit; /* that says so */
     char *held;     /* own */

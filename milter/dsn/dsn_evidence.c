@@ -3,9 +3,11 @@
  * and TLS-Required: No (RFC 8689 sections 3, 4.1 and 5). One field at a time is unfolded into a
  * small buffer and judged when it is complete. Where doubt arises (a field too long to be read
  * whole) the answer is REQUIRETLS, which costs a bounce its content and leaks nothing. Finding the
- * parts is left to dsn_walk.c.
+ * parts is left to dsn_walk_part.c.
  */
 #include "dsn/dsn_evidence.h"
+
+#include "base/text.h"
 
 #include <string.h>
 #include <strings.h>
@@ -22,18 +24,13 @@ void dsn_evidence_init(struct dsn_evidence *evidence, dsn_known_id_fn *known_id,
     evidence->known_id_arg = arg;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 static void trim(const char **text, size_t *len)
 {
-    while (*len > 0 && is_blank((*text)[0])) {
+    while (*len > 0 && text_is_wsp((*text)[0])) {
         (*text)++;
         (*len)--;
     }
-    while (*len > 0 && is_blank((*text)[*len - 1]))
+    while (*len > 0 && text_is_wsp((*text)[*len - 1]))
         (*len)--;
 }
 
@@ -47,8 +44,8 @@ static bool is_known_id(const struct dsn_evidence *evidence, const char *value, 
     char id[QUEUE_ID_MAX + 1];
 
     trim(&value, &len);
-    if (!evidence->known_id || evidence->field_cut || len == 0 || len > QUEUE_ID_MAX ||
-        memchr(value, '\0', len))
+    if (evidence->known_id == NULL || evidence->field_cut || len == 0 || len > QUEUE_ID_MAX ||
+        memchr(value, '\0', len) != NULL)
         return false;
     memcpy(id, value, len);
     id[len] = '\0';
@@ -81,7 +78,7 @@ static void judge_field(struct dsn_evidence *evidence)
     name_len = (size_t)(colon - name);
     value = colon + 1;
     value_len = evidence->field_len - name_len - 1;
-    while (name_len > 0 && is_blank(name[name_len - 1]))
+    while (name_len > 0 && text_is_wsp(name[name_len - 1]))
         name_len--;
     if (text_is(name, name_len, "X-Postfix-Queue-ID")) {
         if (is_known_id(evidence, value, value_len))
@@ -137,7 +134,7 @@ static void take_byte(struct dsn_evidence *evidence, char c)
     }
     if (c == '\r')
         return; /* part of a line end, or nothing that any of the fields may have */
-    if (evidence->line_empty && !is_blank(c))
+    if (evidence->line_empty && !text_is_wsp(c))
         finish_field(evidence);
     evidence->line_empty = false;
     if (evidence->field_len < DSN_EVIDENCE_FIELD_MAX)

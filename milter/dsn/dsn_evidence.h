@@ -3,8 +3,8 @@
  * the returned original (RFC 8689 sections 3 and 4.1) and Postfix's queue id in the delivery status
  * (RFC 3464 section 2) or in the original. Pure, fixed memory, bytes in pieces of any size.
  */
-#ifndef MILTER_DSN_EVIDENCE_H
-#define MILTER_DSN_EVIDENCE_H
+#ifndef MILTER_DSN_DSN_EVIDENCE_H
+#define MILTER_DSN_DSN_EVIDENCE_H
 
 #include "dsn/mime_decode.h"
 

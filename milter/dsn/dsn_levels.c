@@ -6,6 +6,8 @@
  */
 #include "dsn/dsn_levels.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 struct dsn_level *dsn_levels_top(struct dsn_levels *levels)
@@ -27,17 +29,12 @@ void dsn_levels_open(struct dsn_levels *levels, const struct mime_content_type *
     memcpy(level->boundary, type->boundary, type->boundary_len + 1);
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 struct dsn_level *dsn_levels_match(struct dsn_levels *levels, const char *line, size_t len,
                                    bool *closing)
 {
     if (len < 3 || line[0] != '-' || line[1] != '-')
         return NULL;
-    while (len > 2 && is_space(line[len - 1]))
+    while (len > 2 && text_is_fws(line[len - 1]))
         len--;
     line += 2;
     len -= 2;

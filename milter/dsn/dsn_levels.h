@@ -2,8 +2,8 @@
  * The multiparts that are open at a point in a message, innermost last, and their delimiters (RFC
  * 2046 section 5.1.1). Pure, fixed memory.
  */
-#ifndef MILTER_DSN_LEVELS_H
-#define MILTER_DSN_LEVELS_H
+#ifndef MILTER_DSN_DSN_LEVELS_H
+#define MILTER_DSN_DSN_LEVELS_H
 
 #include "dsn/dsn_out.h"
 #include "dsn/mime_header.h"

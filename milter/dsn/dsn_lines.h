@@ -4,8 +4,8 @@
  * rest of it in pieces. Where the stream is cut changes the pieces of the rest and nothing else.
  * Pure.
  */
-#ifndef MILTER_DSN_LINES_H
-#define MILTER_DSN_LINES_H
+#ifndef MILTER_DSN_DSN_LINES_H
+#define MILTER_DSN_DSN_LINES_H
 
 #include <stdbool.h>
 #include <stddef.h>

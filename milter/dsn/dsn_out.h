@@ -2,8 +2,8 @@
  * The output of the DSN rewriter on its way to the caller's sink: gathered into pieces of some
  * size, with the count and the few facts about it that the rewriting needs. Pure.
  */
-#ifndef MILTER_DSN_OUT_H
-#define MILTER_DSN_OUT_H
+#ifndef MILTER_DSN_DSN_OUT_H
+#define MILTER_DSN_DSN_OUT_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /*
  * Classifies a body part by its own header and rewrites that header when a returned message becomes
  * text/rfc822-headers or message/global-headers (RFC 6522 section 4, RFC 6533 section 6). What is
- * done with which kind is decided in dsn_walk.c.
+ * done with which kind is decided in dsn_walk_part.c.
  */
 #include "dsn/dsn_part.h"
 

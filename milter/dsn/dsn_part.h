@@ -3,8 +3,8 @@
  * whose returned message shrinks to its header (RFC 6522 section 4, RFC 6533 section 6). Pure; the
  * header is in memory as a whole, bounded by the caller.
  */
-#ifndef MILTER_DSN_PART_H
-#define MILTER_DSN_PART_H
+#ifndef MILTER_DSN_DSN_PART_H
+#define MILTER_DSN_DSN_PART_H
 
 #include "dsn/mime_header.h"
 

@@ -105,7 +105,7 @@ bool dsn_rewrite_wanted(const struct dsn_rewrite *rewrite)
     return rewrite->is_report || has_parts(rewrite);
 }
 
-static int start(struct dsn_rewrite *rewrite)
+static int start_walk(struct dsn_rewrite *rewrite)
 {
     if (rewrite->walk != NULL)
         return 0;
@@ -116,7 +116,7 @@ static int start(struct dsn_rewrite *rewrite)
 
 int dsn_rewrite_body(struct dsn_rewrite *rewrite, const char *data, size_t len)
 {
-    int error = start(rewrite);
+    int error = start_walk(rewrite);
 
     return error < 0 ? error : dsn_walk_feed(rewrite->walk, data, len);
 }
@@ -124,7 +124,7 @@ int dsn_rewrite_body(struct dsn_rewrite *rewrite, const char *data, size_t len)
 int dsn_rewrite_end(struct dsn_rewrite *rewrite, struct dsn_rewrite_result *out)
 {
     struct dsn_rewrite_result *result = &rewrite->result;
-    int error = start(rewrite);
+    int error = start_walk(rewrite);
 
     if (error == 0)
         error = dsn_walk_end(rewrite->walk);
@@ -134,7 +134,11 @@ int dsn_rewrite_end(struct dsn_rewrite *rewrite, struct dsn_rewrite_result *out)
         result->request = DSN_REWRITE_REQUIRE;
     else if (dsn_evidence_optional(&rewrite->evidence))
         result->request = DSN_REWRITE_OPTIONAL;
-    result->replace_body = rewrite->evidence.require && dsn_walk_redacted(rewrite->walk);
+    /* Tickets go from any bounce that has nothing else to lose by that; its content is not worth
+     * losing for them. */
+    result->tickets_only = !dsn_walk_redacted(rewrite->walk) && dsn_walk_tickets(rewrite->walk);
+    result->replace_body =
+        result->tickets_only || (rewrite->evidence.require && dsn_walk_redacted(rewrite->walk));
     result->body_len = dsn_walk_output_len(rewrite->walk);
     rewrite->add_mime_version = result->replace_body && !rewrite->has_mime_version;
     rewrite->add_tls_required =

@@ -19,8 +19,8 @@
  * a part has a huge header of its own or is encoded; no more however long the body, its lines or
  * its parts are.
  */
-#ifndef MILTER_DSN_REWRITE_H
-#define MILTER_DSN_REWRITE_H
+#ifndef MILTER_DSN_DSN_REWRITE_H
+#define MILTER_DSN_DSN_REWRITE_H
 
 #include "dsn/dsn_walk.h"
 
@@ -43,6 +43,7 @@ enum dsn_rewrite_request {
 struct dsn_rewrite_result {
     enum dsn_rewrite_request request;
     bool replace_body; /* the sink's bytes are the new body; else they are to be thrown away */
+    bool tickets_only; /* it differs in this, that returned headers have no tickets */
     uint64_t body_len; /* of them; never 0 when replace_body */
 };
 

@@ -1,14 +1,14 @@
 /*
  * Walks through the body of a bounce line by line and writes it as it must be when a returned
  * message asked for REQUIRETLS: returned messages cut down to their header, content that cannot be
- * understood left out, everything else byte for byte. Whether that form is needed is known only at
- * the end.
+ * understood left out, and so are tickets, everything else byte for byte. Whether that form is
+ * needed is known only at the end.
  *
  * Pure: bytes in, bytes out. Linear in the body; memory is one struct and at most
  * DSN_WALK_HEADER_MAX bytes of a part's own header, whatever the body is.
  */
-#ifndef MILTER_DSN_WALK_H
-#define MILTER_DSN_WALK_H
+#ifndef MILTER_DSN_DSN_WALK_H
+#define MILTER_DSN_DSN_WALK_H
 
 #include "dsn/dsn_evidence.h"
 #include "dsn/dsn_out.h"
@@ -32,9 +32,12 @@ int dsn_walk_feed(struct dsn_walk *walk, const char *data, size_t len);
 /* Ends the body and hands the last of the output to the sink. Errors as dsn_walk_feed. */
 int dsn_walk_end(struct dsn_walk *walk);
 
-/* After the end: whether the output says less than the input. If not, it may still differ in the
- * closing delimiters added. */
+/* After the end: whether the output says less than the input, tickets apart. If not, it may still
+ * differ in the closing delimiters added. */
 bool dsn_walk_redacted(const struct dsn_walk *walk);
+
+/* After the end: whether ticket fields of returned headers were left out. */
+bool dsn_walk_tickets(const struct dsn_walk *walk);
 
 /* After the end: bytes written to the sink. */
 uint64_t dsn_walk_output_len(const struct dsn_walk *walk);

@@ -6,6 +6,8 @@
  */
 #include "dsn/mime_header.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -15,11 +17,6 @@ struct cursor {
     const char *end;
 };
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static bool is_printable(char c)
 {
     return c > 0x20 && c < 0x7f;
@@ -27,14 +24,14 @@ static bool is_printable(char c)
 
 static bool is_token(char c)
 {
-    return is_printable(c) && !strchr("()<>@,;:\\\"/[]?=", c);
+    return is_printable(c) && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
 }
 
 /* What an unquoted parameter value may hold: RFC 2045 wants a token, but real boundaries have more.
  */
 static bool is_bare_value(char c)
 {
-    return is_printable(c) && !strchr("();\\\"", c);
+    return is_printable(c) && strchr("();\\\"", c) == NULL;
 }
 
 static char lower(char c)
@@ -75,7 +72,7 @@ static bool skip_comment(struct cursor *c)
 static bool skip_cfws(struct cursor *c)
 {
     while (!at_end(c)) {
-        if (is_space(*c->at))
+        if (text_is_fws(*c->at))
             c->at++;
         else if (*c->at != '(')
             break;
@@ -164,7 +161,7 @@ static void note_param(const char *name, const char *wanted, const struct value 
     }
     if (name[wanted_len] != '\0')
         return;
-    while (len > 0 && is_space(value->text[len - 1]))
+    while (len > 0 && text_is_fws(value->text[len - 1]))
         len--; /* RFC 2046 5.1.1: a boundary does not end with a blank */
     if (*status != MIME_PARAM_ABSENT || value->bad || len == 0) {
         *status = MIME_PARAM_BAD;
@@ -289,12 +286,12 @@ bool mime_header_starts_field(const char *line, size_t len)
         i++;
     if (i == 0)
         return false;
-    while (i < len && (line[i] == ' ' || line[i] == '\t'))
+    while (i < len && text_is_wsp(line[i]))
         i++; /* RFC 5322 4.5: old mail has blanks before the colon */
     return i < len && line[i] == ':';
 }
 
-bool mime_header_is_blank(const char *line, size_t len)
+bool mime_header_ends(const char *line, size_t len)
 {
     return len == 0 || (len == 1 && line[0] == '\n') ||
            (len == 2 && line[0] == '\r' && line[1] == '\n');
@@ -318,11 +315,11 @@ bool mime_header_next(const char *header, size_t len, size_t *offset, struct mim
     colon = memchr(at, ':', (size_t)(end - at));
     out->raw = out->name = at;
     out->name_len = (size_t)(colon - at);
-    while (is_space(at[out->name_len - 1]))
+    while (text_is_fws(at[out->name_len - 1]))
         out->name_len--;
     do {
         at += line_len(at, end);
-    } while (at < end && (*at == ' ' || *at == '\t'));
+    } while (at < end && text_is_wsp(*at));
     out->raw_len = (size_t)(at - out->raw);
     out->value = colon + 1;
     out->value_len = (size_t)(at - out->value);

@@ -77,7 +77,7 @@ bool mime_header_value_is(const char *value, size_t len, const char *word);
 bool mime_header_starts_field(const char *line, size_t len);
 
 /* Whether the line, with or without its line end, is empty. */
-bool mime_header_is_blank(const char *line, size_t len);
+bool mime_header_ends(const char *line, size_t len);
 
 /*
  * Takes the next field from a header of len bytes, beginning at *offset, and moves *offset behind

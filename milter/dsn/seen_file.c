@@ -52,7 +52,7 @@ static uint64_t sum_of(const unsigned char *record, size_t position)
     return hash;
 }
 
-static void encode(size_t position, const struct seen_record *record, unsigned char *out)
+static void encode_record(size_t position, const struct seen_record *record, unsigned char *out)
 {
     memset(out, 0, RECORD);
     if (record->seq == 0)
@@ -62,7 +62,7 @@ static void encode(size_t position, const struct seen_record *record, unsigned c
     put_number(out + SUM_AT, sum_of(out, position), 8);
 }
 
-static bool decode(size_t position, const unsigned char *in, struct seen_record *out)
+static bool decode_record(size_t position, const unsigned char *in, struct seen_record *out)
 {
     if (get_number(in + SUM_AT, 8) != sum_of(in, position) || in[SUM_AT - 1] != '\0')
         return false;
@@ -115,7 +115,7 @@ static int write_at(int fd, const void *buffer, size_t len, off_t offset)
 
 /* Reads all records; those that are not there at the end of a file are empty. */
 static enum seen_file_result read_records(int fd, size_t capacity, seen_file_each_fn *each,
-                                          void *arg, char *err, size_t err_len)
+                                          void *arg, char *err, size_t err_size)
 {
     unsigned char buffer[AT_ONCE * RECORD];
     enum seen_file_result result = SEEN_FILE_OK;
@@ -125,7 +125,7 @@ static enum seen_file_result read_records(int fd, size_t capacity, seen_file_eac
         ssize_t len = read_at(fd, buffer, sizeof(buffer), (off_t)(i + 1) * RECORD);
 
         if (len < 0) {
-            snprintf(err, err_len, "cannot be read: %s", strerror((int)-len));
+            snprintf(err, err_size, "cannot be read: %s", strerror((int)-len));
             return SEEN_FILE_FAILED;
         }
         if (len % RECORD != 0)
@@ -135,7 +135,7 @@ static enum seen_file_result read_records(int fd, size_t capacity, seen_file_eac
 
             if (memcmp(at, empty, RECORD) == 0)
                 continue;
-            if (decode(i + k, at, &record))
+            if (decode_record(i + k, at, &record))
                 each(arg, i + k, &record);
             else
                 result = SEEN_FILE_DAMAGED;
@@ -144,38 +144,38 @@ static enum seen_file_result read_records(int fd, size_t capacity, seen_file_eac
             break;
     }
     if (result == SEEN_FILE_DAMAGED)
-        snprintf(err, err_len, "is damaged in part");
+        snprintf(err, err_size, "is damaged in part");
     return result;
 }
 
 static enum seen_file_result read_all(int fd, size_t capacity, seen_file_each_fn *each, void *arg,
-                                      char *err, size_t err_len)
+                                      char *err, size_t err_size)
 {
     unsigned char head[RECORD], wanted[RECORD];
     ssize_t len = read_at(fd, head, RECORD, 0);
-    int rc;
+    int error;
 
     make_head(capacity, wanted);
     if (len < 0) {
-        snprintf(err, err_len, "cannot be read: %s", strerror((int)-len));
+        snprintf(err, err_size, "cannot be read: %s", strerror((int)-len));
         return SEEN_FILE_FAILED;
     }
     if (len == 0) { /* a new one */
-        rc = write_at(fd, wanted, RECORD, 0);
-        if (rc == 0)
+        error = write_at(fd, wanted, RECORD, 0);
+        if (error == 0)
             return SEEN_FILE_OK;
-        snprintf(err, err_len, "cannot be written: %s", strerror(-rc));
+        snprintf(err, err_size, "cannot be written: %s", strerror(-error));
         return SEEN_FILE_FAILED;
     }
     if (len != RECORD || memcmp(head, wanted, RECORD) != 0) {
-        snprintf(err, err_len, "is no file of this program's, or of another version");
+        snprintf(err, err_size, "is no file of this program's, or of another version");
         return SEEN_FILE_DAMAGED;
     }
-    return read_records(fd, capacity, each, arg, err, err_len);
+    return read_records(fd, capacity, each, arg, err, err_size);
 }
 
 enum seen_file_result seen_file_open(const char *path, size_t capacity, seen_file_each_fn *each,
-                                     void *arg, int *fd, char *err, size_t err_len)
+                                     void *arg, int *fd, char *err, size_t err_size)
 {
     enum seen_file_result result = SEEN_FILE_FAILED;
     int file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
@@ -183,15 +183,15 @@ enum seen_file_result seen_file_open(const char *path, size_t capacity, seen_fil
 
     *fd = -1;
     if (file < 0) {
-        snprintf(err, err_len, "cannot be opened: %s", strerror(errno));
+        snprintf(err, err_size, "cannot be opened: %s", strerror(errno));
         return SEEN_FILE_FAILED;
     }
     if (fstat(file, &st) != 0 || !S_ISREG(st.st_mode))
-        snprintf(err, err_len, "is no regular file");
+        snprintf(err, err_size, "is no regular file");
     else if (flock(file, LOCK_EX | LOCK_NB) != 0)
-        snprintf(err, err_len, "is in use by another process");
+        snprintf(err, err_size, "is in use by another process");
     else
-        result = read_all(file, capacity, each, arg, err, err_len);
+        result = read_all(file, capacity, each, arg, err, err_size);
     if (result == SEEN_FILE_OK)
         *fd = file;
     else
@@ -203,7 +203,7 @@ int seen_file_write(int fd, size_t position, const struct seen_record *record)
 {
     unsigned char buffer[RECORD];
 
-    encode(position, record, buffer);
+    encode_record(position, record, buffer);
     return write_at(fd, buffer, RECORD, (off_t)(position + 1) * RECORD);
 }
 

@@ -24,7 +24,7 @@ enum seen_file_result {
  */
 typedef void seen_file_each_fn(void *arg, size_t position, const struct seen_record *record);
 enum seen_file_result seen_file_open(const char *path, size_t capacity, seen_file_each_fn *each,
-                                     void *arg, int *fd, char *err, size_t err_len);
+                                     void *arg, int *fd, char *err, size_t err_size);
 
 /* Writes what is at a position; an empty record where nothing is. 0 or a negative errno. */
 int seen_file_write(int fd, size_t position, const struct seen_record *record);

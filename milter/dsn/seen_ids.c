@@ -132,7 +132,7 @@ static uint32_t *find_link(struct seen_ids *ids, const char *id)
     return link;
 }
 
-static void enqueue(struct seen_ids *ids, size_t position)
+static void enqueue_slot(struct seen_ids *ids, size_t position)
 {
     struct slot *slot = &ids->slots[position];
 
@@ -153,11 +153,11 @@ static void unlink_slot(struct seen_ids *ids, uint32_t *link)
 
     *link = slot->next;
     slot->id[0] = '\0';
-    enqueue(ids, position);
+    enqueue_slot(ids, position);
     atomic_fetch_sub(&ids->count, 1);
 }
 
-static void forget(struct seen_ids *ids, const char *id)
+static void forget_id(struct seen_ids *ids, const char *id)
 {
     uint32_t *link = find_link(ids, id);
 
@@ -166,7 +166,7 @@ static void forget(struct seen_ids *ids, const char *id)
 }
 
 /* The slot is free. */
-static void occupy(struct seen_ids *ids, size_t position, const char *id, uint64_t seq)
+static void occupy_slot(struct seen_ids *ids, size_t position, const char *id, uint64_t seq)
 {
     struct slot *slot = &ids->slots[position];
 
@@ -177,7 +177,7 @@ static void occupy(struct seen_ids *ids, size_t position, const char *id, uint64
     ids->buckets[slot->bucket] = (uint32_t)position;
 }
 
-static void insert(struct seen_ids *ids, const char *id)
+static void insert_id(struct seen_ids *ids, const char *id)
 {
     struct slot *slot = &ids->slots[ids->newest];
 
@@ -188,8 +188,8 @@ static void insert(struct seen_ids *ids, const char *id)
             link = &ids->slots[*link].next;
         unlink_slot(ids, link);
     }
-    occupy(ids, ids->newest, id, ++ids->seq);
-    enqueue(ids, ids->newest);
+    occupy_slot(ids, ids->newest, id, ++ids->seq);
+    enqueue_slot(ids, ids->newest);
     ids->newest = (ids->newest + 1) % ids->capacity;
 }
 
@@ -216,8 +216,8 @@ bool seen_ids_add(struct seen_ids *ids, const char *id)
     if (!is_recent(ids, id)) {
         /* First: it is read without the lock, and must not be 0 meanwhile. */
         atomic_fetch_add(&ids->count, 1);
-        forget(ids, id);
-        insert(ids, id);
+        forget_id(ids, id);
+        insert_id(ids, id);
     }
     pthread_mutex_unlock(&ids->lock);
     return true;
@@ -228,7 +228,7 @@ void seen_ids_remove(struct seen_ids *ids, const char *id)
     if (atomic_load(&ids->count) == 0 || !is_storable(id))
         return;
     pthread_mutex_lock(&ids->lock);
-    forget(ids, id);
+    forget_id(ids, id);
     pthread_mutex_unlock(&ids->lock);
 }
 
@@ -280,10 +280,10 @@ bool seen_ids_restore(struct seen_ids *ids, size_t position, const struct seen_r
     if (*link != NIL && ids->slots[*link].seq < record->seq)
         unlink_slot(ids, link);
     if (*find_link(ids, record->id) == NIL) {
-        occupy(ids, position, record->id, record->seq);
+        occupy_slot(ids, position, record->id, record->seq);
         atomic_fetch_add(&ids->count, 1);
     } else {
-        enqueue(ids, position); /* nothing is there now */
+        enqueue_slot(ids, position); /* nothing is there now */
     }
     if (record->seq > ids->seq) {
         ids->seq = record->seq;
@@ -305,7 +305,7 @@ void seen_ids_rewrite(struct seen_ids *ids)
 {
     pthread_mutex_lock(&ids->lock);
     for (size_t i = 0; i < ids->capacity; i++)
-        enqueue(ids, i);
+        enqueue_slot(ids, i);
     pthread_mutex_unlock(&ids->lock);
 }
 
@@ -348,7 +348,7 @@ void seen_ids_end_change(struct seen_ids *ids, size_t position, bool written)
     again = !written || slot->state == TAKEN_AND_CHANGED;
     slot->state = WRITTEN;
     if (again)
-        enqueue(ids, position);
+        enqueue_slot(ids, position);
     else
         pthread_cond_broadcast(&ids->written);
     pthread_mutex_unlock(&ids->lock);

@@ -22,6 +22,7 @@ enum { SYNC_MS = 1000, RETRY_MS = 60 * 1000, REST_MS = 100, IDLE_MS = 60 * 1000 
 
 struct seen_store {
     struct seen_ids *ids;
+    struct metrics *metrics;
     char *path;
     unsigned retry_ms;
     int fd;        /* -1: cannot be had now */
@@ -34,13 +35,14 @@ struct seen_store {
     pthread_t thread;
 };
 
-static void warn(struct seen_store *store, const char *what)
+static void log_warning(struct seen_store *store, const char *what)
 {
     if (!store->warned)
         log_msg(LOG_WARNING,
                 "%s %s: queue ids of messages that require TLS are not kept over a restart",
                 store->path, what);
     store->warned = true;
+    metrics_set_standing(store->metrics, STANDING_QUEUE_IDS_DOWN, true);
 }
 
 /* seen_file_each_fn */
@@ -70,7 +72,7 @@ static void report_failure(struct seen_store *store, const char *what, int error
     char text[200];
 
     snprintf(text, sizeof(text), "cannot be %s: %s", what, strerror(error));
-    warn(store, text);
+    log_warning(store, text);
     close_file(store);
 }
 
@@ -95,13 +97,13 @@ static void write_changes(struct seen_store *store, unsigned timeout_ms)
     size_t position;
 
     while (store->fd >= 0 && seen_ids_take_change(store->ids, timeout_ms, &position, &record)) {
-        int rc = seen_file_write(store->fd, position, &record);
+        int error = seen_file_write(store->fd, position, &record);
 
-        seen_ids_end_change(store->ids, position, rc == 0);
-        if (rc == 0)
+        seen_ids_end_change(store->ids, position, error == 0);
+        if (error == 0)
             note_written(store);
         else
-            report_failure(store, "written", -rc);
+            report_failure(store, "written", -error);
         timeout_ms = 0;
     }
 }
@@ -120,7 +122,7 @@ static void open_file(struct seen_store *store)
         store->read = true;
         anew = true;
         if (seen_file_set_aside(store->path, aside, sizeof(aside)) == 0) {
-            log_msg(LOG_WARNING, "%s %s: set aside as %s, and begun again", store->path, err,
+            log_msg(LOG_WARNING, "%s %s: set aside as %s, beginning again", store->path, err,
                     aside);
             result = seen_file_open(store->path, capacity, on_record, store, &store->fd, err,
                                     sizeof(err));
@@ -128,12 +130,13 @@ static void open_file(struct seen_store *store)
     }
     store->late = true;
     if (result != SEEN_FILE_OK) {
-        warn(store, err);
+        log_warning(store, err);
         return;
     }
     if (store->warned)
         log_msg(LOG_INFO, "%s is written again", store->path);
     store->warned = false;
+    metrics_set_standing(store->metrics, STANDING_QUEUE_IDS_DOWN, false);
     store->read = true;
     seen_ids_set_kept(store->ids, true);
     if (anew) {
@@ -143,7 +146,7 @@ static void open_file(struct seen_store *store)
 }
 
 /* Waits without writing. */
-static void rest(struct seen_store *store)
+static void wait_idle(struct seen_store *store)
 {
     for (unsigned ms = 0; ms < store->retry_ms && !atomic_load(&store->stopping); ms += REST_MS)
         usleep(REST_MS * 1000);
@@ -155,7 +158,7 @@ static void *run_writer(void *arg)
 
     while (!atomic_load(&store->stopping)) {
         if (store->fd < 0) {
-            rest(store);
+            wait_idle(store);
             if (!atomic_load(&store->stopping))
                 open_file(store);
             continue;
@@ -177,15 +180,16 @@ static void free_store(struct seen_store *store)
 }
 
 int seen_store_start(const char *path, unsigned retry_ms, struct seen_ids *ids,
-                     struct seen_store **out)
+                     struct metrics *metrics, struct seen_store **out)
 {
     struct seen_store *store = calloc(1, sizeof(*store));
-    int rc;
+    int error;
 
     *out = NULL;
     if (store == NULL)
         return -ENOMEM;
     store->ids = ids;
+    store->metrics = metrics;
     store->retry_ms = retry_ms > 0 ? retry_ms : RETRY_MS;
     store->fd = -1;
     atomic_init(&store->stopping, false);
@@ -195,11 +199,12 @@ int seen_store_start(const char *path, unsigned retry_ms, struct seen_ids *ids,
         return -ENOMEM;
     }
     open_file(store);
-    rc = pthread_create(&store->thread, NULL, run_writer, store);
-    if (rc != 0) {
+    error = pthread_create(&store->thread, NULL, run_writer, store);
+    if (error != 0) {
+        metrics_set_standing(metrics, STANDING_QUEUE_IDS_DOWN, true);
         close_file(store);
         free_store(store);
-        return -rc;
+        return -error;
     }
     *out = store;
     return 0;

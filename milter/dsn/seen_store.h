@@ -10,6 +10,7 @@
 #ifndef MILTER_DSN_SEEN_STORE_H
 #define MILTER_DSN_SEEN_STORE_H
 
+#include "base/metrics.h"
 #include "dsn/seen_ids.h"
 
 struct seen_store;
@@ -18,10 +19,11 @@ struct seen_store;
  * Reads the file, and starts to write what changes. Before any other thread uses the ids, which
  * must outlive the store. Returns 0, or a negative errno when there is no memory or no thread: what
  * the file had is known then, but nothing will be written. retry_ms: how long after a failure the
- * file is tried again. 0: a minute.
+ * file is tried again. 0: a minute. While it fails STANDING_QUEUE_IDS_DOWN stands in the metrics,
+ * which are borrowed; NULL is allowed.
  */
 int seen_store_start(const char *path, unsigned retry_ms, struct seen_ids *ids,
-                     struct seen_store **out);
+                     struct metrics *metrics, struct seen_store **out);
 
 /* Ends the thread once all is written, or writing fails. NULL is allowed. */
 void seen_store_stop(struct seen_store *store);

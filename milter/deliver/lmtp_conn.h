@@ -1,0 +1,69 @@
+/*
+ * One connection of the LMTP server, and what the server's connections share. Everything happens on
+ * the loop's thread. Internal to lmtp_server.c and lmtp_conn.c.
+ */
+#ifndef MILTER_DELIVER_LMTP_CONN_H
+#define MILTER_DELIVER_LMTP_CONN_H
+
+#include "deliver/lmtp_server.h"
+#include "deliver/lmtp_session.h"
+
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+enum {
+    /* What is read in one go. */
+    LMTP_CONN_READ = 65536,
+    /* Commands that were sent ahead while a message is being delivered, or replies are not taken:
+     * more is not read. */
+    LMTP_CONN_PENDING_MAX = 65536,
+    LMTP_CONN_OUT_MAX = 32768,
+};
+
+struct lmtp_conn {
+    TAILQ_ENTRY(lmtp_conn) link;
+    struct lmtp_server *server;
+    const char *socket; /* its name; belongs to the server */
+    int fd;
+    struct event readable;
+    struct event writable;
+    struct event resumed;  /* a transaction has something to say */
+    struct config *config; /* a reference; that of the greeting */
+    struct lmtp_session session;
+    size_t out_at;         /* of session.out, sent already */
+    struct octets pending; /* that was read, and not taken by the session */
+    struct lmtp_transaction *transaction;
+    bool closing;     /* once its output is written */
+    bool busy;        /* counted in server->busy */
+    int64_t since_ms; /* since then it has neither sent nor taken anything */
+};
+
+TAILQ_HEAD(lmtp_conn_list, lmtp_conn);
+
+struct lmtp_listener;
+
+struct lmtp_server {
+    struct lmtp_server_config c; /* its configuration is that in force; a reference */
+    struct lmtp_shared shared;
+    struct lmtp_listener *listeners;
+    struct event *sweep; /* of lmtp_conn_sweep, for each connection */
+    struct lmtp_conn_list connections;
+    unsigned connection_count;
+    unsigned busy; /* connections in the midst of a message */
+    bool draining;
+    int64_t refused_ms; /* when it was last logged that there are too many */
+    struct lmtp_piece piece;
+    char input[LMTP_CONN_READ];
+};
+
+/* Takes over fd. 0, or -ENOMEM; then fd is still the caller's. */
+int lmtp_conn_new(struct lmtp_server *server, int fd, const char *socket);
+void lmtp_conn_free(struct lmtp_conn *c);
+
+/* Ends the session unless a message is under way; may free the connection. */
+void lmtp_conn_drain(struct lmtp_conn *c);
+
+/* Ends what has lasted too long; may free the connection. */
+void lmtp_conn_sweep(struct lmtp_conn *c, int64_t now_ms);
+
+#endif

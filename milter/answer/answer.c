@@ -1,19 +1,20 @@
 /*
  * Findings to socketmap answers: which TLS policy Postfix (or sendmail) is told about a next-hop.
  * A map stands for a level; what must be demanded at that level is decided in requirement.h, and
- * spelt here (spell, derive_access). A tls_policy of a rule takes the place of findings
- * (answer_override). That no octet of a peer changes the structure of an answer is
- * answer_syntax.c's work; the protocol around it is socketmap.c's.
+ * spelt here (spell_requirement, derive_access). A tls_policy of a rule takes the place of
+ * findings: what it comes to at that level is decided in decide/terms.h (answer_by_policy). That no
+ * octet of a peer changes the structure of an answer is answer_syntax.c's work; the protocol around
+ * it is socketmap.c's.
  */
 #include "answer/answer.h"
 
 #include "answer/answer_syntax.h"
 #include "config/tls_policy.h"
+#include "decide/terms.h"
 #include "policy/requirement.h"
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 /* Longer reasons help nobody and fill the MTA's log. */
 enum { REASON_MAX = 200 };
@@ -69,8 +70,9 @@ static enum answer_kind spell_names(const struct findings *f, const struct requi
     return ANSWER_OK;
 }
 
-static enum answer_kind spell(const struct findings *f, const struct requirement *demand,
-                              bool tlsrpt, struct text *out)
+static enum answer_kind spell_requirement(const struct findings *f,
+                                          const struct requirement *demand, bool tlsrpt,
+                                          struct text *out)
 {
     char reason[REASON_MAX];
 
@@ -102,7 +104,7 @@ static enum answer_kind derive_level(const struct findings *f, const struct verd
     struct requirement demand;
 
     requirement_derive(f, terms, level, &demand);
-    return spell(f, &demand, tlsrpt, out);
+    return spell_requirement(f, &demand, tlsrpt, out);
 }
 
 /* sendmail's tls_rcpt takes no names; FEATURE(`sts') compares those, of the map `sts`. */
@@ -113,7 +115,7 @@ static enum answer_kind derive_access(const struct findings *f, const struct ver
     enum answer_kind kind;
 
     requirement_derive(f, terms, VERDICT_LEVEL_OPPORTUNISTIC, &demand);
-    kind = spell(f, &demand, false, out);
+    kind = spell_requirement(f, &demand, false, out);
     if (kind != ANSWER_OK)
         return kind;
     if (demand.kind == REQUIREMENT_STS)
@@ -123,76 +125,110 @@ static enum answer_kind derive_access(const struct findings *f, const struct ver
                                                 : answer_notfound(out);
 }
 
-/* The names of a policy, without the attributes that only Postfix knows. FEATURE(`sts') fails
- * without a server name. */
-static enum answer_kind only_match(const char *policy, struct text *out)
+/* The names of a tls_policy that rests on the Web PKI, without the attributes that only Postfix
+ * knows. FEATURE(`sts') fails without a server name. `otherwise` where it names none. */
+static enum answer_kind policy_names(const char *policy, const char *otherwise, struct text *out)
 {
-    const char *match = strstr(policy, " match=");
-    if (match == NULL)
-        return answer_value(out, ANSWER_UNSATISFIED);
+    size_t len = 0;
+    const char *names = tls_policy_kind(policy) == TLS_POLICY_WEB_PKI
+                            ? tls_policy_attribute(policy, "match", &len)
+                            : NULL;
+
+    if (names == NULL)
+        return otherwise != NULL ? answer_value(out, otherwise) : answer_notfound(out);
     text_cut(out, 0);
-    text_addf(out, "secure%.*s servername=hostname", (int)(1 + strcspn(match + 1, " \t,")), match);
+    text_addf(out, "secure match=%.*s servername=hostname", (int)len, names);
     return out->full ? answer_temp(out, "answer too long", NULL) : ANSWER_OK;
 }
 
-/* A tls_policy of a rule, in place of findings. What authenticates nobody never satisfies enforce,
- * nor what lets plaintext through opportunistic+starttls: the verdict has it so, and of several
- * next-hops Postfix asks for each that it comes to. */
-static enum answer_kind answer_override(const char *policy, enum answer_map map, struct text *out)
+static enum answer_kind spell_policy(const char *policy, enum verdict_level level, struct text *out)
 {
-    enum tls_policy_kind kind = tls_policy_kind(policy);
-    bool skip = kind == TLS_POLICY_SKIP;
-    bool secure = strncasecmp(policy, "secure", 6) == 0 || strncasecmp(policy, "verify", 6) == 0;
+    switch (terms_policy_demand(policy, level)) {
+    case TERMS_POLICY_EXEMPT:
+        return level == VERDICT_LEVEL_OPPORTUNISTIC ? answer_notfound(out)
+                                                    : answer_value(out, "may");
+    case TERMS_POLICY_TEXT:
+        return answer_value(out, policy);
+    case TERMS_POLICY_ENCRYPT:
+        return answer_value(out, "encrypt");
+    case TERMS_POLICY_IMPOSSIBLE:
+    default:
+        return answer_value(out, ANSWER_UNSATISFIED);
+    }
+}
+
+/* With Postfix's `enforce` an exempt next-hop could not be met: its policy authenticates nobody. */
+static enum answer_kind spell_level(const struct answer_terms *terms, struct text *out)
+{
+    enum verdict_level level = terms->level;
+
+    if (terms_is_exempt(terms->tls_policy) && level != VERDICT_LEVEL_DISABLE)
+        level = VERDICT_LEVEL_OPPORTUNISTIC;
+    return answer_value(out, verdict_level_name(level));
+}
+
+/* A tls_policy of a rule, in place of findings: what it comes to at the level of the map, and, for
+ * MTAs that read no Postfix policy, the names in it. */
+static enum answer_kind answer_by_policy(const struct answer_terms *terms, enum answer_map map,
+                                         struct text *out)
+{
+    const char *policy = terms->tls_policy;
+
     switch (map) {
     case ANSWER_QUERY:
     case ANSWER_QUERY_TLSRPT:
     case ANSWER_POSTFIX:
     case ANSWER_OPPORTUNISTIC:
-        return skip ? answer_notfound(out) : answer_value(out, policy);
+        return spell_policy(policy, VERDICT_LEVEL_OPPORTUNISTIC, out);
     case ANSWER_ENFORCE:
-        if (skip)
-            return answer_value(out, "may");
-        return answer_value(out, kind == TLS_POLICY_AUTHENTICATES ? policy : ANSWER_UNSATISFIED);
+        return spell_policy(policy, VERDICT_LEVEL_ENFORCE, out);
     case ANSWER_OPPORTUNISTIC_STARTTLS:
-        if (skip)
-            return answer_value(out, "may");
-        return answer_value(out, kind == TLS_POLICY_NONE ? "encrypt" : policy);
+        return spell_policy(policy, VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS, out);
     case ANSWER_ENFORCE_PKI:
         /* What cannot be checked of a Postfix policy without DANE must not pass. */
-        if (skip)
-            return answer_value(out, "may");
-        return secure ? only_match(policy, out) : answer_value(out, ANSWER_UNSATISFIED);
+        return terms_is_exempt(policy) ? answer_value(out, "may")
+                                       : policy_names(policy, ANSWER_UNSATISFIED, out);
     case ANSWER_STS:
-        return secure && strstr(policy, " match=") != NULL ? only_match(policy, out)
-                                                           : answer_notfound(out);
+        return policy_names(policy, NULL, out);
     case ANSWER_ACCESS:
-        return skip || !secure ? answer_notfound(out) : answer_value(out, "TEMP+VERIFY:128");
+        return tls_policy_kind(policy) == TLS_POLICY_WEB_PKI ? answer_value(out, "TEMP+VERIFY:128")
+                                                             : answer_notfound(out);
     case ANSWER_REQUIRETLS:
+        return spell_level(terms, out);
     case ANSWER_MAPS:
     default:
         return answer_temp(out, "internal error", NULL);
     }
 }
 
-/* With Postfix's `enforce` an exempt next-hop could not be met: its policy authenticates nobody. */
-static enum verdict_level requiretls_level(const struct answer_terms *terms)
-{
-    bool skip = terms->tls_policy != NULL && tls_policy_kind(terms->tls_policy) == TLS_POLICY_SKIP;
-    return skip && terms->level != VERDICT_LEVEL_DISABLE ? VERDICT_LEVEL_OPPORTUNISTIC
-                                                         : terms->level;
-}
-
 bool answer_needs_findings(enum answer_map map, const struct answer_terms *terms)
 {
-    return map != ANSWER_REQUIRETLS && terms->tls_policy == NULL;
+    switch (map) {
+    case ANSWER_REQUIRETLS:
+        return false;
+    case ANSWER_QUERY:
+    case ANSWER_QUERY_TLSRPT:
+    case ANSWER_POSTFIX:
+    case ANSWER_ENFORCE:
+    case ANSWER_OPPORTUNISTIC_STARTTLS:
+    case ANSWER_OPPORTUNISTIC:
+    case ANSWER_ENFORCE_PKI:
+    case ANSWER_STS:
+    case ANSWER_ACCESS:
+    case ANSWER_MAPS:
+    default:
+        return terms->tls_policy == NULL;
+    }
 }
 
+/* By findings, which only a map without need of them may lack. */
 static enum answer_kind answer_by_verdict(const struct findings *f,
                                           const struct answer_terms *terms, enum answer_map map,
                                           struct text *out)
 {
     struct verdict_terms enforce = terms->enforce;
 
+    enforce.published_alone = true;
     switch (map) {
     case ANSWER_QUERY:
     case ANSWER_OPPORTUNISTIC:
@@ -212,6 +248,7 @@ static enum answer_kind answer_by_verdict(const struct findings *f,
     case ANSWER_ACCESS:
         return derive_access(f, &enforce, out);
     case ANSWER_REQUIRETLS:
+        return spell_level(terms, out);
     case ANSWER_MAPS:
     default:
         return answer_temp(out, "internal error", NULL);
@@ -223,11 +260,9 @@ enum answer_kind answer_derive(const struct findings *findings, const struct ans
 {
     struct text text;
     text_init(&text, out, out_size);
-    if (map == ANSWER_REQUIRETLS)
-        return answer_value(&text, verdict_level_name(requiretls_level(terms)));
     if (terms->tls_policy != NULL)
-        return answer_override(terms->tls_policy, map, &text);
-    if (findings == NULL)
+        return answer_by_policy(terms, map, &text);
+    if (findings == NULL && answer_needs_findings(map, terms))
         return answer_temp(&text, "the lookup could not be made", NULL);
     return answer_by_verdict(findings, terms, map, &text);
 }

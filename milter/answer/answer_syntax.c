@@ -5,6 +5,8 @@
  */
 #include "answer/answer_syntax.h"
 
+#include "base/text.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -110,22 +112,17 @@ static bool line_ok(const char *line, size_t len)
     return true;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
 /* As many lines as fit: they are only reported. */
 static void add_policy_strings(struct text *out, const char *lines)
 {
-    while (lines && *lines && !out->full) {
+    while (lines != NULL && *lines && !out->full) {
         size_t len = strcspn(lines, "\n");
         const char *next = lines + len + (lines[len] ? 1 : 0);
-        while (len > 0 && is_blank(lines[0])) {
+        while (len > 0 && text_is_fws(lines[0])) {
             lines++;
             len--;
         }
-        while (len > 0 && is_blank(lines[len - 1]))
+        while (len > 0 && text_is_fws(lines[len - 1]))
             len--;
         if (line_ok(lines, len))
             text_addf(out, " { policy_string = %.*s }", (int)len, lines);
@@ -140,7 +137,7 @@ void answer_syntax_tlsrpt(struct text *out, const struct findings *findings, con
     if (!name_ok(findings->nexthop.name))
         return;
     text_addf(out, " policy_type=sts policy_domain=%s", findings->nexthop.name);
-    if (failure)
+    if (failure != NULL)
         text_addf(out, " policy_failure=%s", failure);
     for (size_t i = 0; i < findings->sts.mx_count; i++) {
         if (pattern_ok(findings->sts.mx[i]))

@@ -5,8 +5,8 @@
  * What is written was published by a peer: a name or line that could change the structure of the
  * answer, or that Postfix would take for a keyword, is left out.
  */
-#ifndef MILTER_ANSWER_SYNTAX_H
-#define MILTER_ANSWER_SYNTAX_H
+#ifndef MILTER_ANSWER_ANSWER_SYNTAX_H
+#define MILTER_ANSWER_ANSWER_SYNTAX_H
 
 #include "base/text.h"
 #include "policy/findings.h"

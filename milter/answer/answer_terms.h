@@ -1,8 +1,8 @@
 /*
  * The terms of an answer: what the configuration and its rules say of one next-hop.
  */
-#ifndef MILTER_ANSWER_TERMS_H
-#define MILTER_ANSWER_TERMS_H
+#ifndef MILTER_ANSWER_ANSWER_TERMS_H
+#define MILTER_ANSWER_ANSWER_TERMS_H
 
 #include "answer/answer.h"
 #include "config/config.h"

@@ -24,32 +24,34 @@ static void explain_policy(const char *policy, const struct verdict *verdict, ch
 
     if (terms_is_exempt(policy))
         text = "a rule exempts this next-hop (tls_policy = skip)";
+    else if (verdict->reason == VERDICT_REASON_ROUTE_NO_REQUIRETLS)
+        text = "this host cannot pass REQUIRETLS on (require_offer = yes)";
     else if (verdict->value == VERDICT_UNSATISFIED)
         text = "a rule's tls_policy replaces the findings and does not authenticate";
     snprintf(reason, reason_size, "%s", text);
 }
 
-void findings_json_verdict(const struct findings *findings, const struct findings_json_terms *terms,
-                           enum verdict_level level, struct verdict *verdict, char *reason,
-                           size_t reason_size)
+void findings_json_verdict(const struct nexthop *nexthop, const struct findings *findings,
+                           const struct findings_json_terms *terms, enum verdict_level level,
+                           struct verdict *verdict, char *reason, size_t reason_size)
 {
     const char *policy = terms->answer.tls_policy;
     struct verdict_terms at_level = terms->verdict;
+
     at_level.level = level;
-    if (verdict_cannot_offer(&at_level) && !terms_is_exempt(policy)) {
-        *verdict = (struct verdict){.value = VERDICT_UNSATISFIED,
-                                    .reason = VERDICT_REASON_ROUTE_NO_REQUIRETLS};
-        snprintf(reason, reason_size, "this host cannot pass REQUIRETLS on (require_offer = yes)");
-    } else if (policy != NULL) {
+    if (policy != NULL) {
         terms_policy_verdict(policy, &at_level, verdict);
         explain_policy(policy, verdict, reason, reason_size);
-    } else if (findings) {
+    } else if (findings != NULL) {
         verdict_derive(findings, &at_level, verdict);
         verdict_explain(findings, verdict, reason, reason_size);
     } else {
-        *verdict =
-            (struct verdict){.value = VERDICT_UNDECIDED, .reason = VERDICT_REASON_DNS_FAILED};
-        snprintf(reason, reason_size, "the lookup could not be made");
+        verdict_without_findings(nexthop->kind, level, verdict);
+        if (verdict->value == VERDICT_SATISFIED)
+            snprintf(reason, reason_size, "nothing has to be known of %s at this level",
+                     nexthop->text);
+        else
+            snprintf(reason, reason_size, "the lookup could not be made");
     }
 }
 

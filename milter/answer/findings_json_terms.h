@@ -22,11 +22,11 @@ void findings_json_terms_from(const struct config *config, const struct rules_se
 
 /*
  * The verdict at a level with its reason, a tls_policy that replaces the findings included.
- * `findings` may be NULL only where there is one; elsewhere it is undecided. Any thread.
+ * `findings` may be NULL: the verdict is then what is certain without them. Any thread.
  */
-void findings_json_verdict(const struct findings *findings, const struct findings_json_terms *terms,
-                           enum verdict_level level, struct verdict *verdict, char *reason,
-                           size_t reason_size);
+void findings_json_verdict(const struct nexthop *nexthop, const struct findings *findings,
+                           const struct findings_json_terms *terms, enum verdict_level level,
+                           struct verdict *verdict, char *reason, size_t reason_size);
 
 /* Seconds since the findings were made, and what is left of their life. */
 int64_t findings_json_age_s(const struct findings *findings,

@@ -97,7 +97,7 @@ struct replacing {
     int64_t progress_at_ms;
 };
 
-static int replace(void *arg, const char *data, size_t len)
+static int replace_part(void *arg, const char *data, size_t len)
 {
     struct replacing *r = arg;
 
@@ -117,15 +117,15 @@ static bool replace_body(struct bounce *bounce, const struct message_ops *ops)
         log_msg(LOG_ERR, "the MTA does not let its bounces be redacted: they are deferred");
         return false;
     }
-    return spool_each(bounce->spool, replace, &r) == 0;
+    return spool_each(bounce->spool, replace_part, &r) == 0;
 }
 
 bool bounce_apply(struct bounce *bounce, const struct message_ops *ops, bool *redacted)
 {
     struct dsn_rewrite_change change;
 
-    *redacted = bounce->result.replace_body;
-    if (*redacted && !replace_body(bounce, ops))
+    *redacted = bounce->result.replace_body && !bounce->result.tickets_only;
+    if (bounce->result.replace_body && !replace_body(bounce, ops))
         return false;
     while (dsn_rewrite_next_change(bounce->rewrite, &change)) {
         bool done = change.value == NULL

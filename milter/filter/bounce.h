@@ -30,8 +30,8 @@ int bounce_body(struct bounce *bounce, const char *data, size_t len);
 /* The end of the body: what the message that bounced had asked. 0 or a negative errno, likewise. */
 int bounce_end(struct bounce *bounce, enum dsn_rewrite_request *request);
 
-/* Has the MTA make the changes; *redacted tells whether the body was replaced. Returns false when
- * it could not: the message must be deferred. */
+/* Has the MTA make the changes; *redacted tells whether a returned message lost its body. Returns
+ * false when it could not: the message must be deferred. */
 bool bounce_apply(struct bounce *bounce, const struct message_ops *ops, bool *redacted);
 
 #endif

@@ -6,6 +6,7 @@
 #include "filter/callbacks.h"
 
 #include "base/log.h"
+#include "filter/milter_ops.h"
 #include "filter/session.h"
 
 #include <errno.h>
@@ -17,22 +18,11 @@
 /* libmilter gives callbacks no argument of ours before there is a session. */
 static struct runtime *the_runtime;
 
-static char *mutable(const char *text)
+/* Without its text a refusal tells the sender nothing: then it is a temporary one. */
+static sfsistat untold(int code, const char *status, const char *text)
 {
-    return (char *)(uintptr_t)text; /* libmilter's prototypes lack const */
-}
-
-static const char *macro(SMFICTX *ctx, const char *name)
-{
-    const char *value = smfi_getsymval(ctx, mutable(name));
-
-    return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
-static sfsistat temporary(SMFICTX *ctx)
-{
-    smfi_setreply(ctx, mutable("451"), mutable("4.3.0"),
-                  mutable("Temporary failure of a filter; try again later"));
+    log_msg(LOG_ERR, "libmilter refused the reply %d %s %s: the mail is deferred", code, status,
+            text);
     return SMFIS_TEMPFAIL;
 }
 
@@ -42,10 +32,17 @@ static sfsistat send_refusal(SMFICTX *ctx, const struct reply *reply)
 
     snprintf(code, sizeof(code), "%03d", reply->code);
     reply_escape(reply->text, text, sizeof(text));
-    if (smfi_setreply(ctx, code, mutable(reply->status), text) != MI_SUCCESS)
-        log_msg(LOG_ERR, "libmilter refused the reply %d %s %s", reply->code, reply->status,
-                reply->text);
+    if (smfi_setreply(ctx, code, milter_ops_mutable(reply->status), text) != MI_SUCCESS)
+        return untold(reply->code, reply->status, reply->text);
     return reply->code >= 500 ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
+static sfsistat defer_command(SMFICTX *ctx)
+{
+    struct reply reply;
+
+    reply_set_fixed(&reply, REPLY_FILTER_FAILED);
+    return send_refusal(ctx, &reply);
 }
 
 static sfsistat refuse_lines(SMFICTX *ctx, const struct message_refusal *refusal)
@@ -63,7 +60,7 @@ static sfsistat refuse_lines(SMFICTX *ctx, const struct message_refusal *refusal
     }
     if (smfi_setmlreply(ctx, code, first->status, line[0], line[1], line[2], line[3], line[4],
                         line[5], line[6], line[7], NULL) != MI_SUCCESS)
-        log_msg(LOG_ERR, "libmilter refused a reply of %zu lines", refusal->count);
+        return untold(first->code, first->status, first->text);
     return first->code >= 500 ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
@@ -78,18 +75,35 @@ static sfsistat answer(SMFICTX *ctx, enum message_step step, const struct reply 
     case MESSAGE_DONE:
     case MESSAGE_FAIL:
     default:
-        return temporary(ctx);
+        return defer_command(ctx);
     }
 }
 
-static void ask_for_macros(SMFICTX *ctx)
+static bool ask_for_macros(SMFICTX *ctx)
 {
+    bool done = true;
+
     for (int stage = SMFIM_FIRST; stage <= SMFIM_LAST; stage++) {
         const char *list = negotiate_macros(stage);
 
-        if (list != NULL && smfi_setsymlist(ctx, stage, mutable(list)) != MI_SUCCESS)
-            log_msg(LOG_WARNING, "libmilter refused the macro list of stage %d", stage);
+        done = done && (list == NULL ||
+                        smfi_setsymlist(ctx, stage, milter_ops_mutable(list)) == MI_SUCCESS);
     }
+    return done;
+}
+
+static bool macros_arrived(SMFICTX *ctx, struct session *session, enum session_stage stage)
+{
+    static const char *const commands[] = {"connect", "MAIL", "RCPT"};
+
+    if (session_macros_arrived(session, stage, milter_ops_macro(ctx, "j"),
+                               milter_ops_macro(ctx, "v")))
+        return true;
+    log_msg(LOG_ERR,
+            "out of memory: libmilter has lost what the MTA said with %s, its mail is "
+            "deferred",
+            commands[stage]);
+    return false;
 }
 
 static sfsistat on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long f2,
@@ -116,8 +130,12 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, u
         session_free(session);
         return SMFIS_REJECT;
     }
-    if (terms.macros)
-        ask_for_macros(ctx);
+    if (session != NULL)
+        metrics_session_begun(runtime_metrics(the_runtime));
+    if (session != NULL && terms.macros && !ask_for_macros(ctx)) {
+        log_msg(LOG_ERR, "out of memory: the mail of a connection is deferred");
+        session->failed = true;
+    }
     *pf0 = terms.actions;
     *pf1 = terms.options;
     *pf2 = 0;
@@ -129,15 +147,21 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, struct sockaddr *address)
 {
     struct session *session = smfi_getpriv(ctx);
 
+    if (session != NULL && !macros_arrived(ctx, session, SESSION_CONNECT))
+        session->failed = true;
     if (session != NULL)
-        session_connect(session, host, address, macro(ctx, "{daemon_name}"), macro(ctx, "v"));
+        session_connect(session, host, address, milter_ops_macro(ctx, "{daemon_name}"),
+                        milter_ops_macro(ctx, "v"));
     return SMFIS_NOREPLY;
 }
 
 static sfsistat on_helo(SMFICTX *ctx, char *name)
 {
-    (void)ctx;
+    struct session *session = smfi_getpriv(ctx);
+
     (void)name;
+    if (session != NULL)
+        session_greeted(session);
     return SMFIS_NOREPLY;
 }
 
@@ -149,15 +173,17 @@ static sfsistat on_mail(SMFICTX *ctx, char **args)
     struct reply reply;
 
     if (session == NULL || session->failed)
-        return temporary(ctx);
+        return defer_command(ctx);
     session_end_message(session);
+    if (!macros_arrived(ctx, session, SESSION_MAIL))
+        return defer_command(ctx);
     mail.sender = args[0];
     mail.params = (const char *const *)(args + 1);
-    mail.resolved = macro(ctx, "{mail_addr}");
-    mail.login = macro(ctx, "{auth_authen}");
-    mail.tls = macro(ctx, "{tls_version}") != NULL;
-    mail.queue_id = macro(ctx, "i");
-    mail.sender_now = macro(ctx, "f");
+    mail.resolved = milter_ops_macro(ctx, "{mail_addr}");
+    mail.login = milter_ops_macro(ctx, "{auth_authen}");
+    mail.tls = milter_ops_macro(ctx, "{tls_version}") != NULL;
+    mail.queue_id = milter_ops_macro(ctx, "i");
+    mail.sender_now = milter_ops_macro(ctx, "f");
     step = message_begin(the_runtime, &session->client, &mail, &reply, &session->message);
     return answer(ctx, step, &reply);
 }
@@ -167,16 +193,16 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **args)
     struct session *session = smfi_getpriv(ctx);
     struct reply reply;
 
-    if (session == NULL || session->message == NULL)
-        return temporary(ctx);
+    if (session == NULL || session->message == NULL || !macros_arrived(ctx, session, SESSION_RCPT))
+        return defer_command(ctx);
     struct message_recipient recipient = {
         .address = args[0],
         .params = (const char *const *)(args + 1),
-        .host = macro(ctx, "{rcpt_host}"),
-        .mailer = macro(ctx, "{rcpt_mailer}"),
-        .resolved = macro(ctx, "{rcpt_addr}"),
-        .own_host = macro(ctx, "j"),
-        .queue_id = macro(ctx, "i"),
+        .host = milter_ops_macro(ctx, "{rcpt_host}"),
+        .mailer = milter_ops_macro(ctx, "{rcpt_mailer}"),
+        .resolved = milter_ops_macro(ctx, "{rcpt_addr}"),
+        .own_host = milter_ops_macro(ctx, "j"),
+        .queue_id = milter_ops_macro(ctx, "i"),
     };
     return answer(ctx, message_rcpt(session->message, &recipient, &reply), &reply);
 }
@@ -195,8 +221,8 @@ static sfsistat on_eoh(SMFICTX *ctx)
     struct session *session = smfi_getpriv(ctx);
 
     if (session == NULL || session->message == NULL)
-        return temporary(ctx);
-    switch (message_eoh(session->message, macro(ctx, "i"))) {
+        return defer_command(ctx);
+    switch (message_eoh(session->message, milter_ops_macro(ctx, "i"))) {
     case MESSAGE_CONTINUE:
         return SMFIS_CONTINUE;
     case MESSAGE_DONE:
@@ -206,7 +232,7 @@ static sfsistat on_eoh(SMFICTX *ctx)
     case MESSAGE_FAIL:
     default:
         session_end_message(session);
-        return temporary(ctx);
+        return defer_command(ctx);
     }
 }
 
@@ -215,7 +241,7 @@ static sfsistat on_body(SMFICTX *ctx, unsigned char *data, size_t len)
     struct session *session = smfi_getpriv(ctx);
 
     if (session == NULL || session->message == NULL)
-        return temporary(ctx);
+        return defer_command(ctx);
     switch (message_body(session->message, (const char *)data, len)) {
     case MESSAGE_CONTINUE:
         return SMFIS_CONTINUE;
@@ -225,101 +251,21 @@ static sfsistat on_body(SMFICTX *ctx, unsigned char *data, size_t len)
     case MESSAGE_FAIL:
     default:
         session_end_message(session);
-        return temporary(ctx);
+        return defer_command(ctx);
     }
-}
-
-/* --- what message.c asks of the MTA ---------------------------------------------------------- */
-
-static bool progress(void *arg)
-{
-    return smfi_progress(arg) == MI_SUCCESS;
-}
-
-static bool add_header(void *arg, const char *name, const char *value)
-{
-    const struct session *session = smfi_getpriv(arg);
-    char spaced[1000];
-
-    snprintf(spaced, sizeof(spaced), "%s%s", session->terms.lead_space ? " " : "", value);
-    return smfi_addheader(arg, mutable(name), spaced) == MI_SUCCESS;
-}
-
-static bool change_header(void *arg, const char *name, unsigned index, const char *value)
-{
-    const struct session *session = smfi_getpriv(arg);
-    char spaced[1000];
-
-    snprintf(spaced, sizeof(spaced), "%s%s", session->terms.lead_space ? " " : "", value);
-    return smfi_chgheader(arg, mutable(name), (int)index, spaced) == MI_SUCCESS;
-}
-
-static bool delete_header(void *arg, const char *name, unsigned index)
-{
-    return smfi_chgheader(arg, mutable(name), (int)index, NULL) == MI_SUCCESS;
-}
-
-static bool change_from(void *arg, const char *sender, const char *params)
-{
-    return smfi_chgfrom(arg, mutable(sender), mutable(params)) == MI_SUCCESS;
-}
-
-static bool quarantine(void *arg, const char *reason)
-{
-    return smfi_quarantine(arg, mutable(reason)) == MI_SUCCESS;
-}
-
-static bool add_recipient(void *arg, const char *address, const char *params)
-{
-    return smfi_addrcpt_par(arg, mutable(address), mutable(params)) == MI_SUCCESS;
-}
-
-static bool delete_recipient(void *arg, const char *address)
-{
-    return smfi_delrcpt(arg, mutable(address)) == MI_SUCCESS;
-}
-
-static bool replace_body(void *arg, const char *data, size_t len)
-{
-    return smfi_replacebody(arg, (unsigned char *)(uintptr_t)data, (int)len) == MI_SUCCESS;
-}
-
-/* {v} is `Postfix 3.7.11` of Postfix, `8.17.1.9/...` of sendmail, which takes new parameters of the
- * sender for all there are; Postfix takes no others than RET and ENVID. */
-static bool is_sendmail(SMFICTX *ctx)
-{
-    const char *version = macro(ctx, "v");
-
-    return version != NULL && version[0] >= '0' && version[0] <= '9';
 }
 
 static sfsistat on_eom(SMFICTX *ctx)
 {
     struct session *session = smfi_getpriv(ctx);
     struct message_refusal refusal;
+    struct message_ops ops;
     enum message_step step;
 
     if (session == NULL || session->message == NULL)
-        return temporary(ctx);
-    struct message_ops ops = {
-        .can_quarantine = session->terms.can_quarantine,
-        .can_change_from = session->terms.can_change_from,
-        .forgets_parameters = is_sendmail(ctx),
-        .can_replace_body = session->terms.can_replace_body,
-        .can_change_recipients = session->terms.can_change_recipients,
-        .sender_now = macro(ctx, "f"),
-        .progress = progress,
-        .add_header = add_header,
-        .delete_header = delete_header,
-        .change_header = change_header,
-        .change_from = change_from,
-        .quarantine = quarantine,
-        .add_recipient = add_recipient,
-        .delete_recipient = delete_recipient,
-        .replace_body = replace_body,
-        .arg = ctx,
-    };
-    step = message_eom(session->message, macro(ctx, "i"), &ops, &refusal);
+        return defer_command(ctx);
+    milter_ops_init(ctx, &session->terms, &ops);
+    step = message_eom(session->message, milter_ops_macro(ctx, "i"), &ops, &refusal);
     session_end_message(session);
     switch (step) {
     case MESSAGE_DONE:
@@ -329,7 +275,7 @@ static sfsistat on_eom(SMFICTX *ctx)
     case MESSAGE_CONTINUE:
     case MESSAGE_FAIL:
     default:
-        return temporary(ctx);
+        return defer_command(ctx);
     }
 }
 
@@ -344,7 +290,11 @@ static sfsistat on_abort(SMFICTX *ctx)
 
 static sfsistat on_close(SMFICTX *ctx)
 {
-    session_free(smfi_getpriv(ctx));
+    struct session *session = smfi_getpriv(ctx);
+
+    if (session != NULL)
+        metrics_session_over(runtime_metrics(the_runtime));
+    session_free(session);
     smfi_setpriv(ctx, NULL);
     return SMFIS_CONTINUE;
 }
@@ -354,7 +304,7 @@ int callbacks_register(void)
     struct smfiDesc desc;
 
     memset(&desc, 0, sizeof(desc));
-    desc.xxfi_name = mutable("requiretls-milter");
+    desc.xxfi_name = milter_ops_mutable("requiretls-milter");
     desc.xxfi_version = SMFI_VERSION;
     /* What may be asked for in negotiation at all. */
     desc.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_QUARANTINE |

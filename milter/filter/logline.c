@@ -1,89 +1,40 @@
 /*
- * Writes a log line: logline_text as key=value, where what could be taken for the end of a value is
- * escaped and what is long is cut; logline_json as one object. Keys without a value are left out.
+ * Writes a log line: logline_text as key=value, logline_json as one object, by the fields of
+ * base/log_field.h, which escape and cut. Keys without a value are left out.
  */
 #include "filter/logline.h"
 
-#include "base/json.h"
 #include "base/log.h"
-#include "base/text.h"
+#include "base/log_field.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    FIELD_MAX = 400, /* an address of 320 octets fits; one of escapes alone is cut */
-    JSON_MAX = 16384,
-};
-
-static void add_field(struct text *text, const char *key, const char *value)
-{
-    char quoted[FIELD_MAX];
-
-    if (value == NULL)
-        return;
-    text_addf(text, ", %s=%s", key, log_quote_field(value, quoted, sizeof(quoted)));
-}
-
-/* An address, in brackets, which begins the line. */
-static void add_address(struct text *text, const char *key, const char *address)
-{
-    char quoted[FIELD_MAX];
-
-    text_addf(text, "%s=<%s>", key, log_quote_field(address, quoted, sizeof(quoted)));
-}
-
-/* The reason is the one field with blanks in it, and so in quotes. */
-static void add_reason(struct text *text, const char *reason)
-{
-    char quoted[FIELD_MAX];
-
-    if (reason == NULL)
-        return;
-    log_quote(reason, quoted, sizeof(quoted));
-    for (char *p = quoted; *p != '\0'; p++)
-        if (*p == '"')
-            *p = '\'';
-    text_addf(text, ", reason=\"%s\"", quoted);
-}
+enum { JSON_MAX = 16384 };
 
 const char *logline_text(const struct logline *line, char *out, size_t out_len)
 {
-    char quoted[FIELD_MAX];
     struct text text;
 
     text_init(&text, out, out_len);
-    text_addf(&text, "%s: ",
-              line->queue_id != NULL ? log_quote_field(line->queue_id, quoted, sizeof(quoted))
-                                     : "NOQUEUE");
-    if (line->to != NULL)
-        add_address(&text, "to", line->to);
-    else
-        add_address(&text, "from", line->from);
-    add_field(&text, "client", line->client);
-    add_field(&text, "nexthop", line->nexthop);
-    add_field(&text, "request", line->request);
-    add_field(&text, "level", line->level);
-    add_field(&text, "findings", line->findings);
-    add_field(&text, "expect", line->expect);
-    add_field(&text, "verdict", line->verdict);
-    add_field(&text, "action", line->action);
-    add_field(&text, "route", line->route);
-    add_field(&text, "fallback", line->fallback);
+    log_field_queue_id(&text, line->queue_id, "NOQUEUE");
+    log_field_address(&text, "to", line->to);
+    log_field_address(&text, "from", line->from);
+    log_field(&text, "client", line->client);
+    log_field(&text, "nexthop", line->nexthop);
+    log_field(&text, "request", line->request);
+    log_field(&text, "level", line->level);
+    log_field(&text, "findings", line->findings);
+    log_field(&text, "expect", line->expect);
+    log_field(&text, "verdict", line->verdict);
+    log_field(&text, "action", line->action);
+    log_field(&text, "route", line->route);
+    log_field(&text, "fallback", line->fallback);
     if (line->wait_us >= 0)
         text_addf(&text, ", wait=%lld.%03d", (long long)(line->wait_us / 1000000),
                   (int)(line->wait_us % 1000000 / 1000));
-    add_reason(&text, line->reason);
+    log_field_sentence(&text, "reason", line->reason);
     return out;
-}
-
-static void add_json(struct json *json, const char *key, const char *value)
-{
-    if (value == NULL)
-        return;
-    json_key(json, key);
-    json_string(json, value);
 }
 
 char *logline_json(const struct logline *line)
@@ -95,28 +46,38 @@ char *logline_json(const struct logline *line)
 
     json_init(&json, JSON_MAX);
     json_object_begin(&json);
-    add_json(&json, "queue_id", line->queue_id != NULL ? line->queue_id : "NOQUEUE");
-    add_json(&json, "from", line->from);
-    add_json(&json, "client", line->client);
-    add_json(&json, "to", line->to);
-    add_json(&json, "nexthop", line->nexthop);
-    add_json(&json, "request", line->request);
-    add_json(&json, "level", line->level);
-    add_json(&json, "rule", line->rule);
-    add_json(&json, "findings", line->findings);
-    add_json(&json, "expect", line->expect);
-    add_json(&json, "verdict", line->verdict);
-    add_json(&json, "action", line->action);
-    add_json(&json, "route", line->route);
-    add_json(&json, "fallback", line->fallback);
+    log_field_json(&json, "queue_id", line->queue_id != NULL ? line->queue_id : "NOQUEUE");
+    log_field_json(&json, "from", line->from);
+    log_field_json(&json, "client", line->client);
+    log_field_json(&json, "to", line->to);
+    log_field_json(&json, "nexthop", line->nexthop);
+    log_field_json(&json, "request", line->request);
+    log_field_json(&json, "level", line->level);
+    log_field_json(&json, "rule", line->rule);
+    log_field_json(&json, "findings", line->findings);
+    log_field_json(&json, "expect", line->expect);
+    log_field_json(&json, "verdict", line->verdict);
+    log_field_json(&json, "action", line->action);
+    log_field_json(&json, "route", line->route);
+    log_field_json(&json, "fallback", line->fallback);
     if (line->wait_us >= 0) {
         json_key(&json, "wait_ms");
         json_int(&json, line->wait_us / 1000);
     }
-    add_json(&json, "reason", line->reason);
+    log_field_json(&json, "reason", line->reason);
     json_object_end(&json);
     if (json_finish(&json, &text, &len) == 0)
         copy = strdup(text);
     json_fini(&json);
     return copy;
+}
+
+void logline_write(int priority, const struct logline *line)
+{
+    char text[LOGLINE_MAX];
+    char *json = log_is_json() ? logline_json(line) : NULL;
+
+    logline_text(line, text, sizeof(text));
+    log_line(priority, text, json);
+    free(json);
 }

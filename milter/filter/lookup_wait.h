@@ -1,24 +1,18 @@
 /*
- * How a milter thread waits for lookups of the engine, and the only way: with a deadline, with
- * cancellation, and with a bound on how many may wait at once, in all and for one next-hop.
+ * How a milter thread waits for lookups of the engine and for its probes, and the only way: with a
+ * deadline, with cancellation, and with a bound on how many may wait at once, in all and for one
+ * next-hop. A probe goes on from the findings of a lookup: it is the same lookup of the waiter, in
+ * another step.
  */
 #ifndef MILTER_FILTER_LOOKUP_WAIT_H
 #define MILTER_FILTER_LOOKUP_WAIT_H
 
+#include "filter/wait_limiter.h"
 #include "policy/engine.h"
+#include "policy/engine_probe.h"
 #include "policy/verdict.h"
 
-struct wait_limiter;
 struct waiter;
-
-/*
- * Shares of the limiter's limit that one next-hop may take, so that a slow destination never holds
- * up the others. A recipient turned away at RCPT still has end-of-message, hence the larger share.
- */
-enum wait_stage {
-    WAIT_STAGE_RCPT, /* an eighth */
-    WAIT_STAGE_EOM,  /* half, those at RCPT included */
-};
 
 enum wait_result {
     WAIT_DONE,    /* a lookup has ended: see wait_has */
@@ -32,25 +26,6 @@ enum wait_result {
 typedef bool (*wait_alive_fn)(void *arg);
 enum { WAIT_PROGRESS_MS = 2500 };
 
-/* One limiter per process. Returns 0 or a negative errno. `limit` is the number of threads that may
- * wait at once; each is a thread of libmilter's pool, which has no bound of its own. */
-int wait_limiter_new(unsigned limit, struct wait_limiter **out);
-void wait_limiter_set_limit(struct wait_limiter *limiter, unsigned limit); /* any thread */
-
-/*
- * A function to call whenever a thread has waited for WAIT_SLOW_MS and will wait on; it may be
- * slow and is called without a lock. See filter_socket_nudge. Call before anyone waits; NULL for
- * none.
- */
-typedef void (*wait_slow_fn)(void);
-enum { WAIT_SLOW_MS = 20 };
-void wait_limiter_on_slow_wait(struct wait_limiter *limiter, wait_slow_fn on_slow);
-
-/* Ends all waits, now and later, with WAIT_CLOSED. Any thread. */
-void wait_limiter_close(struct wait_limiter *limiter);
-unsigned wait_limiter_waiting(struct wait_limiter *limiter); /* threads that wait now; any thread */
-void wait_limiter_free(struct wait_limiter *limiter); /* nobody may be waiting; NULL is allowed */
-
 /*
  * Starts a lookup that ends as soon as the findings are enough for a verdict under `terms`, whose
  * names must outlive the waiter. A *waiter of NULL becomes a new waiter for the caller to free; an
@@ -60,6 +35,24 @@ void wait_limiter_free(struct wait_limiter *limiter); /* nobody may be waiting; 
  */
 int wait_start(struct engine *engine, const struct nexthop *nexthop,
                const struct verdict_terms *terms, struct waiter **waiter);
+
+/* What a lookup of a waiter is about. */
+enum wait_step {
+    WAIT_STEP_LOOKUP, /* findings that are enough for a verdict */
+    WAIT_STEP_HOSTS,  /* findings in which every host is known, for a probe of them */
+    WAIT_STEP_PROBE,  /* findings with what probes of the servers have shown */
+};
+
+/*
+ * Goes on from findings that satisfy under `terms`, of a lookup of the waiter or of the cache: with
+ * WAIT_STEP_PROBE the servers are probed, with WAIT_STEP_HOSTS first looked up what is in flight of
+ * them. What the waiter had for the next-hop is given up. Until this has ended, and where it comes
+ * to nothing, `satisfying` stand (wait_look); the waiter takes a reference. Returns as wait_start,
+ * but in an error the lookup has ended, without findings.
+ */
+int wait_go_on(struct engine *engine, const struct nexthop *nexthop,
+               const struct verdict_terms *terms, enum wait_step step,
+               const struct findings *satisfying, struct waiter **waiter);
 
 /*
  * Waits until deadline_ms on the clock of clock_awake_ms for a lookup of the waiter to end. It is
@@ -80,6 +73,18 @@ bool wait_has(struct waiter *waiter, const struct nexthop *nexthop, bool *ended)
  * temporary failure.
  */
 const struct findings *wait_findings(struct waiter *waiter, const struct nexthop *nexthop);
+
+/* What is known of a lookup; findings are borrowed as those of wait_findings. */
+struct wait_view {
+    enum wait_step step;
+    bool ended;
+    const struct findings *findings;   /* of this step, as wait_findings */
+    const struct findings *satisfying; /* what it went on from; NULL at WAIT_STEP_LOOKUP */
+    struct verdict_terms terms;        /* which it was begun under */
+};
+
+/* Returns false if the waiter has no lookup for the next-hop. */
+bool wait_look(struct waiter *waiter, const struct nexthop *nexthop, struct wait_view *out);
 
 /* Gives up what has not ended. NULL is allowed. */
 void waiter_free(struct waiter *waiter);

@@ -18,7 +18,7 @@ bool message_has_null_sender(const struct message *m)
     return m->sender.null_path;
 }
 
-bool message_is_without_smtp(const struct message *m)
+bool message_is_local_submission(const struct message *m)
 {
     return m->client.address == NULL;
 }
@@ -84,7 +84,7 @@ static bool check_mail(struct message *m, struct reply *reply)
         return false;
     }
     m->reserved = envelope_is_tagged(m->sender.domain, m->config->milter.tag);
-    if (m->reserved && !message_is_without_smtp(m)) {
+    if (m->reserved && !message_is_local_submission(m)) {
         reply_set_fixed(reply, REPLY_SENDER_RESERVED);
         return false;
     }
@@ -126,7 +126,7 @@ static bool read_mail(struct message *m, const struct message_mail *mail)
     m->tls = mail->tls;
     m->trusted = config_is_trusted(m->config, m->client.address);
     m->loopback = message_is_from_loopback(m);
-    m->second = m->reinjected = message_is_second(m);
+    m->exit_listener = m->reinjected = message_is_by_exit_listener(m);
     /* A reverse-path that cannot be parsed is the MTA's to refuse; it is not the null one. */
     if (envelope_parse(mail->sender, &m->sender) != 0)
         m->sender = (struct envelope_address){.null_path = false};
@@ -141,7 +141,7 @@ static bool is_own_notice(const struct message *m)
 {
     static const char local_part[] = "double-bounce@";
 
-    return message_is_without_smtp(m) &&
+    return message_is_local_submission(m) &&
            strncmp(m->sender.text, local_part, strlen(local_part)) == 0;
 }
 
@@ -154,7 +154,7 @@ static bool may_be_redacted(const struct message *m)
         return message_has_null_sender(m) || is_own_notice(m);
     case CONFIG_REDACT_OWN:
     default:
-        return (message_has_null_sender(m) && message_is_without_smtp(m)) || is_own_notice(m);
+        return (message_has_null_sender(m) && message_is_local_submission(m)) || is_own_notice(m);
     }
 }
 
@@ -224,6 +224,7 @@ void message_free(struct message *m)
     for (size_t i = 0; i < m->header_count; i++)
         free((void *)(uintptr_t)m->headers[i].name); /* the value lives in the same memory */
     free(m->headers);
+    message_free_tickets(m);
     free(m->sender_arg);
     free(m->sender_meant);
     free(m->login);

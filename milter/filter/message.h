@@ -16,7 +16,7 @@ struct message;
 
 /* The SMTP client, for as long as the connection lasts. Strings are borrowed. */
 struct message_client {
-    const struct sockaddr *address; /* NULL: mail without SMTP */
+    const struct sockaddr *address; /* NULL: locally submitted mail */
     const char *name;               /* verified by the MTA, else NULL */
     const char *daemon;             /* the MTA's name for the listener, or NULL */
     bool sends_body;                /* the MTA hands over message bodies */

@@ -8,6 +8,7 @@
 #include "filter/modify.h"
 #include "filter/routing.h"
 #include "policy/clock.h"
+#include "ticket/ticket.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -235,7 +236,26 @@ static enum message_step refuse_whole(const struct message *m, const char *queue
     return MESSAGE_REFUSE;
 }
 
-/* A tagged address in mail without SMTP, which is refused here only. */
+/* Without a ticket the agent would defer it for as long as the MTA tries: the client is told. */
+static enum message_step defer_for_tickets(const struct message *m, enum reply_reason reason,
+                                           const char *queue_id, struct message_refusal *refusal)
+{
+    refusal->count = 1;
+    reply_set_fixed(&refusal->lines[0], reason);
+    if (reason == REPLY_NO_TICKET_KEY)
+        log_msg(LOG_WARNING,
+                "%s: message deferred: it goes to the delivery agent, and there is no key for its "
+                "ticket: %s could not be read",
+                queue_id != NULL ? queue_id : "NOQUEUE", m->config->deliver.ticket_key);
+    else
+        log_msg(LOG_WARNING,
+                "%s: message deferred: more than %d of its recipients go to the delivery agent",
+                queue_id != NULL ? queue_id : "NOQUEUE", TICKETS_MAX);
+    message_count(m, METRICS_TEMPFAIL);
+    return MESSAGE_REFUSE;
+}
+
+/* A tagged address in locally submitted mail, which is refused here only. */
 static enum message_step refuse_reserved(const struct message *m, const char *queue_id,
                                          struct message_refusal *refusal)
 {
@@ -255,13 +275,13 @@ static enum message_step refuse_reserved(const struct message *m, const char *qu
  */
 static const char *route_loop_reason(const struct message *m)
 {
-    if (message_has_null_sender(m) || (!m->second && message_mta_enforces(m)))
+    if (message_has_null_sender(m) || (!m->exit_listener && message_mta_enforces(m)))
         return NULL;
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];
 
         if (r->asked.request == DECIDE_REQUEST_REQUIRE && r->route_would_loop)
-            return m->second
+            return m->exit_listener
                        ? "a rule reinjects it once more: that for its `daemon` must come first"
                        : "it is reinjected, and no rule with `daemon` and `route` gives mail of "
                          "this listener an exit route";
@@ -280,7 +300,7 @@ static enum message_step apply_changes(struct message *m, const struct routing *
                                        const char *queue_id, const struct message_ops *ops,
                                        struct message_refusal *refusal)
 {
-    const char *why_not = route_loop_reason(m);
+    const char *why_not = route_loop_reason(m), *changed = NULL;
     char sender[ENVELOPE_ADDRESS_MAX + 3];
     struct modify_plan plan;
 
@@ -288,6 +308,7 @@ static enum message_step apply_changes(struct message *m, const struct routing *
     if (is_changed(m, ops->sender_now)) {
         snprintf(sender, sizeof(sender), "<%s>", ops->sender_now);
         plan.sender = sender;
+        changed = ops->sender_now;
     }
     if (plan.quarantine != NULL && !ops->can_quarantine) {
         char why[REPLY_TEXT_MAX];
@@ -308,13 +329,20 @@ static enum message_step apply_changes(struct message *m, const struct routing *
         why_not = message_lowered(m);
     if (why_not != NULL)
         return message_fail(LOG_ERR, queue_id, why_not);
-    if (!modify_apply(&plan, m->config, ops) || !routing_apply(routing, m->config, ops) ||
-        !change_bounce(m, queue_id, ops))
-        return message_fail(LOG_ERR, queue_id, "the MTA did not take a change of it");
+    if (message_lacks_ticket_keys(m, routing))
+        return defer_for_tickets(m, REPLY_NO_TICKET_KEY, queue_id, refusal);
+    if (message_has_too_many_tickets(m, routing))
+        return defer_for_tickets(m, REPLY_TOO_MANY_RECIPIENTS, queue_id, refusal);
+    if (!modify_apply(&plan, m->config, ops) ||
+        !message_apply_tickets(m, routing, queue_id, changed, ops) ||
+        !routing_apply(routing, m->config, ops) || !change_bounce(m, queue_id, ops))
+        return message_fail(LOG_ERR, queue_id,
+                            "the MTA did not take a change of it, or no ticket could be made");
     message_remember(m, queue_id, plan.require);
     if (plan.reinjects)
         message_remember_reinjected(m, queue_id);
     log_accepted(m, queue_id);
+    message_observe(m, queue_id);
     message_count(m, plan.quarantine != NULL ? METRICS_QUARANTINE : METRICS_ACCEPT);
     return MESSAGE_DONE;
 }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "filter/routing.h"
+#include "ticket/ticket.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,10 @@
 /* What one message may make us keep for rules that look at header fields. A client that sends more
  * is told to try again. */
 enum { HEADERS_MAX = 500, HEADER_OCTETS_MAX = 256 * 1024 };
+
+/* Forged fields that are removed. For each of them the MTA may search the header from its
+ * beginning. */
+enum { REMOVED_MAX = 1000 };
 
 /* Keeps a copy for the rules. What cannot be kept is remembered as lost, never as absent. */
 static void keep_header(struct message *m, const char *name, const char *value)
@@ -48,11 +53,13 @@ void message_header(struct message *m, const char *name, const char *value)
         bounce_header(m->bounce, name, value);
     if (m->loopback && !m->received && request_is_field(name, "Received")) {
         m->received = true;
-        if (!m->reinjected && message_was_sent_to_second(m, value))
+        if (!m->reinjected && message_was_reinjected(m, value))
             set_reinjected(m);
     }
     if (request_is_field(name, m->config->milter.route_header))
         m->route_headers++;
+    if (request_is_field(name, TICKET_HEADER))
+        message_take_ticket(m, value);
     if (rules_wants_header(m->config, name))
         keep_header(m, name, value);
 }
@@ -68,7 +75,8 @@ bool message_drops_require(const struct message *m, bool reinjects)
 
 static bool all_settled_without_change(const struct message *m)
 {
-    if (m->route_headers > 0 || m->reserved || message_drops_require(m, false))
+    if (m->route_headers > 0 || m->reserved || message_drops_require(m, false) ||
+        message_has_ticket_work(m))
         return false;
     for (size_t i = 0; i < m->recipient_count; i++) {
         const struct recipient *r = &m->recipients[i];
@@ -91,6 +99,9 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
     if (m->headers_lost)
         return message_fail(LOG_WARNING, queue_id,
                             "more header fields that rules look at than are kept");
+    if (m->route_headers + m->ticket_headers > REMOVED_MAX)
+        return message_fail(LOG_WARNING, queue_id,
+                            "more forged routing fields and tickets than are removed");
     if (m->bounce != NULL && bounce_wanted(m->bounce))
         return MESSAGE_CONTINUE; /* what it asks for may yet be found in its body */
     bounce_free(m->bounce);
@@ -111,6 +122,7 @@ enum message_step message_eoh(struct message *m, const char *queue_id)
     }
     for (size_t i = 0; i < m->recipient_count; i++)
         message_log_settled(m, &m->recipients[i], queue_id);
+    message_observe(m, queue_id);
     message_count(m, METRICS_ACCEPT);
     message_remember(m, queue_id, false);
     return MESSAGE_DONE;

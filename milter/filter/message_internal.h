@@ -9,6 +9,8 @@
 #include "filter/message.h"
 #include "filter/recipient.h"
 
+struct routing;
+
 struct message {
     struct runtime *runtime;
     struct config *config; /* our reference */
@@ -33,12 +35,15 @@ struct message {
     struct rules_header *headers; /* copies, for rules that look at them */
     size_t header_count;
     size_t header_octets;
-    bool headers_lost;      /* too many: what rules would have said is not known */
-    unsigned route_headers; /* forged ones */
-    bool loopback;          /* it came by SMTP, from this host itself */
-    bool second;     /* by a listener with a rule for an exit route: a second smtpd of this host */
-    bool received;   /* a Received field was seen */
-    bool reinjected; /* second, or this host sent it to a second smtpd before, as it says */
+    bool headers_lost;       /* too many: what rules would have said is not known */
+    unsigned route_headers;  /* forged ones */
+    unsigned ticket_headers; /* tickets that came with the message */
+    char **tickets;          /* by an exit listener: the values of the first, or NULL */
+    bool loopback;           /* it came by SMTP, from this host itself */
+    bool exit_listener; /* by a listener with a rule for an exit route: a second smtpd of this host
+                         */
+    bool received;      /* a Received field was seen */
+    bool reinjected;    /* exit_listener, or this host has reinjected it before, as it says */
 
     struct recipient *recipients;
     size_t recipient_count;
@@ -72,13 +77,17 @@ bool message_is_believed(const struct message *message);
 bool message_mta_enforces(const struct message *message);
 
 /*
- * Mail without SMTP has nobody who could be told about one recipient: Postfix then keeps the
- * message and tries again for ever. Its refusals wait for end-of-message, when the whole of it
+ * Locally submitted mail has nobody who could be told about one recipient: Postfix then keeps the
+ * message and tries for ever. Its refusals wait for end-of-message, when the whole of it
  * bounces.
  */
-bool message_is_without_smtp(const struct message *message);
+bool message_is_local_submission(const struct message *message);
 
 /* --- message_log.c: queue ids may be NULL */
+
+/* The sender for the log. What is no address stands as the client sent it: `<>` would be the null
+ * sender. */
+const char *message_shown_sender(const struct message *message);
 
 /* The client learns of a temporary failure only; the administrator is told why. */
 enum message_step message_fail(int priority, const char *queue_id, const char *why);
@@ -127,12 +136,42 @@ const char *message_lowered(const struct message *message);
 int message_settle(struct message *message, struct recipient *recipient,
                    const struct recipient_wait_policy *wait_policy);
 
+/* Has those recipients observed that a rule says so of and that ask for nothing themselves. When
+ * the message goes on, and the header is known. */
+void message_observe(const struct message *message, const char *queue_id);
+
 /*
  * A message is sent as a whole: where one recipient's copy requires TLS by a rule and another's
  * waives it, all require it (RFC 8689 section 4.1 tags all copies alike). To be called when what
  * each asks for is known. Returns whether recipients are to be settled anew.
  */
 bool message_bind(struct message *message);
+
+/* --- message_ticket.c */
+
+/* Takes a ticket field. */
+void message_take_ticket(struct message *message, const char *value);
+void message_free_tickets(struct message *message);
+
+/* Whether end-of-message may have tickets to remove or to write. When all recipients are settled.
+ */
+bool message_has_ticket_work(const struct message *message);
+
+/* Whether more tickets are to be written than the agent looks at. `routing` NULL: the routes are
+ * not chosen yet, and some of them need not be. */
+bool message_has_too_many_tickets(const struct message *message, const struct routing *routing);
+
+/* Whether tickets are to be written, and there is no key to sign them with. */
+bool message_lacks_ticket_keys(const struct message *message, const struct routing *routing);
+
+/*
+ * Removes the tickets that came with the message, and writes one for each recipient whose mail the
+ * delivery agent gets. `sender`: what an earlier filter has made of it, without brackets; NULL: it
+ * is as it was at MAIL. Returns false when a ticket could not be made, or the MTA failed to take a
+ * change.
+ */
+bool message_apply_tickets(const struct message *message, const struct routing *routing,
+                           const char *queue_id, const char *sender, const struct message_ops *ops);
 
 /* --- message_seen.c */
 
@@ -144,14 +183,14 @@ bool message_is_from_loopback(const struct message *message);
  * the name of one whose mail a rule gives an exit route ({daemon_name}), and this host is the
  * client.
  */
-bool message_is_second(const struct message *message);
+bool message_is_by_exit_listener(const struct message *message);
 
 /*
- * Whether a Received field has the queue id of a message that was sent to a second smtpd of this
- * host. Asked of the newest one of mail from this host itself, it shows a mail loop where rules for
- * the second smtpd are missing; it may be forged, and lets nothing out.
+ * Whether a Received field has the queue id of a message that this host has reinjected. Asked of
+ * the newest one of mail from this host itself, it shows a mail loop where rules for the second
+ * smtpd are missing; it may be forged, and lets nothing out.
  */
-bool message_was_sent_to_second(const struct message *message, const char *value);
+bool message_was_reinjected(const struct message *message, const char *value);
 
 /* Bounces name the message that bounced by its queue id, which MTAs may reuse: keeps the id of
  * a message that requires TLS, forgets that of another. At end-of-message: waits for a moment until

@@ -11,14 +11,9 @@
 #include <string.h>
 #include <strings.h>
 
-static void write_line(int priority, const struct logline *line)
+const char *message_shown_sender(const struct message *m)
 {
-    char text[LOGLINE_MAX];
-    char *json = log_is_json() ? logline_json(line) : NULL;
-
-    logline_text(line, text, sizeof(text));
-    log_line(priority, text, json);
-    free(json);
+    return m->sender.text[0] != '\0' || m->sender.null_path ? m->sender.text : m->sender_arg;
 }
 
 enum message_step message_fail(int priority, const char *queue_id, const char *why)
@@ -36,7 +31,7 @@ void message_log_refused_mail(const struct message *m, const struct reply *reply
     char address[NI_MAXHOST] = "local";
     struct logline line = {
         .queue_id = queue_id,
-        .from = m->sender.text,
+        .from = message_shown_sender(m),
         .client = address,
         .request = m->mail.parameter || m->mail.marker ? "require" : NULL,
         .action = reply->code >= 500 ? "reject" : "tempfail",
@@ -52,7 +47,7 @@ void message_log_refused_mail(const struct message *m, const struct reply *reply
         if (getnameinfo(sa, len, address, sizeof(address), NULL, 0, NI_NUMERICHOST) != 0)
             strcpy(address, "unknown");
     }
-    write_line(LOG_INFO, &line);
+    logline_write(LOG_INFO, &line);
     metrics_message(runtime_metrics(m->runtime),
                     m->mail.parameter || m->mail.marker ? METRICS_REQUEST_REQUIRE
                                                         : METRICS_REQUEST_NONE,
@@ -103,7 +98,7 @@ void message_log_recipient(const struct message *m, const struct recipient *r, c
     const struct config_route *route = r->route;
     const struct recipient_outcome *o = r->outcome;
     struct logline line = {.queue_id = queue_id,
-                           .from = m->sender.text,
+                           .from = message_shown_sender(m),
                            .to = r->shown,
                            .wait_us = r->waited_ms * 1000};
 
@@ -119,7 +114,7 @@ void message_log_recipient(const struct message *m, const struct recipient *r, c
     line.reason = reason != NULL                  ? reason
                   : o->decision.reason[0] != '\0' ? o->decision.reason
                                                   : NULL;
-    write_line(o->decision.fell_back ? LOG_WARNING : LOG_INFO, &line);
+    logline_write(o->decision.fell_back ? LOG_WARNING : LOG_INFO, &line);
     warn_unreported(m, r, queue_id, action);
     if (r->asked.request == DECIDE_REQUEST_REQUIRE)
         metrics_recipient(runtime_metrics(m->runtime), o->level, o->decision.verdict);

@@ -4,7 +4,9 @@
 #include "filter/message_internal.h"
 
 #include "base/log.h"
+#include "decide/agent_socket.h"
 #include "decide/mailbox.h"
+#include "filter/observe.h"
 #include "filter/routing.h"
 #include "policy/clock.h"
 
@@ -13,14 +15,20 @@
 #include <strings.h>
 
 /* What one message may make us keep. A client that sends more is told to split it (RFC 5321 section
- * 4.5.3.1.10); mail without SMTP has nobody to tell, and its recipients are in the MTA's queue
+ * 4.5.3.1.10); locally submitted mail has nobody to tell, and its recipients are in the MTA's queue
  * already. */
 enum { RECIPIENTS_MAX = 10000 };
 
-int message_settle(struct message *m, struct recipient *r,
-                   const struct recipient_wait_policy *wait_policy)
+/* Reinjected mail says no more who its client was: that this host hands it on vouches for nobody.
+ */
+static enum decide_probe probe_for(const struct message *m)
 {
-    struct recipient_context context = {
+    return decide_client_probe(m->config, m->login != NULL, m->trusted && !m->reinjected);
+}
+
+static struct recipient_context context_of(const struct message *m)
+{
+    return (struct recipient_context){
         .config = m->config,
         .engine = runtime_engine(m->runtime),
         .limiter = runtime_limiter(m->runtime),
@@ -33,15 +41,21 @@ int message_settle(struct message *m, struct recipient *r,
         .mta_may_enforce =
             m->client.mta_requiretls && (m->mail.parameter || m->header.require_esmtp > 0),
         .bound = m->bound,
+        .probe = probe_for(m),
     };
+}
 
-    int rc;
+int message_settle(struct message *m, struct recipient *r,
+                   const struct recipient_wait_policy *wait_policy)
+{
+    struct recipient_context context = context_of(m);
+    int error;
 
     if (r->settled)
         return 0;
-    rc = recipient_settle(r, &context, wait_policy);
+    error = recipient_settle(r, &context, wait_policy);
     routing_decide(r, m->reinjected);
-    return rc;
+    return error;
 }
 
 bool message_bind(struct message *m)
@@ -68,6 +82,29 @@ bool message_bind(struct message *m)
     return true;
 }
 
+void message_observe(const struct message *m, const char *queue_id)
+{
+    struct observer *observer = runtime_observer(m->runtime);
+    struct recipient_context context;
+
+    for (size_t i = 0; i < m->recipient_count && observer != NULL; i++) {
+        struct observe_args args = {.config = m->config,
+                                    .recipient = &m->recipients[i],
+                                    .context = &context,
+                                    .queue_id = queue_id,
+                                    .from = message_shown_sender(m)};
+
+        if (!args.recipient->asked.observe)
+            continue;
+        context = context_of(m);
+        context.observed = true;
+        context.bound = false;
+        /* As if REQUIRETLS had come in MAIL. */
+        context.mta_requiretls = context.mta_may_enforce = m->client.mta_requiretls;
+        observer_take(observer, &args);
+    }
+}
+
 /* Room for one more, or NULL. */
 static struct recipient *next_recipient(struct message *m)
 {
@@ -88,12 +125,12 @@ static int settle_at_rcpt(struct message *m, struct recipient *r)
 {
     struct recipient_wait_policy wait_policy = {.mode = RECIPIENT_TRY};
     int64_t before_ms = r->waited_ms;
-    int rc;
+    int error;
 
     wait_policy.deadline_ms = clock_awake_ms() + m->config->milter.rcpt_wait_ms - m->rcpt_waited_ms;
-    rc = message_settle(m, r, &wait_policy);
+    error = message_settle(m, r, &wait_policy);
     m->rcpt_waited_ms += r->waited_ms - before_ms;
-    return rc;
+    return error;
 }
 
 /* sendmail's mailer for a route is called as the route, with `rtls` before it. */
@@ -136,15 +173,16 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
                                   .address = parsed ? &address : NULL,
                                   .taggable = taggable,
                                   .host = recipient->host,
-                                  .mailer = recipient->mailer};
+                                  .mailer = recipient->mailer,
+                                  .agent = agent_socket_find(m->config, recipient->host)};
     const char *queue_id = recipient->queue_id;
     struct recipient *r;
 
-    if (m->recipient_count >= RECIPIENTS_MAX && !message_is_without_smtp(m)) {
+    if (m->recipient_count >= RECIPIENTS_MAX && !message_is_local_submission(m)) {
         reply_set_fixed(reply, REPLY_TOO_MANY_RECIPIENTS);
         return MESSAGE_REFUSE;
     }
-    if (reserved && !message_is_without_smtp(m)) {
+    if (reserved && !message_is_local_submission(m)) {
         reply_set_reserved(reply, address.text, m->mail.parameter || m->mail.marker);
         return MESSAGE_REFUSE;
     }
@@ -162,7 +200,7 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
         recipient_fini(r);
         return message_fail(LOG_ERR, queue_id, message_no_memory);
     }
-    if (r->settled && recipient_is_refused(r) && !message_is_without_smtp(m)) {
+    if (r->settled && recipient_is_refused(r) && !message_is_local_submission(m)) {
         decide_reply(&r->outcome->decision, r->shown, r->asked.asker, reply);
         message_log_settled(m, r, queue_id);
         m->rejected |= reply->code >= 500;
@@ -171,6 +209,12 @@ enum message_step message_rcpt(struct message *m, const struct message_recipient
         return MESSAGE_REFUSE;
     }
     m->recipient_count++;
+    if (message_has_too_many_tickets(m, NULL) && !message_is_local_submission(m)) {
+        m->recipient_count--;
+        recipient_fini(r);
+        reply_set_fixed(reply, REPLY_TOO_MANY_RECIPIENTS);
+        return MESSAGE_REFUSE;
+    }
     if (r->asked.request != DECIDE_REQUEST_NONE)
         message_await(m);
     return MESSAGE_CONTINUE;

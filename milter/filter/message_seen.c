@@ -1,6 +1,6 @@
 /*
- * What this host is to recognise: messages that a second smtpd brings back, by its listener; and
- * by their queue ids those that bounce, and those that come back though no rule expects them.
+ * What this host is to recognise: reinjected messages, by their listener; and by their queue ids
+ * those that bounce, and those that were reinjected though no rule expects them.
  */
 #include "filter/message_internal.h"
 
@@ -34,7 +34,7 @@ bool message_is_from_loopback(const struct message *m)
 
 /* A rule for the listener that reinjects does not count: it is for one that comes before,
  * as behind a content filter. */
-bool message_is_second(const struct message *m)
+bool message_is_by_exit_listener(const struct message *m)
 {
     if (!m->loopback || m->client.daemon == NULL)
         return false;
@@ -48,7 +48,7 @@ bool message_is_second(const struct message *m)
     return false;
 }
 
-bool message_was_sent_to_second(const struct message *m, const char *value)
+bool message_was_reinjected(const struct message *m, const char *value)
 {
     static const char blanks[] = " \t\r\n";
     char key[SEEN_IDS_LEN_MAX + 1];

@@ -7,13 +7,17 @@
 
 /* Whether a route of this message brings REQUIRETLS along. `marked`: Postfix 3.11 reads that from
  * the header when the message comes in again. */
-static bool carries_requiretls(const struct message *m, const struct config_route *route,
-                               bool marked)
+static bool carries_requiretls(const struct message *m, const struct recipient *r, bool marked)
 {
+    const struct config_route *route = r->route;
+
+    if (route != NULL && route->agent)
+        return r->outcome->require_offer;
     if (route == NULL || route->method == CONFIG_METHOD_NONE ||
         (route->can & VERDICT_CAN_REQUIRETLS) == 0)
         return false;
-    return !m->client.mta_requiretls || (marked && (m->second || config_route_reinjects(route)));
+    return !m->client.mta_requiretls ||
+           (marked && (m->exit_listener || config_route_reinjects(route)));
 }
 
 /* Whether all servers that the message leaves for are told REQUIRETLS, as far as can be known. */
@@ -28,7 +32,7 @@ static bool passes_requiretls_on(const struct message *m, bool marked)
             continue;
         if (!r->outcome->decision.local && r->outcome->decision.level != VERDICT_LEVEL_ENFORCE)
             return false; /* REQUIRETLS is said only where it is offered */
-        if (!by_mta && !carries_requiretls(m, r->route, marked))
+        if (!by_mta && !carries_requiretls(m, r, marked))
             return false;
     }
     return true;
@@ -42,7 +46,7 @@ bool message_drops_waiver(const struct message *m, bool marked)
 
 const char *message_lowered(const struct message *m)
 {
-    bool marked = message_mta_enforces(m) || (m->second && m->header.require_exact);
+    bool marked = message_mta_enforces(m) || (m->exit_listener && m->header.require_exact);
 
     if (!m->client.mta_requiretls || m->header.tls_required_no == 0 || marked)
         return NULL;
@@ -52,7 +56,7 @@ const char *message_lowered(const struct message *m)
 
         if (r->asked.request == DECIDE_REQUEST_REQUIRE && route != NULL &&
             route->method == CONFIG_METHOD_HEADER && !config_route_reinjects(route) &&
-            r->outcome->decision.level <= VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS)
+            !route->agent && r->outcome->decision.level <= VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS)
             return "Postfix would lower TLS for its TLS-Required: No, as it does not know that the "
                    "message requires TLS: that takes `local = reinject` and add_header";
     }

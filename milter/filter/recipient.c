@@ -33,7 +33,7 @@ static const char *append_bare(char **at, const char *text)
     return copy;
 }
 
-static size_t room(const char *text)
+static size_t text_size(const char *text)
 {
     return text != NULL ? strlen(text) + 1 : 0;
 }
@@ -42,9 +42,9 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
 {
     const struct envelope_address *address = args->address;
     const char *text = address != NULL ? address->text : "";
-    char *at = malloc(room(text) + room(args->meant) + room(args->taggable) + room(args->host) +
-                      room(args->mailer) + 2 * room(args->arg) + room(args->params.notify) +
-                      room(args->params.orcpt));
+    char *at = malloc(text_size(text) + text_size(args->meant) + text_size(args->taggable) +
+                      text_size(args->host) + text_size(args->mailer) + 2 * text_size(args->arg) +
+                      text_size(args->params.notify) + text_size(args->params.orcpt));
 
     *recipient = (struct recipient){.address = at, .malformed = address == NULL};
     if (at == NULL)
@@ -55,6 +55,7 @@ int recipient_init(struct recipient *recipient, const struct recipient_args *arg
     recipient->meant = args->meant != NULL ? append_string(&at, args->meant) : recipient->address;
     recipient->host = append_string(&at, args->host);
     recipient->mailer = append_string(&at, args->mailer);
+    recipient->agent = args->agent;
     recipient->arg = append_string(&at, args->arg);
     recipient->taggable = append_string(&at, args->taggable);
     recipient->shown = address != NULL ? recipient->address : append_bare(&at, args->arg);
@@ -68,6 +69,11 @@ void recipient_fini(struct recipient *recipient)
     waiter_free(recipient->waiter);
     free(recipient->outcome);
     free(recipient->address);
+}
+
+const char *recipient_host(const struct recipient *recipient)
+{
+    return recipient->agent != NULL ? recipient->agent->nexthop : recipient->host;
 }
 
 bool recipient_is_refused(const struct recipient *recipient)

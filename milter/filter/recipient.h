@@ -19,9 +19,11 @@ struct recipient_context {
     const struct request_header *header;
     bool believed; /* this client's Require-TLS-ESMTP counts */
     bool null_sender;
-    bool mta_requiretls;  /* the MTA enforces REQUIRETLS of this message itself */
-    bool mta_may_enforce; /* the same where that is not certain */
-    bool bound;           /* another recipient's copy requires TLS: none waives it */
+    bool mta_requiretls;     /* the MTA enforces REQUIRETLS of this message itself */
+    bool mta_may_enforce;    /* the same where that is not certain */
+    bool observed;           /* as if the message itself had asked for TLS, for observe.c */
+    bool bound;              /* another recipient's copy requires TLS: none waives it */
+    enum decide_probe probe; /* what the client's mail may cause */
 };
 
 /* How long settling may wait for lookups. */
@@ -40,6 +42,8 @@ struct recipient_outcome {
     struct decision decision;
     enum verdict_level level; /* asked for; the decision's may be lower */
     enum config_mixed mixed;
+    enum config_fallback fallback;      /* that the delivery may use; none after one that was */
+    bool require_offer;                 /* the next server must offer REQUIRETLS */
     char nexthop[NEXTHOP_TEXT_MAX + 1]; /* "" if there is none */
 };
 
@@ -50,7 +54,8 @@ struct recipient {
     const char *domain; /* NULL: none */
     const char *host;   /* the MTA's choice, NULL: not given */
     const char *mailer;
-    const char *arg;      /* as the MTA gave it */
+    const struct config_deliver_socket *agent; /* that host is our own delivery agent's; or NULL */
+    const char *arg;                           /* as the MTA gave it */
     const char *taggable; /* the address in a form that takes a routing tag, or NULL */
     const char *notify;   /* parameters of RCPT, NULL: none */
     const char *orcpt;
@@ -74,12 +79,17 @@ struct recipient_args {
     const char *taggable;                   /* see mailbox_qualify(), or NULL */
     const char *host;                       /* the MTA's choice, or NULL */
     const char *mailer;
+    const struct config_deliver_socket *agent; /* see agent_socket_find(), or NULL */
     struct request_rcpt params;
 };
 
 /* Returns 0 or -ENOMEM. */
 int recipient_init(struct recipient *recipient, const struct recipient_args *args);
 void recipient_fini(struct recipient *recipient);
+
+/* The MTA's choice of next-hop, as envelope_nexthops() takes it; NULL: the recipient's domain. Of
+ * mail for our own delivery agent that is where the agent sends it. */
+const char *recipient_host(const struct recipient *recipient);
 
 /*
  * Settles what can be settled with what is known. `settled` tells whether it is; asked what the

@@ -13,7 +13,7 @@
 
 /*
  * A copy that requires TLS needs its route at the levels that demand something of the delivery, and
- * a second smtpd of this host where the milter sees it a second time, at any but disable.
+ * one that reinjects at any but disable, since the milter then decides when it is reinjected.
  * What is only to be logged must not bounce there; what could not be found out is held to its
  * request at delivery all the same.
  */
@@ -26,11 +26,11 @@ static bool needs_route(const struct recipient *r)
     if (d->action == DECIDE_LOG && d->verdict == VERDICT_UNSATISFIED)
         return false;
     if (d->verdict == VERDICT_NOT_APPLICABLE && config_route_reinjects(d->route))
-        return true; /* what it becomes, and at which level, is seen the second time */
+        return true; /* what it becomes, and at which level, is decided when it is reinjected */
     switch (d->level) {
-    case VERDICT_LEVEL_OPPORTUNISTIC: /* nothing is demanded, but Postfix is to pass it on */
+    case VERDICT_LEVEL_OPPORTUNISTIC: /* nothing is demanded, but REQUIRETLS is to be passed on */
         return (config_route_reinjects(d->route) && d->route->method == CONFIG_METHOD_HEADER) ||
-               d->route->opportunistic != NULL;
+               d->route->agent || d->route->opportunistic != NULL;
     case VERDICT_LEVEL_DISABLE:
         return false;
     case VERDICT_LEVEL_ENFORCE:
@@ -82,6 +82,8 @@ static bool is_local(const struct config *config, const struct recipient *r)
 {
     struct nexthop own;
 
+    if (r->agent != NULL)
+        return false;
     if (r->mailer != NULL)
         return rules_is_local_mailer(config, r->mailer);
     if (r->host != NULL)
@@ -121,7 +123,9 @@ int routing_init(struct routing *routing, const struct config *config,
         item->local = is_local(config, r);
         item->must = item->route != NULL && r->asked.request == DECIDE_REQUEST_REQUIRE &&
                      !r->outcome->decision.null_sender;
-        if (r->outcome != NULL && r->outcome->nexthop[0] != '\0')
+        /* To the agent the ticket says it. */
+        if (r->outcome != NULL && r->outcome->nexthop[0] != '\0' &&
+            (r->route == NULL || !r->route->agent))
             item->nexthop = r->outcome->nexthop;
     }
     route_choose(routing->items, count, &routing->plan);
@@ -138,6 +142,22 @@ bool routing_reinjects(const struct routing *routing)
     return routing->plan.action == ROUTE_HEADER && config_route_reinjects(routing->plan.route);
 }
 
+bool routing_leads_to_agent(const struct routing *routing, size_t recipient)
+{
+    switch (routing->plan.action) {
+    case ROUTE_HEADER:
+        return routing->plan.route->agent;
+    case ROUTE_RECIPIENTS:
+        return route_tag(&routing->items[recipient]) != NULL &&
+               routing->items[recipient].route->agent;
+    case ROUTE_NOTHING:
+    case ROUTE_REFUSE:
+    case ROUTE_REFUSE_ADDRESS:
+    default:
+        return false;
+    }
+}
+
 /* A field that is added and then deleted is seen by the MTA's header checks, and by nobody else.
  */
 static bool apply_header(const struct routing *routing, const struct config *config,
@@ -149,7 +169,7 @@ static bool apply_header(const struct routing *routing, const struct config *con
            ops->delete_header(ops->arg, name, 1);
 }
 
-static bool mark(const struct recipient *r, const char *tag, const struct message_ops *ops)
+static bool add_tag(const struct recipient *r, const char *tag, const struct message_ops *ops)
 {
     char address[ENVELOPE_ADDRESS_MAX + NEXTHOP_NAME_MAX + 4], params[ROUTE_PARAMS_MAX + 1];
     size_t len = strlen(r->taggable);
@@ -169,7 +189,7 @@ static bool apply_recipients(const struct routing *routing, const struct message
     for (size_t i = 0; i < routing->count; i++) {
         const char *tag = route_tag(&routing->items[i]);
 
-        if (tag != NULL && !mark(&routing->recipients[i], tag, ops))
+        if (tag != NULL && !add_tag(&routing->recipients[i], tag, ops))
             return false;
     }
     return true;

@@ -33,6 +33,9 @@ void routing_fini(struct routing *routing);
 /* Whether the message goes to a second smtpd of this host. */
 bool routing_reinjects(const struct routing *routing);
 
+/* Whether the message goes to the delivery agent for that recipient, by its route. */
+bool routing_leads_to_agent(const struct routing *routing, size_t recipient);
+
 /* Makes the changes. Forged routing header fields must be gone. Returns false when the MTA failed
  * to take one. */
 bool routing_apply(const struct routing *routing, const struct config *config,

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "policy/clock.h"
+#include "ticket/ticket_key.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +22,7 @@ enum { SEEN_IDS = 65536 };
 struct runtime {
     struct engine *engine;
     struct metrics *metrics;
+    struct observer *observer;
     struct wait_limiter *limiter;
     struct seen_ids *seen_ids;
     struct seen_store *seen_store; /* NULL: in memory only */
@@ -29,7 +31,8 @@ struct runtime {
     pthread_cond_t ended; /* the last message that is awaited did, while draining */
     struct config *config;
     unsigned messages;
-    unsigned awaited;    /* of these: they have a request */
+    unsigned awaited; /* of these: they have a request */
+    struct ticket_keys ticket_keys;
     int64_t last_end_ms; /* on the clock of clock_awake_ms; 0: none has ended */
     bool draining;
 };
@@ -39,6 +42,7 @@ static void free_parts(struct runtime *runtime)
     wait_limiter_free(runtime->limiter);
     seen_store_stop(runtime->seen_store);
     seen_ids_free(runtime->seen_ids);
+    ticket_keys_forget(&runtime->ticket_keys);
     free(runtime);
 }
 
@@ -88,6 +92,16 @@ void runtime_set_metrics(struct runtime *runtime, struct metrics *metrics)
     runtime->metrics = metrics;
 }
 
+void runtime_set_observer(struct runtime *runtime, struct observer *observer)
+{
+    runtime->observer = observer;
+}
+
+struct observer *runtime_observer(const struct runtime *runtime)
+{
+    return runtime->observer;
+}
+
 struct metrics *runtime_metrics(struct runtime *runtime)
 {
     return runtime->metrics;
@@ -107,19 +121,33 @@ void runtime_keep_seen_ids(struct runtime *runtime, const char *store)
 {
     const char *slash = store != NULL ? strrchr(store, '/') : NULL;
     char path[PATH_MAX];
-    int rc;
+    int error;
 
     if (slash == NULL)
         return;
     snprintf(path, sizeof(path), "%.*s/queue-ids", (int)(slash - store), store);
-    rc = seen_store_start(path, 0, runtime->seen_ids, &runtime->seen_store);
-    if (rc != 0)
-        log_msg(LOG_WARNING, "%s is not written: %s", path, strerror(-rc));
+    error = seen_store_start(path, 0, runtime->seen_ids, runtime->metrics, &runtime->seen_store);
+    if (error != 0)
+        log_msg(LOG_WARNING, "%s is not written: %s", path, strerror(-error));
 }
 
 struct seen_ids *runtime_seen_ids(struct runtime *runtime)
 {
     return runtime->seen_ids;
+}
+
+void runtime_set_ticket_keys(struct runtime *runtime, const struct ticket_keys *keys)
+{
+    pthread_mutex_lock(&runtime->lock);
+    runtime->ticket_keys = *keys;
+    pthread_mutex_unlock(&runtime->lock);
+}
+
+void runtime_ticket_keys(struct runtime *runtime, struct ticket_keys *out)
+{
+    pthread_mutex_lock(&runtime->lock);
+    *out = runtime->ticket_keys;
+    pthread_mutex_unlock(&runtime->lock);
 }
 
 struct config *runtime_config(struct runtime *runtime)

@@ -11,10 +11,12 @@
 #include "dsn/seen_store.h"
 #include "filter/lookup_wait.h"
 #include "policy/engine.h"
+#include "ticket/ticket.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct observer;
 struct runtime;
 
 /* Takes over the caller's reference to the configuration. Returns 0 or -ENOMEM. */
@@ -27,16 +29,28 @@ void runtime_set_engine(struct runtime *runtime, struct engine *engine);
 /* Lends the counters, likewise. */
 void runtime_set_metrics(struct runtime *runtime, struct metrics *metrics);
 
+/* For request = observe; borrowed. NULL, as without this: nothing is observed. */
+void runtime_set_observer(struct runtime *runtime, struct observer *observer);
+struct observer *runtime_observer(const struct runtime *runtime);
+
 struct engine *runtime_engine(struct runtime *runtime);
 struct metrics *runtime_metrics(struct runtime *runtime); /* NULL: nothing is counted */
 struct wait_limiter *runtime_limiter(struct runtime *runtime);
 
 /*
  * Keeps the queue ids that runtime_seen_ids has over a restart, in the file queue-ids beside the
- * store; NULL: in memory only. Before sessions begin. A failure is a warning in the log.
+ * store; NULL: in memory only. Before sessions begin, after runtime_set_metrics. A failure is a
+ * warning in the log and the metrics.
  */
 void runtime_keep_seen_ids(struct runtime *runtime, const char *store);
 struct seen_ids *runtime_seen_ids(struct runtime *runtime); /* of messages that require TLS */
+
+/* The keys of tickets, copied: at the start, before sessions begin, and before a reload takes over.
+ * Without, what needs a ticket is deferred. */
+void runtime_set_ticket_keys(struct runtime *runtime, const struct ticket_keys *keys);
+
+/* A copy of the keys, which is to be overwritten after use (ticket_keys_forget). Any thread. */
+void runtime_ticket_keys(struct runtime *runtime, struct ticket_keys *out);
 
 /* The running configuration, with a reference for the caller. Any thread. */
 struct config *runtime_config(struct runtime *runtime);

@@ -1,6 +1,6 @@
 /*
- * What is known of an SMTP client. MTAs run filters also over mail that came without SMTP, and make
- * up a connection for it: Postfix one from 127.0.0.1 port 0, sendmail one without an address. And
+ * What is known of an SMTP client. MTAs run filters also over locally submitted mail, and make up a
+ * connection for it: Postfix one from 127.0.0.1 port 0, sendmail one without an address. And
  * what the MTA says of itself.
  */
 #include "filter/session.h"
@@ -18,6 +18,38 @@ struct session *session_new(const struct negotiate_terms *terms)
     if (session != NULL)
         session->terms = *terms;
     return session;
+}
+
+/* Those that are known to send every macro that they are asked for: `Postfix 3.7.11`, `8.17.1.9`.
+ */
+static bool sends_macros(const char *version)
+{
+    return version != NULL &&
+           (strncmp(version, "Postfix ", 8) == 0 || isdigit((unsigned char)version[0]));
+}
+
+bool session_macros_arrived(struct session *session, enum session_stage stage, const char *j,
+                            const char *version)
+{
+    uintptr_t mark = (uintptr_t)j;
+    bool arrived = mark != 0;
+
+    if (stage == SESSION_CONNECT)
+        memset(session->marks, 0, sizeof(session->marks));
+    if (stage == SESSION_MAIL) /* libmilter drops those of RCPT at MAIL */
+        session->marks[SESSION_RCPT] = 0;
+    if (stage != SESSION_RCPT)
+        session->marked = session->terms.macros && sends_macros(version);
+    for (int i = SESSION_CONNECT; i <= (int)stage; i++)
+        arrived = arrived && session->marks[i] != mark;
+    arrived = arrived && (stage == SESSION_CONNECT || session->marks[SESSION_CONNECT] != 0);
+    session->marks[stage] = mark;
+    return arrived || !session->marked;
+}
+
+void session_greeted(struct session *session)
+{
+    session->marks[SESSION_MAIL] = session->marks[SESSION_RCPT] = 0;
 }
 
 void session_end_message(struct session *session)

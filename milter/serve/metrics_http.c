@@ -6,6 +6,7 @@
 #include "serve/metrics_http.h"
 
 #include "base/log.h"
+#include "serve/status.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -75,8 +76,8 @@ static void on_sent(struct bufferevent *io, void *arg)
     client_free(arg);
 }
 
-static void respond(struct client *client, const char *status, const char *body, size_t len,
-                    bool head_only)
+static void send_response(struct client *client, const char *status, const char *body, size_t len,
+                          bool head_only)
 {
     struct evbuffer *out = bufferevent_get_output(client->io);
     bufferevent_disable(client->io, EV_READ);
@@ -95,20 +96,23 @@ static void respond_metrics(struct client *client, bool head_only)
 {
     static const char failed[] = "out of memory\n";
     struct metrics_http *http = client->http;
-    struct engine_stats stats;
-    struct metrics_gauges gauges = {.security_known = engine_security_known(http->engine),
-                                    .socketmap_connections =
-                                        socketmap_connections(http->socketmap)};
+    struct status status;
+    struct metrics_gauges gauges;
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
-    engine_get_stats(http->engine, &stats);
+    status_collect(http->socketmap, &status);
+    gauges = (struct metrics_gauges){.security_known = status.health.security_known,
+                                     .store_up = status.health.store != ENGINE_STORE_DOWN,
+                                     .socketmap_connections = status.socketmap_connections,
+                                     .dns_waiting = status.health.dns_waiting};
+    memcpy(gauges.standing, status.standing, sizeof(gauges.standing));
     if (out != NULL)
-        metrics_write(http->metrics, &stats, &gauges, out);
+        metrics_write(http->metrics, &status.stats, &gauges, out);
     if (out != NULL && fclose(out) == 0)
-        respond(client, "200 OK", text, len, head_only);
+        send_response(client, "200 OK", text, len, head_only);
     else
-        respond(client, "503 Service Unavailable", failed, sizeof(failed) - 1, head_only);
+        send_response(client, "503 Service Unavailable", failed, sizeof(failed) - 1, head_only);
     free(text);
 }
 
@@ -116,7 +120,7 @@ static void respond_text(struct client *client, const char *status, bool head_on
 {
     char body[64];
     int len = snprintf(body, sizeof(body), "%s\n", status);
-    respond(client, status, body, (size_t)len, head_only);
+    send_response(client, status, body, (size_t)len, head_only);
 }
 
 /* The request line without its end. */

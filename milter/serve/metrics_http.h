@@ -5,7 +5,7 @@
 #define MILTER_SERVE_METRICS_HTTP_H
 
 #include "base/metrics.h"
-#include "serve/listen.h"
+#include "net/listen.h"
 #include "serve/socketmap.h"
 
 #include <event2/event.h>

@@ -1,5 +1,5 @@
 /*
- * The socketmap server: accepts connections, bounds their number and their time, and shares the
+ * The socketmap server: takes connections, bounds their number and their time, and shares the
  * configuration, the engine and the buffers among them. A connection is socketmap_conn.c, what is
  * answered socketmap_handle.c, lookups in progress socketmap_lookup.c.
  */
@@ -17,18 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    SWEEP_MS = 500,
-    /* New connections taken in one go, so that a flood of them does not starve the others. */
-    ACCEPT_BURST = 32,
-    /* Without descriptors accept fails again at once: pause rather than spin. */
-    ACCEPT_PAUSE_MS = 200,
-};
-
-static struct timeval timeval_of(int ms)
-{
-    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
-}
+enum { SWEEP_MS = 500 };
 
 static bool is_loopback(const struct sockaddr_storage *peer)
 {
@@ -51,8 +40,9 @@ static bool is_older(const struct socketmap_conn *c, const struct socketmap_conn
 /* Makes room by closing a connection, if there is one that will do: the one that has left us
  * waiting for longest, else the one that has been idle for longest. So neither half requests nor
  * idle connections can lock others out. */
-static bool evict_connection(struct socketmap *server)
+static bool evict_connection(void *arg)
 {
+    struct socketmap *server = arg;
     struct socketmap_conn *stalled = NULL, *idle = NULL, *c;
     int64_t now_ms = clock_awake_ms();
     TAILQ_FOREACH (c, &server->connections, link) {
@@ -71,59 +61,14 @@ static bool evict_connection(struct socketmap *server)
     return true;
 }
 
-static void take_connection(struct socketmap *server, int fd, const struct sockaddr_storage *peer)
+static void take_connection(int fd, const struct sockaddr_storage *peer, void *arg)
 {
+    struct socketmap *server = arg;
     bool full = server->connection_count >= server->config->socketmap.max_connections;
     if ((full && !evict_connection(server)) ||
         socketmap_conn_new(server, fd, peer->ss_family == AF_UNIX, is_loopback(peer)) < 0) {
         metrics_socketmap_refused(server->metrics);
         close(fd);
-    }
-}
-
-static void set_accepting(struct socketmap *server, bool accepting)
-{
-    for (size_t i = 0; i < server->listener_count; i++) {
-        if (accepting)
-            event_add(server->listeners[i], NULL);
-        else
-            event_del(server->listeners[i]);
-    }
-}
-
-static void pause_accepting(struct socketmap *server, int error)
-{
-    struct timeval pause = timeval_of(ACCEPT_PAUSE_MS);
-    if (evict_connection(server))
-        return;
-    log_msg(LOG_ERR, "socketmap: cannot accept connections: %s", strerror(error));
-    set_accepting(server, false);
-    event_add(server->resume, &pause);
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    set_accepting(arg, true);
-}
-
-static void on_acceptable(evutil_socket_t fd, short what, void *arg)
-{
-    struct socketmap *server = arg;
-    (void)what;
-    for (int i = 0; i < ACCEPT_BURST; i++) {
-        struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-        socklen_t len = sizeof(peer);
-        int client = accept4(fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (client >= 0) {
-            take_connection(server, client, &peer);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            pause_accepting(server, errno);
-        if (errno != ECONNABORTED && errno != EINTR)
-            return;
     }
 }
 
@@ -140,18 +85,6 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
         next = TAILQ_NEXT(c, link);
         socketmap_conn_sweep(c, now_ms);
     }
-}
-
-static int add_listener(struct socketmap *server, int fd)
-{
-    struct event *event = event_new(server->base, fd, EV_READ | EV_PERSIST, on_acceptable, server);
-    if (event == NULL || event_add(event, NULL) < 0) {
-        if (event != NULL)
-            event_free(event);
-        return -ENOMEM;
-    }
-    server->listeners[server->listener_count++] = event;
-    return 0;
 }
 
 /* A descriptor, not a timer of libevent's: those make every wait of the loop one with a deadline,
@@ -182,16 +115,14 @@ static int set_up_listeners(struct socketmap *server, const struct listen_set *s
     int error = set_up_sweep(server);
     if (error < 0)
         return error;
-    server->listeners = calloc(set_count * LISTEN_ADDRESSES_MAX + 1, sizeof(*server->listeners));
-    server->resume = event_new(server->base, -1, 0, on_resume, server);
-    if (server->listeners == NULL || server->resume == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < set_count; i++) {
-        for (size_t j = 0; j < sets[i].count; j++) {
-            if (add_listener(server, sets[i].fds[j]) < 0)
-                return -ENOMEM;
-        }
-    }
+    const struct acceptor_config acceptor = {.base = server->base,
+                                             .name = "socketmap",
+                                             .on_connection = take_connection,
+                                             .make_room = evict_connection,
+                                             .arg = server};
+    error = acceptor_new(&acceptor, sets, set_count, &server->acceptor);
+    if (error < 0)
+        return error;
     return socketmap_lookups_new(server, socketmap_conn_completed, &server->lookups);
 }
 
@@ -206,6 +137,7 @@ int socketmap_new(struct event_base *base, struct config *config, struct engine 
     server->edge = edge_flags(base);
     server->sweep_fd = -1;
     server->config = config_ref(config);
+    server->at_start = config_ref(config);
     server->engine = engine;
     server->metrics = metrics;
     TAILQ_INIT(&server->connections);
@@ -226,17 +158,14 @@ void socketmap_free(struct socketmap *server)
     while ((c = TAILQ_FIRST(&server->connections)) != NULL)
         socketmap_conn_free(c);
     socketmap_lookups_free(server->lookups);
-    for (size_t i = 0; i < server->listener_count; i++)
-        event_free(server->listeners[i]);
-    free(server->listeners);
+    acceptor_free(server->acceptor);
     if (server->sweep != NULL)
         event_free(server->sweep);
     if (server->sweep_fd >= 0)
         close(server->sweep_fd);
-    if (server->resume != NULL)
-        event_free(server->resume);
     octets_fini(&server->batch);
     config_unref(server->config);
+    config_unref(server->at_start);
     free(server);
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/metrics.h"
 #include "config/config.h"
-#include "serve/listen.h"
+#include "net/listen.h"
 
 #include <event2/event.h>
 

@@ -1,13 +1,15 @@
 /*
  * One connection of the socketmap server, and what the server's parts share. Everything happens on
- * the loop's thread. Internal to socketmap.c, socketmap_handle.c, socketmap_dump.c and
- * socketmap_lookup.c.
+ * the loop's thread. Internal to socketmap.c, socketmap_handle.c, socketmap_json.c,
+ * socketmap_dump.c and socketmap_lookup.c.
  */
 #ifndef MILTER_SERVE_SOCKETMAP_CONN_H
 #define MILTER_SERVE_SOCKETMAP_CONN_H
 
 #include "base/netstring.h"
 #include "base/octets.h"
+#include "decide/rules.h"
+#include "net/acceptor.h"
 #include "serve/socketmap.h"
 #include "serve/socketmap_request.h"
 
@@ -37,7 +39,8 @@ enum {
 };
 
 struct socketmap_lookup; /* a lookup in progress: socketmap_lookup.c */
-struct socketmap_dump;   /* a DUMP half sent: socketmap_dump.c */
+struct rules_settings;
+struct socketmap_dump; /* a DUMP half sent: socketmap_dump.c */
 struct socketmap_lookups;
 
 struct socketmap_conn {
@@ -67,16 +70,15 @@ TAILQ_HEAD(socketmap_conn_list, socketmap_conn);
 /* The server, as its parts see it. */
 struct socketmap {
     struct event_base *base;
-    struct config *config; /* a reference */
+    struct config *config;   /* in force; a reference */
+    struct config *at_start; /* for what a reload does not change, as the store; a reference */
     struct engine *engine;
     struct metrics *metrics;
     struct socketmap_lookups *lookups;
-    struct event **listeners;
-    size_t listener_count;
-    short edge;           /* flags of events that tell once of what is there, 0: they cannot */
-    int sweep_fd;         /* ticks */
-    struct event *sweep;  /* of socketmap_conn_sweep, for each connection */
-    struct event *resume; /* accepts again after descriptors ran out */
+    struct acceptor *acceptor;
+    short edge;          /* flags of events that tell once of what is there, 0: they cannot */
+    int sweep_fd;        /* ticks */
+    struct event *sweep; /* of socketmap_conn_sweep, for each connection */
     struct socketmap_conn_list connections;
     size_t connection_count;
     size_t dump_count;       /* of them, with a DUMP half sent */
@@ -110,6 +112,13 @@ void socketmap_conn_completed(struct socketmap_conn *c, const struct socketmap_r
  * request. */
 void socketmap_reply(struct socketmap_conn *c, const struct socketmap_request *request,
                      enum metrics_reply status, const char *text, size_t len);
+
+/* socketmap_json.c: adds a reply with the findings of a next-hop as JSON, and what is known of its
+ * servers from probes. Returns false, and adds none, when they cannot be written. `findings` NULL:
+ * the settings replace them. */
+bool socketmap_reply_json(struct socketmap_conn *c, const struct socketmap_request *request,
+                          const struct nexthop *nexthop, const struct rules_settings *settings,
+                          const struct findings *findings);
 
 /* socketmap_handle.c: replies to a request, or starts a lookup or a DUMP. */
 void socketmap_handle(struct socketmap_conn *c, const struct socketmap_request *request);

@@ -5,12 +5,8 @@
  */
 #include "serve/socketmap_conn.h"
 
-#include "answer/findings_json.h"
-#include "policy/clock.h"
-
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct socketmap_dump {
     const struct findings **findings;
@@ -45,24 +41,12 @@ void socketmap_dump_free(struct socketmap_dump *dump)
 static void add_nexthop(struct socketmap_conn *c, const struct findings *findings)
 {
     static const struct socketmap_request request = {.command = SOCKETMAP_DUMP};
-    struct config *config = c->server->config;
     struct rules_settings settings;
-    struct findings_json_terms terms;
     struct nexthop nexthop;
-    struct json json;
-    const char *text;
-    size_t len;
     if (nexthop_parse(findings->nexthop.text, &nexthop) < 0)
         return;
-    rules_evaluate_nexthop(config, &nexthop, &settings);
-    findings_json_terms_from(config, &settings, &terms);
-    terms.mono_ms = clock_mono_ms();
-    terms.wall_s = (int64_t)time(NULL);
-    json_init(&json, FINDINGS_JSON_MAX);
-    findings_json(&json, &nexthop, findings, &terms);
-    if (json_finish(&json, &text, &len) == 0)
-        socketmap_reply(c, &request, METRICS_OK, text, len);
-    json_fini(&json);
+    rules_evaluate_nexthop(c->server->config, &nexthop, &settings);
+    socketmap_reply_json(c, &request, &nexthop, &settings, findings);
 }
 
 bool socketmap_dump_next(struct socketmap_conn *c, struct socketmap_dump *dump)

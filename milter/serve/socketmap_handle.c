@@ -5,14 +5,13 @@
 #include "serve/socketmap_conn.h"
 
 #include "answer/answer_terms.h"
-#include "answer/findings_json.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "policy/clock.h"
+#include "serve/status.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 static void reply_text(struct socketmap_conn *c, const struct socketmap_request *request,
                        enum metrics_reply status, const char *text)
@@ -53,20 +52,8 @@ static void reply_answer(struct socketmap_conn *c, const struct socketmap_reques
 static void reply_json(struct socketmap_conn *c, const struct socketmap_request *request,
                        const struct rules_settings *settings, const struct findings *findings)
 {
-    struct findings_json_terms terms;
-    struct json json;
-    const char *text;
-    size_t len;
-    findings_json_terms_from(c->server->config, settings, &terms);
-    terms.mono_ms = clock_mono_ms();
-    terms.wall_s = (int64_t)time(NULL);
-    json_init(&json, FINDINGS_JSON_MAX);
-    findings_json(&json, &request->nexthop, findings, &terms);
-    if (json_finish(&json, &text, &len) == 0)
-        socketmap_reply(c, request, METRICS_OK, text, len);
-    else
+    if (!socketmap_reply_json(c, request, &request->nexthop, settings, findings))
         reply_text(c, request, METRICS_TEMP, "the findings cannot be written");
-    json_fini(&json);
 }
 
 void socketmap_handle_findings(struct socketmap_conn *c, const struct socketmap_request *request,
@@ -148,6 +135,27 @@ static void start_dump(struct socketmap_conn *c, const struct socketmap_request 
         c->server->dump_count++;
 }
 
+/* It names files of this host: only for who can open the unix socket. */
+static void reply_status(struct socketmap_conn *c, const struct socketmap_request *request)
+{
+    struct status status;
+    struct json json;
+    const char *text;
+    size_t len;
+    if (!c->is_unix) {
+        reply_text(c, request, METRICS_PERM, "STATUS is for unix sockets only");
+        return;
+    }
+    status_collect(c->server, &status);
+    json_init(&json, STATUS_JSON_MAX);
+    status_json(&status, &json);
+    if (json_finish(&json, &text, &len) == 0)
+        socketmap_reply(c, request, METRICS_OK, text, len);
+    else
+        reply_text(c, request, METRICS_TEMP, "the status cannot be written");
+    json_fini(&json);
+}
+
 void socketmap_handle(struct socketmap_conn *c, const struct socketmap_request *request)
 {
     struct socketmap *server = c->server;
@@ -163,6 +171,9 @@ void socketmap_handle(struct socketmap_conn *c, const struct socketmap_request *
         return;
     case SOCKETMAP_DUMP:
         start_dump(c, request);
+        return;
+    case SOCKETMAP_STATUS:
+        reply_status(c, request);
         return;
     case SOCKETMAP_NO_KEY:
         reply_kind(c, request,

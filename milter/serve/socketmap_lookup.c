@@ -1,18 +1,17 @@
 /*
  * Lookups of the socketmap server that the cache could not answer. socketmap_lookup_ask starts one;
  * the engine calls back on its own thread, completed lookups are handed to the loop's thread in a
- * list under a lock, with an eventfd to wake it, and there on_completed is called for the
- * connection, unless socketmap_lookup_abandon was called before.
+ * list under a lock, a wakeup says so, and there on_completed is called for the connection, unless
+ * socketmap_lookup_abandon was called before.
  */
 #include "serve/socketmap_conn.h"
 
 #include "answer/answer_terms.h"
+#include "policy/wakeup.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 /* Enough for the kind of an answer; whether its text fits is seen later. */
 enum { PROBE_MAX = 512 };
@@ -32,8 +31,7 @@ struct socketmap_lookup {
 struct socketmap_lookups {
     struct socketmap *server;
     socketmap_completed_fn on_completed;
-    int wake_fd;
-    struct event *wake;
+    struct wakeup *wakeup; /* sent when there are completed ones */
     LIST_HEAD(, socketmap_lookup) all;
     pthread_mutex_t lock;
     STAILQ_HEAD(, socketmap_lookup) finished;
@@ -47,20 +45,17 @@ static bool is_answer_enough(const struct findings *findings, void *arg)
     return answer_derive(findings, &q->terms, q->request.map, text, sizeof(text)) != ANSWER_PENDING;
 }
 
-/* On the engine's thread. */
+/* On the engine's thread. With the lock held to the end: once it is in the list its connection's
+ * thread may free it, and at a stop `lookups` with it. */
 static void on_lookup_done(const struct findings *findings, void *arg)
 {
     struct socketmap_lookup *q = arg;
     struct socketmap_lookups *lookups = q->lookups;
-    const uint64_t one = 1;
     q->findings = findings != NULL ? findings_ref(findings) : NULL;
     pthread_mutex_lock(&lookups->lock);
-    bool first = STAILQ_EMPTY(&lookups->finished);
     STAILQ_INSERT_TAIL(&lookups->finished, q, finished);
+    wakeup_send(lookups->wakeup);
     pthread_mutex_unlock(&lookups->lock);
-    if (first && write(lookups->wake_fd, &one, sizeof(one)) < 0) {
-        /* Only a counter at its limit refuses, and then the loop wakes anyway. */
-    }
 }
 
 static void lookup_free(struct socketmap_lookup *q)
@@ -82,15 +77,12 @@ static void complete_lookup(struct socketmap_lookup *q)
     lookup_free(q);
 }
 
-static void on_lookups_wake(evutil_socket_t fd, short what, void *arg)
+/* wakeup_fn */
+static void on_lookups_finished(void *arg)
 {
     struct socketmap_lookups *lookups = arg;
     struct socketmap_lookup *q;
-    uint64_t count;
     STAILQ_HEAD(, socketmap_lookup) finished = STAILQ_HEAD_INITIALIZER(finished);
-    (void)what;
-    if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-        return;
     pthread_mutex_lock(&lookups->lock);
     STAILQ_CONCAT(&finished, &lookups->finished);
     pthread_mutex_unlock(&lookups->lock);
@@ -111,17 +103,10 @@ int socketmap_lookups_new(struct socketmap *server, socketmap_completed_fn on_co
     LIST_INIT(&lookups->all);
     STAILQ_INIT(&lookups->finished);
     pthread_mutex_init(&lookups->lock, NULL);
-    lookups->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (lookups->wake_fd < 0) {
-        int err = errno;
+    int err = wakeup_new(server->base, on_lookups_finished, lookups, &lookups->wakeup);
+    if (err < 0) {
         socketmap_lookups_free(lookups);
-        return -err;
-    }
-    lookups->wake =
-        event_new(server->base, lookups->wake_fd, EV_READ | EV_PERSIST, on_lookups_wake, lookups);
-    if (lookups->wake == NULL || event_add(lookups->wake, NULL) < 0) {
-        socketmap_lookups_free(lookups);
-        return -ENOMEM;
+        return err;
     }
     *out = lookups;
     return 0;
@@ -136,10 +121,7 @@ void socketmap_lookups_free(struct socketmap_lookups *lookups)
         engine_cancel(lookups->server->engine, q->handle);
         lookup_free(q);
     }
-    if (lookups->wake != NULL)
-        event_free(lookups->wake);
-    if (lookups->wake_fd >= 0)
-        close(lookups->wake_fd);
+    wakeup_free(lookups->wakeup);
     pthread_mutex_destroy(&lookups->lock);
     free(lookups);
 }

@@ -20,6 +20,8 @@ static unsigned map_label(const struct socketmap_request *request)
         return METRICS_MAP_PURGE;
     case SOCKETMAP_DUMP:
         return METRICS_MAP_DUMP;
+    case SOCKETMAP_STATUS:
+        return METRICS_MAP_STATUS;
     case SOCKETMAP_UNKNOWN:
     case SOCKETMAP_COMMANDS:
     default:

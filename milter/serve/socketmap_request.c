@@ -47,7 +47,10 @@ static enum socketmap_command command_of(const char *name, size_t len, enum answ
     static const struct {
         const char *name;
         enum socketmap_command command;
-    } commands[] = {{"JSON", SOCKETMAP_JSON}, {"PURGE", SOCKETMAP_PURGE}, {"DUMP", SOCKETMAP_DUMP}};
+    } commands[] = {{"JSON", SOCKETMAP_JSON},
+                    {"PURGE", SOCKETMAP_PURGE},
+                    {"DUMP", SOCKETMAP_DUMP},
+                    {"STATUS", SOCKETMAP_STATUS}};
     if (answer_map_parse(name, len, map) == 0)
         return SOCKETMAP_ANSWER;
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -65,7 +68,8 @@ void socketmap_request_parse(const char *data, size_t len, struct socketmap_requ
     size_t key_len = blank != NULL ? len - name_len - 1 : 0;
     out->map = ANSWER_QUERY; /* the next-hop is set where the command has one */
     out->command = command_of(data, name_len, &out->map);
-    if (out->command == SOCKETMAP_UNKNOWN || out->command == SOCKETMAP_DUMP)
+    if (out->command == SOCKETMAP_UNKNOWN || out->command == SOCKETMAP_DUMP ||
+        out->command == SOCKETMAP_STATUS)
         return;
     if (key_len > SOCKETMAP_REQUEST_MAX || memchr(data, '\0', len) != NULL) {
         out->command = SOCKETMAP_NO_KEY;

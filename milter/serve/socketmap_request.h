@@ -17,6 +17,7 @@ enum socketmap_command {
     SOCKETMAP_JSON,    /* the next-hop as JSON */
     SOCKETMAP_PURGE,   /* forget the next-hop */
     SOCKETMAP_DUMP,    /* everything that is cached */
+    SOCKETMAP_STATUS,  /* how the daemon is */
     SOCKETMAP_NO_KEY,  /* a map, but a key that is no next-hop: answer_no_nexthop */
     SOCKETMAP_NOTHING, /* a key that has no answer by design: NOTFOUND */
     SOCKETMAP_UNKNOWN, /* no map of ours */

@@ -33,6 +33,7 @@ int main(int argc, char **argv)
         switch (option) {
         case 'c':
             options.config_path = optarg;
+            options.config_given = true;
             break;
         case 'f':
             options.foreground = true;

@@ -6,6 +6,7 @@
 
 struct daemon_options {
     const char *config_path;
+    bool config_given; /* the file was named, and must be there */
     bool foreground;
     bool check_only; /* read the configuration, say what is wrong with it, stop */
 };

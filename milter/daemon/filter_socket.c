@@ -58,20 +58,22 @@ static bool somebody_listens(const char *path)
     return answered;
 }
 
-static int check_unix(const char *path, char *err, size_t err_len)
+static int check_unix(const char *address, const char *path, char *err, size_t err_size)
 {
     struct stat st;
 
     if (strlen(path) >= sizeof(opened.path)) {
-        snprintf(err, err_len, "the socket's path is too long: %s", path);
+        snprintf(err, err_size, "cannot open the socket %s: its path is too long", address);
         return -ENAMETOOLONG;
     }
     if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
-        snprintf(err, err_len, "%s is in the way of the socket: it is no socket itself", path);
+        snprintf(err, err_size, "cannot open the socket %s: a file of that name is no socket",
+                 address);
         return -ENOTSOCK;
     }
     if (somebody_listens(path)) {
-        snprintf(err, err_len, "somebody listens on %s already", path);
+        snprintf(err, err_size, "cannot open the socket %s: another process listens there",
+                 address);
         return -EADDRINUSE;
     }
     return 0;
@@ -87,7 +89,7 @@ static int next_descriptor(void)
     return fd;
 }
 
-static bool listens(int fd)
+static bool is_listening(int fd)
 {
     int answer = 0;
     socklen_t len = sizeof(answer);
@@ -110,7 +112,7 @@ void filter_socket_nudge(void)
     close(fd);
 }
 
-static void remember(const char *path)
+static void remember_path(const char *path)
 {
     struct stat st;
 
@@ -122,45 +124,45 @@ static void remember(const char *path)
 }
 
 /* With the rights of socket_file_begin. */
-static int open_there(const char *address, const char *path, char *err, size_t err_len)
+static int open_there(const char *address, const char *path, char *err, size_t err_size)
 {
-    int fd, rc;
+    int fd, error;
 
-    if (path != NULL && (rc = check_unix(path, err, err_len)) != 0)
-        return rc;
+    if (path != NULL && (error = check_unix(address, path, err, err_size)) != 0)
+        return error;
     smfi_setbacklog(BACKLOG);
     fd = next_descriptor();
     errno = 0;
     if (smfi_setconn((char *)(uintptr_t)address) != MI_SUCCESS ||
         smfi_opensocket(true) != MI_SUCCESS) {
-        rc = errno != 0 ? -errno : -EIO;
-        snprintf(err, err_len, "cannot open the socket %s: %s", address,
-                 errno != 0 ? strerror(-rc) : "see what libmilter has written to syslog");
-        return rc;
+        error = errno != 0 ? -errno : -EIO;
+        snprintf(err, err_size, "cannot open the socket %s: %s", address,
+                 errno != 0 ? strerror(-error) : "see what libmilter has written to syslog");
+        return error;
     }
-    if (listens(fd))
+    if (is_listening(fd))
         opened.fd = fd; /* libmilter does not tell */
     if (path != NULL)
-        remember(path);
+        remember_path(path);
     return 0;
 }
 
-int filter_socket_open(const struct config_milter *config, char *err, size_t err_len)
+int filter_socket_open(const struct config_milter *config, char *err, size_t err_size)
 {
     const char *path = path_of(config->socket);
     struct socket_file file;
     char why[400];
-    int rc = socket_file_begin(&file, path, path != NULL ? config->socket_group : NULL,
-                               config->socket_mode, why, sizeof(why));
+    int error = socket_file_begin(&file, path, path != NULL ? config->socket_group : NULL,
+                                  config->socket_mode, why, sizeof(why));
 
-    if (rc != 0)
-        snprintf(err, err_len, "[milter] socket_group: %s", why);
-    if (rc == 0)
-        rc = open_there(config->socket, path, err, err_len);
-    if (rc == 0 && path != NULL)
-        rc = socket_file_give(&file, err, err_len);
+    if (error != 0)
+        snprintf(err, err_size, "[milter] socket_group: %s", why);
+    if (error == 0)
+        error = open_there(config->socket, path, err, err_size);
+    if (error == 0 && path != NULL)
+        error = socket_file_give(&file, err, err_size);
     socket_file_end(&file);
-    return rc;
+    return error;
 }
 
 void filter_socket_remove(void)

@@ -12,7 +12,7 @@
  * before root is dropped and before threads exist. Returns 0 or a negative errno (-EADDRINUSE:
  * somebody listens there) with a sentence in err.
  */
-int filter_socket_open(const struct config_milter *config, char *err, size_t err_len);
+int filter_socket_open(const struct config_milter *config, char *err, size_t err_size);
 
 /*
  * Connects and closes the connection. To be called by a thread in a callback that waits:

@@ -1,38 +1,31 @@
 /*
  * The thread behind the socketmap and metrics listeners. listeners_open binds sockets and starts
- * nothing; listeners_start makes the event loop, what serves in it, and the thread. Afterwards only
- * that thread touches the loop: others leave a configuration or the wish to stop behind, and wake
- * it by an eventfd.
+ * nothing; listeners_start makes the loop, what serves in it, and starts its thread. Afterwards
+ * only that thread touches what serves: listeners_reload leaves a configuration behind and wakes
+ * it.
  */
 #include "daemon/listeners.h"
 
-#include "base/log.h"
-#include "serve/listen.h"
+#include "net/listen.h"
+#include "policy/loop.h"
+#include "policy/wakeup.h"
 #include "serve/metrics_http.h"
 #include "serve/socketmap.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 struct listeners {
     struct listen_set *maps;
     size_t map_count;
     struct listen_set http; /* without sockets: off */
-    struct event_base *base;
+    struct loop *loop;      /* NULL: not started */
+    struct wakeup *reloaded;
     struct socketmap *socketmap;
     struct metrics_http *metrics_http;
-    int wake_fd;
-    struct event *wake;
-    bool running;
-    pthread_t thread;
-    atomic_bool stopping;
     pthread_mutex_t lock;
     struct config *loaded; /* a reference, to be taken over by the thread; under the lock */
 };
@@ -45,7 +38,6 @@ int listeners_open(const struct config *config, struct listeners **out, char *er
     snprintf(err, err_size, "out of memory");
     if (listeners == NULL)
         return error;
-    listeners->wake_fd = -1;
     pthread_mutex_init(&listeners->lock, NULL);
     listeners->maps = calloc(s->listen_count + 1, sizeof(*listeners->maps));
     if (listeners->maps != NULL)
@@ -67,13 +59,10 @@ int listeners_open(const struct config *config, struct listeners **out, char *er
     return 0;
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+/* wakeup_fn */
+static void on_reloaded(void *arg)
 {
     struct listeners *listeners = arg;
-    uint64_t count;
-    (void)what;
-    if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-        log_msg(LOG_ERR, "socketmap: eventfd: %s", strerror(errno));
     pthread_mutex_lock(&listeners->lock);
     struct config *loaded = listeners->loaded;
     listeners->loaded = NULL;
@@ -81,54 +70,22 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     if (loaded != NULL)
         socketmap_reconfigure(listeners->socketmap, loaded);
     config_unref(loaded);
-    if (atomic_load(&listeners->stopping))
-        event_base_loopbreak(listeners->base);
-}
-
-static void wake(struct listeners *listeners)
-{
-    const uint64_t one = 1;
-    if (write(listeners->wake_fd, &one, sizeof(one)) < 0)
-        log_msg(LOG_ERR, "socketmap: eventfd: %s", strerror(errno));
-}
-
-static void *run_loop(void *arg)
-{
-    struct listeners *listeners = arg;
-    event_base_loop(listeners->base, EVLOOP_NO_EXIT_ON_EMPTY);
-    return NULL;
-}
-
-/* All of the base's events belong to one thread: no locks. Few have a time: it is asked when
- * needed. */
-static struct event_base *new_base(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base = NULL;
-    if (config != NULL &&
-        event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME) == 0)
-        base = event_base_new_with_config(config);
-    if (config != NULL)
-        event_config_free(config);
-    return base;
 }
 
 static int set_up(struct listeners *listeners, struct config *config, struct engine *engine,
                   struct metrics *metrics)
 {
-    listeners->base = new_base();
-    listeners->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (listeners->base == NULL || listeners->wake_fd < 0)
-        return -ENOMEM;
-    listeners->wake =
-        event_new(listeners->base, listeners->wake_fd, EV_READ | EV_PERSIST, on_wake, listeners);
-    if (listeners->wake == NULL || event_add(listeners->wake, NULL) < 0)
-        return -ENOMEM;
-    int error = socketmap_new(listeners->base, config, engine, metrics, listeners->maps,
-                              listeners->map_count, &listeners->socketmap);
+    int error = loop_new("listeners", NULL, NULL, &listeners->loop);
+    if (error < 0)
+        return error;
+    struct event_base *base = loop_base(listeners->loop);
+    error = wakeup_new(base, on_reloaded, listeners, &listeners->reloaded);
+    if (error == 0)
+        error = socketmap_new(base, config, engine, metrics, listeners->maps, listeners->map_count,
+                              &listeners->socketmap);
     if (error == 0 && listeners->http.count > 0)
-        error = metrics_http_new(listeners->base, metrics, engine, listeners->socketmap,
-                                 &listeners->http, &listeners->metrics_http);
+        error = metrics_http_new(base, metrics, engine, listeners->socketmap, &listeners->http,
+                                 &listeners->metrics_http);
     return error;
 }
 
@@ -137,13 +94,10 @@ int listeners_start(struct listeners *listeners, struct config *config, struct e
 {
     int error = set_up(listeners, config, engine, metrics);
     if (error == 0)
-        error = -pthread_create(&listeners->thread, NULL, run_loop, listeners);
-    if (error < 0) {
+        error = loop_start(listeners->loop);
+    if (error < 0)
         snprintf(err, err_size, "socketmap: %s", strerror(-error));
-        return error;
-    }
-    listeners->running = true;
-    return 0;
+    return error;
 }
 
 void listeners_reload(struct listeners *listeners, struct config *config)
@@ -153,27 +107,20 @@ void listeners_reload(struct listeners *listeners, struct config *config)
     listeners->loaded = config_ref(config);
     pthread_mutex_unlock(&listeners->lock);
     config_unref(superseded);
-    if (listeners->running)
-        wake(listeners);
+    if (listeners->reloaded != NULL)
+        wakeup_send(listeners->reloaded);
 }
 
 void listeners_close(struct listeners *listeners)
 {
     if (listeners == NULL)
         return;
-    if (listeners->running) {
-        atomic_store(&listeners->stopping, true);
-        wake(listeners);
-        pthread_join(listeners->thread, NULL);
-    }
+    if (listeners->loop != NULL)
+        loop_stop(listeners->loop);
     metrics_http_free(listeners->metrics_http);
     socketmap_free(listeners->socketmap);
-    if (listeners->wake != NULL)
-        event_free(listeners->wake);
-    if (listeners->base != NULL)
-        event_base_free(listeners->base);
-    if (listeners->wake_fd >= 0)
-        close(listeners->wake_fd);
+    wakeup_free(listeners->reloaded);
+    loop_free(listeners->loop);
     for (size_t i = 0; i < listeners->map_count; i++)
         listen_close(&listeners->maps[i]);
     free(listeners->maps);

@@ -1,4 +1,7 @@
-/* The service manager's side of daemon life: READY, RELOADING, STOPPING. */
+/*
+ * What systemd is told of the daemon (sd_notify(3)): notify_init once, then READY=1, for each
+ * reload RELOADING=1 and READY=1, at the end STOPPING=1. Without NOTIFY_SOCKET each does nothing.
+ */
 #include "daemon/notify.h"
 
 #include <stddef.h>

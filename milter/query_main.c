@@ -1,5 +1,10 @@
-/* requiretls-query: shows what a next-hop publishes and what follows from it. See its man page. */
+/*
+ * requiretls-query: shows what a next-hop publishes and what follows from it. Reads the command
+ * line and the configuration, then does one of: look up each name, here or by the daemon, and print
+ * it; examine this host; ask the daemon how it is. The exit status is that of base/exit_code.h.
+ */
 #include "query/query.h"
+#include "query/query_status.h"
 
 #include "base/json.h"
 #include "decide/rules_check.h"
@@ -19,14 +24,6 @@ enum { PROGRESS_AFTER_MS = 1000 };
 /* Whole lines of JSON with the tool's own members added. */
 enum { OUTPUT_MAX = 16 * 1024 * 1024 };
 
-static const char usage[] =
-    "usage: requiretls-query [-c FILE] [--json] [--socket ADDR]\n"
-    "           [--explain] [--from ADDRESS] [--require | --optional] [--header 'NAME: VALUE']...\n"
-    "           DOMAIN | ADDRESS | [HOST] | [HOST]:PORT ...\n"
-    "       requiretls-query [-c FILE] [--json] --check-setup\n"
-    "           [--mta postfix[:DIR] | --mta sendmail[:FILE]]\n"
-    "       requiretls-query -V | -h\n";
-
 static void on_config_message(void *arg, const char *message)
 {
     (void)arg;
@@ -39,17 +36,17 @@ static void on_config_warning(void *arg, const char *message)
     fprintf(stderr, "requiretls-query: warning: %s\n", message);
 }
 
-/* Without a file at the usual place the tool works with the defaults, as on a host that only asks.
- */
 static struct config *load_config(const struct query_options *options)
 {
     char host_name[256] = "localhost";
     struct config *config = NULL;
-    const char *path = options->config_path;
     gethostname(host_name, sizeof(host_name) - 1);
-    if (!options->config_given && access(path, F_OK) != 0)
-        path = "/dev/null";
-    if (config_load(path, host_name, on_config_message, on_config_warning, NULL, &config) < 0)
+    int error = options->config_given
+                    ? config_load(options->config_path, host_name, on_config_message,
+                                  on_config_warning, NULL, &config)
+                    : config_load_if_present(options->config_path, host_name, on_config_message,
+                                             on_config_warning, NULL, &config);
+    if (error < 0)
         return NULL;
     rules_check(config, on_config_warning, NULL);
     return config;
@@ -59,7 +56,7 @@ static struct config *load_config(const struct query_options *options)
 static char *unicode_of(const struct nexthop *nexthop)
 {
     char *unicode = NULL;
-    if (nexthop->kind == NEXTHOP_LITERAL || !strstr(nexthop->name, "xn--"))
+    if (nexthop->kind == NEXTHOP_LITERAL || strstr(nexthop->name, "xn--") == NULL)
         return NULL;
     if (idn2_to_unicode_8z8z(nexthop->name, &unicode, 0) != IDN2_OK)
         return NULL;
@@ -114,8 +111,10 @@ static void print_text(const struct query_name *name, const struct query_options
                        const struct json_value *object)
 {
     char *unicode = unicode_of(&name->nexthop);
-    bool shown = unicode && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    bool shown = unicode != NULL && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     query_text(stdout, object, shown ? unicode : NULL);
+    if (options->probe)
+        query_text_unprobed(stdout, object);
     if (options->explain)
         query_explain_text(stdout, name);
     free(unicode);
@@ -125,7 +124,7 @@ static int print_name(struct query_name *name, const struct config *config,
                       const struct query_options *options)
 {
     struct json_doc *doc;
-    if (!name->json) {
+    if (name->json == NULL) {
         fprintf(stderr, "requiretls-query: %s: %s\n", name->nexthop.text, name->failure);
         return QUERY_EXIT_UNDECIDED;
     }
@@ -138,7 +137,7 @@ static int print_name(struct query_name *name, const struct config *config,
         return QUERY_EXIT_UNDECIDED;
     }
     int code = query_exit_code(json_root(doc));
-    if (options->explain && !options->socket)
+    if (options->explain && options->socket == NULL)
         query_explain_decide(config, options, name);
     if (!options->json)
         print_text(name, options, json_root(doc));
@@ -163,15 +162,32 @@ static int print_all(struct query_set *set, const struct config *config,
     return code;
 }
 
+/* Where the daemon is to be asked: as the command line says, or its own first listener. */
+static const char *daemon_address(const struct config *config, const struct query_options *options)
+{
+    if (options->socket != NULL && options->socket[0] != '\0')
+        return options->socket;
+    const char *address = config_unix_listener(config);
+    if (address == NULL && config->socketmap.listen_count > 0)
+        address = config->socketmap.listen[0].text;
+    if (address == NULL)
+        fputs("requiretls-query: [socketmap] listen is empty: there is no socket to ask at\n",
+              stderr);
+    return address;
+}
+
 static int look_up(struct config *config, const struct query_options *options,
                    struct query_set *set)
 {
     char err[512] = "";
+    const char *address = NULL;
     struct query_local *local = NULL;
     struct query_remote *remote = NULL;
-    int error = options->socket
-                    ? query_remote_start(options->socket, set, &remote, err, sizeof(err))
-                    : query_local_start(config, set, &local, err, sizeof(err));
+    if (options->socket != NULL && (address = daemon_address(config, options)) == NULL)
+        return QUERY_EXIT_CONFIG;
+    int error = address != NULL
+                    ? query_remote_start(address, set, &remote, err, sizeof(err))
+                    : query_local_start(config, set, options->probe, &local, err, sizeof(err));
     if (error < 0) {
         fprintf(stderr, "requiretls-query: %s\n", err);
         return error == -EINVAL ? QUERY_EXIT_USAGE : QUERY_EXIT_UNDECIDED;
@@ -206,18 +222,93 @@ static int run_query(struct config *config, const struct query_options *options)
     return code;
 }
 
-static int check_setup(const struct config *config, const struct query_options *options)
+static int examine(const struct config *config, const struct query_options *options,
+                   struct setup_report *report)
 {
-    struct setup_report report = {0};
-    if (setup_examine(config, options->mta, &report) < 0) {
+    if (setup_examine(config, options->mta, report) < 0) {
         fprintf(stderr, "requiretls-query: --mta takes postfix[:DIR] or sendmail[:FILE]: %s\n",
                 options->mta);
         return QUERY_EXIT_USAGE;
     }
-    int code = setup_exit_code(&report);
-    if (setup_print(&report, options->json, stdout) < 0 && code == QUERY_EXIT_SATISFIED)
+    int code = setup_exit_code(report);
+    if (setup_print(report, options->json, stdout) < 0 && code == QUERY_EXIT_SATISFIED)
         code = QUERY_EXIT_UNDECIDED;
+    return code;
+}
+
+/* Where the errors of the file go. */
+struct broken {
+    struct setup_report *report;
+    const char *path;
+};
+
+/* config_report_fn */
+static void on_broken(void *arg, const char *message)
+{
+    struct broken *broken = arg;
+    setup_broken(broken->report, broken->path, message);
+}
+
+/* Errors in the file do not keep the rest from being examined; the exit status tells of them. */
+static int check_setup(const struct query_options *options)
+{
+    char host_name[256] = "localhost";
+    struct setup_report report = {0};
+    struct broken broken = {&report, options->config_path};
+    struct config *config;
+    gethostname(host_name, sizeof(host_name) - 1);
+    int error = config_load_in_part(options->config_path, !options->config_given, host_name,
+                                    on_broken, on_config_warning, &broken, &config);
+    if (config == NULL) {
+        fputs("requiretls-query: out of memory\n", stderr);
+        return QUERY_EXIT_CONFIG;
+    }
+    if (error == 0)
+        rules_check(config, on_config_warning, NULL);
+    int code = examine(config, options, &report);
+    if (error < 0 && code != QUERY_EXIT_USAGE)
+        code = QUERY_EXIT_CONFIG;
     setup_report_fini(&report);
+    config_unref(config);
+    return code;
+}
+
+/* Asks a daemon although the file has an error: it runs with what the file said before. Where it
+ * listens the file tells as far as it can be read, else it is the usual place. */
+static int show_status_despite_errors(const struct query_options *options)
+{
+    char *of_file = config_unix_listener_of_file(options->config_path);
+    const char *const addresses[] = {of_file != NULL ? of_file : QUERY_STATUS_USUAL,
+                                     QUERY_STATUS_USUAL, QUERY_STATUS_USUAL_DEBIAN};
+    /* Who names a file means the daemon of that file. */
+    size_t count = !options->config_given ? 3 : of_file != NULL ? 1 : 0;
+    int code = QUERY_EXIT_UNDECIDED;
+    for (size_t i = 0; i < count && code == QUERY_EXIT_UNDECIDED; i++) {
+        if (i == 0 || strcmp(addresses[i], addresses[0]) != 0)
+            code = query_status(addresses[i], options->json, stdout);
+    }
+    free(of_file);
+    if (code != QUERY_EXIT_UNDECIDED)
+        return QUERY_EXIT_UNSATISFIED;
+    fputs("requiretls-query: --socket unix:/path would do without a configuration\n", stderr);
+    return QUERY_EXIT_CONFIG;
+}
+
+/* The configuration only tells where the socket is. */
+static int show_status(const struct query_options *options)
+{
+    if (options->socket != NULL && options->socket[0] != '\0')
+        return query_status(options->socket, options->json, stdout);
+    struct config *config = load_config(options);
+    if (config == NULL)
+        return show_status_despite_errors(options);
+    const char *address = config_unix_listener(config);
+    int code = QUERY_EXIT_UNDECIDED;
+    if (address == NULL)
+        fputs("requiretls-query: [socketmap] listen names no unix socket to ask at\n", stderr);
+    else
+        code = query_status(address, options->json, stdout);
+    config_unref(config);
     return code;
 }
 
@@ -231,16 +322,18 @@ int main(int argc, char **argv)
         fprintf(stderr, "requiretls-query: %s\n", err);
         code = QUERY_EXIT_USAGE;
     } else if (options.help) {
-        fputs(usage, stdout);
+        fputs(query_options_help, stdout);
         code = 0;
     } else if (options.version) {
         puts("requiretls-query " PROJECT_VERSION);
         code = 0;
+    } else if (options.status) {
+        code = show_status(&options);
+    } else if (options.check_setup) {
+        code = check_setup(&options);
     } else {
         struct config *config = load_config(&options);
-        code = !config               ? QUERY_EXIT_CONFIG
-               : options.check_setup ? check_setup(config, &options)
-                                     : run_query(config, &options);
+        code = config == NULL ? QUERY_EXIT_CONFIG : run_query(config, &options);
         config_unref(config);
     }
     query_options_fini(&options);

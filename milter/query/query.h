@@ -52,11 +52,12 @@ bool query_set_wait(struct query_set *set, size_t index, int timeout_ms);
 
 /*
  * Sources. Start returns 0 or a negative errno with a message in err, and begins to look up all
- * names of the set; stop returns when no thread of it is left.
+ * names of the set, with `probe` to connect to their servers too; stop returns when no thread of it
+ * is left.
  */
 struct query_local;
-int query_local_start(struct config *config, struct query_set *set, struct query_local **out,
-                      char *err, size_t err_size);
+int query_local_start(struct config *config, struct query_set *set, bool probe,
+                      struct query_local **out, char *err, size_t err_size);
 void query_local_stop(struct query_local *local);
 
 struct query_remote;
@@ -80,6 +81,12 @@ void query_explain_json(struct json *json, const struct query_name *name);
 
 /* Prints an object for people; `unicode` is the name with U-labels, or NULL. */
 void query_text(FILE *out, const struct json_value *object, const char *unicode);
+
+/* For query_text: the probes of a host. */
+void query_text_probes(FILE *out, const struct json_value *host);
+
+/* Says so, if no server of the object was probed. */
+void query_text_unprobed(FILE *out, const struct json_value *object);
 
 /* The exit code for one object, and of two together. Pure. */
 int query_exit_code(const struct json_value *object);

@@ -5,6 +5,8 @@
 #include "query/query.h"
 
 #include "base/json.h"
+#include "base/text.h"
+#include "config/config_rule.h"
 #include "decide/decide.h"
 #include "decide/request.h"
 #include "decide/terms.h"
@@ -22,6 +24,8 @@ static const char *request_name(enum config_request request)
         return "optional";
     case CONFIG_REQUEST_IGNORE:
         return "ignore";
+    case CONFIG_REQUEST_OBSERVE:
+        return "observe";
     default:
         return "unknown";
     }
@@ -104,7 +108,7 @@ void query_explain_evaluate(const struct config *config, const struct query_opti
                             struct query_name *name)
 {
     /* Of the client nothing is known. The listener is one that no rule names: rules with a `daemon`
-     * are for mail that comes by a second time. */
+     * are for reinjected mail. */
     struct rules_facts facts = {
         .known = CONFIG_FACT_RECIPIENT | CONFIG_FACT_HEADER | CONFIG_FACT_DAEMON,
         .sender = options->from,
@@ -130,50 +134,87 @@ void query_explain_evaluate(const struct config *config, const struct query_opti
 
 struct row {
     const char *name;
-    const char *value;
-    enum config_setting setting;
+    const char *value; /* NULL: not told in text */
 };
 
-enum { ROWS = 10 };
+enum { SOURCE_MAX = 100 };
 
-static void make_rows(const struct rules_settings *s, struct row rows[ROWS])
+/* [deliver] says these two where no rule does, and that needs no explanation. */
+static bool is_ruled(const struct rules_settings *s, enum config_setting setting)
 {
-    const struct row made[ROWS] = {
-        {"request", request_name(s->request), CONFIG_SETTING_REQUEST},
-        {"level", verdict_level_name(s->level), CONFIG_SETTING_LEVEL},
-        {"fallback", fallback_name(s->fallback), CONFIG_SETTING_FALLBACK},
-        {"on_unsatisfied", action_name(s->on_unsatisfied), CONFIG_SETTING_ON_UNSATISFIED},
-        {"on_undecided", action_name(s->on_undecided), CONFIG_SETTING_ON_UNDECIDED},
-        {"mixed", mixed_name(s->mixed), CONFIG_SETTING_MIXED},
-        {"require_offer", offer_name(s->require_offer), CONFIG_SETTING_REQUIRE_OFFER},
-        {"route", s->route ? s->route->name : NULL, CONFIG_SETTING_ROUTE},
-        {"optional_route", s->optional_route ? s->optional_route->name : NULL,
-         CONFIG_SETTING_OPTIONAL_ROUTE},
-        {"tls_policy", s->tls_policy, CONFIG_SETTING_TLS_POLICY},
-    };
-    memcpy(rows, made, sizeof(made));
+    return !s->origin[setting].built_in || s->origin[setting].open != NULL;
 }
 
-static const char *origin_of(const struct query_name *name, const struct row *row, char *out,
+static const char *source_text(const struct rules_settings *s, char out[SOURCE_MAX])
+{
+    struct text text;
+
+    text_init(&text, out, SOURCE_MAX);
+    for (size_t i = 0; i < s->source->count; i++)
+        text_addf(&text, "%s%s", i > 0 ? ", " : "", s->source->items[i]);
+    return out;
+}
+
+/* The compiler names a setting that is missing here. */
+static struct row row_of(const struct rules_settings *s, enum config_setting setting,
+                         char source[SOURCE_MAX])
+{
+    switch (setting) {
+    case CONFIG_SETTING_REQUEST:
+        return (struct row){"request", request_name(s->request)};
+    case CONFIG_SETTING_LEVEL:
+        return (struct row){"level", verdict_level_name(s->level)};
+    case CONFIG_SETTING_FALLBACK:
+        return (struct row){"fallback", fallback_name(s->fallback)};
+    case CONFIG_SETTING_ON_UNSATISFIED:
+        return (struct row){"on_unsatisfied", action_name(s->on_unsatisfied)};
+    case CONFIG_SETTING_ON_UNDECIDED:
+        return (struct row){"on_undecided", action_name(s->on_undecided)};
+    case CONFIG_SETTING_MIXED:
+        return (struct row){"mixed", mixed_name(s->mixed)};
+    case CONFIG_SETTING_REQUIRE_OFFER:
+        return (struct row){"require_offer", offer_name(s->require_offer)};
+    case CONFIG_SETTING_ROUTE:
+        return (struct row){"route", s->route != NULL ? s->route->name : NULL};
+    case CONFIG_SETTING_OPTIONAL_ROUTE:
+        return (struct row){"optional_route",
+                            s->optional_route != NULL ? s->optional_route->name : NULL};
+    case CONFIG_SETTING_TLS_POLICY:
+        return (struct row){"tls_policy", s->tls_policy};
+    case CONFIG_SETTING_HELO_NAME:
+        return (struct row){"helo_name", is_ruled(s, setting) ? s->helo_name : NULL};
+    case CONFIG_SETTING_SOURCE:
+        return (struct row){"source", is_ruled(s, setting) ? source_text(s, source) : NULL};
+    case CONFIG_SETTING_COUNT:
+        break;
+    }
+    return (struct row){"unknown", NULL};
+}
+
+static const char *origin_of(const struct query_name *name, enum config_setting setting, char *out,
                              size_t out_size)
 {
-    if (row->setting == CONFIG_SETTING_REQUEST && name->request_by != NULL)
+    if (setting == CONFIG_SETTING_REQUEST && name->request_by != NULL)
         return name->request_by;
-    return rules_origin_name(&name->settings.origin[row->setting], out, out_size);
+    return rules_origin_name(&name->settings.origin[setting], out, out_size);
 }
 
 void query_explain_text(FILE *out, const struct query_name *name)
 {
-    struct row rows[ROWS];
-    make_rows(&name->settings, rows);
-    for (size_t i = 0; i < ROWS; i++) {
-        char origin[256];
-        if (!rows[i].value)
+    for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
+        enum config_setting setting = (enum config_setting)i;
+        const struct config_rule *open = name->settings.origin[setting].open;
+        char source[SOURCE_MAX], origin[256];
+        struct row row = row_of(&name->settings, setting, source);
+
+        if (row.value == NULL)
             continue;
-        bool open = name->settings.undecided & 1U << rows[i].setting;
-        fprintf(out, "  %-23s %s (%s%s)\n", rows[i].name, rows[i].value,
-                origin_of(name, &rows[i], origin, sizeof(origin)),
-                open ? "; an earlier rule looks at what is not known here" : "");
+        fprintf(out, "  %-23s %s (%s", row.name, row.value,
+                origin_of(name, setting, origin, sizeof(origin)));
+        if (open != NULL)
+            fprintf(out, "; [rule %s], which comes earlier, looks at what is not known here",
+                    open->name);
+        fputs(")\n", out);
     }
     if (name->decision[0])
         fprintf(out, "  %-23s %s\n", "decision", name->decision);
@@ -187,6 +228,13 @@ static bool by_mta(const struct rules_settings *s, const struct decision *decisi
            s->route->can_follows_mta;
 }
 
+/* Likewise: the server does not offer what an older MTA does not ask for. */
+static bool is_refused_by_mta(const struct rules_settings *s, const struct decision *decision)
+{
+    return s->require_offer == CONFIG_OFFER_AUTO && s->route->can_follows_mta &&
+           decision->reason_code == VERDICT_REASON_SERVERS_NO_REQUIRETLS;
+}
+
 /* What the filter would do with the recipient; the tool's own findings only. */
 void query_explain_decide(const struct config *config, const struct query_options *options,
                           struct query_name *name)
@@ -198,7 +246,7 @@ void query_explain_decide(const struct config *config, const struct query_option
         .nexthop = &name->nexthop,
         .findings = name->findings,
         .missing = DECIDE_MISSING_ENGINE,
-        .null_sender = options->from && options->from[0] == '\0',
+        .null_sender = options->from != NULL && options->from[0] == '\0',
         .mta_requiretls = true, /* not known here: see by_mta */
         .asker = name->request_by != NULL ? DECIDE_ASKED_BY_SENDER : DECIDE_ASKED_BY_RULE,
     };
@@ -214,8 +262,11 @@ void query_explain_decide(const struct config *config, const struct query_option
     if (decide_is_refusal(&decision)) {
         decide_reply(&decision, name->recipient != NULL ? name->recipient : name->nexthop.name,
                      input.asker, &reply);
-        snprintf(name->decision, sizeof(name->decision), "%s: %d %s %s",
-                 decide_action_name(decision.action), reply.code, reply.status, reply.text);
+        snprintf(name->decision, sizeof(name->decision), "%s: %d %s %s%s",
+                 decide_action_name(decision.action), reply.code, reply.status, reply.text,
+                 is_refused_by_mta(&name->settings, &decision)
+                     ? "; where the MTA is not Postfix 3.11 or later, accept"
+                     : "");
     } else {
         snprintf(name->decision, sizeof(name->decision), "%s, route %s%s%s%s",
                  decide_action_name(decision.action),
@@ -229,19 +280,21 @@ void query_explain_decide(const struct config *config, const struct query_option
 
 void query_explain_json(struct json *json, const struct query_name *name)
 {
-    struct row rows[ROWS];
-    make_rows(&name->settings, rows);
     json_object_begin(json);
-    for (size_t i = 0; i < ROWS; i++) {
-        char origin[256];
-        json_key(json, rows[i].name);
+    for (int i = 0; i < CONFIG_SETTING_COUNT; i++) {
+        enum config_setting setting = (enum config_setting)i;
+        char source[SOURCE_MAX], origin[256];
+        struct row row = row_of(&name->settings, setting, source);
+
+        json_key(json, row.name);
         json_object_begin(json);
         json_key(json, "value");
-        json_string(json, rows[i].value);
+        json_string(json, row.value);
         json_key(json, "origin");
-        json_string(json, rows[i].value ? origin_of(name, &rows[i], origin, sizeof(origin)) : NULL);
+        json_string(json,
+                    row.value != NULL ? origin_of(name, setting, origin, sizeof(origin)) : NULL);
         json_key(json, "undecided");
-        json_bool(json, name->settings.undecided & 1U << rows[i].setting);
+        json_bool(json, name->settings.undecided & 1U << setting);
         json_object_end(json);
     }
     json_key(json, "decision");

@@ -1,6 +1,6 @@
 /* The command line of requiretls-query. */
-#ifndef MILTER_QUERY_OPTIONS_H
-#define MILTER_QUERY_OPTIONS_H
+#ifndef MILTER_QUERY_QUERY_OPTIONS_H
+#define MILTER_QUERY_QUERY_OPTIONS_H
 
 #include "decide/rules.h"
 
@@ -15,11 +15,13 @@ struct query_options {
     bool config_given; /* -c was: the file must exist */
     bool json;
     bool explain;
+    bool probe;
     bool check_setup;
+    bool status;
     const char *mta; /* with check_setup: `postfix[:DIR]`, `sendmail[:FILE]`; NULL: find out */
     bool version;
     bool help;
-    const char *socket; /* the daemon's, NULL: look up for ourselves */
+    const char *socket; /* the daemon's, "": the configured one, NULL: look up for ourselves */
     const char *from;   /* NULL: not given; "" or "<>": the null sender, made "" */
     enum query_request request;
     struct rules_header *headers; /* names and values are in header_text */
@@ -35,6 +37,9 @@ struct query_options {
  */
 int query_options_parse(struct query_options *options, int argc, char **argv, char *err,
                         size_t err_size);
+/* What --help prints: each option with what it does, and each exit status. */
+extern const char query_options_help[];
+
 void query_options_fini(struct query_options *options);
 
 #endif

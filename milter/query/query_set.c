@@ -72,9 +72,10 @@ int query_exit_code(const struct json_value *object)
 {
     const struct json_value *enforce = json_get(json_get(object, "verdict"), "enforce");
     const char *verdict = json_text(json_get(enforce, "verdict"));
-    if (verdict && strcmp(verdict, "satisfied") == 0)
+    if (verdict != NULL && strcmp(verdict, "satisfied") == 0)
         return QUERY_EXIT_SATISFIED;
-    if (verdict && (strcmp(verdict, "unsatisfied") == 0 || strcmp(verdict, "not-applicable") == 0))
+    if (verdict != NULL &&
+        (strcmp(verdict, "unsatisfied") == 0 || strcmp(verdict, "not-applicable") == 0))
         return QUERY_EXIT_UNSATISFIED;
     return QUERY_EXIT_UNDECIDED;
 }

@@ -1,6 +1,6 @@
 /*
- * Addresses of milters and socketmaps: setup_list_next splits a list of Postfix, setup_address_...
- * parses one item in the syntax of Postfix, of sendmail or of this project. Pure.
+ * Addresses of milters, socketmaps and LMTP servers: setup_list_next splits a list of Postfix,
+ * setup_address_... parses one item in the syntax of Postfix, of sendmail or of this project. Pure.
  */
 #include "setup/setup_address.h"
 
@@ -113,6 +113,16 @@ bool setup_address_socketmap(const char *item, struct setup_address *out)
     if (path != NULL && path < colon)
         return copy_part(out->path, sizeof(out->path), path, (size_t)(colon - path));
     return inet != NULL && inet < colon && host_port(inet, (size_t)(colon - inet), out);
+}
+
+bool setup_address_lmtp(const char *nexthop, struct setup_address *out)
+{
+    const char *path = after(nexthop, "unix:"), *inet = after(nexthop, "inet:");
+
+    *out = (struct setup_address){.kind = SETUP_LMTP};
+    if (path != NULL)
+        return copy_part(out->path, sizeof(out->path), path, strlen(path));
+    return inet != NULL && host_port(inet, strlen(inet), out);
 }
 
 bool setup_address_sendmail(enum setup_kind kind, const char *text, struct setup_address *out)

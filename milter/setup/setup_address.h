@@ -1,11 +1,11 @@
-/* Addresses of milters and socketmaps as Postfix and sendmail write them. Pure. */
-#ifndef MILTER_SETUP_ADDRESS_H
-#define MILTER_SETUP_ADDRESS_H
+/* Addresses of milters, socketmaps and LMTP servers as Postfix and sendmail write them. Pure. */
+#ifndef MILTER_SETUP_SETUP_ADDRESS_H
+#define MILTER_SETUP_SETUP_ADDRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum setup_kind { SETUP_MILTER, SETUP_SOCKETMAP };
+enum setup_kind { SETUP_MILTER, SETUP_SOCKETMAP, SETUP_LMTP };
 
 struct setup_address {
     enum setup_kind kind;
@@ -24,6 +24,9 @@ bool setup_address_milter(const char *item, struct setup_address *out);
 
 /* socketmap:unix:path:map or socketmap:inet:host:port:map; false for other tables. */
 bool setup_address_socketmap(const char *item, struct setup_address *out);
+
+/* The next-hop of lmtp(8): unix:path, inet:host:port; false for a domain. */
+bool setup_address_lmtp(const char *nexthop, struct setup_address *out);
 
 /* As sendmail has it, in S= of a milter or as the text of a socketmap: local:/path,
  * unix:/path, inet:port@host. The map's name is not in it. */

@@ -1,5 +1,6 @@
 /*
- * This host apart from MTA and resolver: the daemon's user, the store, the certificates of
+ * This host apart from MTA and resolver: the daemon's user, the store, the keys of tickets
+ * (setup_ticket_key.c), the collector of TLS reports (setup_tlsrpt.c), the certificates of
  * authorities; setup_check_limits, when the sockets have been tried, the limits of the daemon found
  * there.
  */
@@ -7,6 +8,7 @@
 
 #include "base/privilege.h"
 #include "setup/setup_ca.h"
+#include "setup/setup_edit.h"
 #include "setup/setup_run.h"
 
 #include <errno.h>
@@ -68,7 +70,8 @@ static void check_store(const struct config *config, const struct setup_who *who
     if (store == NULL) {
         setup_add(report, SETUP_WARNING, name,
                   "store = memory: MTA-STS policies are forgotten at every restart");
-        setup_remedy(report, "store = sqlite:/var/lib/requiretls-milter/cache.db in [cache]");
+        setup_edit_key(report, "cache", "store", "sqlite:/var/lib/requiretls-milter/cache.db");
+        setup_edit_done(report, true);
         return;
     }
     snprintf(copy, sizeof(copy), "%s", store);
@@ -80,13 +83,16 @@ static void check_store(const struct config *config, const struct setup_who *who
     } else if (look.error != 0 && look.part[0] == '/') {
         setup_add(report, SETUP_ERROR, name, "%s: the user %s cannot write there: %s", directory,
                   who->name, strerror(look.error));
-        setup_remedy(report, "install -d -o %s -m 0750 %s", who->name, directory);
+        setup_command(report, "install -d -o %s -m 0750 %s", who->name,
+                      setup_word(report, directory));
+        setup_edit_done(report, true);
     } else if (look.error != 0) {
         setup_add(report, SETUP_ERROR, name,
                   "%s%s: the user %s cannot open it: %s: MTA-STS policies are forgotten at every "
                   "restart",
                   store, look.part, who->name, strerror(look.error));
-        setup_remedy(report, "chown %s %s*, then restart the daemon", who->name, store);
+        setup_command(report, "chown %s %s*", who->name, setup_word(report, store));
+        setup_edit_done(report, true);
     } else {
         setup_add(report, SETUP_OK, name, "%s can write to %s", who->name, directory);
     }
@@ -136,19 +142,32 @@ void setup_check_host(const struct config *config, struct setup_report *report)
     char err[300];
     struct setup_who who;
 
-    if (setup_who_find(config->milter.user, &who, err, sizeof(err)) != 0) {
+    if (!setup_can_examine(config, CONFIG_PART_USER, "user, store", report)) {
+        ; /* whose the store is, is not known */
+    } else if (setup_who_find(config->milter.user, &who, err, sizeof(err)) != 0) {
         setup_add(report, SETUP_ERROR, "user", "%s ([milter] user)", err);
-        setup_remedy(report,
-                     "useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin %s",
-                     config->milter.user);
+        setup_command(report,
+                      "useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin %s",
+                      setup_word(report, config->milter.user));
+        setup_edit_done(report, true);
     } else {
         if (who.uid == 0) {
             setup_add(report, SETUP_WARNING, "user", "the filter runs as root");
-            setup_remedy(report, "give it a user of its own in [milter]");
+            setup_remedy(report, "give it a user of its own");
+            setup_edit_key(report, "milter", "user", "requiretls-milter");
+            setup_edit_done(report, true);
         }
-        check_store(config, &who, report);
+        if (setup_can_examine(config, CONFIG_PART_CACHE, "store", report))
+            check_store(config, &who, report);
+        if (config_uses_tickets(config) &&
+            setup_can_examine(config, CONFIG_PART_DELIVER, "ticket-key", report))
+            setup_check_ticket_key(config, &who, report);
+        if (config->deliver.tlsrpt_socket != NULL &&
+            setup_can_examine(config, CONFIG_PART_DELIVER, "tlsrpt-socket", report))
+            setup_check_tlsrpt(config, &who, report);
     }
-    check_ca(config, report);
+    if (setup_can_examine(config, CONFIG_PART_LOOKUPS, "filter-ca", report))
+        check_ca(config, report);
 }
 
 /* The limit of open descriptors of a process, 0 if it is not known. */
@@ -171,20 +190,27 @@ static size_t limit_of(long pid)
 void setup_check_limits(const struct config *config, long listener, size_t connections,
                         struct setup_report *report)
 {
-    size_t needed = connections + config->socketmap.max_connections + DESCRIPTORS_ELSE;
+    const struct config_deliver *d = &config->deliver;
+    unsigned sessions = d->socket_count > 0 ? d->max_sessions : 0;
+    /* Of a session of the agent: the MTA's connection, the server's, a long message. */
+    size_t needed =
+        connections + config->socketmap.max_connections + 3 * (size_t)sessions + DESCRIPTORS_ELSE;
     size_t limit = listener > 0 ? limit_of(listener) : 0;
 
-    if (limit == 0 || connections == 0)
+    if (limit == 0 || connections == 0 ||
+        !setup_can_examine(config, CONFIG_PART_SOCKETMAP | CONFIG_PART_DELIVER, "descriptors",
+                           report))
         return;
     if (limit >= needed) {
         setup_add(report, SETUP_OK, "descriptors",
                   "the daemon may have %zu open, %zu can be asked for", limit, needed);
         return;
     }
-    setup_add(report, SETUP_WARNING, "descriptors",
-              "the daemon may have %zu descriptors open, but %zu connections of the MTA and %u of "
-              "the socketmap can come at once",
-              limit, connections, config->socketmap.max_connections);
+    setup_add(
+        report, SETUP_WARNING, "descriptors",
+        "the daemon may have %zu descriptors open, but %zu connections of the MTA, %u of "
+        "the socketmap and %u sessions of the delivery agent, of three each, can come at once",
+        limit, connections, config->socketmap.max_connections, sessions);
     setup_remedy(report, "LimitNOFILE=%zu in the daemon's unit, or fewer processes in the MTA",
                  needed * 2);
 }

@@ -1,6 +1,7 @@
 /*
  * Connects to one socket as the MTA does, in a process that is its user: the path, the connection,
- * then a negotiation (milter) or a request (socketmap). struct setup_probe says how far it came.
+ * then a negotiation (milter), a request (socketmap) or the greeting (LMTP). struct setup_probe
+ * says how far it came.
  */
 #include "setup/setup_probe.h"
 
@@ -207,6 +208,42 @@ static bool ask_map(int fd, const char *map, struct setup_probe *out)
     return map[0] != '\0' || out->ours;
 }
 
+/* The first line of the greeting, as the delivery agent has it: `220 name LMTP`; and goodbye. */
+static bool read_greeting(int fd, struct setup_probe *out)
+{
+    static const char quit[] = "QUIT\r\n";
+    size_t len = 0;
+    char c;
+
+    while (read_exactly(fd, &c, 1) && c != '\n') {
+        if (len + 1 == sizeof(out->reply))
+            return false;
+        out->reply[len++] = c;
+    }
+    while (len > 0 && out->reply[len - 1] == '\r')
+        len--;
+    out->reply[len] = '\0';
+    if (len == 0)
+        return false;
+    (void)!send(fd, quit, sizeof(quit) - 1, MSG_NOSIGNAL);
+    out->ours = strncmp(out->reply, "220 ", 4) == 0 && len > 5 &&
+                strcmp(out->reply + len - 5, " LMTP") == 0;
+    return true;
+}
+
+static bool talk(int fd, const struct setup_address *address, struct setup_probe *out)
+{
+    switch (address->kind) {
+    case SETUP_MILTER:
+        return negotiate(fd, out);
+    case SETUP_LMTP:
+        return read_greeting(fd, out);
+    case SETUP_SOCKETMAP:
+    default:
+        return ask_map(fd, address->map, out);
+    }
+}
+
 static void look_at_socket(const void *arg, void *result)
 {
     const struct target *target = arg;
@@ -220,7 +257,7 @@ static void look_at_socket(const void *arg, void *result)
         return;
     note_listener(fd, out);
     errno = 0;
-    if (address->kind == SETUP_MILTER ? negotiate(fd, out) : ask_map(fd, address->map, out))
+    if (talk(fd, address, out))
         out->stage = SETUP_STAGE_DONE;
     else
         out->error = errno;

@@ -1,9 +1,9 @@
 /*
  * Connects to a socket as the MTA does: as its user, from inside its chroot; and says where that
- * ends. A milter is asked to negotiate, a socketmap for an answer.
+ * ends. A milter is asked to negotiate, a socketmap for an answer; an LMTP server is to greet.
  */
-#ifndef MILTER_SETUP_PROBE_H
-#define MILTER_SETUP_PROBE_H
+#ifndef MILTER_SETUP_SETUP_PROBE_H
+#define MILTER_SETUP_SETUP_PROBE_H
 
 #include "setup/setup_address.h"
 #include "setup/setup_run.h"
@@ -30,7 +30,7 @@ struct setup_probe {
     pid_t listener;   /* 0: not known */
     uint32_t actions; /* of a milter: what it wants to do */
     bool ours;        /* the answer is one that this program's daemon gives */
-    char reply[256];  /* of a socketmap */
+    char reply[256];  /* of a socketmap; the greeting of an LMTP server */
 };
 
 /*

@@ -166,6 +166,28 @@ static int judge(const char *program, int error, int wait_status, int *status, c
     return error;
 }
 
+/* Postfix's programs write `postmap: warning: ...` of settings that they do not like, and go on. */
+static bool is_warning(const char *program, const char *line)
+{
+    static const char warning[] = ": warning: ";
+    size_t len = strlen(program);
+
+    return strncmp(line, program, len) == 0 &&
+           strncmp(line + len, warning, sizeof(warning) - 1) == 0;
+}
+
+/* The first line of the standard error that is no warning. */
+static void copy_complaint(const char *program, const char *text, char *err, size_t err_size)
+{
+    size_t len = strcspn(text, "\n");
+
+    while (text[len] == '\n' && is_warning(program, text)) {
+        text += len + 1;
+        len = strcspn(text, "\n");
+    }
+    snprintf(err, err_size, "%.*s", is_warning(program, text) ? 0 : (int)len, text);
+}
+
 int setup_run(const char *const *argv, const char *input, int timeout_ms, char **out, int *status,
               char *err, size_t err_size)
 {
@@ -184,7 +206,7 @@ int setup_run(const char *const *argv, const char *input, int timeout_ms, char *
             close(streams[i].fd);
     }
     if (streams[1].text != NULL)
-        snprintf(err, err_size, "%.*s", (int)strcspn(streams[1].text, "\n"), streams[1].text);
+        copy_complaint(argv[0], streams[1].text, err, err_size);
     free(streams[1].text);
     error = judge(argv[0], error, wait_status, status, err, err_size);
     if (error == 0)

@@ -2,8 +2,8 @@
  * Runs programs of the MTA, and looks at files as another user sees them: everything that the
  * set-up check does outside of its own process. With no thread but the caller's.
  */
-#ifndef MILTER_SETUP_RUN_H
-#define MILTER_SETUP_RUN_H
+#ifndef MILTER_SETUP_SETUP_RUN_H
+#define MILTER_SETUP_SETUP_RUN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,8 +13,9 @@
  * Runs argv[0], found by PATH and in the directories of system programs, without a shell; `input`,
  * at most some lines, on its standard input, NULL for nothing. Returns 0 with its whole output in
  * `out` (terminated, to be freed), its exit status, and the first line that it wrote to the
- * standard error in err, "" if none; or a negative errno with a sentence in err: -ENOENT no such
- * program, -ETIMEDOUT, -EMSGSIZE for more output than can be meant, -EIO if it was killed.
+ * standard error in err, but for its warnings (`postmap: warning: ...`), "" if none; or a negative
+ * errno with a sentence in err: -ENOENT no such program, -ETIMEDOUT, -EMSGSIZE for more output than
+ * can be meant, -EIO if it was killed.
  */
 int setup_run(const char *const *argv, const char *input, int timeout_ms, char **out, int *status,
               char *err, size_t err_size);

@@ -23,6 +23,7 @@ void setup_own_from(struct setup_mta *mta, const struct config *config)
     struct setup_address address;
 
     mta->own_count = 0;
+    mta->own_unknown = (config->in_doubt & CONFIG_PART_SOCKETS) != 0;
     if (config->milter.socket != NULL && setup_address_own(config->milter.socket, &address))
         add_own(mta, &address);
     for (size_t i = 0; i < config->socketmap.listen_count; i++) {
@@ -38,6 +39,12 @@ void setup_own_from(struct setup_mta *mta, const struct config *config)
         if (listen->text != NULL)
             add_own(mta, &address);
     }
+}
+
+bool setup_use_same(const struct setup_use *a, const struct setup_use *b)
+{
+    return a->chroot == b->chroot && strcmp(a->parameter, b->parameter) == 0 &&
+           memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
 }
 
 const char *setup_use_path(const struct setup_mta *mta, const struct setup_use *use, char *out,
@@ -101,6 +108,11 @@ enum setup_match setup_use_match(const struct setup_mta *mta, const struct setup
 {
     bool outside = false;
 
+    /* A route leads there that is for the delivery agent. */
+    if (use->address.kind == SETUP_LMTP)
+        return use->chroot && use->address.path[0] == '/' && use->probe.error == ENOENT
+                   ? SETUP_OUTSIDE
+                   : SETUP_OURS;
     for (size_t i = 0; i < mta->own_count; i++) {
         const struct setup_own *own = &mta->own[i];
 
@@ -109,9 +121,35 @@ enum setup_match setup_use_match(const struct setup_mta *mta, const struct setup
         outside |= use->chroot && own->address.kind == use->address.kind &&
                    use->address.path[0] == '/' && same_path(use->address.path, own->address.path);
     }
+    if (mta->own_unknown && use->probe.ours)
+        return SETUP_OURS;
     if (outside)
         return SETUP_OUTSIDE;
     return use->probe.ours ? SETUP_ALIKE : SETUP_FOREIGN;
+}
+
+bool setup_use_expects(const struct setup_mta *mta, const struct setup_use *use)
+{
+    for (size_t i = 0; i < mta->own_count; i++) {
+        if (is_own(mta, &mta->own[i], use))
+            return mta->own[i].expected;
+    }
+    return false;
+}
+
+void setup_own_expect(struct setup_mta *mta)
+{
+    for (size_t i = 0, count = mta->own_count; i < count; i++) {
+        struct setup_own own = {.address = mta->own[i].address, .expected = true};
+        const char *name = own.address.kind == SETUP_MILTER ? "milter" : "policy";
+
+        if (own.address.path[0] == '\0' || setup_below_queue(mta, own.address.path) != NULL)
+            continue;
+        snprintf(own.address.path, sizeof(own.address.path), "%s/requiretls-milter/%s.sock",
+                 mta->queue, name);
+        if (mta->own_count < SETUP_OWN_MAX)
+            mta->own[mta->own_count++] = own;
+    }
 }
 
 static const struct setup_own *own_of(const struct setup_mta *mta, enum setup_kind kind)
@@ -123,24 +161,11 @@ static const struct setup_own *own_of(const struct setup_mta *mta, enum setup_ki
     return NULL;
 }
 
-/* The path below the queue directory, NULL if it is elsewhere. */
-static const char *below_queue(const struct setup_mta *mta, const char *path)
+const char *setup_below_queue(const struct setup_mta *mta, const char *path)
 {
     size_t len = strlen(mta->queue);
 
     return strncmp(path, mta->queue, len) == 0 && path[len] == '/' ? path + len + 1 : NULL;
-}
-
-const char *setup_own_proviso(const struct setup_mta *mta, enum setup_kind kind, bool chroot)
-{
-    const struct setup_own *own = own_of(mta, kind);
-
-    if (own == NULL)
-        return kind == SETUP_MILTER ? "" : ", after `listen` was set in [socketmap]";
-    if (!chroot || own->address.path[0] == '\0' || below_queue(mta, own->address.path) != NULL)
-        return "";
-    return ", after the socket was moved below the queue directory: the service is in a chroot and "
-           "does not see it where it is";
 }
 
 const char *setup_own_name(const struct setup_mta *mta, enum setup_kind kind, char *out,
@@ -156,7 +181,7 @@ const char *setup_own_name(const struct setup_mta *mta, enum setup_kind kind, ch
         snprintf(out, size, "%sinet:%s:%s", prefix,
                  is_any(own->address.host) ? "localhost" : own->address.host, own->address.port);
     else {
-        const char *relative = below_queue(mta, own->address.path);
+        const char *relative = setup_below_queue(mta, own->address.path);
 
         snprintf(out, size, "%sunix:%s", prefix, relative != NULL ? relative : own->address.path);
     }
@@ -185,9 +210,8 @@ static const char *group_name(gid_t gid, char *out, size_t size)
     return out;
 }
 
-/* What the MTA sees as `where`, as seen from outside. */
-static const char *outside_of(const struct setup_mta *mta, const struct setup_use *use, char *out,
-                              size_t size)
+const char *setup_use_where(const struct setup_mta *mta, const struct setup_use *use, char *out,
+                            size_t size)
 {
     const char *where = use->probe.where;
 
@@ -200,14 +224,25 @@ static const char *outside_of(const struct setup_mta *mta, const struct setup_us
     return out;
 }
 
-static const char *section(const struct setup_use *use)
-{
-    return use->address.kind == SETUP_MILTER ? "[milter]" : "[socketmap]";
-}
-
 static const char *name_of(const struct setup_use *use)
 {
-    return use->address.kind == SETUP_MILTER ? "milter-socket" : "map-socket";
+    return use->address.kind == SETUP_MILTER ? "milter-socket"
+           : use->address.kind == SETUP_LMTP ? "agent-socket"
+                                             : "map-socket";
+}
+
+static const char *program_of(const struct setup_use *use)
+{
+    return use->address.kind == SETUP_LMTP ? "the delivery agent" : "requiretls-milter";
+}
+
+static void start_again(const struct setup_use *use, struct setup_report *report)
+{
+    if (use->separate)
+        setup_command_reload(report, "systemctl enable --now requiretls-deliver.socket "
+                                     "requiretls-deliver.service");
+    else
+        setup_command_reload(report, "systemctl restart requiretls-milter");
 }
 
 /* `smtpd_milters of smtp/inet and 2 more`. */
@@ -230,18 +265,12 @@ static void no_access(const struct setup_mta *mta, const struct setup_use *use,
     bool is_socket = S_ISSOCK(probe->mode);
 
     occurrence(use, who, sizeof(who));
-    outside_of(mta, use, path, sizeof(path));
+    setup_use_where(mta, use, path, sizeof(path));
     setup_add(report, SETUP_ERROR, name_of(use),
               "%s: the user %s may not %s %s (owner %s, group %s, mode %04o)", who, mta->user,
               is_socket ? "write to" : "pass", path, user_name(probe->uid, owner, sizeof(owner)),
               group_name(probe->gid, group, sizeof(group)), (unsigned)(probe->mode & 07777));
-    if (is_socket)
-        setup_remedy(report,
-                     "set socket_group = %s and socket_mode = 0660 in %s of the filter's "
-                     "configuration, and restart it",
-                     mta->group, section(use));
-    else
-        setup_remedy(report, "chgrp %s %s && chmod g+x %s", mta->group, path, path);
+    setup_remedy(report, "let the MTA's group %s in", mta->group);
 }
 
 static void not_there(const struct setup_mta *mta, const struct setup_use *use,
@@ -251,9 +280,13 @@ static void not_there(const struct setup_mta *mta, const struct setup_use *use,
 
     occurrence(use, who, sizeof(who));
     setup_add(report, SETUP_ERROR, name_of(use), "%s: there is no %s", who,
-              outside_of(mta, use, path, sizeof(path)));
-    setup_remedy(report, "start the daemon (systemctl start requiretls-milter); the directory of "
-                         "the socket must exist before");
+              setup_use_where(mta, use, path, sizeof(path)));
+    if (use->separate)
+        setup_remedy(report, "start the delivery agent; journalctl -u requiretls-deliver says why "
+                             "it does not run");
+    else
+        setup_remedy(report, "start the daemon anew, which makes it");
+    start_again(use, report);
 }
 
 static void no_connection(const struct setup_mta *mta, const struct setup_use *use,
@@ -263,14 +296,18 @@ static void no_connection(const struct setup_mta *mta, const struct setup_use *u
 
     occurrence(use, who, sizeof(who));
     setup_add(report, SETUP_ERROR, name_of(use), "%s: nobody answers at %s: %s", who,
-              outside_of(mta, use, path, sizeof(path)),
+              setup_use_where(mta, use, path, sizeof(path)),
               use->probe.error != 0 ? strerror(use->probe.error) : "the answer makes no sense");
-    setup_remedy(report,
-                 use->probe.stage == SETUP_STAGE_ANSWER
-                     ? "see what listens there: it is not requiretls-milter, or does not answer in "
-                       "time (its log tells)"
-                     : "start the daemon: systemctl start requiretls-milter; its log says why it "
-                       "does not run");
+    if (use->probe.stage == SETUP_STAGE_ANSWER) {
+        setup_remedy(report,
+                     "see what listens there: it is not %s, or does not answer in time (its log "
+                     "tells)",
+                     program_of(use));
+        return;
+    }
+    setup_remedy(report, "start %s; its log says why it does not run",
+                 use->separate ? program_of(use) : "the daemon");
+    start_again(use, report);
 }
 
 static void answered(const struct setup_mta *mta, const struct setup_use *use,
@@ -279,15 +316,19 @@ static void answered(const struct setup_mta *mta, const struct setup_use *use,
     char who[200], path[512];
 
     occurrence(use, who, sizeof(who));
-    outside_of(mta, use, path, sizeof(path));
+    setup_use_where(mta, use, path, sizeof(path));
     if (!use->probe.ours) {
-        setup_add(report, SETUP_ERROR, name_of(use),
-                  "%s: what answers at %s is not requiretls-milter", who, path);
+        setup_add(report, SETUP_ERROR, name_of(use), "%s: what answers at %s is not %s%s%s", who,
+                  path, program_of(use), use->address.kind == SETUP_LMTP ? ", or it is busy: " : "",
+                  use->address.kind == SETUP_LMTP ? use->probe.reply : "");
         setup_remedy(report, "stop that program or give one of the two another socket");
-    } else if (strncmp(use->probe.reply, "PERM", 4) == 0) {
+    } else if (use->address.kind == SETUP_SOCKETMAP && strncmp(use->probe.reply, "PERM", 4) == 0) {
         setup_add(report, SETUP_ERROR, "map-name", "%s: there is no map `%s` (%s)", who,
                   use->address.map, use->probe.reply);
         setup_remedy(report, "requiretls-maps(5) has the names of the maps");
+    } else if (use->address.kind == SETUP_LMTP) {
+        setup_add(report, SETUP_OK, name_of(use), "%s: the delivery agent answers %s at %s", who,
+                  mta->user, path);
     } else if (use->address.kind == SETUP_MILTER) {
         setup_add(report, SETUP_OK, name_of(use), "%s: the filter answers %s at %s", who, mta->user,
                   path);
@@ -301,17 +342,16 @@ static void outside(const struct setup_mta *mta, const struct setup_use *use,
                     struct setup_report *report)
 {
     char who[200];
-    bool milter = use->address.kind == SETUP_MILTER;
 
     occurrence(use, who, sizeof(who));
     setup_add(report, SETUP_ERROR, name_of(use),
               "%s: %s is outside of the chroot %s, the service cannot see it", who,
               use->address.path, mta->queue);
-    setup_remedy(report,
-                 "put the socket below the queue directory: %s %s = unix:%s/requiretls-milter/%s."
-                 "sock, and unix:requiretls-milter/%s.sock in Postfix's %s",
-                 section(use), milter ? "socket" : "listen", mta->queue,
-                 milter ? "milter" : "policy", milter ? "milter" : "policy", use->parameter);
+    if (use->address.kind == SETUP_LMTP)
+        setup_remedy(report, "FILTER TRANSPORT:unix:requiretls-deliver/lmtp.sock, below the queue "
+                             "directory, in the table of milter_header_checks");
+    else
+        setup_remedy(report, "put the sockets below the queue directory");
 }
 
 void setup_check_use(const struct setup_mta *mta, const struct setup_use *use,
@@ -325,6 +365,11 @@ void setup_check_use(const struct setup_mta *mta, const struct setup_use *use,
         return;
     if (match == SETUP_OUTSIDE) {
         outside(mta, use, report);
+    } else if (match == SETUP_ALIKE) {
+        setup_add(report, SETUP_WARNING, name_of(use),
+                  "%s: this is a requiretls-milter, but not at a socket of this configuration",
+                  occurrence(use, who, sizeof(who)));
+        setup_remedy(report, "give the daemon's configuration file with -c");
     } else if (use->error != 0) {
         setup_add(report, SETUP_UNKNOWN, name_of(use), "%s: cannot be tried: %s",
                   occurrence(use, who, sizeof(who)), strerror(-use->error));
@@ -338,11 +383,5 @@ void setup_check_use(const struct setup_mta *mta, const struct setup_use *use,
         not_there(mta, use, report);
     } else {
         no_connection(mta, use, report);
-    }
-    if (match == SETUP_ALIKE) {
-        setup_add(report, SETUP_WARNING, name_of(use),
-                  "%s: this is a requiretls-milter, but not at a socket of this configuration",
-                  occurrence(use, who, sizeof(who)));
-        setup_remedy(report, "give the daemon's configuration file with -c");
     }
 }

@@ -1,6 +1,7 @@
 /*
  * What postconf(1) prints, parsed: main.cf (-x), then the services (-F), then their own parameters
- * (-Px); postconf_get looks in a service before main.cf. Pure.
+ * (-Px); postconf_get looks in a service before main.cf, postconf_assume changes what it finds.
+ * Pure.
  */
 #include "setup/postfix/postconf.h"
 
@@ -176,6 +177,22 @@ const char *postconf_get(const struct postconf *conf, const struct postconf_serv
     if (value == NULL)
         value = find_parameter(&conf->parameters, name);
     return value != NULL ? value : "";
+}
+
+int postconf_assume(struct postconf *conf, const struct postconf_service *service, const char *name,
+                    const char *value)
+{
+    struct postconf_parameters *list = &conf->parameters;
+
+    if (service != NULL && find_parameter(&service->own, name) != NULL)
+        list = &conf->services[service - conf->services].own;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i].name, name) != 0)
+            continue;
+        list->items[i].value = value;
+        return 0;
+    }
+    return append_parameter(conf, list, name, value);
 }
 
 const struct postconf_service *postconf_service(const struct postconf *conf, const char *name,

@@ -2,8 +2,8 @@
  * Postfix's configuration as postconf(1) prints it: parameters of main.cf, and the services of
  * master.cf with the parameters of their own. Pure.
  */
-#ifndef MILTER_SETUP_POSTCONF_H
-#define MILTER_SETUP_POSTCONF_H
+#ifndef MILTER_SETUP_POSTFIX_POSTCONF_H
+#define MILTER_SETUP_POSTFIX_POSTCONF_H
 
 #include "policy/arena.h"
 
@@ -52,6 +52,11 @@ void postconf_fini(struct postconf *conf);
 /* The value for a service, or with NULL that of main.cf; "" if there is no such parameter. */
 const char *postconf_get(const struct postconf *conf, const struct postconf_service *service,
                          const char *name);
+
+/* Makes it another value, where it stands now; of a parameter that stands nowhere in main.cf. The
+ * value is borrowed. 0 or -ENOMEM. */
+int postconf_assume(struct postconf *conf, const struct postconf_service *service, const char *name,
+                    const char *value);
 
 /* NULL if there is none. */
 const struct postconf_service *postconf_service(const struct postconf *conf, const char *name,

@@ -38,14 +38,15 @@ const char *setup_postfix_place(const struct postconf_service *service, const ch
     return sets(service, parameter) ? service->id : "main.cf";
 }
 
-const char *setup_postfix_set(const struct postconf_service *service, const char *parameter,
-                              const char *value, char *out, size_t size)
+bool setup_postfix_smtpd_chroot(const struct setup_postfix *postfix)
 {
-    if (sets(service, parameter))
-        snprintf(out, size, "postconf -P '%s/%s=%s'", service->id, parameter, value);
-    else
-        snprintf(out, size, "postconf -e '%s = %s'", parameter, value);
-    return out;
+    const struct postconf_service *service = NULL;
+
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (service->chroot)
+            return true;
+    }
+    return false;
 }
 
 bool setup_postfix_is_default(const struct postconf_service *service)
@@ -89,8 +90,7 @@ static struct setup_use *find_use(struct setup_mta *mta, const struct setup_use 
     for (size_t i = 0; i < mta->use_count; i++) {
         struct setup_use *use = &mta->uses[i];
 
-        if (use->chroot == like->chroot && strcmp(use->parameter, like->parameter) == 0 &&
-            memcmp(&use->address, &like->address, sizeof(use->address)) == 0)
+        if (setup_use_same(use, like))
             return use;
     }
     return NULL;
@@ -135,12 +135,7 @@ static int collect(struct setup_postfix *postfix, const struct postconf_service 
     return 0;
 }
 
-/* Which programs ask whom. */
-static const struct {
-    const char *program;
-    const char *parameter;
-    enum setup_kind kind;
-} askers[] = {
+const struct setup_postfix_asker setup_postfix_askers[SETUP_POSTFIX_ASKERS] = {
     {"smtpd", "smtpd_milters", SETUP_MILTER},
     {"cleanup", "non_smtpd_milters", SETUP_MILTER},
     {"smtp", "smtp_tls_policy_maps", SETUP_SOCKETMAP},
@@ -157,11 +152,13 @@ int setup_postfix_derive(struct setup_postfix *postfix)
     mta->user = postconf_get(conf, NULL, "mail_owner");
     mta->group = mta->user;
     setup_own_from(mta, postfix->config);
-    for (size_t i = 0; i < sizeof(askers) / sizeof(askers[0]); i++) {
+    setup_own_expect(mta);
+    for (size_t i = 0; i < SETUP_POSTFIX_ASKERS; i++) {
+        const struct setup_postfix_asker *asker = &setup_postfix_askers[i];
         const struct postconf_service *service = NULL;
 
-        while ((service = setup_postfix_next(postfix, service, askers[i].program)) != NULL) {
-            int error = collect(postfix, service, askers[i].kind, askers[i].parameter);
+        while ((service = setup_postfix_next(postfix, service, asker->program)) != NULL) {
+            int error = collect(postfix, service, asker->kind, asker->parameter);
 
             if (error != 0)
                 return error;

@@ -7,7 +7,9 @@
  */
 #include "setup/postfix/postfix_checks.h"
 
-#include "decide/reply.h"
+#include "base/text.h"
+#include "setup/postfix/postfix_remedy.h"
+#include "setup/setup_edit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +19,8 @@
 #define SIMPLE "MAIL FROM:<sender@example.org>"
 #define QUOTED "MAIL FROM:<\"a>b\"@example.org>"
 #define FILTER "smtpd_command_filter"
-#define TABLE "regexp:/etc/postfix/requiretls_command"
+#define TABLE "requiretls_command"
+#define MARKER "SIZE=00000000000000008689" /* what that table makes of REQUIRETLS */
 
 static const char name[] = "marker", swallowed[] = "marker-swallowed";
 
@@ -46,7 +49,8 @@ static enum made make(const struct setup_postfix *postfix, const struct postconf
     return found == 0 || strcasestr(out, "REQUIRETLS") != NULL ? MADE_REFUSED : MADE_LOST;
 }
 
-static bool takes(const struct setup_postfix *postfix, const struct postconf_service *service)
+bool setup_postfix_takes(const struct setup_postfix *postfix,
+                         const struct postconf_service *service)
 {
     char out[512];
     int error;
@@ -64,6 +68,18 @@ static const char *value(const struct setup_postfix *postfix,
                          const struct postconf_service *service, const char *parameter)
 {
     return postconf_get(&postfix->conf, service, parameter);
+}
+
+/* The snippets' table for a service, as it stands now. */
+static void take_table(const struct setup_postfix *postfix, const struct postconf_service *service,
+                       struct setup_report *report)
+{
+    char table[400];
+
+    setup_postfix_install(postfix, TABLE, report);
+    setup_postfix_set_own(postfix, service, FILTER,
+                          setup_postfix_table(postfix, TABLE, table, sizeof(table)), report);
+    setup_postfix_reload(postfix, report);
 }
 
 /* A quoted local part may have `>` in it. */
@@ -84,14 +100,14 @@ static void check_quoted(const struct setup_postfix *postfix,
     setup_add(report, made == MADE_REFUSED ? SETUP_WARNING : SETUP_ERROR, name,
               "%s: %s does not know quoted local parts: it makes `%s` of %s REQUIRETLS",
               service->id, FILTER, made == MADE_REFUSED ? "nothing" : command, QUOTED);
-    setup_remedy(report, "the sample requiretls_command in the place of %s",
+    setup_remedy(report, "take the table of the sample configuration in the place of %s",
                  value(postfix, service, FILTER));
+    take_table(postfix, service, report);
 }
 
-/* A service for others that asks the filter; `elsewhere`: another takes REQUIRETLS. */
+/* A service for others that asks the filter. */
 static void check_service(const struct setup_postfix *postfix,
-                          const struct postconf_service *service, bool elsewhere,
-                          struct setup_report *report)
+                          const struct postconf_service *service, struct setup_report *report)
 {
     const char *filter = value(postfix, service, FILTER);
     char command[512];
@@ -108,19 +124,14 @@ static void check_service(const struct setup_postfix *postfix,
                   service->id, FILTER, command,
                   postfix->config->milter.marker[0] != '\0' ? postfix->config->milter.marker
                                                             : "(empty)");
-        setup_remedy(report, "write the same in %s and in the key `marker` of [milter]", filter);
+        setup_remedy(report, "the same in %s and in [milter], as in the sample configuration",
+                     filter);
+        take_table(postfix, service, report);
+        setup_edit_key(report, "milter", "marker", MARKER);
+        setup_edit_done(report, false);
         return;
     case MADE_REFUSED:
-        /* A proxy that loses the marker must not be given it. */
-        if (postfix->config->milter.marker[0] == '\0' ||
-            value(postfix, service, "smtpd_proxy_filter")[0] != '\0')
-            return;
-        setup_add(report, elsewhere ? SETUP_WARNING : SETUP_ERROR, name,
-                  "%s: this Postfix refuses the parameter REQUIRETLS (555) before the filter sees "
-                  "it: %s %s (an empty `marker` in [milter] if that is meant)",
-                  service->id, FILTER, filter[0] != '\0' ? "does not rewrite it" : "is not set");
-        setup_remedy(report, "postconf -P '%s/%s=%s'", service->id, FILTER, TABLE);
-        return;
+        return; /* see check_refused */
     case MADE_UNKNOWN:
     default:
         setup_add(report, setup_postfix_unasked(error), name, "%s: %s = %s cannot be asked: %s",
@@ -129,10 +140,50 @@ static void check_service(const struct setup_postfix *postfix,
     }
 }
 
+/* Whether a service for others asks the filter, but refuses the parameter. A proxy that loses the
+ * marker must not be given it. */
+static bool refuses(const struct setup_postfix *postfix, const struct postconf_service *service)
+{
+    char command[512];
+    int error;
+
+    return setup_postfix_filtered(postfix, service) && !setup_postfix_is_inner(service) &&
+           value(postfix, service, "smtpd_proxy_filter")[0] == '\0' &&
+           make(postfix, service, SIMPLE, command, sizeof(command), &error) == MADE_REFUSED;
+}
+
+/* All services that do are one finding; `elsewhere`: another takes REQUIRETLS. */
+static void check_refused(const struct setup_postfix *postfix, bool elsewhere,
+                          struct setup_report *report)
+{
+    char names[512];
+    struct text list;
+    const struct postconf_service *service = NULL;
+
+    if (postfix->config->milter.marker[0] == '\0')
+        return;
+    text_init(&list, names, sizeof(names));
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (refuses(postfix, service))
+            text_addf(&list, "%s%s", list.len > 0 ? ", " : "", service->id);
+    }
+    if (list.len == 0)
+        return;
+    setup_add(report, elsewhere ? SETUP_WARNING : SETUP_ERROR, name,
+              "%s: this Postfix refuses the parameter REQUIRETLS (555) before the filter sees it: "
+              "no %s makes the filter's marker of it (an empty `marker` in [milter] if that is "
+              "meant)",
+              names, FILTER);
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (refuses(postfix, service))
+            take_table(postfix, service, report);
+    }
+}
+
 static void check_native(const struct setup_postfix *postfix,
                          const struct postconf_service *service, struct setup_report *report)
 {
-    if (!takes(postfix, service))
+    if (!setup_postfix_takes(postfix, service))
         return;
     setup_add(report, SETUP_ERROR, name,
               "%s: %s takes REQUIRETLS away, which this Postfix understands itself", service->id,
@@ -144,7 +195,9 @@ static void check_native(const struct setup_postfix *postfix,
 /* sendmail -bs runs an smtpd with the parameters of main.cf, which asks no milter. */
 static bool check_main_cf(const struct setup_postfix *postfix, struct setup_report *report)
 {
-    if (!takes(postfix, NULL))
+    const struct postconf_service *service = NULL;
+
+    if (!setup_postfix_takes(postfix, NULL))
         return false;
     setup_add(
         report, SETUP_ERROR, swallowed,
@@ -152,21 +205,40 @@ static bool check_main_cf(const struct setup_postfix *postfix, struct setup_repo
         "follows, and nobody knows of the request then",
         FILTER);
     setup_remedy(report,
-                 "take it out of main.cf (postconf -X %s), and set it for each service that "
-                 "asks the filter: postconf -P 'smtp/inet/%s=%s'",
-                 FILTER, FILTER, TABLE);
+                 "take it out of main.cf, and set it for each service that asks the filter");
+    setup_postfix_unset(postfix, FILTER, report);
+    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
+        if (setup_postfix_filtered(postfix, service) && !setup_postfix_is_inner(service) &&
+            in_main_cf(service, FILTER))
+            take_table(postfix, service, report);
+    }
+    setup_postfix_reload(postfix, report);
     return true;
 }
 
 /* A service that takes REQUIRETLS, and no filter follows. */
-static void check_unfiltered(const struct postconf_service *service, struct setup_report *report)
+static void check_unfiltered(const struct setup_postfix *postfix,
+                             const struct postconf_service *service, struct setup_report *report)
 {
+    static const char parameter[] = "smtpd_milters";
+    char milters[1000];
+
     setup_add(report, SETUP_ERROR, swallowed,
               "%s takes REQUIRETLS (%s), but asks no filter: the request is lost, and the mail "
               "leaves as any other",
               service->id, FILTER);
-    setup_remedy(report, "do not take it there (postconf -P '%s/%s='), or ask the filter there",
-                 service->id, FILTER);
+    if (setup_postfix_is_inner(service)) {
+        setup_remedy(report, "do not take it there, or ask the filter there");
+        setup_postfix_set_own(postfix, service, FILTER, "", report);
+        setup_postfix_reload(postfix, report);
+        return;
+    }
+    setup_remedy(report, "ask the filter there; or do not take it (%s)", FILTER);
+    setup_postfix_set_own(postfix, service, parameter,
+                          setup_postfix_with_us(postfix, value(postfix, service, parameter),
+                                                milters, sizeof(milters)),
+                          report);
+    setup_postfix_reload(postfix, report);
 }
 
 struct milters {
@@ -202,20 +274,19 @@ static void check_maps(const struct setup_postfix *postfix, const struct postcon
                   milters.without,
                   taken ? "their REQUIRETLS is taken, but no filter knows of it"
                         : "their mail does not pass the filter");
-        setup_remedy(report,
-                     "name the filter in each line of %s; or none of it there: postconf -P "
-                     "'%s/%s='",
-                     table, service->id, parameter);
+        setup_remedy(report, "name the filter in each line of %s; or do without it", table);
     } else if (error != 0 && taken) {
         setup_add(report, setup_postfix_unasked(error), swallowed,
                   "%s of %s cannot be listed (%s): it may take the filter from clients whose "
                   "REQUIRETLS is taken",
                   parameter, service->id, table);
-        setup_remedy(report,
-                     "postconf -P '%s/%s='; or a table that can be listed, with the filter "
-                     "in each line",
-                     service->id, parameter);
+        setup_remedy(report, "do without it; or a table that can be listed, with the filter in "
+                             "each line");
+    } else {
+        return;
     }
+    setup_postfix_set(postfix, service, parameter, "", report);
+    setup_postfix_reload(postfix, report);
 }
 
 /* Where nobody asks the filter at all, setup_postfix_milter has said so. */
@@ -228,102 +299,25 @@ static void check_older(const struct setup_postfix *postfix, struct setup_report
         bool filtered = setup_postfix_filtered(postfix, service);
 
         any |= filtered && !setup_postfix_is_second(postfix, service);
-        elsewhere |= filtered && !setup_postfix_is_inner(service) && takes(postfix, service);
+        elsewhere |=
+            filtered && !setup_postfix_is_inner(service) && setup_postfix_takes(postfix, service);
     }
     while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
         bool shared = in_main_cf(service, FILTER);
 
         if (setup_postfix_filtered(postfix, service)) {
-            bool same = shared && takes(postfix, service);
+            bool same = shared && setup_postfix_takes(postfix, service);
 
             if (!setup_postfix_is_inner(service) && !(same && checked))
-                check_service(postfix, service, elsewhere, report);
+                check_service(postfix, service, report);
             checked |= same;
-        } else if (any && takes(postfix, service) && !(shared && main_cf) &&
-                   !setup_postfix_proxied(postfix, service)) {
-            check_unfiltered(service, report);
+        } else if (any && setup_postfix_takes(postfix, service) && !(shared && main_cf) &&
+                   !setup_postfix_proxied(postfix, service) &&
+                   !setup_postfix_is_silenced(postfix, service)) {
+            check_unfiltered(postfix, service, report);
         }
     }
-}
-
-/* The filter refuses a recipient with its tag, and says whether the message asks for REQUIRETLS. */
-static void judge_proxy(const struct postconf_service *service, const char *proxy, int code,
-                        const char *text, struct setup_report *report)
-{
-    static const char finding[] = "proxy-marker";
-    bool refused = code >= 400 && strstr(text, REPLY_RESERVED) != NULL;
-
-    if (refused && strstr(text, REPLY_RESERVED_ASKED) != NULL) {
-        setup_add(report, SETUP_OK, finding, "%s hands MAIL on as it comes", proxy);
-    } else if (refused) {
-        setup_add(report, SETUP_ERROR, finding,
-                  "%s: %s writes a MAIL of its own, in which the filter's marker is lost: what %s "
-                  "took with REQUIRETLS leaves as any other mail",
-                  service->id, proxy, service->id);
-        setup_remedy(report,
-                     "postconf -P '%s/%s=', so that it is refused there; or the scanner as "
-                     "content_filter, as PLACEMENT shows",
-                     service->id, FILTER);
-    } else {
-        setup_add(report, SETUP_UNKNOWN, finding,
-                  "%s: whether %s hands MAIL on as it comes: it says `%d %.200s` to a message that "
-                  "the filter behind it refuses",
-                  service->id, proxy, code, text);
-        setup_remedy(report,
-                     "if it writes a MAIL of its own, as amavisd does, postconf -P '%s/%s='",
-                     service->id, FILTER);
-    }
-}
-
-static void check_proxy(const struct setup_postfix *postfix, const struct postconf_service *service,
-                        struct setup_report *report)
-{
-    const char *proxy = value(postfix, service, "smtpd_proxy_filter");
-    const struct config_milter *milter = &postfix->config->milter;
-    char where[320], recipient[320], text[1024];
-
-    snprintf(recipient, sizeof(recipient), "setup-check@example.org.%s", milter->tag);
-    if (strncasecmp(proxy, "unix:", 5) == 0 && proxy[5] != '/')
-        snprintf(where, sizeof(where), "unix:%s/%s", postfix->mta.queue, proxy + 5);
-    else
-        snprintf(where, sizeof(where), "%s", proxy);
-    int code = postfix->proxy(where, milter->marker, recipient, text, sizeof(text));
-    if (code >= 0) {
-        judge_proxy(service, proxy, code, text, report);
-        return;
-    }
-    setup_add(report, SETUP_UNKNOWN, "proxy-marker",
-              "%s: whether %s hands MAIL on as it comes: it cannot be tried: %s", service->id,
-              proxy, strerror(-code));
-    setup_remedy(report, "start it, and run this check again");
-}
-
-/* Whether an earlier service hands its mail, with the marker in it, to the same proxy. */
-static bool tried_before(const struct setup_postfix *postfix,
-                         const struct postconf_service *service)
-{
-    const char *proxy = value(postfix, service, "smtpd_proxy_filter");
-    const struct postconf_service *other = NULL;
-
-    while ((other = setup_postfix_next(postfix, other, "smtpd")) != service) {
-        if (strcmp(value(postfix, other, "smtpd_proxy_filter"), proxy) == 0 &&
-            takes(postfix, other))
-            return true;
-    }
-    return false;
-}
-
-void setup_postfix_proxies(const struct setup_postfix *postfix, struct setup_report *report)
-{
-    const struct postconf_service *service = NULL;
-
-    if (postfix->conf.version >= POSTCONF_REQUIRETLS)
-        return; /* which says it to a proxy in the header */
-    while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
-        if (setup_postfix_proxied(postfix, service) && takes(postfix, service) &&
-            !tried_before(postfix, service))
-            check_proxy(postfix, service, report);
-    }
+    check_refused(postfix, elsewhere, report);
 }
 
 void setup_postfix_marker(struct setup_postfix *postfix, struct setup_report *report)
@@ -335,7 +329,7 @@ void setup_postfix_marker(struct setup_postfix *postfix, struct setup_report *re
     if (!native)
         check_older(postfix, report);
     while ((service = setup_postfix_next(postfix, service, "smtpd")) != NULL) {
-        bool taken = !native && takes(postfix, service);
+        bool taken = !native && setup_postfix_takes(postfix, service);
         bool shared_filter = in_main_cf(service, FILTER);
         bool shared_maps = in_main_cf(service, "smtpd_milter_maps");
 

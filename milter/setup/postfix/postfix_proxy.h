@@ -2,8 +2,8 @@
  * Tries whether what smtpd_proxy_filter names hands MAIL on as it came: a proxy that writes a MAIL
  * of its own loses the marker of a request. Blocks; no thread but the caller's.
  */
-#ifndef MILTER_SETUP_POSTFIX_PROXY_H
-#define MILTER_SETUP_POSTFIX_PROXY_H
+#ifndef MILTER_SETUP_POSTFIX_POSTFIX_PROXY_H
+#define MILTER_SETUP_POSTFIX_POSTFIX_PROXY_H
 
 #include <stddef.h>
 

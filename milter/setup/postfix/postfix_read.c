@@ -4,6 +4,7 @@
  */
 #include "setup/postfix/postfix.h"
 
+#include "setup/postfix/postfix_sockets.h"
 #include "setup/postfix/postfix_table.h"
 #include "setup/setup_ca.h"
 #include "setup/setup_run.h"
@@ -79,6 +80,19 @@ static int count_certificates(void *arg, const char *path)
     return setup_ca_count(path);
 }
 
+/* As setup_try_fn. */
+static void try_use(void *arg, struct setup_use *use)
+{
+    const struct setup_postfix *postfix = arg;
+    struct setup_who who;
+    char err[300];
+
+    use->probed = true;
+    use->error = setup_who_find(postfix->mta.user, &who, err, sizeof(err));
+    if (use->error == 0)
+        setup_use_probe(&postfix->mta, &who, use);
+}
+
 int setup_postfix_read(struct setup_postfix *postfix, char *err, size_t err_size)
 {
     static const struct {
@@ -92,8 +106,12 @@ int setup_postfix_read(struct setup_postfix *postfix, char *err, size_t err_size
     postfix->values = setup_table_values;
     postfix->values_arg = postfix;
     postfix->connect = setup_probe_port;
+    postfix->try_use = try_use;
+    postfix->try_arg = postfix;
     postfix->proxy = setup_proxy_try;
     postfix->certificates = count_certificates;
+    postfix->mta.move = setup_postfix_move;
+    postfix->mta.move_arg = postfix;
     for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
         int error = read_one(postfix, reads[i].option, reads[i].take, err, err_size);
 

@@ -6,6 +6,10 @@
 #include "setup/postfix/postfix_checks.h"
 
 #include "config/config_rule.h"
+#include "decide/rules_check.h"
+#include "setup/postfix/postfix_remedy.h"
+#include "setup/setup.h"
+#include "setup/setup_edit.h"
 
 static const char *header_words[] = {
     [CONFIG_ACCEPT_ANY] = "any",
@@ -34,8 +38,10 @@ static void check_header(const struct setup_postfix *postfix, struct setup_repor
                   "Postfix believes Require-TLS-ESMTP in anybody's header, the filter only some "
                   "(accept_header = %s): Postfix would enforce what the filter has not looked at",
                   header_words[accept]);
-        setup_remedy(report, "accept_header = any in [milter], or "
-                             "postconf -e 'requiretls_esmtp_header = no'");
+        setup_remedy(report, "let the filter believe the same (or Postfix nobody: "
+                             "requiretls_esmtp_header = no in main.cf)");
+        setup_edit_key(report, "milter", "accept_header", "any");
+        setup_edit_done(report, false);
     } else if (believes) {
         setup_add(report, SETUP_OK, name, "Postfix and the filter believe the same headers");
     } else if (accept != CONFIG_ACCEPT_NO && leaves_as_it_came(postfix)) {
@@ -43,34 +49,53 @@ static void check_header(const struct setup_postfix *postfix, struct setup_repor
                   "requiretls_esmtp_header = no: what a header asks for is judged by the filter "
                   "(accept_header = %s), but not enforced by Postfix itself",
                   header_words[accept]);
-        setup_remedy(report, "accept_header = no in [milter], or a route for such mail");
+        setup_remedy(report, "let the filter not believe it either (or give such mail a route)");
+        setup_edit_key(report, "milter", "accept_header", "no");
+        setup_edit_done(report, false);
     }
 }
 
-static bool leads_on(const struct config_route *route)
+/* --- what rules ask for ----------------------------------------------------------------------- */
+
+struct rule_findings {
+    const struct setup_postfix *postfix;
+    struct setup_report *report;
+};
+
+static void add_rule_finding(struct rule_findings *findings, enum setup_state state,
+                             const char *message)
 {
-    return route != NULL && route->method != CONFIG_METHOD_NONE;
+    setup_add(findings->report, state, "rule-request", "%s", message);
+    setup_remedy(findings->report, "a route for such mail, as %s/README has it",
+                 setup_postfix_snippets(findings->postfix));
 }
 
-/* A rule's request is known to the filter alone: Postfix learns of it by a route. */
+/* config_report_fn; both */
+static void on_not_enforced(void *arg, const char *message)
+{
+    add_rule_finding(arg, SETUP_ERROR, message);
+}
+
+static void on_perhaps_not_enforced(void *arg, const char *message)
+{
+    add_rule_finding(arg, SETUP_WARNING, message);
+}
+
+/* A rule's request is known to the filter alone: Postfix learns of it by a route. Not looked at
+ * here is what leaves for a scanner, and what is reinjected, for which there is route-reinjection.
+ */
 static void check_rules(const struct setup_postfix *postfix, struct setup_report *report)
 {
     const struct config *config = postfix->config;
-    bool asks = false, routed = leads_on(config->defaults->route);
+    struct rule_findings findings = {.postfix = postfix, .report = report};
 
-    for (size_t i = 0; i < config->rule_count; i++) {
-        const struct config_rule *rule = &config->rules[i];
-
-        asks |= (rule->sets & (1u << CONFIG_SETTING_REQUEST)) != 0 &&
-                rule->request == CONFIG_REQUEST_REQUIRE;
-        routed |= leads_on(rule->route);
-    }
-    if (!asks || routed || postconf_get(&postfix->conf, NULL, "content_filter")[0] != '\0')
+    if (postconf_get(&postfix->conf, NULL, "content_filter")[0] != '\0')
         return;
-    setup_add(report, SETUP_WARNING, "rule-request",
-              "rules ask for REQUIRETLS (request = require), but no route tells Postfix: what was "
-              "found when the message came is not enforced when it leaves");
-    setup_remedy(report, "a route for such mail, as the snippets have it");
+    for (size_t i = 0; i < config->rule_count; i++) {
+        if (!rules_check_knows_reinjected(config, &config->rules[i]))
+            (void)rules_check_enforced_rule(config, i, on_not_enforced, on_perhaps_not_enforced,
+                                            &findings);
+    }
 }
 
 void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *report)
@@ -87,9 +112,12 @@ void setup_postfix_request(struct setup_postfix *postfix, struct setup_report *r
         setup_add(
             report, SETUP_ERROR, "requiretls-enable",
             "requiretls_enable is not yes: Postfix neither announces nor enforces REQUIRETLS");
-        setup_remedy(report, "postconf -e 'requiretls_enable = yes'");
+        setup_postfix_set(postfix, NULL, "requiretls_enable", "yes", report);
+        setup_postfix_reload(postfix, report);
     }
-    if (native)
+    if (native && setup_can_examine(postfix->config, CONFIG_PART_MILTER | CONFIG_PART_RULES,
+                                    "accept-header", report))
         check_header(postfix, report);
-    check_rules(postfix, report);
+    if (setup_can_examine(postfix->config, CONFIG_PART_RULES, "rule-request", report))
+        check_rules(postfix, report);
 }

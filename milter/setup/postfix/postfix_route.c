@@ -4,6 +4,7 @@
  */
 #include "setup/postfix/postfix_route.h"
 #include "setup/postfix/postfix_checks.h"
+#include "setup/postfix/postfix_remedy.h"
 #include "setup/postfix/postfix_route_rules.h"
 
 #include "config/config_rule.h"
@@ -87,7 +88,8 @@ void setup_route_requiretls(const struct setup_postfix *postfix, const struct co
 {
     int version = postfix->conf.version;
 
-    if ((route->can & VERDICT_CAN_REQUIRETLS) == 0 || version >= POSTCONF_REQUIRETLS)
+    if ((route->can & VERDICT_CAN_REQUIRETLS) == 0 || version >= POSTCONF_REQUIRETLS ||
+        route->agent || (config_route_reinjects(route) && config_has_agent_route(postfix->config)))
         return;
     setup_add(report, SETUP_ERROR, "route-can",
               "[route %s] can requiretls, but Postfix %d.%d cannot pass REQUIRETLS on: "
@@ -116,6 +118,23 @@ static void check_requiretls(const struct setup_postfix *postfix, const struct c
                  name, transport->id, route->name);
 }
 
+/* The snippets' table of status for that transport; Postfix 3.11 needs none. */
+static void take_status(const struct setup_postfix *postfix,
+                        const struct postconf_service *transport, struct setup_report *report)
+{
+    static const char parameter[] = "smtp_delivery_status_filter";
+    const char *name =
+        asks(postfix, transport, enforce_map) ? "requiretls_status" : "requiretls_starttls_status";
+    char table[400] = "";
+
+    if (postfix->conf.version < POSTCONF_REQUIRETLS) {
+        setup_postfix_install(postfix, name, report);
+        setup_postfix_table(postfix, name, table, sizeof(table));
+    }
+    setup_postfix_set_own(postfix, transport, parameter, table, report);
+    setup_postfix_reload(postfix, report);
+}
+
 /*
  * Before Postfix 3.11 a server that cannot be authenticated is tried again for days, but for a
  * table that makes a bounce of it (RFC 8689 section 4.2.1). smtp(8) does not start without its
@@ -134,7 +153,8 @@ static void check_status(const struct setup_postfix *postfix, const struct confi
         setup_add(report, SETUP_ERROR, name,
                   "%s of %s cannot be asked, and without it mail on [route %s] waits: %s",
                   parameter, transport->id, route->name, result);
-        setup_remedy(report, "mend the table; the snippets have it");
+        setup_remedy(report, "take that of the sample configuration, or mend this one");
+        take_status(postfix, transport, report);
     } else if (postfix->conf.version < POSTCONF_REQUIRETLS &&
                asks(postfix, transport, enforce_map) &&
                (found == 0 || strncmp(result, "5.7.10", 6) != 0)) {
@@ -142,10 +162,7 @@ static void check_status(const struct setup_postfix *postfix, const struct confi
                   "%s of %s makes no 5.7.10 of a server that cannot be verified: what it refuses "
                   "on [route %s] is tried again for days before its sender hears of it",
                   parameter, transport->id, route->name);
-        setup_remedy(report,
-                     "postconf -P '%s/%s=regexp:/etc/postfix/requiretls_status', and that "
-                     "table as the snippets have it",
-                     transport->id, parameter);
+        take_status(postfix, transport, report);
     }
 }
 
@@ -169,7 +186,8 @@ static void check_lower(const struct setup_postfix *postfix, const struct config
     setup_add(report, SETUP_ERROR, "route-can",
               "[route %s] is for mail %s, but the transport %s demands what the map enforce says",
               route->name, what, transport->id);
-    setup_remedy(report, "lead it to another transport, as the snippets do");
+    setup_remedy(report, "lead it to another transport, as %s/master.cf has them",
+                 setup_postfix_snippets(postfix));
 }
 
 void setup_route_transport(const struct setup_postfix *postfix, const struct config_route *route,
@@ -199,7 +217,7 @@ static bool is_marking(const struct config_route *route)
 }
 
 /* Whether mail from outside gets a route by which the MTA can tell it; rules for a listener are for
- * what comes back. */
+ * reinjected mail. */
 static bool any_marked(const struct config *config)
 {
     for (size_t i = 0; i < config->rule_count; i++) {
@@ -220,7 +238,9 @@ void setup_postfix_native(const struct setup_postfix *postfix, struct setup_repo
               "mail that requires TLS takes no route, and this Postfix does not know it: it leaves "
               "by what %s demands of all mail, and no more",
               POLICY_MAPS);
-    setup_remedy(report, "the routes of etc/postfix-older, with `route` in [default]");
+    setup_remedy(report, "the routes of %s/README, with `route` in [default]",
+                 setup_postfix_snippets(postfix));
+    setup_postfix_take_routes(postfix, report);
 }
 
 void setup_route_native(const struct setup_postfix *postfix, const struct config_route *route,

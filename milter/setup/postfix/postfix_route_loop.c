@@ -1,9 +1,11 @@
 /*
- * Routes that lead through another smtpd of this host: that it listens, asks the filter, and that a
- * rule for its daemon name gives what comes back a route that leads out. Pure.
+ * Routes that reinject, through another smtpd of this host: that it listens, asks the filter, and
+ * that a rule for its daemon name gives reinjected mail an exit route. Pure.
  */
+#include "setup/postfix/postfix_remedy.h"
 #include "setup/postfix/postfix_route.h"
 #include "setup/postfix/postfix_route_rules.h"
+#include "setup/postfix/postfix_sockets.h"
 
 #include "decide/rules_match.h"
 
@@ -50,7 +52,7 @@ static bool is_this_host(const char *nexthop)
            strncmp(nexthop, "[localhost]", 11) == 0;
 }
 
-/* What the rules for a listener give to mail that comes back there. */
+/* What the rules for a listener give to mail that is reinjected there. */
 struct second {
     const struct config_route *route; /* NULL: none; nor one that leads back */
     const struct config_route *optional_route;
@@ -81,15 +83,14 @@ static struct second second_of(const struct config *config, const char *daemon)
     return second;
 }
 
-/* Whether Require-TLS-ESMTP, which the filter adds the first time, counts for it the second time.
- */
+/* Whether Require-TLS-ESMTP, which the filter adds, counts for it when the mail is reinjected. */
 static bool header_tells(const struct config *config)
 {
     return config->milter.add_header != CONFIG_ADD_HEADER_NO &&
            config->milter.accept_header != CONFIG_ACCEPT_NO;
 }
 
-/* What the rules have for mail that requires TLS when it comes back. */
+/* What the rules have for reinjected mail that requires TLS. */
 static void check_required(const struct setup_postfix *postfix, const struct config_route *route,
                            const struct postconf_service *smtpd, struct setup_report *report)
 {
@@ -104,8 +105,9 @@ static void check_required(const struct setup_postfix *postfix, const struct con
             "route from there that enforces it",
             route->name, smtpd->id, daemon);
         setup_remedy(report,
-                     "`route = strict` in the [rule] with `daemon = %s`, as the snippets do",
-                     daemon);
+                     "`route = strict` in the [rule] with `daemon = %s`, as "
+                     "%s/requiretls-milter.conf has it",
+                     daemon, setup_postfix_snippets(postfix));
     }
     if (!second.requires && !header_tells(postfix->config)) {
         setup_add(report, SETUP_ERROR, name,
@@ -116,7 +118,7 @@ static void check_required(const struct setup_postfix *postfix, const struct con
     }
 }
 
-/* TLS-Required: No would be sent round for ever, and waits. */
+/* TLS-Required: No would be reinjected for ever, and is deferred. */
 static void check_optional(const struct setup_postfix *postfix, const struct config_route *route,
                            const struct postconf_service *smtpd, struct setup_report *report)
 {
@@ -133,7 +135,7 @@ static void check_optional(const struct setup_postfix *postfix, const struct con
     setup_remedy(report, "`optional_route = optional` in the [rule] with `daemon = %s`", daemon);
 }
 
-/* Postfix 3.11 marks what comes back with Require-TLS-ESMTP, if it believes that. */
+/* Postfix 3.11 marks reinjected mail that has Require-TLS-ESMTP, if it believes that. */
 static void check_mark(const struct setup_postfix *postfix, const struct config_route *route,
                        const struct postconf_service *smtpd, struct setup_report *report)
 {
@@ -150,17 +152,20 @@ static void check_mark(const struct setup_postfix *postfix, const struct config_
         route->name, smtpd->id,
         postfix->config->milter.add_header != CONFIG_ADD_HEADER_NO ? "requiretls_esmtp_header = no"
                                                                    : "add_header = no");
-    setup_remedy(report, "a cleanup service of its own with requiretls_esmtp_header = yes, as the "
-                         "snippet has it, and `add_header = reinject` in [milter]");
+    setup_remedy(report,
+                 "a cleanup service of its own with requiretls_esmtp_header = yes, as %s/master.cf "
+                 "has it, and `add_header = reinject` in [milter]",
+                 setup_postfix_snippets(postfix));
 }
 
 static void check_second(const struct setup_postfix *postfix, const struct config_route *route,
                          const struct postconf_service *smtpd, struct setup_report *report)
 {
     const char *daemon = postconf_get(&postfix->conf, smtpd, "milter_macro_daemon_name");
+    char ours[320];
 
     if (!setup_postfix_filtered(postfix, smtpd)) {
-        /* Postfix 3.11 knows a marked message by itself once it comes back. */
+        /* Postfix 3.11 knows a marked message by itself when it is reinjected. */
         if (postfix->conf.version >= POSTCONF_REQUIRETLS)
             return;
         setup_add(
@@ -168,7 +173,9 @@ static void check_second(const struct setup_postfix *postfix, const struct confi
             "[route %s] leads to %s, which does not ask the filter: from there it would leave "
             "as any other mail",
             route->name, smtpd->id);
-        setup_remedy(report, "set smtpd_milters of that service, as the snippets do");
+        setup_postfix_name_us(postfix, smtpd, "smtpd_milters", SETUP_MILTER, smtpd->chroot,
+                              setup_own_name(&postfix->mta, SETUP_MILTER, ours, sizeof(ours)),
+                              report);
     } else if (!setup_route_goes_on(postfix->config, daemon)) {
         setup_add(report, SETUP_ERROR, name,
                   "[route %s] leads to %s, but no rule with `daemon = %s` gives it a route from "
@@ -200,7 +207,8 @@ static void check_running(const struct setup_postfix *postfix, const struct conf
               "[route %s] leads to %s, which is in master.cf, but nobody answers there (%s): its "
               "messages wait",
               route->name, nexthop, strerror(-error));
-    setup_remedy(report, "postfix reload, or postfix start: Postfix does not run as master.cf is");
+    setup_remedy(report, "Postfix does not run as master.cf is");
+    setup_postfix_reload(postfix, report);
 }
 
 /* Several recipients together cannot take several routes. */
@@ -215,13 +223,14 @@ static void check_recipients(const struct setup_postfix *postfix, const struct c
         return;
     setup_add(
         report, SETUP_WARNING, name,
-        "recipients come back together by [route %s] (%s is not 1): where they need different "
+        "recipients are reinjected together by [route %s] (%s is not 1): where they need different "
         "routes the message is refused",
         route->name, parameter);
-    setup_remedy(report, "postconf -e '%s = 1'", parameter);
+    setup_postfix_set(postfix, NULL, parameter, "1", report);
+    setup_postfix_reload(postfix, report);
 }
 
-/* What comes back is known by its listener and by a client that is this host's loopback interface.
+/* Reinjected mail is known by its listener and by a client that is this host's loopback interface.
  */
 static void check_source(const struct setup_postfix *postfix, const struct config_route *route,
                          const struct postconf_service *transport, const char *nexthop,
@@ -230,7 +239,6 @@ static void check_source(const struct setup_postfix *postfix, const struct confi
     bool six = strncmp(nexthop, "[::1]", 5) == 0;
     const char *parameter = six ? "smtp_bind_address6" : "smtp_bind_address";
     const char *source = postconf_get(&postfix->conf, transport, parameter);
-    char set[300];
 
     if (source[0] == '\0' || strncmp(source, "127.", 4) == 0 || strcmp(source, "::1") == 0)
         return;
@@ -239,9 +247,8 @@ static void check_source(const struct setup_postfix *postfix, const struct confi
               "host: what requires TLS is deferred",
               route->name, transport->id, source, parameter,
               setup_postfix_place(transport, parameter));
-    snprintf(set, sizeof(set), "postconf -P '%s/%s=%s'", transport->id, parameter,
-             six ? "::1" : "127.0.0.1");
-    setup_remedy(report, "%s", set);
+    setup_postfix_set_own(postfix, transport, parameter, six ? "::1" : "127.0.0.1", report);
+    setup_postfix_reload(postfix, report);
 }
 
 void setup_route_reinjection(const struct setup_postfix *postfix, const struct config_route *route,
@@ -265,7 +272,8 @@ void setup_route_reinjection(const struct setup_postfix *postfix, const struct c
     if (smtpd == NULL) {
         setup_add(report, SETUP_ERROR, name, "[route %s] leads to %s, where no smtpd listens",
                   route->name, nexthop);
-        setup_remedy(report, "add that smtpd to master.cf, as the snippets have it");
+        setup_remedy(report, "add that smtpd to master.cf, as %s/master.cf has it",
+                     setup_postfix_snippets(postfix));
         return;
     }
     check_running(postfix, route, nexthop, report);

@@ -1,8 +1,8 @@
 /*
  * Which mail the rules of the configuration put on a route. Pure.
  */
-#ifndef MILTER_SETUP_POSTFIX_ROUTE_RULES_H
-#define MILTER_SETUP_POSTFIX_ROUTE_RULES_H
+#ifndef MILTER_SETUP_POSTFIX_POSTFIX_ROUTE_RULES_H
+#define MILTER_SETUP_POSTFIX_POSTFIX_ROUTE_RULES_H
 
 #include "config/config.h"
 
@@ -10,8 +10,8 @@
 bool setup_route_carries(const struct config *config, const struct config_route *route,
                          bool optional);
 
-/* Whether a rule for the smtpd of that {daemon_name} gives its mail a route that leads out, and
- * none before it sends mail there once more. */
+/* Whether a rule for the smtpd of that {daemon_name} gives its mail an exit route, and none before
+ * it reinjects it once more. */
 bool setup_route_goes_on(const struct config *config, const char *daemon);
 
 #endif

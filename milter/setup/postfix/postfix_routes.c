@@ -2,6 +2,7 @@
  * Routes: whether Postfix carries out what the configuration's [route] sections promise. Pure.
  */
 #include "setup/postfix/postfix_checks.h"
+#include "setup/postfix/postfix_remedy.h"
 #include "setup/postfix/postfix_route.h"
 
 #include <stdio.h>
@@ -31,7 +32,8 @@ static const struct postconf_service *find_transport(const struct setup_postfix 
         return transport;
     setup_add(report, SETUP_ERROR, "route-transport",
               "[route %s] leads to the transport %s, which is not in master.cf", route->name, name);
-    setup_remedy(report, "add it to master.cf; the snippets have one");
+    setup_remedy(report, "add it to master.cf; %s/master.cf has one",
+                 setup_postfix_snippets(postfix));
     return NULL;
 }
 
@@ -39,6 +41,19 @@ static const struct postconf_service *find_transport(const struct setup_postfix 
 static const char *destination(const struct config_route *route)
 {
     return config_route_reinjects(route) ? "requiretls-loop:[127.0.0.1]:PORT" : "requiretls:";
+}
+
+/* The remedy where no table, or none that works, knows routes. */
+static void take_table(const struct setup_postfix *postfix, const struct postconf_service *cleanup,
+                       struct setup_report *report)
+{
+    static const char name[] = "requiretls_routes";
+    char table[400];
+
+    setup_postfix_install(postfix, name, report);
+    setup_postfix_set(postfix, cleanup, "milter_header_checks",
+                      setup_postfix_table(postfix, name, table, sizeof(table)), report);
+    setup_postfix_reload(postfix, report);
 }
 
 /* Where the table leads with a route; NULL after saying that it leads nowhere. `result` holds what
@@ -58,17 +73,21 @@ static const struct postconf_service *follow_header(const struct setup_postfix *
     if (found < 0) {
         setup_add(report, setup_postfix_unasked(found), name, "%s of %s cannot be asked: %s",
                   parameter, cleanup->id, result);
-        setup_remedy(report, "mend the table; cleanup needs it for every message");
+        setup_remedy(report, "mend the table, which cleanup needs for every message; or take that "
+                             "of the sample configuration");
+        take_table(postfix, cleanup, report);
         return NULL;
     }
     if (found == 0 || strncasecmp(result, "FILTER ", 7) != 0) {
         setup_add(report, SETUP_ERROR, name,
                   "%s of %s makes %s%s of `%s`: [route %s] leads nowhere", parameter, cleanup->id,
                   found == 0 ? "nothing" : "", found == 0 ? "" : result, field, route->name);
-        setup_remedy(report,
-                     "%s = regexp:/etc/postfix/requiretls_routes, the table of the snippets, with "
-                     "a line /^%s: %s$/ FILTER %s",
-                     parameter, header, route->name, destination(route));
+        setup_remedy(
+            report,
+            "the table of the sample configuration, %s/requiretls_routes, with a line /^%s: %s$/ "
+            "FILTER %s",
+            setup_postfix_snippets(postfix), header, route->name, destination(route));
+        take_table(postfix, cleanup, report);
         return NULL;
     }
     split_result(result + 7 + strspn(result + 7, " \t"), &transport, nexthop);
@@ -104,7 +123,9 @@ static void check_header_route(const struct setup_postfix *postfix,
             continue;
         if (config_route_reinjects(route))
             setup_route_reinjection(postfix, route, transport, nexthop, report);
-        else
+        else if (route->agent)
+            setup_route_agent(postfix, route, transport, nexthop, report);
+        else if (!setup_route_no_agent(route, transport, nexthop, report))
             setup_route_transport(postfix, route, transport, report);
     }
 }

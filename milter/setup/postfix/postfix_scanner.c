@@ -5,7 +5,9 @@
 #include "config/config_rule.h"
 #include "decide/rules_match.h"
 #include "setup/postfix/postfix_checks.h"
+#include "setup/postfix/postfix_remedy.h"
 #include "setup/postfix/postfix_route_rules.h"
+#include "setup/setup_edit.h"
 
 #include <string.h>
 
@@ -48,7 +50,8 @@ static void check_content_filter(const struct setup_postfix *postfix,
               "replaces it: mail on a route would not be scanned",
               service->id, filter);
     setup_remedy(report, "routes behind the scanner only, by a [rule] with the `daemon` of the "
-                         "smtpd that takes the mail back, as PLACEMENT shows; or routes of method "
+                         "smtpd that takes the mail back, as " PROJECT_DOC_DIR
+                         "/PLACEMENT shows; or routes of method "
                          "recipient");
 }
 
@@ -61,7 +64,7 @@ static bool is_smtp_port(const struct postconf_service *service)
     return strcmp(port, "25") == 0 || strcmp(port, "smtp") == 0;
 }
 
-/* The smtpd to which a route leads that comes back: from there mail goes out by another. */
+/* The smtpd to which a route reinjects: from there mail takes an exit route. */
 static bool is_second(const struct config *config, const char *daemon)
 {
     bool reinjects = false;
@@ -112,7 +115,7 @@ static void check_proxy(const struct setup_postfix *postfix, const struct postco
               "message",
               service->id, proxy);
     setup_remedy(report, "ask the filter where the proxy hands the mail back: smtpd_milters of "
-                         "that smtpd, as PLACEMENT shows");
+                         "that smtpd, as " PROJECT_DOC_DIR "/PLACEMENT shows");
 }
 
 static bool any_header_route(const struct config *config)
@@ -124,7 +127,7 @@ static bool any_header_route(const struct config *config)
     return false;
 }
 
-/* Routes that wait for mail to come back from the scanner. */
+/* Routes that mail gets only when the scanner has handed it back. */
 static void check_routes_behind(const struct setup_postfix *postfix, struct setup_report *report)
 {
     if (postfix->conf.version >= POSTCONF_REQUIRETLS || !any_header_route(postfix->config) ||
@@ -133,10 +136,10 @@ static void check_routes_behind(const struct setup_postfix *postfix, struct setu
     setup_add(report, SETUP_ERROR, "content-filter",
               "no smtpd that takes mail back from the scanner asks the filter: mail that requires "
               "TLS is put on no route");
-    setup_remedy(report, "smtpd_milters of that smtpd, as PLACEMENT shows");
+    setup_remedy(report, "smtpd_milters of that smtpd, as " PROJECT_DOC_DIR "/PLACEMENT shows");
 }
 
-/* What smtpd took with REQUIRETLS comes back with the header alone. */
+/* What smtpd took with REQUIRETLS returns from the scanner with the header alone. */
 static void check_way_back(const struct setup_postfix *postfix, struct setup_report *report)
 {
     const struct postconf_service *service = setup_postfix_behind(postfix), *cleanup;
@@ -147,14 +150,15 @@ static void check_way_back(const struct setup_postfix *postfix, struct setup_rep
                                parameter_of(postfix, service, "cleanup_service_name"), "unix");
     if (postconf_yes(parameter_of(postfix, cleanup, "requiretls_esmtp_header")))
         return;
-    setup_add(report, SETUP_ERROR, "scanner-header",
-              "requiretls_esmtp_header = no holds for %s too: mail with REQUIRETLS comes back from "
-              "the scanner with Require-TLS-ESMTP in the header alone, and would require nothing",
-              service->id);
-    setup_remedy(report,
-                 "postconf -P '%s/cleanup_service_name=requiretls-cleanup', and that service as "
-                 "the snippet has it",
-                 service->id);
+    setup_add(
+        report, SETUP_ERROR, "scanner-header",
+        "requiretls_esmtp_header = no holds for %s too: mail with REQUIRETLS returns from the "
+        "scanner with Require-TLS-ESMTP in the header alone, and would require nothing",
+        service->id);
+    setup_remedy(report, "a cleanup of its own for it, as %s/master.cf has one",
+                 setup_postfix_snippets(postfix));
+    setup_postfix_set_own(postfix, service, "cleanup_service_name", "requiretls-cleanup", report);
+    setup_postfix_reload(postfix, report);
 }
 
 /* Whether a rule asks for REQUIRETLS. */
@@ -184,8 +188,9 @@ static void check_noted(const struct setup_postfix *postfix, struct setup_report
               "mail that requires TLS goes through the scanner without saying so (%s): %s does not "
               "learn of it",
               counts ? "add_header is not yes" : "accept_header = no", service->id);
-    setup_remedy(report, counts ? "`add_header = yes` in [milter], as PLACEMENT shows"
-                                : "`accept_header = trusted` in [milter]");
+    setup_edit_key(report, "milter", counts ? "add_header" : "accept_header",
+                   counts ? "yes" : "trusted");
+    setup_edit_done(report, false);
 }
 
 struct in_use {

@@ -1,6 +1,6 @@
 /* What a lookup table of Postfix holds: the values of all its lines, whatever their keys. */
-#ifndef MILTER_SETUP_POSTFIX_TABLE_H
-#define MILTER_SETUP_POSTFIX_TABLE_H
+#ifndef MILTER_SETUP_POSTFIX_POSTFIX_TABLE_H
+#define MILTER_SETUP_POSTFIX_POSTFIX_TABLE_H
 
 #include "setup/postfix/postfix.h"
 

@@ -3,12 +3,15 @@
  * authorities) and to be verified (the certificate of smtpd). Pure.
  */
 #include "setup/postfix/postfix_checks.h"
+#include "setup/postfix/postfix_remedy.h"
 
 #include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+static const char system_ca[] = "/etc/ssl/certs/ca-certificates.crt";
 
 /* Services that would say the same, since they have it from main.cf, say it once. */
 static bool said(const struct setup_postfix *postfix, const struct postconf_service *service,
@@ -30,14 +33,34 @@ static void check_dns(const struct setup_postfix *postfix, const struct postconf
 {
     static const char parameter[] = "smtp_dns_support_level";
     const char *level = postconf_get(&postfix->conf, service, parameter);
-    char set[200];
 
     if (strcmp(level, "dnssec") == 0 || said(postfix, service, parameter))
         return;
     setup_add(report, SETUP_ERROR, "dns-support-level",
               "%s = %s in %s: Postfix looks at no signature in DNS, DANE is not done", parameter,
               level[0] != '\0' ? level : "(empty)", setup_postfix_place(service, parameter));
-    setup_remedy(report, "%s", setup_postfix_set(service, parameter, "dnssec", set, sizeof(set)));
+    setup_postfix_set(postfix, service, parameter, "dnssec", report);
+    setup_postfix_reload(postfix, report);
+}
+
+/* Whether the filter tells that service which domains have DANE. */
+static bool asks_for_dane(const struct setup_postfix *postfix,
+                          const struct postconf_service *service)
+{
+    return postfix->config->engine.dane_enable &&
+           setup_postfix_names_us(postfix, service, "smtp_tls_policy_maps", SETUP_SOCKETMAP, NULL,
+                                  NULL);
+}
+
+/* Where MTA-STS is looked up too, the map that is missing is the finding (setup_postfix_maps). */
+static bool is_without_dane(const struct setup_postfix *postfix,
+                            const struct postconf_service *service, const char *level)
+{
+    const struct config *config = postfix->config;
+
+    return config->in_doubt == 0 && (strcmp(level, "may") == 0 || strcmp(level, "encrypt") == 0) &&
+           config->engine.dane_enable && !config->engine.sts_enable &&
+           postconf_get(&postfix->conf, service, "smtp_tls_policy_maps")[0] == '\0';
 }
 
 static void check_level(const struct setup_postfix *postfix, const struct postconf_service *service,
@@ -45,14 +68,31 @@ static void check_level(const struct setup_postfix *postfix, const struct postco
 {
     static const char parameter[] = "smtp_tls_security_level";
     const char *level = postconf_get(&postfix->conf, service, parameter);
-    char set[200];
 
-    if ((level[0] != '\0' && strcmp(level, "none") != 0) || said(postfix, service, parameter))
+    if (strcmp(level, "may") == 0 && asks_for_dane(postfix, service)) {
+        if (!said(postfix, service, parameter))
+            setup_add(report, SETUP_OK, "tls-security-level",
+                      "%s = may in %s is enough: the map says so where a domain has DANE",
+                      parameter, setup_postfix_place(service, parameter));
+        return;
+    }
+    if (said(postfix, service, parameter))
+        return;
+    if (is_without_dane(postfix, service, level)) {
+        setup_add(report, SETUP_ERROR, "tls-security-level",
+                  "%s = %s in %s, and no map says where a domain has DANE: what was accepted for "
+                  "that is not held to it",
+                  parameter, level, setup_postfix_place(service, parameter));
+        setup_postfix_set(postfix, service, parameter, "dane", report);
+        setup_postfix_reload(postfix, report);
+    }
+    if (level[0] != '\0' && strcmp(level, "none") != 0)
         return;
     setup_add(report, SETUP_ERROR, "tls-security-level", "%s = %s in %s: mail is sent without TLS",
               parameter, level[0] != '\0' ? level : "(empty)",
               setup_postfix_place(service, parameter));
-    setup_remedy(report, "%s", setup_postfix_set(service, parameter, "dane", set, sizeof(set)));
+    setup_postfix_set(postfix, service, parameter, "dane", report);
+    setup_postfix_reload(postfix, report);
 }
 
 static void check_ca_file(const struct setup_postfix *postfix,
@@ -70,8 +110,9 @@ static void check_ca_file(const struct setup_postfix *postfix,
               "%s in %s: %s %s: no certificate of an MTA-STS or Web PKI host can be verified",
               parameter, setup_postfix_place(service, parameter), path,
               count == 0 ? "holds no certificate" : strerror(-count));
-    setup_remedy(report, "install the system's authorities (Debian: ca-certificates) and set "
-                         "smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt");
+    setup_remedy(report, "name the system's authorities (Debian: the package ca-certificates)");
+    setup_postfix_set(postfix, service, "smtp_tls_CAfile", system_ca, report);
+    setup_postfix_reload(postfix, report);
 }
 
 static void check_ca(const struct setup_postfix *postfix, const struct postconf_service *service,
@@ -94,7 +135,8 @@ static void check_ca(const struct setup_postfix *postfix, const struct postconf_
         setup_add(report, SETUP_ERROR, "mta-ca",
                   "%s is empty in %s: no certificate of an MTA-STS or Web PKI host can be verified",
                   file_parameter, setup_postfix_place(service, file_parameter));
-        setup_remedy(report, "postconf -e 'smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt'");
+        setup_postfix_set(postfix, service, file_parameter, system_ca, report);
+        setup_postfix_reload(postfix, report);
     }
 }
 

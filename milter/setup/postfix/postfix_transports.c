@@ -6,7 +6,10 @@
  */
 #include "setup/postfix/postfix_checks.h"
 
+#include "base/text.h"
+#include "decide/agent_socket.h"
 #include "decide/rules.h"
+#include "setup/setup_edit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +20,7 @@ static const char name[] = "local-mailers";
 /* One transport of master.cf, and where mail goes by it. */
 struct transport {
     const struct postconf_service *service;
+    const struct config *config;
     bool used, away, here; /* away: to another host; here: to this one, or to no host */
     char nexthop[200];     /* one that is away, or one that is here if none is */
 };
@@ -48,6 +52,9 @@ static void take_destination(void *arg, const char *value)
 
     if (strlen(transport->service->name) != len ||
         strncmp(transport->service->name, value, len) != 0)
+        return;
+    /* What goes to our own agent is judged by its domain, whatever the transport is called. */
+    if (agent_socket_find(transport->config, nexthop) != NULL)
         return;
     bool here = is_here(nexthop);
     if (!transport->used || (!here && !transport->away))
@@ -97,8 +104,23 @@ static void check_local(const struct transport *transport, bool smtp, struct set
     }
 }
 
+static void add_mailer(const struct config *config, const char *mailer, struct setup_report *report)
+{
+    const struct config_list *mailers = &config->milter.local_mailers;
+    char value[2000];
+    struct text text;
+
+    text_init(&text, value, sizeof(value));
+    for (size_t i = 0; i < mailers->count; i++)
+        text_addf(&text, "%s, ", mailers->items[i]);
+    text_add(&text, mailer);
+    setup_edit_key(report, "milter", "local_mailers", value);
+    setup_edit_done(report, false);
+}
+
 /* What is taken for SMTP. */
-static void check_other(const struct transport *transport, struct setup_report *report)
+static void check_other(const struct setup_postfix *postfix, const struct transport *transport,
+                        struct setup_report *report)
 {
     const struct postconf_service *service = transport->service;
     bool lmtp = strcmp(service->program, "lmtp") == 0;
@@ -110,7 +132,8 @@ static void check_other(const struct transport *transport, struct setup_report *
         "%s is no SMTP (its program is %s%s%s), but local_mailers does not have it: mail with "
         "a request is judged by its domain, and a route sends it elsewhere",
         service->name, service->program, lmtp ? ", to " : "", lmtp ? transport->nexthop : "");
-    setup_remedy(report, "add %s to local_mailers in [milter]", service->name);
+    setup_remedy(report, "add %s to local_mailers", service->name);
+    add_mailer(postfix->config, service->name, report);
 }
 
 /* Whether mail is given to that program, of those that Postfix has for it. */
@@ -129,7 +152,8 @@ static bool delivers(const char *program)
 void setup_postfix_transports(struct setup_postfix *postfix, struct setup_report *report)
 {
     for (size_t i = 0; i < postfix->conf.service_count; i++) {
-        struct transport transport = {.service = &postfix->conf.services[i]};
+        struct transport transport = {.service = &postfix->conf.services[i],
+                                      .config = postfix->config};
         const char *program = transport.service->program;
         bool smtp = strcmp(program, "smtp") == 0, lmtp = strcmp(program, "lmtp") == 0;
         bool local = rules_is_local_mailer(postfix->config, transport.service->name);
@@ -141,6 +165,6 @@ void setup_postfix_transports(struct setup_postfix *postfix, struct setup_report
         if (local)
             check_local(&transport, smtp, report);
         else
-            check_other(&transport, report);
+            check_other(postfix, &transport, report);
     }
 }

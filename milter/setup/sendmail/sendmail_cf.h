@@ -1,6 +1,6 @@
 /* sendmail's configuration, sendmail.cf: the lines that the set-up check looks at. Pure. */
-#ifndef MILTER_SETUP_SENDMAIL_CF_H
-#define MILTER_SETUP_SENDMAIL_CF_H
+#ifndef MILTER_SETUP_SENDMAIL_SENDMAIL_CF_H
+#define MILTER_SETUP_SENDMAIL_SENDMAIL_CF_H
 
 #include "policy/arena.h"
 

@@ -1,18 +1,20 @@
 /*
- * Fetches what the checks of a sendmail look at: the file, what the program says of itself, then,
- * as the user that sendmail becomes, its sockets.
+ * Fetches what the checks of a sendmail look at: the file, those that it is made of, what the
+ * program says of itself, then, as the user that sendmail becomes, its sockets.
  */
 #include "setup/sendmail/sendmail.h"
 
 #include "setup/setup_run.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { COMMAND_MS = 30000, FILE_MAX = 4 * 1024 * 1024 };
 
@@ -88,6 +90,84 @@ static bool is_open(const char *path)
     return false;
 }
 
+/* Adds a file to the sources; one that cannot be read is none. Returns whether it is there. */
+static bool add_source(struct setup_sendmail *s, const char *path)
+{
+    char *text;
+    struct setup_source *source = &s->sources[s->source_count];
+
+    if (s->source_count == SETUP_SOURCE_MAX || read_file(path, &text) != 0)
+        return false;
+    source->path = arena_string(&s->cf.arena, path);
+    source->text = arena_string(&s->cf.arena, text);
+    free(text);
+    if (source->path == NULL || source->text == NULL)
+        return false;
+    s->source_count++;
+    return true;
+}
+
+/* sendmail.mc beside sendmail.cf, and what the files include of that directory: the others come
+ * with sendmail. */
+static void read_sources(struct setup_sendmail *s)
+{
+    static const char include[] = "include(`";
+    char path[PATH_MAX];
+    size_t len = strlen(s->file), directory = (size_t)(strrchr(s->file, '/') + 1 - s->file);
+
+    if (len < 4 || len >= sizeof(path) || strcmp(s->file + len - 3, ".cf") != 0)
+        return;
+    snprintf(path, sizeof(path), "%.*s.mc", (int)(len - 3), s->file);
+    if (!add_source(s, path))
+        return;
+    for (size_t i = 0; i < s->source_count; i++) {
+        for (const char *at = s->sources[i].text; (at = strstr(at, include)) != NULL;) {
+            at += strlen(include);
+            snprintf(path, sizeof(path), "%.*s", (int)strcspn(at, "'\n"), at);
+            if (strncmp(path, s->file, directory) == 0 && strstr(path, "/../") == NULL)
+                add_source(s, path);
+        }
+    }
+}
+
+/* How the files become sendmail.cf, and how sendmail reads that, on this machine. */
+static void read_tools(struct setup_sendmail *s)
+{
+    char path[PATH_MAX], *text;
+    int directory = (int)(strrchr(s->file, '/') - s->file);
+
+    snprintf(path, sizeof(path), "%.*s/Makefile", directory, s->file);
+    if (strcmp(s->file + directory, "/sendmail.cf") == 0 && read_file(path, &text) == 0) {
+        s->makefile =
+            strncmp(text, "sendmail.cf", 11) == 0 || strstr(text, "\nsendmail.cf") != NULL;
+        free(text);
+    }
+    if (access("/run/systemd/system", F_OK) == 0)
+        s->restart = "systemctl restart sendmail";
+    else if (access("/etc/init.d/sendmail", X_OK) == 0)
+        s->restart = "/etc/init.d/sendmail restart";
+    else
+        s->restart = "service sendmail restart";
+}
+
+/* What the daemon's sockets need before it starts. That below /run is made by its unit. */
+static void read_places(struct setup_sendmail *s)
+{
+    const char *groups[] = {s->config->milter.socket_group, s->config->socketmap.socket_group};
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < s->mta.own_count; i++) {
+        snprintf(path, sizeof(path), "%s", s->mta.own[i].address.path);
+        if (path[0] == '/' && strcmp(dirname(path), "/run/requiretls-milter") != 0 &&
+            access(path, F_OK) != 0)
+            s->missing_directory = arena_string(&s->cf.arena, path);
+    }
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        if (groups[i] != NULL && groups[i][0] != '\0' && getgrnam(groups[i]) == NULL)
+            s->missing_group = groups[i];
+    }
+}
+
 int setup_sendmail_read(struct setup_sendmail *s, char *err, size_t err_size)
 {
     char *text;
@@ -105,6 +185,11 @@ int setup_sendmail_read(struct setup_sendmail *s, char *err, size_t err_size)
         snprintf(err, err_size, "out of memory");
         return error;
     }
+    if (strchr(s->file, '/') != NULL) {
+        read_sources(s);
+        read_tools(s);
+    }
+    read_places(s);
     s->test = test;
     s->test_arg = s;
     s->connect = setup_probe_port;

@@ -5,6 +5,8 @@
 #include "setup/sendmail/sendmail.h"
 
 #include "policy/verdict.h"
+#include "setup/sendmail/sendmail_remedy.h"
+#include "setup/setup_edit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,17 +57,47 @@ static bool has_rules(const struct setup_sendmail *s, const char *ruleset)
     return false;
 }
 
-static void check_mailer(const struct setup_sendmail *s, const struct config_route *route,
+/* The tag by which requiretls.m4 knows a route. */
+static const char *known_tag(const struct config_route *route)
+{
+    return strcmp(route->name, "encrypt") == 0    ? "encrypt.requiretls.invalid"
+           : strcmp(route->name, "optional") == 0 ? "optional.requiretls.invalid"
+                                                  : "requiretls.invalid";
+}
+
+/* Of a route whose tag is not carried out: the rules are mended, or where they know none such, the
+ * tag. */
+static void add_wrong_tag(struct setup_sendmail *s, const struct config_route *route,
+                          const char *text, struct setup_report *report)
+{
+    const char *tag = known_tag(route);
+    char section[200];
+
+    if (strcmp(route->tag, tag) == 0) {
+        setup_sendmail_rules_begin(s, report);
+        setup_add(report, SETUP_ERROR, "route-tag", "%s", text);
+        setup_sendmail_rules(s, report);
+        return;
+    }
+    setup_add(report, SETUP_ERROR, "route-tag", "%s", text);
+    snprintf(section, sizeof(section), "route %s", route->name);
+    setup_edit_key(report, "milter", "tag", known_tag(&(struct config_route){.name = ""}));
+    setup_edit_key(report, section, "tag", tag);
+    setup_edit_done(report, true);
+}
+
+static void check_mailer(struct setup_sendmail *s, const struct config_route *route,
                          const char *name, const char *tagged, const char *plain,
                          struct setup_report *report)
 {
     const struct cf_line *mailer = cf_next(&s->cf, NULL, 'M', name);
-    char lines[600], address[300] = "", port[200], err[300], *text;
+    char lines[1200], address[300] = "", port[200], err[300], *text;
 
     if (mailer == NULL) {
+        setup_sendmail_rules_begin(s, report);
         setup_add(report, SETUP_ERROR, "route-transport",
                   "[route %s] leads to the mailer %s, which does not exist", route->name, name);
-        setup_remedy(report, "take the rules and mailers of the snippet requiretls.m4");
+        setup_sendmail_rules(s, report);
         return;
     }
     snprintf(lines, sizeof(lines), "/tryflags er\n/try %s %s\n", name, tagged);
@@ -76,41 +108,48 @@ static void check_mailer(const struct setup_sendmail *s, const struct config_rou
     }
     if (!last_word(text, "Rcode = 0, addr = ", address, sizeof(address)) ||
         strcmp(address, plain) != 0) {
-        setup_add(report, SETUP_ERROR, "route-tag",
-                  "the mailer %s makes %s of %s: the tag of [route %s] would be seen outside", name,
-                  address[0] != '\0' ? address : "nothing", tagged, route->name);
-        setup_remedy(report, "a ruleset in R= of the mailer that takes the tag off, as in the "
-                             "snippet requiretls.m4");
+        snprintf(lines, sizeof(lines),
+                 "the mailer %s makes %s of %s: the tag of [route %s] would be seen outside", name,
+                 address[0] != '\0' ? address : "nothing", tagged, route->name);
+        add_wrong_tag(s, route, lines, report);
     }
     free(text);
     if (!is_received(s, mailer, port, sizeof(port))) {
+        setup_sendmail_rules_begin(s, report);
         setup_add(
             report, SETUP_ERROR, "route-reinjection",
             "[route %s]: the mailer %s leads to port %s of this host, where no daemon listens",
             route->name, name, port);
-        setup_remedy(report, "a DAEMON_OPTIONS for it, as in the snippet requiretls.m4");
+        setup_sendmail_rules(s, report);
         return;
     }
     int error = port[0] != '\0' ? s->connect("127.0.0.1", port) : 0;
     if (error != 0) {
+        report->cause = s->stopped;
         setup_add(report, SETUP_ERROR, "route-reinjection",
                   "[route %s] leads to port %s of this host, which is in %s, but nobody answers "
                   "there (%s): its messages wait",
                   route->name, port, s->file, strerror(-error));
         setup_remedy(report, "restart sendmail: it does not run as that file is");
+        setup_sendmail_restart(s, report);
+        s->stopped = s->stopped != 0 ? s->stopped : report->count;
+        setup_follow_end(report);
     }
 }
 
-static void check_route(const struct setup_sendmail *s, const struct config_route *route,
+static void check_route(struct setup_sendmail *s, const struct config_route *route,
                         struct setup_report *report)
 {
     static const char plain[] = "user@example.org";
-    char tagged[400], lines[450], mailer[100], err[300], *text;
+    char tagged[400], lines[900], mailer[100], err[300], *text;
 
     if (route->method == CONFIG_METHOD_HEADER) {
         setup_add(report, SETUP_ERROR, "route-header",
                   "[route %s] has the method header, which sendmail cannot carry out", route->name);
-        setup_remedy(report, "method = recipient, with the snippet for sendmail");
+        snprintf(lines, sizeof(lines), "route %s", route->name);
+        setup_edit_key(report, lines, "method", "recipient");
+        setup_edit_key(report, lines, "local", "reinject");
+        setup_edit_done(report, true);
         return;
     }
     snprintf(tagged, sizeof(tagged), "%s.%s", plain, route->tag);
@@ -124,13 +163,10 @@ static void check_route(const struct setup_sendmail *s, const struct config_rout
     free(text);
     if (!found || strcmp(mailer, "esmtp") == 0 || strcmp(mailer, "error") == 0 ||
         strcmp(mailer, "relay") == 0) {
-        setup_add(report, SETUP_ERROR, "route-tag",
-                  "sendmail sends %s to %s%s: it does not know the tag of [route %s]", tagged,
-                  found ? "the mailer " : "nobody", found ? mailer : "", route->name);
-        setup_remedy(report,
-                     "the rules of the snippet requiretls.m4; or, if [route %s] has another "
-                     "tag than they, the same in both",
-                     route->name);
+        snprintf(lines, sizeof(lines),
+                 "sendmail sends %s to %s%s: it does not know the tag of [route %s]", tagged,
+                 found ? "the mailer " : "nobody", found ? mailer : "", route->name);
+        add_wrong_tag(s, route, lines, report);
         return;
     }
     check_mailer(s, route, mailer, tagged, plain, report);
@@ -143,22 +179,63 @@ static void check_connections(const struct setup_sendmail *s, struct setup_repor
 
     if (strcmp(kept, "0") == 0)
         return;
+    if (!setup_sendmail_defines(s, "confMCI_CACHE_SIZE")) /* requiretls.m4 does */
+        setup_sendmail_rules_begin(s, report);
     setup_add(report, SETUP_ERROR, "route-connections",
               "ConnectionCacheSize is %s, not 0: of a connection that it uses again sendmail does "
               "not know whose certificate it saw",
               kept[0] != '\0' ? kept : "not set");
-    setup_remedy(report, "define(`confMCI_CACHE_SIZE', `0')dnl, as in the snippet requiretls.m4");
+    setup_sendmail_define(s, "confMCI_CACHE_SIZE", "0", report);
+    setup_sendmail_reload(s, report);
+    setup_follow_end(report);
 }
 
 /* RET=HDRS, which the filter asks for, is an option of DSN. */
 static void check_bounces(const struct setup_sendmail *s, struct setup_report *report)
 {
-    if (!cf_list_has(cf_option(&s->cf, "PrivacyOptions"), "noreceipts"))
+    const char *options = cf_option(&s->cf, "PrivacyOptions");
+    char left[500], *at = left;
+
+    if (!cf_list_has(options, "noreceipts"))
         return;
     setup_add(report, SETUP_ERROR, "route-bounce",
               "PrivacyOptions has noreceipts: with it sendmail breaks off the session when the "
               "filter asks for bounces without the body");
-    setup_remedy(report, "confPRIVACY_FLAGS without noreceipts");
+    snprintf(left, sizeof(left), "%s", options);
+    while ((at = strstr(at, "noreceipts")) != NULL) {
+        size_t len = strlen("noreceipts");
+
+        len += strspn(at + len, ", \t");
+        memmove(at, at + len, strlen(at + len) + 1);
+    }
+    for (size_t len = strlen(left); len > 0 && strchr(", \t", left[len - 1]) != NULL;)
+        left[--len] = '\0';
+    setup_sendmail_define(s, "confPRIVACY_FLAGS", left, report);
+    setup_sendmail_reload(s, report);
+}
+
+static void leave_out_requiretls(const struct config_route *route, struct setup_report *report)
+{
+    static const char *const words[] = {"dane", "sts", "web_pki", "fallback"};
+    static const unsigned bits[] = {VERDICT_CAN_DANE, VERDICT_CAN_STS, VERDICT_CAN_WEB_PKI,
+                                    VERDICT_CAN_FALLBACK};
+    char section[200], value[100] = "";
+
+    for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        if ((route->can & bits[i]) == 0)
+            continue;
+        strcat(value, value[0] != '\0' ? ", " : "");
+        strcat(value, words[i]);
+    }
+    snprintf(section, sizeof(section), "route %s", route->name);
+    setup_edit_key(report, section, "can", value[0] != '\0' ? value : "sts");
+    setup_edit_done(report, true);
+}
+
+/* Whether mail on routes goes to the delivery agent, as by requiretls-deliver.m4. */
+static bool has_agent(const struct setup_sendmail *s)
+{
+    return cf_next(&s->cf, NULL, 'M', "rtlsdeliver") != NULL;
 }
 
 void setup_sendmail_routes(struct setup_sendmail *s, struct setup_report *report)
@@ -170,12 +247,14 @@ void setup_sendmail_routes(struct setup_sendmail *s, struct setup_report *report
         const struct config_route *route = &config->routes[i];
         size_t before = report->count;
 
-        if ((route->can & VERDICT_CAN_REQUIRETLS) != 0) {
+        if ((route->can & VERDICT_CAN_REQUIRETLS) != 0 && !has_agent(s)) {
             setup_add(report, SETUP_ERROR, "route-can",
                       "[route %s] can requiretls, but sendmail cannot pass REQUIRETLS on: "
                       "`require_offer` is not kept",
                       route->name);
-            setup_remedy(report, "leave `requiretls` out of `can` in [route %s]", route->name);
+            setup_remedy(report, "leave it out of `can`, or include requiretls-deliver.m4 in "
+                                 "sendmail.mc: the delivery agent can");
+            leave_out_requiretls(route, report);
         }
         if (route->method == CONFIG_METHOD_NONE)
             continue;
@@ -190,10 +269,11 @@ void setup_sendmail_routes(struct setup_sendmail *s, struct setup_report *report
         check_bounces(s, report);
     }
     if (by_recipient && !has_rules(s, "Local_tls_rcpt")) {
+        setup_sendmail_rules_begin(s, report);
         setup_add(
             report, SETUP_ERROR, "route-can",
             "there are no rules in Local_tls_rcpt: sendmail demands nothing of the servers it "
             "sends to");
-        setup_remedy(report, "the rules of the snippet requiretls.m4");
+        setup_sendmail_rules(s, report);
     }
 }

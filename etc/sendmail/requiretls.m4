@@ -16,9 +16,9 @@ dnl certificate of whichever server it has seen last, for MTA-STS as well as for
 dnl TLS, and defer or bounce what it should send.
 define(`confMCI_CACHE_SIZE', `0')dnl
 dnl
-dnl Mail that needs a way of its own comes in here a second time. By one more flag sendmail knows
-dnl it as long as it is in the queue, whatever aliases make of its recipients: Q, TLS to servers that
-dnl prove who they are; Y, TLS; N, TLS-Required: No. Only this host gets in; no filter is asked.
+dnl Mail on a route is reinjected here. sendmail keeps the flag of the listener with the message as long as
+dnl it is in the queue, whatever its recipients become by aliases: Q, TLS to verified servers; Y, TLS; N,
+dnl TLS-Required: No. Only clients on this host can connect; no milter is asked.
 DAEMON_OPTIONS(`Name=requiretls-strict, Family=inet, Addr=127.0.0.1, Port=8695, M=AESQ, InputMailFilters=')dnl
 DAEMON_OPTIONS(`Name=requiretls-encrypt, Family=inet, Addr=127.0.0.1, Port=8696, M=AESY, InputMailFilters=')dnl
 DAEMON_OPTIONS(`Name=requiretls-optional, Family=inet, Addr=127.0.0.1, Port=8697, M=AESN, InputMailFilters=')dnl

@@ -37,7 +37,7 @@ static uint8_t take(struct input *in)
 static const char *take_string(struct input *in)
 {
     const uint8_t *end = in->len ? memchr(in->data, 0, in->len) : NULL;
-    size_t len = end ? (size_t)(end - in->data) : in->len;
+    size_t len = end != NULL ? (size_t)(end - in->data) : in->len;
     if (in->string_count == sizeof(in->strings) / sizeof(in->strings[0]))
         return "";
     char *copy = malloc(len + 1);
@@ -45,8 +45,8 @@ static const char *take_string(struct input *in)
         memcpy(copy, in->data, len);
     copy[len] = '\0';
     in->strings[in->string_count++] = copy;
-    in->data += len + (end ? 1 : 0);
-    in->len -= len + (end ? 1 : 0);
+    in->data += len + (end != NULL ? 1 : 0);
+    in->len -= len + (end != NULL ? 1 : 0);
     return copy;
 }
 

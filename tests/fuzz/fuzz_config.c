@@ -148,6 +148,7 @@ static int load(const uint8_t *data, size_t size, struct config **out)
     errors = 0;
     if (status == 0) {
         rules_check(*out, on_report, &warnings);
+        (void)rules_check_enforced(*out, on_report, on_report, &warnings);
         struct config *again;
 
         if (config_load(path, "mail.example.org", on_report, NULL, &errors, &again) != 0 ||
@@ -183,6 +184,10 @@ static intptr_t value_of(const struct rules_settings *s, int setting)
         return (intptr_t)s->optional_route;
     case CONFIG_SETTING_TLS_POLICY:
         return (intptr_t)s->tls_policy;
+    case CONFIG_SETTING_HELO_NAME:
+        return (intptr_t)s->helo_name;
+    case CONFIG_SETTING_SOURCE:
+        return (intptr_t)s->source;
     case CONFIG_SETTING_COUNT:
         break;
     }

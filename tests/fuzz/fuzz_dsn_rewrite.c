@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     body = (const char *)data + 1;
     len = size - 1;
     newline = memchr(body, '\n', len);
-    if (!newline || (size_t)(newline - body) >= sizeof(type))
+    if (newline == NULL || (size_t)(newline - body) >= sizeof(type))
         return 0;
     type_len = (size_t)(newline - body);
     memcpy(type, body, type_len);

@@ -17,10 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct json json;
     const char *text;
     size_t text_len;
-    if (!null)
+    if (null == NULL)
         null = fopen("/dev/null", "w");
     if (json_read((const char *)data, len, &doc) == 0) {
         query_text(null, json_root(doc), NULL);
+        query_text_unprobed(null, json_root(doc));
         query_exit_code(json_root(doc));
         json_doc_free(doc);
     }

@@ -42,6 +42,7 @@ static void check_request(const char *data, size_t len)
                  request.map == ANSWER_OPPORTUNISTIC_STARTTLS || request.map == ANSWER_REQUIRETLS));
         break;
     case SOCKETMAP_DUMP:
+    case SOCKETMAP_STATUS:
     case SOCKETMAP_NOTHING:
     case SOCKETMAP_UNKNOWN:
     case SOCKETMAP_COMMANDS:

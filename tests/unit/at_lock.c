@@ -1,4 +1,8 @@
-/* See at_lock.h. */
+/*
+ * The linker hands every pthread_mutex_lock of the program to __wrap_pthread_mutex_lock, which
+ * counts those of the thread that called at_lock and calls its function before the one that was
+ * named.
+ */
 #include "at_lock.h"
 
 #include <pthread.h>

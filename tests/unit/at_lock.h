@@ -3,8 +3,8 @@
  * number so and so. With it a test goes through all the moments between which another thread might
  * have come, one after the other. For programs linked with --wrap=pthread_mutex_lock.
  */
-#ifndef TESTS_AT_LOCK_H
-#define TESTS_AT_LOCK_H
+#ifndef TESTS_UNIT_AT_LOCK_H
+#define TESTS_UNIT_AT_LOCK_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* A configuration for tests from its text, so that a table of cases can be read. */
-#ifndef TESTS_CONFIG_TEXT_H
-#define TESTS_CONFIG_TEXT_H
+#ifndef TESTS_UNIT_CONFIG_TEXT_H
+#define TESTS_UNIT_CONFIG_TEXT_H
 
 #include "config/config.h"
 

@@ -9,8 +9,8 @@
  *   A MX TXT OPT .. a type; IN a class
  *   { .. }          RDATA, with its length before it; x*300 after a hex token repeats it
  */
-#ifndef TESTS_DNS_ASM_H
-#define TESTS_DNS_ASM_H
+#ifndef TESTS_UNIT_DNS_ASM_H
+#define TESTS_UNIT_DNS_ASM_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,6 +3,7 @@
 #include "dns/dns_answer.h"
 #include "dns/dns_message.h"
 #include "dns/resolver_addr.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -37,8 +38,11 @@ struct fake_dns {
     struct event *readable;
     struct evconnlistener *listener;
     char address[RESOLVER_ADDR_TEXT_MAX];
-    TAILQ_HEAD(, held) held;
+    TAILQ_HEAD(held_list, held) held;
     size_t held_count;
+    struct held_list paced; /* by state.per_second */
+    struct event *pace;
+    int64_t paced_ms; /* until then answers have been given */
     LIST_HEAD(, client) clients;
 };
 
@@ -111,6 +115,12 @@ static size_t put_answer(uint8_t *out, size_t len, const struct question *q)
 
         len = put_record(out, len, DNS_TYPE_A, sizeof(a));
         return put(out, len, a, sizeof(a));
+    }
+    if (q->type == DNS_TYPE_TXT && strncmp(q->name, "_smtp._tls.", 11) == 0) {
+        static const char record[] = "\x12" FAKE_DNS_TLSRPT; /* a string of 18 octets */
+
+        len = put_record(out, len, DNS_TYPE_TXT, sizeof(record) - 1);
+        return put(out, len, record, sizeof(record) - 1);
     }
     if (q->type == DNS_TYPE_TXT) {
         len = put_record(out, len, DNS_TYPE_TXT, 20 * 241);
@@ -226,6 +236,25 @@ static void note_query(struct fake_dns *server, const struct held *held)
     state->udp++;
 }
 
+/* Answers as many of those that wait as the time since the last call allows. */
+static void on_pace(evutil_socket_t fd, short what, void *arg)
+{
+    struct fake_dns *server = arg;
+    int64_t now_ms = clock_mono_ms();
+    struct held *held;
+
+    (void)fd;
+    (void)what;
+    while ((held = TAILQ_FIRST(&server->paced)) != NULL && server->paced_ms < now_ms) {
+        server->paced_ms += 1000 / server->state.per_second;
+        TAILQ_REMOVE(&server->paced, held, link);
+        answer_udp(server, held);
+        free(held);
+    }
+    if (held == NULL && server->paced_ms < now_ms)
+        server->paced_ms = now_ms;
+}
+
 static void on_udp(evutil_socket_t fd, short what, void *arg)
 {
     struct fake_dns *server = arg;
@@ -244,6 +273,10 @@ static void on_udp(evutil_socket_t fd, short what, void *arg)
         }
         held->len = (size_t)len;
         note_query(server, held);
+        if (server->state.per_second > 0) {
+            TAILQ_INSERT_TAIL(&server->paced, held, link);
+            continue;
+        }
         struct question q = read_question(held->query, held->len);
         bool check = q.type == DNS_TYPE_SOA;
 
@@ -374,10 +407,13 @@ struct fake_dns *fake_dns_new(struct event_base *base, const char *address)
             die("fake_dns: no port for UDP and TCP");
     }
     TAILQ_INIT(&server->held);
+    TAILQ_INIT(&server->paced);
     LIST_INIT(&server->clients);
     server->state.validates = true;
     server->readable = event_new(base, server->fd, EV_READ | EV_PERSIST, on_udp, server);
     event_add(server->readable, NULL);
+    server->pace = event_new(base, -1, EV_PERSIST, on_pace, server);
+    event_add(server->pace, &(struct timeval){.tv_usec = 5000});
     return server;
 }
 
@@ -385,6 +421,11 @@ void fake_dns_free(struct fake_dns *server)
 {
     struct held *held;
 
+    while ((held = TAILQ_FIRST(&server->paced)) != NULL) {
+        TAILQ_REMOVE(&server->paced, held, link);
+        free(held);
+    }
+    event_free(server->pace);
     while ((held = TAILQ_FIRST(&server->held)) != NULL) {
         TAILQ_REMOVE(&server->held, held, link);
         free(held);

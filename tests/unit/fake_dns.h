@@ -3,11 +3,12 @@
  * this host. It does on request what a real server does only when it is broken.
  *
  * What it answers: SOA of any name (the check); A of `n<number>.<rest>`: 10.x.y.z made of the
- * number; TXT: 20 strings, 4.8 kB together; else NODATA. AD is set unless the name begins with
+ * number; TXT of `_smtp._tls.<rest>`: FAKE_DNS_TLSRPT, of others: 20 strings, 4.8 kB together; else
+ * NODATA. AD is set unless the name begins with
  * "unsigned" or the server does not validate. A name that begins with "slow" is never answered.
  */
-#ifndef TESTS_FAKE_DNS_H
-#define TESTS_FAKE_DNS_H
+#ifndef TESTS_UNIT_FAKE_DNS_H
+#define TESTS_UNIT_FAKE_DNS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,12 +38,16 @@ struct fake_dns_seen { /* one query by UDP, checks not counted */
     uint16_t port; /* it came from */
 };
 
+#define FAKE_DNS_TLSRPT "v=TLSRPTv1;rua=a:b"
+
 enum { FAKE_DNS_SEEN_MAX = 20000 };
 
 struct fake_dns_state {
     enum fake_dns_mode mode;
     enum fake_dns_mode check_mode; /* for SOA */
     bool validates;
+    unsigned per_second; /* so many answers by UDP a second, all in the order of the queries; 0: no
+                            bound. What comes in faster waits. */
     size_t udp, tcp, checks; /* queries so far; checks are not in the others */
     size_t bad_queries;      /* without RD, AD or EDNS 1232, or with anything odd */
     struct fake_dns_seen seen[FAKE_DNS_SEEN_MAX];

@@ -1,8 +1,13 @@
-/* See fake_engine.h. */
+/*
+ * The answers are written down by the fake_engine_ functions, before or between lookups. A lookup
+ * waits in a list until its answer may be given; the engine's thread then calls back. engine_cached
+ * has what was written down for it.
+ */
 #include "fake_engine.h"
 
 #include "findings/findings_make.h"
 #include "findings_text.h"
+#include "policy/requirement.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,20 +15,30 @@
 #include <string.h>
 #include <time.h>
 
-enum { ANSWERS_MAX = 64 };
+enum { ANSWERS_MAX = 64, SERVERS_MAX = 8 };
 
 struct answer {
     char nexthop[NEXTHOP_TEXT_MAX + 1];
     const struct findings *findings;
+    const struct findings *draft; /* while it is held, for those who say what is enough */
     bool cached, held, broken;
 };
 
+struct server {
+    const char *host;
+    const char *letters;
+    bool known;
+};
+
 struct engine_request {
+    const struct findings *probed; /* of a probe: what is to be probed, a reference */
+    struct verdict_terms terms;    /* likewise */
     struct nexthop nexthop;
     engine_enough_fn enough;
     engine_done_fn done;
     void *arg;
     bool running;
+    bool drafted; /* it was shown the draft */
     bool ended;
     struct engine_request *next;
 };
@@ -35,37 +50,115 @@ struct engine {
     struct answer answers[ANSWERS_MAX];
     size_t answer_count;
     struct engine_request *requests;
-    unsigned lookups;
+    struct server servers[SERVERS_MAX];
+    size_t server_count;
+    unsigned lookups, probes;
     bool broken, stop;
+    bool probes_held, probes_broken;
 };
 
-static struct answer *find(struct engine *engine, const char *nexthop)
+static struct answer *find(const struct engine *engine, const char *nexthop)
 {
     for (size_t i = 0; i < engine->answer_count; i++) {
         if (strcmp(engine->answers[i].nexthop, nexthop) == 0)
-            return &engine->answers[i];
+            return (struct answer *)(uintptr_t)&engine->answers[i];
     }
     return NULL;
 }
 
-/* The next request to be called back now, or NULL. Next-hops nobody wrote down stay unanswered. */
+/* Whether a request is to be called back now, and with what. Next-hops nobody wrote down stay
+ * unanswered; a probe is answered by answer_probe(). */
+static bool is_due(const struct engine *engine, const struct engine_request *r,
+                   const struct findings **findings)
+{
+    const struct answer *a = find(engine, r->nexthop.text);
+
+    *findings = NULL;
+    if (r->ended || r->running)
+        return false;
+    if (r->probed != NULL)
+        return !engine->probes_held || engine->stop;
+    if (engine->stop || (a != NULL && a->broken))
+        return true;
+    if (a != NULL && !a->held) {
+        *findings = a->findings;
+        return true;
+    }
+    if (a == NULL || a->draft == NULL || r->enough == NULL || r->drafted)
+        return false;
+    *findings = a->draft;
+    return true;
+}
+
 static struct engine_request *ready(struct engine *engine, const struct findings **findings)
 {
     for (struct engine_request *r = engine->requests; r != NULL; r = r->next) {
-        const struct answer *a = find(engine, r->nexthop.text);
+        if (is_due(engine, r, findings)) {
+            const struct answer *a = find(engine, r->nexthop.text);
 
-        if (r->ended || r->running)
-            continue;
-        if (engine->stop || (a != NULL && a->broken)) {
-            *findings = NULL;
-            return r;
-        }
-        if (a != NULL && !a->held) {
-            *findings = a->findings;
+            r->drafted = a != NULL && *findings == a->draft;
             return r;
         }
     }
     return NULL;
+}
+
+/* Whether these are complete findings, no draft. */
+static bool is_final(struct engine *engine, const struct findings *findings)
+{
+    bool draft = false;
+
+    pthread_mutex_lock(&engine->lock);
+    for (size_t i = 0; i < engine->answer_count; i++)
+        draft |= engine->answers[i].draft == findings;
+    pthread_mutex_unlock(&engine->lock);
+    return !draft;
+}
+
+static const struct server *server_of(const struct engine *engine, const char *host)
+{
+    for (size_t i = 0; i < engine->server_count; i++) {
+        if (strcmp(engine->servers[i].host, host) == 0)
+            return &engine->servers[i];
+    }
+    return NULL;
+}
+
+/* With probes of the servers that were written down; known_only: NULL unless all are known. As the
+ * engine does, none of hosts that are not certain yet. */
+static const struct findings *probe(const struct engine *engine, const struct findings *findings,
+                                    const struct verdict_terms *terms, bool known_only)
+{
+    struct requirement requirement;
+    struct findings_probe probes[FINDINGS_MAX_HOSTS][8];
+    const struct findings_probe *of_host[FINDINGS_MAX_HOSTS];
+    uint8_t counts[FINDINGS_MAX_HOSTS] = {0};
+
+    requirement_derive(findings, terms, terms->level, &requirement);
+    if (requirement.kind == REQUIREMENT_PENDING)
+        return findings_ref(findings);
+    for (size_t i = 0; i < findings->host_count; i++) {
+        const struct server *server = server_of(engine, findings->hosts[i].name);
+
+        of_host[i] = probes[i];
+        if (server != NULL && (server->known || !known_only))
+            counts[i] = findings_text_probes(server->letters, probes[i]);
+        else if (known_only)
+            return NULL;
+    }
+    return findings->host_count > 0 ? findings_with_probes(findings, of_host, counts)
+                                    : findings_ref(findings);
+}
+
+/* The answer to a probe, for the thread of the engine. */
+static void answer_probe(struct engine *engine, struct engine_request *request)
+{
+    const struct findings *findings = engine->stop || engine->probes_broken
+                                          ? NULL
+                                          : probe(engine, request->probed, &request->terms, false);
+
+    request->done(findings, request->arg);
+    findings_unref(findings);
 }
 
 static void *run(void *arg)
@@ -85,12 +178,16 @@ static void *run(void *arg)
         }
         request->running = true;
         pthread_mutex_unlock(&engine->lock);
-        if (findings != NULL && request->enough != NULL)
-            request->enough(findings, request->arg);
-        request->done(findings, request->arg);
+        bool enough = findings == NULL || request->enough == NULL ||
+                      request->enough(findings, request->arg) || is_final(engine, findings);
+
+        if (request->probed != NULL)
+            answer_probe(engine, request);
+        else if (enough)
+            request->done(findings, request->arg);
         pthread_mutex_lock(&engine->lock);
         request->running = false;
-        request->ended = true;
+        request->ended = enough;
         pthread_cond_broadcast(&engine->changed);
     }
 }
@@ -114,8 +211,10 @@ void engine_free(struct engine *engine)
     pthread_cond_broadcast(&engine->changed);
     pthread_mutex_unlock(&engine->lock);
     pthread_join(engine->thread, NULL);
-    for (size_t i = 0; i < engine->answer_count; i++)
+    for (size_t i = 0; i < engine->answer_count; i++) {
         findings_unref(engine->answers[i].findings);
+        findings_unref(engine->answers[i].draft);
+    }
     pthread_cond_destroy(&engine->changed);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
@@ -136,7 +235,6 @@ static void write_down(struct engine *engine, const char *spec, bool cached, boo
     struct answer *a;
 
     findings_from_text(spec, &text);
-    text.findings.summary = (uint8_t)findings_summarise(&text.findings);
     pthread_mutex_lock(&engine->lock);
     a = add(engine, text.findings.nexthop.text);
     a->findings = findings_freeze(&text.findings);
@@ -160,11 +258,42 @@ void fake_engine_hold(struct engine *engine, const char *spec)
     write_down(engine, spec, false, true);
 }
 
+void fake_engine_draft(struct engine *engine, const char *spec)
+{
+    static struct findings_text text;
+
+    findings_from_text(spec, &text);
+    pthread_mutex_lock(&engine->lock);
+    find(engine, text.findings.nexthop.text)->draft = findings_freeze(&text.findings);
+    pthread_cond_broadcast(&engine->changed);
+    pthread_mutex_unlock(&engine->lock);
+}
+
 void fake_engine_release(struct engine *engine, const char *nexthop)
 {
     pthread_mutex_lock(&engine->lock);
     find(engine, nexthop)->held = false;
     pthread_cond_broadcast(&engine->changed);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* With the lock held. */
+static bool is_busy(const struct engine *engine)
+{
+    const struct findings *findings;
+
+    for (const struct engine_request *r = engine->requests; r != NULL; r = r->next) {
+        if (r->running || is_due(engine, r, &findings))
+            return true;
+    }
+    return false;
+}
+
+void fake_engine_settle(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    while (is_busy(engine))
+        pthread_cond_wait(&engine->changed, &engine->lock);
     pthread_mutex_unlock(&engine->lock);
 }
 
@@ -176,6 +305,38 @@ void fake_engine_break(struct engine *engine, const char *nexthop)
     else
         add(engine, nexthop)->broken = true;
     pthread_mutex_unlock(&engine->lock);
+}
+
+void fake_engine_server(struct engine *engine, const char *host, const char *letters, bool known)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->servers[engine->server_count++] = (struct server){host, letters, known};
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void fake_engine_hold_probes(struct engine *engine, bool hold)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->probes_held = hold;
+    pthread_cond_broadcast(&engine->changed);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void fake_engine_break_probes(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->probes_broken = true;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+unsigned fake_engine_probes(struct engine *engine)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&engine->lock);
+    count = engine->probes;
+    pthread_mutex_unlock(&engine->lock);
+    return count;
 }
 
 unsigned fake_engine_lookups(struct engine *engine)
@@ -199,6 +360,19 @@ unsigned fake_engine_outstanding(struct engine *engine)
     return count;
 }
 
+static void add_request(struct engine *engine, struct engine_request *request,
+                        struct engine_request **out)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->lookups += request->probed == NULL;
+    engine->probes += request->probed != NULL;
+    request->next = engine->requests;
+    engine->requests = request;
+    *out = request;
+    pthread_cond_broadcast(&engine->changed);
+    pthread_mutex_unlock(&engine->lock);
+}
+
 int engine_lookup(struct engine *engine, const struct nexthop *nexthop, engine_enough_fn enough,
                   engine_done_fn done, void *arg, struct engine_request **out)
 {
@@ -211,14 +385,36 @@ int engine_lookup(struct engine *engine, const struct nexthop *nexthop, engine_e
     request->enough = enough;
     request->done = done;
     request->arg = arg;
-    pthread_mutex_lock(&engine->lock);
-    engine->lookups++;
-    request->next = engine->requests;
-    engine->requests = request;
-    *out = request;
-    pthread_cond_broadcast(&engine->changed);
-    pthread_mutex_unlock(&engine->lock);
+    add_request(engine, request, out);
     return 0;
+}
+
+int engine_probe(struct engine *engine, const struct findings *findings,
+                 const struct verdict_terms *terms, engine_done_fn done, void *arg,
+                 struct engine_request **out)
+{
+    struct engine_request *request;
+
+    if (engine->broken)
+        return -ENOMEM;
+    request = calloc(1, sizeof(*request));
+    request->terms = *terms;
+    request->probed = findings_ref(findings);
+    request->done = done;
+    request->arg = arg;
+    add_request(engine, request, out);
+    return 0;
+}
+
+const struct findings *engine_probe_cached(struct engine *engine, const struct findings *findings,
+                                           const struct verdict_terms *terms)
+{
+    const struct findings *known;
+
+    pthread_mutex_lock(&engine->lock);
+    known = probe(engine, findings, terms, true);
+    pthread_mutex_unlock(&engine->lock);
+    return known;
 }
 
 void engine_cancel(struct engine *engine, struct engine_request *request)
@@ -232,6 +428,7 @@ void engine_cancel(struct engine *engine, struct engine_request *request)
         ;
     *link = request->next;
     pthread_mutex_unlock(&engine->lock);
+    findings_unref(request->probed);
     free(request);
 }
 

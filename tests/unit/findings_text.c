@@ -21,7 +21,7 @@ static const struct findings_tlsa one_tlsa[] = {
 
 static unsigned value_of(const char *const *names, const char *value)
 {
-    for (unsigned i = 0; names[i]; i++) {
+    for (unsigned i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], value) == 0)
             return i;
     }
@@ -33,9 +33,37 @@ static uint8_t addr_of(const char *value)
 {
     static const char letters[] = "psi-f";
     const char *at = strchr(letters, value[0]);
-    if (!at || !value[0])
+    if (at == NULL || !value[0])
         fail_msg("no such address state: %s", value);
     return (uint8_t)(at - letters);
+}
+
+uint8_t findings_text_probes(const char *letters, struct findings_probe probes[8])
+{
+    static const char known[] = "otaruf";
+    uint8_t count = 0;
+
+    assert_true(strlen(letters) <= 8);
+    for (; letters[count] != '\0'; count++) {
+        char letter = letters[count];
+        const char *at = strchr(known, letter == 'x' ? 't' : letter);
+
+        if (at == NULL)
+            fail_msg("no such result of a probe: %c", letter);
+        probes[count] = (struct findings_probe){
+            .address = {192, 0, 2, (uint8_t)(count + 1)},
+            .family = 4,
+            .port = 25,
+            .checked_at_s = 1700000000,
+            .result = (uint8_t)(at - known),
+            .starttls = letter == 'x' || strchr("oar", letter) != NULL,
+            .failure = letter == 'o'   ? NULL
+                       : letter == 'x' ? "502 5.5.1 not today"
+                       : letter == 'a' ? "certificate has expired"
+                                       : "what was wrong",
+        };
+    }
+    return count;
 }
 
 static void add_host(struct findings_text *out, char *spec)
@@ -48,6 +76,7 @@ static void add_host(struct findings_text *out, char *spec)
     *host = (struct findings_host){.a = FINDINGS_ADDR_SECURE,
                                    .aaaa = FINDINGS_ADDR_ABSENT,
                                    .tlsa_state = FINDINGS_TLSA_NONE,
+                                   .probes = out->probes[f->host_count - 1],
                                    .preference = 10};
     char *rest = spec;
     host->name = strsep(&rest, ",");
@@ -62,6 +91,8 @@ static void add_host(struct findings_text *out, char *spec)
             host->tlsa_state = (uint8_t)value_of(states, part + 5);
         else if (strcmp(part, "match") == 0)
             host->sts_match = true;
+        else if (strncmp(part, "probe=", 6) == 0)
+            host->probe_count = findings_text_probes(part + 6, out->probes[f->host_count - 1]);
         else
             fail_msg("no such part of a host: %s", part);
     }
@@ -133,7 +164,7 @@ void findings_from_text(const char *spec, struct findings_text *out)
         if (!*word)
             continue;
         char *value = strchr(word, '=');
-        value = value ? value + 1 : word + strlen(word);
+        value = value != NULL ? value + 1 : word + strlen(word);
         if (strncmp(word, "nexthop=", 8) == 0)
             set_nexthop(out, value);
         else if (strncmp(word, "mx=", 3) == 0)

@@ -19,9 +19,10 @@ void report_to_text(const struct setup_report *report, char *out, size_t size)
         const struct setup_finding *finding = &report->items[i];
 
         snprintf(item, sizeof(item), "%s %s;", states[finding->state], finding->name);
-        if (finding->state == SETUP_OK || strstr(out, item) != NULL)
+        if (finding->state == SETUP_OK || finding->cause != 0 || strstr(out, item) != NULL)
             continue;
-        assert_non_null(finding->remedy);
+        assert_true(finding->remedy != NULL || finding->commands != NULL ||
+                    finding->reloads != NULL);
         strncat(out, item, size - strlen(out) - 1);
     }
 }

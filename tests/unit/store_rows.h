@@ -2,8 +2,8 @@
  * Policies for the tests of the store, each made from its domain and a number, so that a row read
  * back shows whether it is, octet by octet, one that was written.
  */
-#ifndef TESTS_STORE_ROWS_H
-#define TESTS_STORE_ROWS_H
+#ifndef TESTS_UNIT_STORE_ROWS_H
+#define TESTS_UNIT_STORE_ROWS_H
 
 #include "store/store.h"
 

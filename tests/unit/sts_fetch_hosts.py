@@ -7,6 +7,7 @@ Enters a new network namespace, gives its loopback the addresses below, makes a 
 starts nginx and a few servers that misbehave in ways nginx cannot, and runs the program there with
 the CA file's directory in STS_FETCH_DIR. Its output and exit status are the program's.
 """
+import contextlib
 import gzip
 import os
 import shutil
@@ -43,6 +44,10 @@ TLS_SERVERS = {
     "10.9.0.16": "late",
     "10.9.0.17": "tls11",
     "10.9.0.18": "bad_status_text",
+    "10.9.0.19": "cut_chunks",
+    "10.9.0.20": "early_hints",
+    "10.9.0.21": "two_lengths",
+    "10.9.0.22": "alert",
 }
 MUTE = "10.9.0.2"  # accepts, says nothing, not even TLS
 warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.1 is meant
@@ -242,6 +247,15 @@ def respond(behaviour, conn, raw):
         for part in (POLICY[:20], POLICY[20:]):
             conn.sendall(f"{len(part):x}\r\n{part}\r\n".encode())
         conn.sendall(b"0\r\n\r\n")
+    elif behaviour == "cut_chunks":
+        conn.sendall(head("Transfer-Encoding: chunked"))
+        conn.sendall(f"{len(POLICY):x}\r\n{POLICY}\r\n".encode())
+        conn.unwrap()
+    elif behaviour == "early_hints":
+        conn.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" +
+                     head(f"Content-Length: {len(POLICY)}") + POLICY.encode())
+    elif behaviour == "two_lengths":
+        conn.sendall(head(f"Content-Length: {len(POLICY)}", "Content-Length: 30") + POLICY.encode())
     elif behaviour == "endless":
         conn.sendall(head("Connection: close") + POLICY.encode())
         while True:
@@ -264,8 +278,37 @@ def respond(behaviour, conn, raw):
         conn.sendall(b"HTTP/1.1 404 \x1b[31m{evil}\r\nContent-Length: 4\r\n\r\nevil")
 
 
+def serve_alert(raw, context):
+    """Half a policy that would end with the connection, and a fatal alert: what the TLS of a server says
+    that cannot go on, here as it was made to read nonsense."""
+    read, written = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(read, written, server_side=True)
+
+    def pump(act):
+        while True:
+            try:
+                return act()
+            except ssl.SSLWantReadError:
+                raw.sendall(written.read())
+                read.write(raw.recv(16384))
+            finally:
+                raw.sendall(written.read())
+
+    pump(tls.do_handshake)
+    pump(lambda: tls.read(4096))
+    tls.write(head("Connection: close") + POLICY.split("max_age")[0].encode() + b"max_age: 864")
+    read.write(b"\x17\x03\x03\x00\x20" + bytes(32))
+    with contextlib.suppress(ssl.SSLError):
+        pump(lambda: tls.read(4096))
+    raw.sendall(written.read())
+    raw.close()
+
+
 def serve_connection(behaviour, raw, context):
     try:
+        if behaviour == "alert":
+            serve_alert(raw, context)
+            return
         conn = context.wrap_socket(raw, server_side=True)
         # wrap_socket took the descriptor over; `conn` keeps the plain one's methods below TLS
         respond(behaviour, conn, conn if behaviour == "reset" else SocketBelow(conn))
@@ -369,6 +412,10 @@ def inside(directory, program):
 
 
 def main():
+    missing = [name for name in ("ip", "nginx", "openssl") if not shutil.which(name)]
+    if missing:
+        print(f"1..0 # SKIP without {', '.join(missing)}")  # tests/unit/run counts it as failed
+        return 0
     if "STS_FETCH_INSIDE" not in os.environ:
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
         os.environ["STS_FETCH_INSIDE"] = "1"

@@ -4,6 +4,7 @@
 #include "findings/findings_make.h"
 #include "findings_text.h"
 #include "policy/clock.h"
+#include "policy/engine_probe.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -32,6 +33,8 @@ struct engine {
     struct engine_request *requests;
     const struct findings *entries[ENTRIES_MAX];
     size_t entry_count;
+    const struct findings *probed[ENTRIES_MAX];
+    size_t probed_count;
     unsigned lookups;
     unsigned held;
 };
@@ -42,9 +45,9 @@ static void *run(void *arg)
     pthread_mutex_lock(&engine->lock);
     while (!engine->stopping) {
         struct engine_request *r = engine->requests;
-        while (r && (r->never || r->called))
+        while (r != NULL && (r->never || r->called))
             r = r->next;
-        if (!r) {
+        if (r == NULL) {
             pthread_cond_wait(&engine->changed, &engine->lock);
             continue;
         }
@@ -53,7 +56,7 @@ static void *run(void *arg)
         pthread_mutex_unlock(&engine->lock);
         const struct timespec moment = {.tv_nsec = 20000000};
         nanosleep(&moment, NULL);
-        if (r->enough && r->answer)
+        if (r->enough != NULL && r->answer != NULL)
             r->enough(r->answer, r->arg);
         r->done(r->answer, r->arg);
         pthread_mutex_lock(&engine->lock);
@@ -84,6 +87,17 @@ void table_engine_add(struct engine *engine, const char *spec)
     pthread_mutex_unlock(&engine->lock);
 }
 
+void table_engine_add_probed(struct engine *engine, const char *spec)
+{
+    static struct findings_text text;
+    findings_from_text(spec, &text);
+    text.findings.made_at_ms = clock_mono_ms();
+    pthread_mutex_lock(&engine->lock);
+    if (engine->probed_count < ENTRIES_MAX)
+        engine->probed[engine->probed_count++] = findings_freeze(&text.findings);
+    pthread_mutex_unlock(&engine->lock);
+}
+
 static void request_free(struct engine *engine, struct engine_request *request)
 {
     for (struct engine_request **at = &engine->requests; *at; at = &(*at)->next) {
@@ -99,17 +113,19 @@ static void request_free(struct engine *engine, struct engine_request *request)
 
 void engine_free(struct engine *engine)
 {
-    if (!engine)
+    if (engine == NULL)
         return;
     pthread_mutex_lock(&engine->lock);
     engine->stopping = true;
     pthread_cond_broadcast(&engine->changed);
     pthread_mutex_unlock(&engine->lock);
     pthread_join(engine->thread, NULL);
-    while (engine->requests)
+    while (engine->requests != NULL)
         request_free(engine, engine->requests);
     for (size_t i = 0; i < engine->entry_count; i++)
         findings_unref(engine->entries[i]);
+    for (size_t i = 0; i < engine->probed_count; i++)
+        findings_unref(engine->probed[i]);
     pthread_mutex_destroy(&engine->lock);
     pthread_cond_destroy(&engine->changed);
     free(engine);
@@ -130,6 +146,22 @@ const struct findings *engine_cached(struct engine *engine, const struct nexthop
         return NULL;
     pthread_mutex_lock(&engine->lock);
     const struct findings *found = find(engine, nexthop->text);
+    pthread_mutex_unlock(&engine->lock);
+    return found;
+}
+
+/* Under terms of level enforce, as the callers must have it. */
+const struct findings *engine_probe_cached(struct engine *engine, const struct findings *findings,
+                                           const struct verdict_terms *terms)
+{
+    const struct findings *found = NULL;
+    if (terms->level != VERDICT_LEVEL_ENFORCE)
+        return NULL;
+    pthread_mutex_lock(&engine->lock);
+    for (size_t i = 0; i < engine->probed_count; i++) {
+        if (strcmp(engine->probed[i]->nexthop.text, findings->nexthop.text) == 0)
+            found = findings_ref(engine->probed[i]);
+    }
     pthread_mutex_unlock(&engine->lock);
     return found;
 }
@@ -179,7 +211,7 @@ int engine_purge(struct engine *engine, const struct nexthop *nexthop)
     const struct findings *found = find(engine, nexthop->text);
     pthread_mutex_unlock(&engine->lock);
     findings_unref(found);
-    return found ? 0 : -ENOENT;
+    return found != NULL ? 0 : -ENOENT;
 }
 
 int engine_snapshot(struct engine *engine, const struct findings ***out, size_t *count)
@@ -199,11 +231,36 @@ bool engine_security_known(struct engine *engine)
     return true;
 }
 
+void engine_get_health(struct engine *engine, struct engine_health *out)
+{
+    (void)engine;
+    *out = (struct engine_health){
+        .security_known = true,
+        .resolver_count = 3,
+        .dns_waiting = 17,
+        .resolvers =
+            {{.address = "127.0.0.1", .trusted = true, .checked = true, .validates = true},
+             {.address = "::1", .trusted = true, .checked = true, .failure = "com without AD"},
+             {.address = "192.0.2.1"}},
+        .store = ENGINE_STORE_DOWN,
+        .store_failure = "disk full",
+    };
+}
+
 void engine_get_stats(struct engine *engine, struct engine_stats *out)
 {
-    *out = (struct engine_stats){.lookups = table_engine_lookups(engine),
-                                 .lookup_buckets = {1, 2, 3},
-                                 .lookup_total_ms = 1234};
+    *out = (struct engine_stats){
+        .lookups = table_engine_lookups(engine),
+        .lookup_buckets = {1, 2, 3},
+        .lookup_total_ms = 1234,
+        .probes_left_out = 9,
+        .probes_in_flight = 2,
+        .probe_results = {[FINDINGS_PROBE_OK] = 5, [FINDINGS_PROBE_NO_REQUIRETLS] = 7},
+        .probe_buckets = {[4] = 11, [ENGINE_LOOKUP_BUCKETS - 1] = 1},
+        .probe_total_ms = 70056,
+        .probe_entries = 12,
+        .probe_octets = 3456,
+        .probe_rests = true};
 }
 
 unsigned table_engine_lookups(struct engine *engine)
@@ -218,7 +275,7 @@ unsigned table_engine_held(struct engine *engine)
 {
     unsigned held = 0;
     pthread_mutex_lock(&engine->lock);
-    for (struct engine_request *r = engine->requests; r; r = r->next)
+    for (struct engine_request *r = engine->requests; r != NULL; r = r->next)
         held += !r->released;
     pthread_mutex_unlock(&engine->lock);
     return held;

@@ -8,14 +8,16 @@
  *   refuse-*   engine_lookup fails
  *   *          never, until cancelled
  */
-#ifndef TESTS_TABLE_ENGINE_H
-#define TESTS_TABLE_ENGINE_H
+#ifndef TESTS_UNIT_TABLE_ENGINE_H
+#define TESTS_UNIT_TABLE_ENGINE_H
 
 #include "policy/engine.h"
 
 struct engine *table_engine_new(void);
 /* Adds findings (findings_text.h) for the name in them. */
 void table_engine_add(struct engine *engine, const char *spec);
+/* Likewise: those that engine_probe_cached gives, with what is known from probes. */
+void table_engine_add_probed(struct engine *engine, const char *spec);
 /* Lookups that were started, and requests not yet cancelled or released. */
 unsigned table_engine_lookups(struct engine *engine);
 unsigned table_engine_held(struct engine *engine);

@@ -5,6 +5,8 @@
  */
 #include "answer/answer.h"
 #include "decide/decide.h"
+#include "policy/findings_summary.h"
+#include "policy/requirement.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -131,8 +133,49 @@ static void check_starttls(struct scene *s)
         tell(s, "opportunistic+starttls lets plaintext through", got);
 }
 
+/* At enforce the requirement is the verdict's: it can be met if and only if that is satisfied, by
+ * the same hosts. */
+static void check_requirement(struct scene *s)
+{
+    struct requirement demand;
+    struct verdict_terms terms = s->terms.enforce;
+    struct verdict verdict;
+    bool met;
+
+    terms.level = VERDICT_LEVEL_ENFORCE;
+    verdict_derive(&s->findings, &terms, &verdict);
+    requirement_derive(&s->findings, &terms, VERDICT_LEVEL_ENFORCE, &demand);
+    met = demand.kind == REQUIREMENT_DANE_ONLY || demand.kind == REQUIREMENT_STS ||
+          demand.kind == REQUIREMENT_WEB_PKI;
+    if (met ? verdict.value != VERDICT_SATISFIED || demand.hosts != verdict.hosts
+            : verdict.value == VERDICT_SATISFIED && demand.kind != REQUIREMENT_PENDING)
+        tell(s, "verdict and requirement at enforce", verdict_value_name(verdict.value));
+    if ((demand.kind == REQUIREMENT_IMPOSSIBLE) !=
+        (verdict.value == VERDICT_UNSATISFIED || verdict.value == VERDICT_NOT_APPLICABLE))
+        tell(s, "verdict and an impossible requirement", verdict_value_name(verdict.value));
+    if ((demand.kind == REQUIREMENT_UNKNOWN) != (verdict.value == VERDICT_UNDECIDED))
+        tell(s, "verdict and an unknown requirement", verdict_value_name(verdict.value));
+    if (findings_complete(&s->findings) && demand.kind == REQUIREMENT_PENDING)
+        tell(s, "a complete lookup is waited for", verdict_value_name(verdict.value));
+}
+
+/* The summary `dane` says that all hosts that count have it, and all mail is held to it. */
+static void check_summary(struct scene *s)
+{
+    struct requirement demand;
+
+    if (!findings_complete(&s->findings) || !s->findings.security_known ||
+        findings_summarise(&s->findings, &s->terms.enforce) != FINDINGS_SUMMARY_DANE)
+        return;
+    requirement_derive(&s->findings, &s->terms.enforce, VERDICT_LEVEL_OPPORTUNISTIC, &demand);
+    if (demand.kind != REQUIREMENT_DANE_ONLY)
+        tell(s, "the summary is dane", requirement_tls_level(demand.kind));
+}
+
 static void check_all(struct scene *s)
 {
+    check_requirement(s);
+    check_summary(s);
     s->count++;
     check_native(s, true);
     check_native(s, false);

@@ -376,6 +376,11 @@ static void test_override(void **state)
          ANSWER_ENFORCE_PKI, "OK secure match=a.example:.b.example servername=hostname"},
         {"text", "secure match=a.example", ANSWER_STS,
          "OK secure match=a.example servername=hostname"},
+        {"commas separate as blanks do", "secure,match=a.example,ciphers=high", ANSWER_ENFORCE_PKI,
+         "OK secure match=a.example servername=hostname"},
+        {"what a word begins with is not the word", "secured match=a.example", ANSWER_STS,
+         "NOTFOUND"},
+        {"what a word begins with is not the word", "verifying", ANSWER_ACCESS, "NOTFOUND"},
         {"what sendmail cannot check", "fingerprint match=3d:95", ANSWER_STS, "NOTFOUND"},
         {"skip", "skip", ANSWER_STS, "NOTFOUND"},
         {"which names, nobody says", "secure", ANSWER_ENFORCE_PKI, "OK " ANSWER_UNSATISFIED},
@@ -595,6 +600,30 @@ static void test_reason_is_printable(void **state)
     assert_true(strlen(answer) < 260);
 }
 
+/* Whatever servers did when they were probed, a map says what is published. */
+static void test_probes_are_not_heeded(void **state)
+{
+    static const char *const hosts[] = {"host=mx1.example.org,tlsa=usable",
+                                        "mx=insecure sts=enforce host=mx1.example.org,a=i,match"};
+    struct answer_terms terms = usual_terms();
+    (void)state;
+    for (size_t i = 0; i < COUNT(hosts); i++) {
+        for (unsigned map = 0; map < ANSWER_MAPS; map++) {
+            struct findings_text text;
+            char published[ANSWER_MAX], line[ANSWER_MAX + 16], probed[100];
+            findings_from_text(hosts[i], &text);
+            enum answer_kind kind = answer_derive(&text.findings, &terms, (enum answer_map)map,
+                                                  published, sizeof(published));
+            render(kind, published, line, sizeof(line));
+            for (const char *result = "toraxuf"; *result != '\0'; result++) {
+                snprintf(probed, sizeof(probed), "%s,probe=%c", hosts[i], *result);
+                findings_from_text(probed, &text);
+                check(probed, &text.findings, &terms, (enum answer_map)map, line);
+            }
+        }
+    }
+}
+
 static void test_map_names(void **state)
 {
     (void)state;
@@ -669,6 +698,7 @@ int main(void)
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_impossible),
         cmocka_unit_test(test_reason_is_printable),
+        cmocka_unit_test(test_probes_are_not_heeded),
         cmocka_unit_test(test_map_names),
         cmocka_unit_test(test_no_nexthop),
     };

@@ -79,7 +79,7 @@ static bool has(struct cache *cache, const char *name, int64_t now_ms, bool secu
 {
     const struct findings *f = cache_get(cache, name, now_ms, security_known);
 
-    if (f)
+    if (f != NULL)
         assert_string_equal(f->nexthop.text, name);
     findings_unref(f);
     return f != NULL;
@@ -243,7 +243,7 @@ static void timetable(void **state)
     assert_int_equal(cache_count(cache), 0);
 
     put(cache, "a.example", 1000, 1000, 500);
-    cache_set_due(cache, "a.example", 700);
+    put(cache, "a.example", 1000, 1000, 700);
     assert_int_equal(cache_next_due(cache), 700);
 
     /* Used after it was found idle: renewed when its first part ends. */
@@ -304,7 +304,7 @@ static void heap_order(void **state)
     for (int i = 1; i < COUNT; i += 5)
         heap_remove(&heap, &items[i]);
     assert_int_equal(heap.count, COUNT - COUNT / 5);
-    while (heap_first(&heap)) {
+    while (heap_first(&heap) != NULL) {
         struct heap_item *first = heap_first(&heap);
         assert_true(first->at_ms >= last);
         assert_int_equal(first->at_ms, heap_first_ms(&heap));

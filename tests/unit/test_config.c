@@ -8,11 +8,13 @@
 #include "decide/rules_check.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -102,23 +104,26 @@ static const struct {
     const char *errors;
 } error_cases[] = {
     {"unknown section", "[milte]\n",
-     "FILE:1: unknown section [milte]; there are milter, dns, mta_sts, dane, cache, socketmap, "
-     "metrics, log, default, route NAME and rule NAME\n"},
+     "FILE:1: unknown section [milte]; there are milter, dns, mta_sts, dane, probe, cache, "
+     "socketmap, metrics, log, default, deliver, tlsrpt, route NAME, rule NAME and deliver NAME\n"},
     {"unknown section, empty, last", "[dns]\n[nonsense]",
-     "FILE:2: unknown section [nonsense]; there are milter, dns, mta_sts, dane, cache, socketmap, "
-     "metrics, log, default, route NAME and rule NAME\n"},
+     "FILE:2: unknown section [nonsense]; there are milter, dns, mta_sts, dane, probe, cache, "
+     "socketmap, metrics, log, default, deliver, tlsrpt, route NAME, rule NAME and deliver NAME\n"},
     {"keys of an unknown section are not read", "[x]\nfoo = bar\n  baz\n",
-     "FILE:1: unknown section [x]; there are milter, dns, mta_sts, dane, cache, socketmap, "
-     "metrics, log, default, route NAME and rule NAME\n"},
+     "FILE:1: unknown section [x]; there are milter, dns, mta_sts, dane, probe, cache, "
+     "socketmap, metrics, log, default, deliver, tlsrpt, route NAME, rule NAME and deliver NAME\n"},
     {"section twice", "[dns]\ntries = 2\n[log]\n[dns]\ntimeout = 1s\n",
      "FILE:4: section [dns] is given twice\n"},
     {"rule twice", "[rule a]\nlevel = disable\n[rule a]\nlevel = enforce\n",
      "FILE:3: section [rule a] is given twice\n"},
     {"rule without a name", "[rule ]\n",
-     "FILE:1: section [rule ]: a route or rule needs a name of letters, digits, '_', '.' and '-', "
+     "FILE:1: section [rule ]: a route, a rule or a socket of the agent needs a name of letters, "
+     "digits, "
+     "'_', '.' and '-', "
      "as in [rule partners]\n"},
     {"two blanks would hide a section given twice", "[rule  a]\n",
-     "FILE:1: section [rule  a]: a route or rule needs a name of letters, digits, '_', '.' and "
+     "FILE:1: section [rule  a]: a route, a rule or a socket of the agent needs a name of letters, "
+     "digits, '_', '.' and "
      "'-', "
      "as in [rule partners]\n"},
     {"section twice but for case", "[rule a]\nlevel = disable\n[rule A]\nlevel = enforce\n",
@@ -134,7 +139,7 @@ static const struct {
     {"key of another section", "[rule a]\nsocket = unix:/x\n",
      "FILE:2: unknown key socket; [rule a] takes client, authenticated, tls, sender, recipient, "
      "nexthop, mailer, header, daemon, request, level, fallback, on_unsatisfied, on_undecided, "
-     "mixed, require_offer, route, optional_route, tls_policy\n"},
+     "mixed, require_offer, route, optional_route, helo_name, source, tls_policy\n"},
     {"key in capitals", "[dane]\nEnable = no\n",
      "FILE:2: unknown key Enable; [dane] takes enable, web_pki\n"},
     {"key before a section", "tries = 3\n", "FILE:1: a key before the first [section]\n"},
@@ -218,12 +223,12 @@ static const struct {
      "FILE:2: level = strict: expected enforce, opportunistic+starttls, opportunistic or "
      "disable\n"},
     {"bad request", "[rule a]\nrequest = none\n",
-     "FILE:2: request = none: expected require, optional or ignore\n"},
+     "FILE:2: request = none: expected require, optional, ignore or observe\n"},
     {"bad on_undecided", "[default]\non_undecided = reject\n",
      "FILE:2: on_undecided = reject: expected tempfail or log\n"},
     {"setting of rules only in [default]", "[default]\ntls_policy = skip\n",
-     "FILE:2: unknown key tls_policy; [default] takes level, fallback, on_unsatisfied, "
-     "on_undecided, mixed, require_offer, route, optional_route\n"},
+     "FILE:2: unknown key tls_policy; [default] takes request, level, fallback, on_unsatisfied, "
+     "on_undecided, mixed, require_offer, route, optional_route, helo_name, source\n"},
     {"bad header pattern", "[rule a]\nheader = Sensitivity\n",
      "FILE:2: header = Sensitivity: expected `Name: pattern`\n"},
     {"bad address", "[rule a]\nsender = @example.org\n",
@@ -258,12 +263,27 @@ static const struct {
     {"bad tls_policy", "[rule a]\ntls_policy = strict\n",
      "FILE:2: tls_policy = strict: expected skip, or the text of a Postfix TLS policy (none, may, "
      "encrypt, dane, dane-only, fingerprint, verify or secure, and attributes)\n"},
+    {"a probe that may be", "[probe]\nenable = maybe\n",
+     "FILE:2: enable = maybe: expected auto, yes or no\n"},
+    {"a probe from a name", "[probe]\nsource = mail.example.org\n",
+     "FILE:2: source = mail.example.org: expected an address such as 192.0.2.1 or 2001:db8::1\n"},
+    {"a probe from a scope", "[probe]\nsource = fe80::1%eth0\n",
+     "FILE:2: source = fe80::1%eth0: expected an address such as 192.0.2.1 or 2001:db8::1\n"},
+    {"a probe from two addresses of a family",
+     "[probe]\nsource = 192.0.2.1, 2001:db8::1, 192.0.2.2\n",
+     "FILE: [probe] source takes one IPv4 and one IPv6 address at most\n"},
+    {"a port beyond all ports", "[probe]\nport = 65536\n",
+     "FILE:2: port = 65536: expected a port from 1 to 65535\n"},
+    {"more probes at once than may be", "[probe]\nparallel = 101\n",
+     "FILE:2: parallel = 101: expected a number from 1 to 100\n"},
+    {"no probes at once", "[probe]\nparallel = 0\n",
+     "FILE:2: parallel = 0: expected a number from 1 to 100\n"},
     {"bad store", "[cache]\nstore = lmdb:/x\n",
      "FILE:2: store = lmdb:/x: expected sqlite:/path or memory\n"},
     {"less memory than anything needs", "[cache]\nmax_memory = 1023k\n",
      "FILE:2: max_memory = 1023k: expected a size from 1m to 1024m\n"},
     {"all errors at once", "[dns]\ntries = x\nfoo = 1\n[rule a]\nroute = none\n",
-     "FILE:2: tries = x: expected a number from 1 to 1000000000\n"
+     "FILE:2: tries = x: expected a number from 1 to 100\n"
      "FILE:3: unknown key foo; [dns] takes resolvers, trust_ad, timeout, tries, check_name, "
      "check_interval\n"
      "FILE:5: there is no [route none]\n"},
@@ -353,6 +373,125 @@ static void test_unreadable(void **state)
     assert_string_equal(r.errors, "FILE: is a directory\n");
 }
 
+/* The file at the usual place need not be there; what is there is read. */
+static void test_absent(void **state)
+{
+    static struct reports r = {.path = "/nonexistent/x.conf"};
+    char path[] = "/tmp/test_config.XXXXXX";
+    struct config *config;
+    int fd;
+
+    (void)state;
+    assert_int_equal(config_load_if_present(r.path, "h", on_error, on_warning, &r, &config), 0);
+    assert_string_equal(r.errors, "");
+    assert_string_equal(r.warnings, "");
+    assert_false(config->source.present);
+    assert_int_equal(config->rule_count, 0);
+    assert_int_equal(config->milter.rcpt_wait_ms, 5000);
+    assert_false(config_source_changed(config, r.path));
+    assert_true(config_source_changed(config, "/dev/null"));
+    config_unref(config);
+
+    fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "[milter]\nrcpt_wait = x\n", 23), 23);
+    close(fd);
+    r.path = path;
+    assert_int_equal(config_load_if_present(path, "h", on_error, on_warning, &r, &config), -EINVAL);
+    assert_non_null(strstr(r.errors, "FILE:2: rcpt_wait = x"));
+    unlink(path);
+
+    memset(&r, 0, sizeof(r));
+    r.path = path;
+    assert_int_equal(symlink("/nonexistent/x.conf", path), 0);
+    assert_int_equal(config_load_if_present(path, "h", on_error, on_warning, &r, &config), -EINVAL);
+    assert_string_equal(r.errors, "FILE: cannot open: No such file or directory\n");
+    unlink(path);
+}
+
+/* What a file with errors tells all the same, and of which parts it does not. */
+static void test_in_part(void **state)
+{
+    static const struct {
+        const char *text, *errors;
+        unsigned in_doubt;
+    } files[] = {
+        {"[milter]\nsocket = unix:/run/x\nmarker = SIZE=7\n", "", 0},
+        {"[milter]\nrcpt_wait = x\n", ":2: rcpt_wait = x", CONFIG_PART_WAIT},
+        {"[milter]\nsoket = unix:/run/x\n", ":2: unknown key soket",
+         CONFIG_PART_SOCKETS | CONFIG_PART_MILTER | CONFIG_PART_USER | CONFIG_PART_WAIT},
+        {"[milter]\naccept_header = x\n", ":2: accept_header = x", CONFIG_PART_MILTER},
+        {"[socketmap]\nlisten = x\n", ":2: listen = x", CONFIG_PART_SOCKETS},
+        {"[socketmap]\ntlsrpt = x\n", ":2: tlsrpt = x", CONFIG_PART_SOCKETMAP},
+        {"[dns]\nresolvers = x\n", ":2: resolvers = x", CONFIG_PART_DNS},
+        {"[mta_sts]\nenable = x\n", ":2: enable = x", CONFIG_PART_LOOKUPS},
+        {"[cache]\nstore = x\n", ":2: store = x", CONFIG_PART_CACHE},
+        {"[probe]\nttl = x\n", ":2: ttl = x", CONFIG_PART_PROBE},
+        {"[probe]\nsource = 192.0.2.1, 192.0.2.2\n", "[probe] source takes one IPv4",
+         CONFIG_PART_PROBE},
+        {"[deliver]\nidle = x\n", ":2: idle = x", CONFIG_PART_DELIVER},
+        {"[deliver]\nsource = ::1, ::2\n", "[deliver] source takes one IPv4", CONFIG_PART_DELIVER},
+        {"[tlsrpt]\nsocket = x\n", ":2: socket = x", CONFIG_PART_DELIVER},
+        {"[deliver a]\nlisten = unix:/a\nlevel = x\n", ":3: level = x", CONFIG_PART_DELIVER},
+        {"[deliver a]\nlisten = x\n", ":2: listen = x", CONFIG_PART_SOCKETS | CONFIG_PART_DELIVER},
+        {"[route a]\nagent = yes\n", "[route a]: agent = yes needs method", CONFIG_PART_RULES},
+        {"[rule a]\nlevel = x\n", ":2: level = x", CONFIG_PART_RULES},
+        {"[default]\nroute = gone\n", ":2: there is no [route gone]", CONFIG_PART_RULES},
+        {"[log]\nfacility = x\n", ":2: facility = x", 0},
+        {"[nothing]\n", ":1: unknown section", CONFIG_PART_ALL},
+        {"[milter\n", ":1: ", CONFIG_PART_ALL},
+        /* What keys have in common is not said where one of them is not known, but is in doubt. */
+        {"[default]\nroute = gone\n[dns]\nresolvers = x\n", ":4: resolvers = x",
+         CONFIG_PART_DNS | CONFIG_PART_RULES},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        static struct reports r;
+        char path[] = "/tmp/test_config.XXXXXX";
+        struct config *config;
+        int fd = mkstemp(path);
+
+        memset(&r, 0, sizeof(r));
+        r.path = path;
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, files[i].text, strlen(files[i].text)), strlen(files[i].text));
+        close(fd);
+        int error = config_load_in_part(path, true, "h", on_error, on_warning, &r, &config);
+        unlink(path);
+        print_message("# %s", files[i].text);
+        assert_int_equal(error, r.errors[0] != '\0' ? -EINVAL : 0);
+        assert_non_null(strstr(r.errors, files[i].errors));
+        assert_int_equal(config->in_doubt, files[i].in_doubt);
+        const char *end = strchr(r.errors, '\n');
+        assert_true(end == NULL || end[1] == '\0');
+        config_unref(config);
+    }
+}
+
+/* Whether the file is still the one that was read: by what it is, size and time. */
+static void test_source_changed(void **state)
+{
+    static struct reports r = {.path = "x"};
+    char path[] = "/tmp/test_config.XXXXXX";
+    const struct timespec times[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
+    struct config *config;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(config_load(path, "h", on_error, on_warning, &r, &config), 0);
+    assert_true(config->source.present);
+    assert_true(config->source.read_s > 0);
+    assert_false(config_source_changed(config, path));
+    assert_int_equal(futimens(fd, times), 0);
+    assert_true(config_source_changed(config, path));
+    close(fd);
+    unlink(path);
+    assert_true(config_source_changed(config, path));
+    config_unref(config);
+}
+
 /* --- values ----------------------------------------------------------------------------------- */
 
 static void test_defaults(void **state)
@@ -399,6 +538,15 @@ static void test_defaults(void **state)
     assert_false(c->accept_testing);
     assert_true(c->engine.dane_enable);
     assert_true(c->web_pki);
+    assert_int_equal(c->engine.probe_enable, ENGINE_PROBE_AUTO);
+    assert_int_equal(c->engine.probe_ttl_ms, 86400000);
+    assert_int_equal(c->engine.probe_negative_ttl_ms, 600000);
+    assert_int_equal(c->engine.probe_parallel, 20);
+    assert_int_equal(c->engine.probe_per_minute, 60);
+    assert_int_equal(c->engine.probe_timeout_ms, 10000);
+    assert_string_equal(c->engine.probe_helo_name, "mail.example.org");
+    assert_null(c->engine.probe_sources);
+    assert_int_equal(c->engine.probe_port, 25);
     assert_string_equal(c->engine.store, "/var/lib/requiretls-milter/cache.db");
     assert_int_equal(c->engine.max_domains, 100000);
     assert_int_equal(c->engine.max_memory, 268435456);
@@ -443,6 +591,9 @@ static const char every_key[] =
     "enable = no\nca_file = /etc/ca.pem\nca_path = /etc/ca\nconnect_timeout = 1s\ntimeout = 2s\n"
     "max_policy = 1m\nmin_retry = 1m\ngive_up = 3h\nrefresh = 2h\naccept_testing = yes\n"
     "[dane]\nenable = no\nweb_pki = no\n"
+    "[probe]\nenable = YES\nttl = 2h\nnegative_ttl = 1m\nparallel = 3\nper_minute = 500\n"
+    "timeout = 3s\nhelo_name = b\xc3\xbc"
+    "cher.example\nsource = 192.0.2.9, 2001:db8::9\nport = 2525\n"
     "[cache]\nstore = memory\nmax_domains = 10\nmax_memory = 2m\nnegative_ttl = 1m\nmax_ttl = "
     "1h\nprefetch = no\n"
     "[socketmap]\nlisten = unix:/a, inet:127.0.0.1:8461\n inet:[::1]:8462\nsocket_mode = 0600\n"
@@ -508,6 +659,17 @@ static void test_every_key(void **state)
     assert_true(c->accept_testing);
     assert_false(c->engine.dane_enable);
     assert_false(c->web_pki);
+    assert_int_equal(c->engine.probe_enable, ENGINE_PROBE_YES);
+    assert_int_equal(c->engine.probe_ttl_ms, 7200000);
+    assert_int_equal(c->engine.probe_negative_ttl_ms, 60000);
+    assert_int_equal(c->engine.probe_parallel, 3);
+    assert_int_equal(c->engine.probe_per_minute, 500);
+    assert_int_equal(c->engine.probe_timeout_ms, 3000);
+    assert_string_equal(c->engine.probe_helo_name, "xn--bcher-kva.example");
+    assert_string_equal(c->engine.probe_sources[0], "192.0.2.9");
+    assert_string_equal(c->engine.probe_sources[1], "2001:db8::9");
+    assert_null(c->engine.probe_sources[2]);
+    assert_int_equal(c->engine.probe_port, 2525);
     assert_null(c->engine.store);
     assert_int_equal(c->engine.max_domains, 10);
     assert_int_equal(c->engine.max_memory, 2097152);
@@ -568,6 +730,16 @@ static const struct {
     const char *text;
     const char *warnings;
 } warning_cases[] = {
+    {"probes that no route can use",
+     "[probe]\nenable = yes\n[route native]\ncan = dane\n[route r]\nmethod = header\n",
+     "FILE: [probe] enable = yes, but no route has requiretls in `can`: no server is ever "
+     "probed\n"},
+    {"probes for a route that can pass REQUIRETLS on",
+     "[probe]\nenable = yes\n[route native]\ncan = dane\n[route r]\nmethod = header\ncan = dane "
+     "requiretls\n",
+     ""},
+    {"probes for a route that follows the MTA", "[probe]\nenable = yes\n", ""},
+    {"probes that are not asked for", "[route native]\ncan = dane\n", ""},
     {"a level by sender is not known at delivery",
      "[rule a]\nsender = example.org\nlevel = opportunistic\n",
      "FILE:1: the level of [rule a] depends on more than the next-hop: at delivery the MTA learns "
@@ -600,8 +772,6 @@ static const struct {
      "enforce is refused\n"},
     {"require_offer = yes where the MTA may", "[default]\nrequire_offer = yes\n", ""},
     {"no milter", "[milter]\nsocket =\n", ""},
-    {"neither milter nor maps", "[milter]\nsocket =\n[socketmap]\nlisten =\n",
-     "FILE: neither [milter] socket nor [socketmap] listen: nobody can ask this daemon anything\n"},
     {"a pattern that makes SMTP local", "[milter]\nlocal_mailers = local, *mtp, re*\n",
      "FILE: local_mailers: *mtp is smtp too, which sends mail out: nothing is enforced there\n"
      "FILE: local_mailers: re* is relay too, which sends mail out: nothing is enforced there\n"},
@@ -629,6 +799,12 @@ static const struct {
      "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\ncan = dane, "
      "requiretls\n[rule a]\ndaemon = l\nrequest = require\n",
      "FILE: [route l] can `requiretls` by the header alone, which `add_header = no` leaves out\n"},
+    {"the agent knows it from the ticket",
+     "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\ncan = dane, "
+     "requiretls\n[route d]\nmethod = header\nagent = yes\n[rule a]\ndaemon = l\nrequest = "
+     "require\n"
+     "route = d\n[rule b]\nnexthop = x.example\nroute = d\nrequire_offer = no\n",
+     ""},
     {"it has the header", "[route l]\nmethod = header\nlocal = reinject\n", ""},
     {"it has a rule",
      "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\n"
@@ -709,6 +885,220 @@ static void test_warnings(void **state)
     }
 }
 
+/* Rules that ask for TLS, and the routes that their mail may take. */
+static const struct {
+    const char *name;
+    const char *text;
+    const char *errors;
+} enforced_cases[] = {
+    {"no route", "[rule a]\nsender = a.example\nrequest = require\n",
+     "FILE:1: request = require of [rule a]: [route native] does not enforce it when the message "
+     "leaves; give the rule a `route` with a method, as in the MTA's sample configuration, or a "
+     "`level` "
+     "below enforce\n"},
+    {"the route is named",
+     "[route s]\nmethod = header\n[rule a]\nsender = a.example\nrequest = require\n"
+     "route = native\n",
+     "FILE:6: request = require of [rule a]: [route native] does not enforce it when the message "
+     "leaves; give the rule a `route` with a method, as in the MTA's sample configuration, or a "
+     "`level` "
+     "below enforce\n"},
+    {"a route of the rule", "[route s]\nmethod = header\n[rule a]\nrequest = require\nroute = s\n",
+     ""},
+    {"a route by default",
+     "[default]\nroute = s\n[route s]\nmethod = header\n[rule a]\nrequest = require\n", ""},
+    {"native that the administrator says to enforce",
+     "[route native]\ncan = dane, requiretls\n"
+     "[rule a]\nrequest = require\n",
+     ""},
+    {"native for the Web PKI", "[route native]\ncan = dane, web_pki\n[rule a]\nrequest = require\n",
+     ""},
+    {"a route of another rule",
+     "[route s]\nmethod = header\n[rule a]\nrequest = require\n[rule b]\nnexthop = b.example\n"
+     "route = s\n",
+     ""},
+    {"a route for another listener's mail",
+     "[route s]\nmethod = header\n[rule a]\nrequest = require\n[rule b]\ndaemon = second\n"
+     "route = s\n",
+     "FILE:3: request = require of [rule a]: [route native] does not enforce it when the message "
+     "leaves; give the rule a `route` with a method, as in the MTA's sample configuration, or a "
+     "`level` "
+     "below enforce\n"},
+    {"a level below enforce", "[rule a]\nrequest = require\nlevel = opportunistic+starttls\n", ""},
+    {"the default level is below",
+     "[default]\nlevel = opportunistic\n[rule a]\nrequest = require\n", ""},
+    {"a level of the rule above it",
+     "[default]\nlevel = opportunistic\n[rule a]\nrequest = require\nlevel = enforce\n",
+     "FILE:3: request = require of [rule a]: [route native] does not enforce it when the message "
+     "leaves; give the rule a `route` with a method, as in the MTA's sample configuration, or a "
+     "`level` "
+     "below enforce\n"},
+    {"another request", "[rule a]\nsender = a.example\nrequest = optional\n", ""},
+    {"reinjected mail, without a header",
+     "[milter]\nadd_header = no\n[route l]\nmethod = header\nlocal = reinject\n"
+     "[default]\nroute = native\n[rule a]\ndaemon = back\nrequest = require\nroute = native\n",
+     "FILE:11: request = require of [rule a]: [route native] does not enforce it when the message "
+     "leaves; give the rule a `route` with a method, as in the MTA's sample configuration, or a "
+     "`level` "
+     "below enforce\n"},
+};
+
+static void test_enforced(void **state)
+{
+    static struct reports r;
+    bool failed = false;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(enforced_cases) / sizeof(enforced_cases[0]); i++) {
+        struct config *config;
+        int error;
+
+        assert_int_equal(load(enforced_cases[i].text, &r, &config), 0);
+        error = rules_check_enforced(config, on_error, on_warning, &r);
+        if (strcmp(r.errors, enforced_cases[i].errors) != 0 ||
+            error != (enforced_cases[i].errors[0] != '\0' ? -EINVAL : 0)) {
+            print_error("%s: got:\n%s", enforced_cases[i].name, r.errors);
+            failed = true;
+        }
+        config_unref(config);
+    }
+    assert_false(failed);
+}
+
+/* Other rules for mail of [rule a], which asks for TLS: an error, a warning, or nothing. */
+#define X "[rule a]\nnexthop = x.example\nrequest = require\n"
+#define LOW "level = opportunistic\n"
+static const struct {
+    const char *name;
+    const char *text;
+    char result; /* e, w, or - */
+} lowered_cases[] = {
+    {"the same matchers, after it", X "[rule b]\nnexthop = x.example\n" LOW, '-'},
+    {"the same matchers, before it", "[rule b]\nnexthop = X.example\n" LOW X, '-'},
+    {"the same matchers, not lower", X "[rule b]\nnexthop = x.example\nlevel = enforce\n", 'e'},
+    {"raised before it", "[rule b]\nnexthop = x.example\nlevel = enforce\n" X LOW, 'e'},
+    {"raised after it", X LOW "[rule b]\nnexthop = x.example\nlevel = enforce\n", '-'},
+    {"raised before it, for some", "[rule b]\nsender = y.example\nlevel = enforce\n" X LOW, 'w'},
+    {"of more domains", X "[rule b]\nnexthop = .example, x.example\n" LOW, '-'},
+    {"of domains above", X "[rule b]\nnexthop = .example\n" LOW, '-'},
+    {"with an exception", X "[rule b]\nnexthop = .example, !x.example\n" LOW, 'e'},
+    {"with another exception", X "[rule b]\nnexthop = .example, !y.example\n" LOW, '-'},
+    {"of all but another", X "[rule b]\nnexthop = !y.example\n" LOW, '-'},
+    {"of all but it", X "[rule b]\nnexthop = !x.example\n" LOW, 'e'},
+    {"without matchers", X "[rule b]\n" LOW, '-'},
+    {"without matchers, behind one that is not lower",
+     X "[rule b]\nlevel = enforce\n[rule c]\n" LOW, 'e'},
+    {"of another domain", X "[rule b]\nnexthop = y.example\n" LOW, 'e'},
+    {"of a domain below", X "[rule b]\nnexthop = a.x.example\n" LOW, 'e'},
+    {"by another matcher", X "[rule b]\nsender = y.example\n" LOW, 'e'},
+    {"of some of all domains", "[rule a]\nrequest = require\n[rule b]\nnexthop = x.example\n" LOW,
+     'e'},
+    {"of some of all domains, to some senders",
+     "[rule a]\nrequest = require\n[rule b]\nnexthop = .example\n" LOW
+     "[rule c]\nsender = !x.example, .example\n" LOW "[rule d]\nrecipient = a@x.example\n" LOW,
+     'e'},
+    {"of all domains but one", "[rule a]\nrequest = require\n[rule b]\nnexthop = !x.example\n" LOW,
+     'w'},
+    {"of some addresses of a domain",
+     "[rule a]\nsender = x.example\nrequest = require\n[rule b]\nsender = b@x.example\n" LOW, 'e'},
+    {"of senders, all in two rules",
+     "[rule a]\nsender = x.example, <>\nrequest = require\n[rule b]\nsender = x.example\n" LOW
+     "[rule c]\nsender = <>\n" LOW,
+     'w'},
+    {"of mailers and listeners, of which there may be no others",
+     "[rule a]\nrequest = require\n[rule b]\nmailer = smtp\n" LOW "[rule c]\ndaemon = l\n" LOW,
+     'w'},
+    {"exempt, a header",
+     "[rule a]\nrequest = require\n[rule b]\nheader = X-A: b\ntls_policy = skip\n", 'w'},
+    {"by one matcher more", X "[rule b]\nnexthop = x.example\nsender = y.example\n" LOW, 'e'},
+    {"by one matcher fewer",
+     "[rule a]\nnexthop = x.example\nsender = y.example\nrequest = require\n"
+     "[rule b]\nsender = .example\n" LOW,
+     '-'},
+    {"two that cannot match at once",
+     "[rule a]\nsender = a@y.example\nrequest = require\n"
+     "[rule b]\nsender = b@y.example, <>\n" LOW,
+     'e'},
+    {"of some of its domains",
+     "[rule a]\nnexthop = x.example, y.example\nrequest = require\n"
+     "[rule b]\nnexthop = x.example\n" LOW,
+     'e'},
+    {"of all of its domains",
+     "[rule a]\nnexthop = x.example, y.example\nrequest = require\n"
+     "[rule b]\nnexthop = x.example\n" LOW "[rule c]\nnexthop = .example\n" LOW,
+     '-'},
+    {"of a list with the same exception",
+     "[rule a]\nnexthop = .x.example, !y.x.example\nrequest = require\n"
+     "[rule b]\nnexthop = .x.example, !y.x.example\n" LOW,
+     '-'},
+    {"by clients, a net in a net",
+     "[rule a]\nclient = 192.0.2.0/25\nrequest = require\n[rule b]\nclient = 192.0.2.0/24\n" LOW,
+     '-'},
+    {"by clients, a net around a net",
+     "[rule a]\nclient = 192.0.2.0/24\nrequest = require\n[rule b]\nclient = 192.0.2.0/25\n" LOW,
+     'w'},
+    {"by clients, other nets",
+     "[rule a]\nclient = 192.0.2.0/25\nrequest = require\n"
+     "[rule b]\nclient = 192.0.2.128/25, local\n" LOW,
+     'e'},
+    {"by clients, a net and a name",
+     "[rule a]\nclient = 192.0.2.0/25\nrequest = require\n[rule b]\nclient = c.example\n" LOW, 'w'},
+    {"by login and TLS",
+     "[rule a]\nauthenticated = yes\ntls = yes\nrequest = require\n"
+     "[rule b]\nauthenticated = yes\n" LOW,
+     '-'},
+    {"by the opposite login",
+     "[rule a]\nauthenticated = yes\nrequest = require\n[rule b]\nauthenticated = no\n" LOW, 'e'},
+    {"by login names, which have case",
+     "[rule a]\nauthenticated = bob\nrequest = require\n[rule b]\nauthenticated = Bob\n" LOW, 'w'},
+    {"by the same header",
+     "[rule a]\nheader = X-A: b*\nrequest = require\n[rule b]\nheader = x-a: B*\n" LOW, '-'},
+    {"by another header",
+     "[rule a]\nheader = X-A: b*\nrequest = require\n[rule b]\nheader = X-B: b*\n" LOW, 'w'},
+    {"exempt", X "[rule b]\nnexthop = x.example\ntls_policy = skip\n", '-'},
+    {"exempt, some", X "[rule b]\nsender = y.example\ntls_policy = skip\n", 'e'},
+    {"a policy of the next-hop, in the maps",
+     X "[rule b]\nnexthop = x.example\ntls_policy = secure match=x.example\n", '-'},
+    {"a policy that the maps do not know",
+     "[rule a]\nsender = y.example\nrequest = require\ntls_policy = secure match=x.example\n", 'e'},
+    {"another request before it", "[rule b]\nnexthop = .example\nrequest = ignore\n" X, '-'},
+    {"another request after it", X "[rule b]\nnexthop = .example\nrequest = ignore\n", 'e'},
+    {"a domain of this host's own",
+     "[rule a]\nnexthop = example.org, .example.org, 192.0.2.1\nrequest = require\n", '-'},
+    {"one that is not", "[rule a]\nnexthop = example.org, .example.net\nrequest = require\n", 'e'},
+    {"reinjected mail, whose header tells the MTA",
+     "[route l]\nmethod = header\nlocal = reinject\n[default]\nroute = l\n"
+     "[rule a]\ndaemon = back\nrequest = require\nroute = native\n",
+     'w'},
+    {"the default level is below, another rule's is not",
+     "[default]\n" LOW X "[rule b]\nnexthop = x.example\nlevel = enforce\n", 'e'},
+};
+
+static void test_lowered(void **state)
+{
+    static struct reports r;
+    bool failed = false;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lowered_cases) / sizeof(lowered_cases[0]); i++) {
+        struct config *config;
+        int error;
+        char result;
+
+        if (load(lowered_cases[i].text, &r, &config) != 0)
+            fail_msg("%s: %s", lowered_cases[i].name, r.errors);
+        r.warnings[0] = '\0';
+        error = rules_check_enforced(config, on_error, on_warning, &r);
+        result = r.errors[0] != '\0' ? 'e' : r.warnings[0] != '\0' ? 'w' : '-';
+        if (result != lowered_cases[i].result || error != (result == 'e' ? -EINVAL : 0)) {
+            print_error("%s: got %c\n%s%s", lowered_cases[i].name, result, r.errors, r.warnings);
+            failed = true;
+        }
+        config_unref(config);
+    }
+    assert_false(failed);
+}
+
 static void test_mydomain(void **state)
 {
     static const struct {
@@ -754,7 +1144,8 @@ static void test_fixed(void **state)
 
     (void)state;
     for (size_t i = 0; i < config_key_count; i++)
-        fixed += (config_keys[i].flags & CONFIG_KEY_FIXED) != 0;
+        fixed += (config_keys[i].flags & CONFIG_KEY_FIXED) != 0 &&
+                 config_keys[i].section != CONFIG_SECTION_DELIVER_SOCKET;
     assert_int_equal(fixed, sizeof(cases) / sizeof(cases[0]));
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[200], wanted[200];
@@ -776,6 +1167,60 @@ static void test_fixed(void **state)
     assert_string_equal(r.warnings, "");
     config_unref(old);
     config_unref(new);
+}
+
+static bool is_fixed(const struct config_key *key)
+{
+    return (key->flags & CONFIG_KEY_FIXED) != 0;
+}
+
+/* Whatever key the table flags as fixed: its value can be compared, and a change is reported. */
+static void test_every_type_is_compared(void **state)
+{
+    static const struct {
+        enum config_section section;
+        const char *key, *text;
+    } cases[] = {
+        {CONFIG_SECTION_DANE, "enable", "[dane]\nenable = no\n"},
+        {CONFIG_SECTION_MILTER, "max_waiting", "[milter]\nmax_waiting = 7\n"},
+        {CONFIG_SECTION_MILTER, "rcpt_wait", "[milter]\nrcpt_wait = 7s\n"},
+        {CONFIG_SECTION_MILTER, "redact_dsn", "[milter]\nredact_dsn = no\n"},
+        {CONFIG_SECTION_MILTER, "tag", "[milter]\ntag = tag.example\n"},
+        {CONFIG_SECTION_MTA_STS, "max_policy", "[mta_sts]\nmax_policy = 1k\n"},
+        {CONFIG_SECTION_PROBE, "port", "[probe]\nport = 26\n"},
+        {CONFIG_SECTION_DELIVER, "ticket_life", "[deliver]\nticket_life = 7d\n"},
+        {CONFIG_SECTION_DELIVER, "max_message", "[deliver]\nmax_message = 1m\n"},
+    };
+    struct config *one = must_load(""), *other = must_load("");
+
+    (void)state;
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        bool is_default = key->section == CONFIG_SECTION_DEFAULT;
+
+        if (config_section_name(key->section) == NULL) {
+            if (is_fixed(key) && key->section != CONFIG_SECTION_DELIVER_SOCKET)
+                fail_msg("%s: nothing compares keys of this section", key->name);
+            continue;
+        }
+        if ((key->flags & CONFIG_KEY_LIST) != 0 && !is_fixed(key))
+            continue;
+        if (!config_key_is_same(key, is_default ? (const void *)one->defaults : one,
+                                is_default ? (const void *)other->defaults : other))
+            fail_msg("[%s] %s: config_fixed.c cannot compare it", config_section_name(key->section),
+                     key->name);
+    }
+    config_unref(other);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct config_key *key = config_key_find(cases[i].section, cases[i].key);
+
+        assert_non_null(key);
+        other = must_load(cases[i].text);
+        if (config_key_is_same(key, one, other))
+            fail_msg("%s is the same", cases[i].text);
+        config_unref(other);
+    }
+    config_unref(one);
 }
 
 static bool trusts(const struct config *c, const char *address)
@@ -819,9 +1264,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),      cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_many_errors), cmocka_unit_test(test_zero_octet),
-        cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_every_key),   cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_mydomain),    cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_in_part),     cmocka_unit_test(test_source_changed),
+        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_warnings),    cmocka_unit_test(test_enforced),
+        cmocka_unit_test(test_lowered),     cmocka_unit_test(test_mydomain),
+        cmocka_unit_test(test_fixed),       cmocka_unit_test(test_every_type_is_compared),
         cmocka_unit_test(test_trusted),
     };
 

@@ -73,12 +73,16 @@ static const char text[] =
     "trusted_clients = 10.0.0.0/8 192.0.2.0/24 ::1\nlocal_mailers = local, lmtp\n"
     "[dns]\nresolvers = 127.0.0.1 ::1\n[mta_sts]\nca_file = /a\n[cache]\nstore = sqlite:/a\n"
     "[socketmap]\nlisten = unix:/b inet:127.0.0.1:8461\n[metrics]\nlisten = inet:[::1]:9000\n"
+    "[deliver]\nsource = ::1 192.0.2.1\nticket_key = /k\naudit_template = $relay\n"
+    "helo_name = a.example\n[tlsrpt]\nsocket = unix:/t\n"
+    "[deliver a]\nlisten = unix:/d\nnexthop = [a]:26\n[deliver b]\nlisten = inet:[::1]:24\n"
+    "[deliver c]\nlisten = inet:127.0.0.1:24\n"
     "[route a]\ncan = dane\n[route b]\n[route c]\n[route d]\n"
     "[default]\nroute = a\n"
     "[rule a]\nclient = 10.0.0.1, local, mx.example, .example\nauthenticated = alice\n"
     "sender = a@example.org, <>\nheader = A: b\nrequest = require\n"
     "[rule b]\nnexthop = example.net\ntls_policy = skip\n[rule c]\nroute = b\n"
-    "[rule d]\nlevel = enforce\n[rule e]\nlevel = disable\n";
+    "[rule d]\nlevel = enforce\nsource = ::1\nhelo_name = d.example\n[rule e]\nlevel = disable\n";
 
 static void on_error(void *arg, const char *message)
 {
@@ -105,6 +109,7 @@ static void test_out_of_memory(void **state)
         if (status == 0) {
             assert_int_equal(config->rule_count, 5);
             assert_int_equal(config->route_count, 5);
+            assert_int_equal(config->deliver.socket_count, 3);
             config_unref(config);
         } else {
             assert_int_equal(status, -ENOMEM);

@@ -583,7 +583,7 @@ static void test_names(void **state)
     assert_int_equal(dns_query_build(name, DNS_TYPE_A, 1, out, sizeof(out)), -EINVAL);
 }
 
-/* The longest name there is comes back as it went out. */
+/* The longest name there is returns as it was sent. */
 static void test_longest_name(void **state)
 {
     char name[DNS_NAME_MAX + 1];

@@ -28,6 +28,7 @@
 #define FIELDS "From: alice@example.org\nSubject: hello\n"
 #define ASKED "Require-TLS-ESMTP: yes\n"
 #define NO_TLS "TLS-Required: No\n"
+#define TICKET "X-REQUIRETLS-Ticket: v=1;q=4bXYZ;m=00\n"
 #define SECRET "\nsecret line one\nsecret: two\n\n-- \nsecret three\n\n"
 
 enum { HEADER_MAX_FIELDS = 6 };
@@ -105,6 +106,62 @@ static const struct rewrite_case {
      NOTE KNOWN SHRUNK "\n" FIELDS "\n" SECRET "--B--\n",
      DSN_REWRITE_REQUIRE,
      NOTE KNOWN SHRUNK "\n" FIELDS "\n\n--B--\n"},
+    {"a ticket is not returned",
+     {REPORT},
+     NOTE STATUS RETURNED "\n" FIELDS TICKET ASKED SECRET "--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE STATUS SHRUNK "\n" FIELDS ASKED "\n--B--\n"},
+    {"several, in any case, folded, first and last",
+     {REPORT},
+     NOTE KNOWN RETURNED "\n" TICKET FIELDS
+                         "x-requiretls-TICKET :\n v=1\n\t;m=0\n" ASKED TICKET SECRET "--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN SHRUNK "\n" FIELDS ASKED "\n--B--\n"},
+    {"no ticket, though it looks like one",
+     {REPORT},
+     NOTE KNOWN RETURNED "\n" FIELDS "X-REQUIRETLS-Tickets: a\nX-REQUIRETLS-Ticke: b\n"
+                         "Subject:\n X-REQUIRETLS-Ticket: c\n" SECRET "--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN SHRUNK "\n" FIELDS "X-REQUIRETLS-Tickets: a\nX-REQUIRETLS-Ticke: b\n"
+                       "Subject:\n X-REQUIRETLS-Ticket: c\n"
+                       "\n--B--\n"},
+    {"a ticket in a header alone",
+     {REPORT},
+     NOTE KNOWN SHRUNK "\n" FIELDS TICKET ASKED "\n--B--\n",
+     DSN_REWRITE_REQUIRE,
+     NOTE KNOWN SHRUNK "\n" FIELDS ASKED "\n--B--\n"},
+    {"a ticket in a header alone, TLS-Required: No",
+     {REPORT},
+     NOTE STATUS SHRUNK "\n" FIELDS NO_TLS TICKET "\n--B--\n",
+     DSN_REWRITE_OPTIONAL,
+     NOTE STATUS SHRUNK "\n" FIELDS NO_TLS "\n--B--\n"},
+    {"a ticket in a header alone, no request",
+     {REPORT},
+     NOTE STATUS SHRUNK "\n" TICKET FIELDS "\n--B--\n",
+     DSN_REWRITE_NONE,
+     NOTE STATUS SHRUNK "\n" FIELDS "\n--B--\n"},
+    {"no content is lost for a ticket",
+     {REPORT},
+     NOTE STATUS RETURNED "\n" FIELDS NO_TLS TICKET SECRET "--B--\n",
+     DSN_REWRITE_OPTIONAL,
+     NULL},
+    {"a ticket in the returned content",
+     {REPORT},
+     NOTE STATUS SHRUNK "\n" FIELDS "\n" TICKET "\n--B--\n",
+     DSN_REWRITE_NONE,
+     NULL},
+    {"a ticket in a report whose parts cannot be told apart",
+     {"multipart/report"},
+     NOTE TICKET " continued\n" FIELDS "--B--\n",
+     DSN_REWRITE_NONE,
+     NOTE FIELDS "--B--\n"},
+    {"a ticket in what was encoded",
+     {REPORT},
+     NOTE STATUS "--B\nContent-Type: text/rfc822-headers\nContent-Transfer-Encoding: base64\n\n"
+                 "RnJvbTogYWxpY2VAZXhhbXBsZS5vcmcNClgtUkVRVUlSRVRMUy1UaWNrZXQ6IHY9MTtxPTRiWFlaO209M"
+                 "DANClN1YmplY3Q6IGhlbGxvDQoNCg==\n--B--\n",
+     DSN_REWRITE_NONE,
+     NOTE STATUS "--B\nContent-Type: text/rfc822-headers\n\n" FIELDS "\n--B--\n"},
     {"TLS-Required: No",
      {REPORT},
      NOTE STATUS RETURNED "\n" FIELDS NO_TLS SECRET "--B--\n",
@@ -572,11 +629,11 @@ static struct dsn_rewrite *begin(struct sink *sink, const char *const *header)
     sink->len = 0;
     sink->fail_after = -1;
     assert_non_null(rewrite);
-    if (!header[1]) {
+    if (header[1] == NULL) {
         dsn_rewrite_header(rewrite, "MIME-Version", " 1.0");
         dsn_rewrite_header(rewrite, "Content-Type", header[0]);
     }
-    for (size_t i = 0; header[i] && header[i + 1]; i += 2)
+    for (size_t i = 0; header[i] != NULL && header[i + 1] != NULL; i += 2)
         dsn_rewrite_header(rewrite, header[i], header[i + 1]);
     return rewrite;
 }
@@ -601,7 +658,7 @@ static void expect(struct dsn_rewrite *rewrite, const struct rewrite_case *c,
     assert_int_equal(result.request, c->request);
     assert_int_equal(result.replace_body, expected != NULL);
     assert_int_equal(result.body_len, sink->len);
-    if (expected) {
+    if (expected != NULL) {
         if (sink->len != strlen(expected) || memcmp(sink->data, expected, sink->len) != 0)
             fail_msg("got:\n%.*s\nexpected:\n%s\n", (int)sink->len, sink->data, expected);
     }
@@ -630,10 +687,10 @@ static void check_body(const struct rewrite_case *c, const char *body, const cha
 
 static char *with_crlf(const char *text)
 {
-    char *out = text ? malloc(2 * strlen(text) + 1) : NULL;
+    char *out = text != NULL ? malloc(2 * strlen(text) + 1) : NULL;
     char *to = out;
 
-    if (!text)
+    if (text == NULL)
         return NULL;
     assert_non_null(out);
     for (; *text; text++) {
@@ -653,7 +710,7 @@ static void check_case(void **state)
 
     check_body(c, body, expected);
     /* Lines that are added have the line end of those before, CRLF when there was none. */
-    if (strchr(c->body, '\n'))
+    if (strchr(c->body, '\n') != NULL)
         check_body(c, c->body, c->expected);
     free(body);
     free(expected);
@@ -702,7 +759,7 @@ static void expect_change(struct dsn_rewrite *rewrite, const char *name, const c
     assert_true(dsn_rewrite_next_change(rewrite, &change));
     assert_string_equal(change.name, name);
     assert_int_equal(change.index, index);
-    if (value)
+    if (value != NULL)
         assert_string_equal(change.value, value);
     else
         assert_null(change.value);

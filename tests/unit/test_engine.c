@@ -4,13 +4,14 @@
  * that every caller is called back once, or never after a cancel, and that nothing is touched
  * after it was given back: sanitizers watch.
  */
+#include "asker.h"
 #include "fake_dns.h"
 #include "policy/engine.h"
+#include "policy/loop.h"
+#include "policy/wakeup.h"
 #include "store/store.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/thread.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <net/if.h>
@@ -28,47 +28,47 @@
 
 #include <cmocka.h>
 
-enum { THREADS = 8, NAMES = 40, PATIENCE_S = 60 };
+enum { NAMES = 40 };
 
 struct bench {
-    struct event_base *base; /* the server's */
+    struct loop *server_loop;
+    struct wakeup *release; /* of what the server holds back */
     struct fake_dns *server;
-    pthread_t server_thread;
-    const char *addresses[2];
+    const char *addresses[3];
     struct engine_config config;
     struct engine *engine;
 };
 
-/* cmocka's assertions are for the test's own thread; this one is for any. */
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-static void *serve(void *arg)
+/* wakeup_fn */
+static void on_release(void *arg)
 {
-    event_base_loop(arg, EVLOOP_NO_EXIT_ON_EMPTY);
-    return NULL;
+    struct fake_dns *server = arg;
+
+    fake_dns_state(server)->mode = FAKE_DNS_ANSWER;
+    fake_dns_release(server);
 }
 
-static struct bench *bench_new(enum fake_dns_mode mode)
+static struct bench *bench_make(enum fake_dns_mode mode, bool validates)
 {
     struct bench *b = calloc(1, sizeof(*b));
 
-    b->base = event_base_new();
-    b->server = fake_dns_new(b->base, "127.0.0.1");
+    assert_int_equal(loop_new("server", NULL, NULL, &b->server_loop), 0);
+    b->server = fake_dns_new(loop_base(b->server_loop), "127.0.0.1");
+    assert_int_equal(wakeup_new(loop_base(b->server_loop), on_release, b->server, &b->release), 0);
     fake_dns_state(b->server)->mode = mode;
-    fake_dns_state(b->server)->validates = true;
+    fake_dns_state(b->server)->validates = validates;
     b->addresses[0] = fake_dns_address(b->server);
-    assert_int_equal(pthread_create(&b->server_thread, NULL, serve, b->base), 0);
+    assert_int_equal(loop_start(b->server_loop), 0);
     engine_config_init(&b->config);
     b->config.resolvers = b->addresses;
     b->config.dns_timeout_ms = 20000; /* nothing times out here, however slow the machine */
     b->config.sts_enable = false;
     return b;
+}
+
+static struct bench *bench_new(enum fake_dns_mode mode)
+{
+    return bench_make(mode, true);
 }
 
 static void start(struct bench *b)
@@ -82,25 +82,17 @@ static void start(struct bench *b)
 static void bench_free(struct bench *b)
 {
     engine_free(b->engine);
-    event_base_loopbreak(b->base);
-    pthread_join(b->server_thread, NULL);
+    loop_stop(b->server_loop);
+    wakeup_free(b->release);
     fake_dns_free(b->server);
-    event_base_free(b->base);
+    loop_free(b->server_loop);
     free(b);
-}
-
-static void release_held(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    fake_dns_state(arg)->mode = FAKE_DNS_ANSWER;
-    fake_dns_release(arg);
 }
 
 /* The server answers what it has held back, and from now on at once. */
 static void release(struct bench *b)
 {
-    event_base_once(b->base, -1, EV_TIMEOUT, release_held, b->server, NULL);
+    wakeup_send(b->release);
 }
 
 static void nexthop_of(unsigned number, struct nexthop *out)
@@ -109,51 +101,6 @@ static void nexthop_of(unsigned number, struct nexthop *out)
 
     snprintf(name, sizeof(name), "n%u.example", number);
     CHECK(nexthop_parse(name, out) == 0);
-}
-
-/* One who asks; freed as soon as that is allowed, so that a late call would show. */
-struct asker {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int calls;
-    bool empty; /* called back without findings */
-    const struct findings *findings;
-    struct engine_request *request;
-    bool release_inside, cancel_inside;
-    struct engine *engine;
-};
-
-static struct asker *asker_new(void)
-{
-    struct asker *a = calloc(1, sizeof(*a));
-
-    pthread_mutex_init(&a->lock, NULL);
-    pthread_cond_init(&a->changed, NULL);
-    return a;
-}
-
-static void asker_free(struct asker *a)
-{
-    findings_unref(a->findings);
-    pthread_cond_destroy(&a->changed);
-    pthread_mutex_destroy(&a->lock);
-    free(a);
-}
-
-static void on_done(const struct findings *findings, void *arg)
-{
-    struct asker *a = arg;
-
-    if (a->release_inside)
-        engine_release(a->request);
-    if (a->cancel_inside)
-        engine_cancel(a->engine, a->request);
-    pthread_mutex_lock(&a->lock);
-    a->calls++;
-    a->empty = findings == NULL;
-    a->findings = findings ? findings_ref(findings) : NULL;
-    pthread_cond_signal(&a->changed);
-    pthread_mutex_unlock(&a->lock);
 }
 
 static bool on_enough(const struct findings *findings, void *arg)
@@ -167,37 +114,13 @@ static bool on_enough(const struct findings *findings, void *arg)
     return enough;
 }
 
-static void wait_called(struct asker *a)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
-    pthread_mutex_lock(&a->lock);
-    while (a->calls == 0) {
-        if (pthread_cond_timedwait(&a->changed, &a->lock, &until) != 0)
-            CHECK(!"called back");
-    }
-    pthread_mutex_unlock(&a->lock);
-}
-
 static void ask(struct bench *b, struct asker *a, unsigned number, engine_enough_fn enough)
 {
     struct nexthop nexthop;
 
     nexthop_of(number, &nexthop);
     a->engine = b->engine;
-    CHECK(engine_lookup(b->engine, &nexthop, enough, on_done, a, &a->request) == 0);
-}
-
-static void run_threads(struct bench *b, void *(*main)(void *))
-{
-    pthread_t threads[THREADS];
-
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, main, b), 0);
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    CHECK(engine_lookup(b->engine, &nexthop, enough, asker_done, a, &a->request) == 0);
 }
 
 /* Asks for every name, waits for all, then finds them in the cache. */
@@ -214,7 +137,7 @@ static void *ask_all(void *arg)
         const struct findings *cached;
         struct nexthop nexthop;
 
-        wait_called(askers[i]);
+        asker_wait(askers[i]);
         engine_cancel(b->engine, askers[i]->request);
         nexthop_of(i, &nexthop);
         CHECK(askers[i]->calls == 1);
@@ -238,7 +161,7 @@ static void many_threads_ask(void **state)
     (void)state;
 
     start(b);
-    run_threads(b, ask_all);
+    asker_run_threads(ask_all, b);
     engine_get_stats(b->engine, &stats);
     assert_int_equal(stats.lookups, NAMES);
     assert_int_equal(stats.cache_entries, NAMES);
@@ -263,7 +186,7 @@ static void *ask_for_one(void *arg)
     }
     release(b);
     for (int i = 0; i < NAMES; i++) {
-        wait_called(askers[i]);
+        asker_wait(askers[i]);
         engine_cancel(b->engine, askers[i]->request);
         CHECK(askers[i]->calls == 1);
         asker_free(askers[i]);
@@ -278,7 +201,7 @@ static void one_lookup_for_all(void **state)
     (void)state;
 
     start(b);
-    run_threads(b, ask_for_one);
+    asker_run_threads(ask_for_one, b);
     engine_get_stats(b->engine, &stats);
     assert_int_equal(stats.lookups, 1);
     assert_int_equal(stats.dns_queries, 4);
@@ -295,19 +218,7 @@ static void *ask_and_cancel(void *arg)
         struct asker *a = asker_new();
 
         ask(b, a, 1000 + i, i % 3 ? on_enough : NULL);
-        switch (rand_r(&seed) % 4) {
-        case 0:
-            break;
-        case 1:
-            sched_yield();
-            break;
-        case 2:
-            usleep(200);
-            break;
-        default:
-            wait_called(a);
-            break;
-        }
+        asker_wait_or_not(a, &seed);
         engine_cancel(b->engine, a->request);
         CHECK(a->calls <= 1);
         asker_free(a);
@@ -321,7 +232,7 @@ static void cancels_at_any_time(void **state)
     (void)state;
 
     start(b);
-    run_threads(b, ask_and_cancel);
+    asker_run_threads(ask_and_cancel, b);
     bench_free(b);
 }
 
@@ -345,7 +256,7 @@ static void cancelled_in_flight(void **state)
     assert_int_equal(gone->calls, 0);
     asker_free(gone);
     release(b);
-    wait_called(stays);
+    asker_wait(stays);
     assert_non_null(stays->findings);
     engine_cancel(b->engine, stays->request);
     asker_free(stays);
@@ -366,9 +277,9 @@ static void given_back_inside_the_callback(void **state)
     ask(b, early, 1, NULL);
     engine_release(early->request);
     release(b);
-    wait_called(releases);
-    wait_called(cancels);
-    wait_called(early);
+    asker_wait(releases);
+    asker_wait(cancels);
+    asker_wait(early);
     bench_free(b);
     assert_int_equal(releases->calls, 1);
     assert_int_equal(cancels->calls, 1);
@@ -385,7 +296,7 @@ static void *ask_some(void *arg)
     for (unsigned i = 0; i < NAMES; i++) {
         struct asker *a = asker_new();
         ask(b, a, i, NULL);
-        wait_called(a);
+        asker_wait(a);
         CHECK(a->findings != NULL);
         engine_cancel(b->engine, a->request);
         asker_free(a);
@@ -440,7 +351,7 @@ static void reconfigured_while_asked(void **state)
 
     start(b);
     assert_int_equal(pthread_create(&thread, NULL, meddle, &m), 0);
-    run_threads(b, ask_some);
+    asker_run_threads(ask_some, b);
     atomic_store(&m.stop, true);
     pthread_join(thread, NULL);
     bench_free(b);
@@ -470,7 +381,7 @@ static void bad_configuration_changes_nothing(void **state)
     if (engine_reconfigure(b->engine, &config, err, sizeof(err)) < 0)
         assert_non_null(strstr(err, "/nonexistent/ca.pem"));
     ask(b, a, 3, NULL);
-    wait_called(a);
+    asker_wait(a);
     assert_non_null(a->findings);
     engine_cancel(b->engine, a->request);
     asker_free(a);
@@ -490,7 +401,7 @@ static void a_reload_is_in_force_when_it_returns(void **state)
 
     start(b);
     ask(b, a, 3, NULL);
-    wait_called(a);
+    asker_wait(a);
     nexthop_of(3, &nexthop);
     cached = engine_cached(b->engine, &nexthop);
     assert_non_null(cached);
@@ -547,16 +458,16 @@ static void purge_and_literals(void **state)
     assert_null(engine_cached(b->engine, &nexthop));
     assert_int_equal(engine_purge(b->engine, &nexthop), -ENOENT);
     ask(b, a, 1, NULL);
-    wait_called(a);
+    asker_wait(a);
     assert_int_equal(engine_purge(b->engine, &nexthop), 0);
     assert_null(engine_cached(b->engine, &nexthop));
     assert_int_equal(engine_purge(b->engine, &nexthop), -ENOENT);
     engine_cancel(b->engine, a->request);
 
     assert_int_equal(nexthop_parse("[192.0.2.1]", &nexthop), 0);
-    assert_int_equal(engine_lookup(b->engine, &nexthop, NULL, on_done, literal, &literal->request),
-                     0);
-    wait_called(literal);
+    assert_int_equal(
+        engine_lookup(b->engine, &nexthop, NULL, asker_done, literal, &literal->request), 0);
+    asker_wait(literal);
     assert_int_equal(literal->findings->mx, FINDINGS_MX_NOT_ASKED);
     engine_cancel(b->engine, literal->request);
     asker_free(literal);
@@ -576,7 +487,7 @@ static void on_herd(const struct findings *findings, void *arg)
 
     pthread_mutex_lock(&herd->lock);
     herd->calls++;
-    herd->found += findings && findings->hosts[0].a == FINDINGS_ADDR_SECURE;
+    herd->found += findings != NULL && findings->hosts[0].a == FINDINGS_ADDR_SECURE;
     pthread_cond_signal(&herd->changed);
     pthread_mutex_unlock(&herd->lock);
 }
@@ -687,9 +598,50 @@ static void a_lost_store_is_written_again(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* A resolver that validates or not, one that is not trusted, a store that is up or not. */
+static void how_it_is(void **state)
+{
+    struct bench *b = bench_new(FAKE_DNS_ANSWER);
+    struct engine_health health = {.resolver_count = 0};
+    (void)state;
+
+    b->addresses[1] = "192.0.2.1:5300";
+    b->config.store = "/nonexistent/dir/cache.db";
+    start(b);
+    for (int i = 0; i < 3000 && !health.security_known; i++) {
+        usleep(1000);
+        engine_get_health(b->engine, &health);
+    }
+    assert_true(health.security_known);
+    assert_int_equal(health.resolver_count, 2);
+    assert_int_equal(strncmp(health.resolvers[0].address, "127.0.0.1", 9), 0);
+    assert_true(health.resolvers[0].trusted && health.resolvers[0].checked);
+    assert_true(health.resolvers[0].validates);
+    assert_string_equal(health.resolvers[0].failure, "");
+    assert_string_equal(health.resolvers[1].address, "192.0.2.1:5300");
+    assert_false(health.resolvers[1].trusted || health.resolvers[1].validates);
+    assert_int_equal(health.store, ENGINE_STORE_DOWN);
+    assert_true(strlen(health.store_failure) > 0);
+    bench_free(b);
+
+    b = bench_make(FAKE_DNS_ANSWER, false);
+    start(b);
+    engine_get_health(b->engine, &health);
+    for (int i = 0; i < 3000 && !health.resolvers[0].checked; i++) {
+        usleep(1000);
+        engine_get_health(b->engine, &health);
+    }
+    assert_false(health.security_known || health.resolvers[0].validates);
+    assert_true(health.resolvers[0].checked);
+    assert_non_null(strstr(health.resolvers[0].failure, "without AD"));
+    assert_int_equal(health.store, ENGINE_STORE_OFF);
+    bench_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(how_it_is),
         cmocka_unit_test(many_threads_ask),
         cmocka_unit_test(one_lookup_for_all),
         cmocka_unit_test(cancels_at_any_time),
@@ -709,6 +661,5 @@ int main(void)
         perror("cannot make a network namespace");
         return 1;
     }
-    evthread_use_pthreads();
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
 }

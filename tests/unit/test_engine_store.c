@@ -1,4 +1,5 @@
-/* What the MTA-STS cache knows survives a restart; what it forgot stays forgotten. */
+/* What the MTA-STS cache knows, and what probes have shown, survives a restart; what was forgotten
+ * stays forgotten. */
 #include "engine/engine_store.h"
 
 #include <fcntl.h>
@@ -29,8 +30,13 @@ struct fixture {
     char path[60];
     struct sts_cache *cache;
     struct dane_seen *dane;
+    struct probe_cache *probes;
     struct engine_store *store;
 };
+
+enum { PROBE_TTL_S = 86400, PROBE_NEGATIVE_TTL_S = 600 };
+
+static size_t probe_octets = 1 << 20; /* that the next start has room for */
 
 static int64_t mono_ms(struct world *w)
 {
@@ -47,12 +53,15 @@ static const struct world_ops clocks = {.mono_ms = mono_ms, .wall_s = wall_s};
 
 static void start_at(struct fixture *f, int64_t now_s, size_t max)
 {
-    const struct engine_config config = {.store = f->path};
+    const struct engine_config config = {.store = f->path,
+                                         .probe_ttl_ms = PROBE_TTL_S * 1000,
+                                         .probe_negative_ttl_ms = PROBE_NEGATIVE_TTL_S * 1000};
 
     f->clock = (struct clock_world){.world.ops = &clocks, .wall_s = now_s};
     assert_int_equal(sts_cache_new(max, &f->cache), 0);
     assert_int_equal(dane_seen_new(&f->dane), 0);
-    f->store = engine_store_open(&config, &f->clock.world, f->cache, f->dane);
+    assert_int_equal(probe_cache_new(probe_octets, &f->probes), 0);
+    f->store = engine_store_open(&config, &f->clock.world, f->cache, f->dane, f->probes);
     assert_non_null(f->store);
 }
 
@@ -65,6 +74,7 @@ static void shut_down(struct fixture *f)
 {
     sts_cache_free(f->cache);
     dane_seen_free(f->dane);
+    probe_cache_free(f->probes);
     engine_store_close(f->store);
     f->cache = NULL;
     f->store = NULL;
@@ -458,6 +468,171 @@ static void what_is_over_is_not_written_again(void **state)
 
 #define store_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- What probes have shown ---- */
+
+static void put_probe(struct fixture *f, const char *host, unsigned outcome)
+{
+    static const char *const names[] = {"mx.example.org"};
+    const struct findings_probe probe = {.family = 4,
+                                         .result = (uint8_t)outcome,
+                                         .port = 25,
+                                         .failure = "why",
+                                         .names = names,
+                                         .name_count = 1};
+    const struct probe_cache_key key = {host, "192.0.2.1:25", "abc"};
+    struct probe_result *result = probe_result_new(&probe, f->clock.wall_s);
+    int64_t ttl_s = outcome == FINDINGS_PROBE_OK ? PROBE_TTL_S : PROBE_NEGATIVE_TTL_S;
+
+    probe_cache_put(f->probes, &key, result, NOW_MS + ttl_s * 1000);
+    probe_result_unref(result);
+}
+
+/* Whether it is known, and `left_s` seconds from now, but not a second later. */
+static bool has_probe(struct fixture *f, const char *host, unsigned outcome, int64_t left_s)
+{
+    const struct probe_cache_key key = {host, "192.0.2.1:25", "abc"};
+    struct probe_result *result = probe_cache_get(f->probes, &key, NOW_MS + left_s * 1000 - 1);
+    struct probe_result *later = probe_cache_get(f->probes, &key, NOW_MS + left_s * 1000);
+    bool has = result != NULL && later == NULL && probe_result_probe(result)->result == outcome &&
+               strcmp(probe_result_probe(result)->names[0], "mx.example.org") == 0;
+
+    probe_result_unref(result);
+    probe_result_unref(later);
+    return has;
+}
+
+static void probes_survive_a_restart(void **state)
+{
+    struct fixture *f = *state;
+
+    put_probe(f, "ok.example", FINDINGS_PROBE_OK);
+    put_probe(f, "no.example", FINDINGS_PROBE_NO_REQUIRETLS);
+    put_probe(f, "gone.example", FINDINGS_PROBE_OK);
+    /* With the restart there may be other CA certificates. */
+    put_probe(f, "wrong.example", FINDINGS_PROBE_NOT_AUTHENTICATED);
+    put_probe(f, "plain.example", FINDINGS_PROBE_NO_STARTTLS);
+    assert_int_equal(probe_cache_forget(f->probes, "gone.example"), 1);
+    shut_down(f);
+
+    start_at(f, NOW_S + 100, 10);
+    assert_int_equal(probe_cache_count(f->probes), 3);
+    assert_true(has_probe(f, "ok.example", FINDINGS_PROBE_OK, PROBE_TTL_S - 100));
+    assert_true(
+        has_probe(f, "no.example", FINDINGS_PROBE_NO_REQUIRETLS, PROBE_NEGATIVE_TTL_S - 100));
+    assert_true(
+        has_probe(f, "plain.example", FINDINGS_PROBE_NO_STARTTLS, PROBE_NEGATIVE_TTL_S - 100));
+    shut_down(f);
+
+    start_at(f, NOW_S + PROBE_NEGATIVE_TTL_S, 10);
+    assert_int_equal(probe_cache_count(f->probes), 1);
+    shut_down(f);
+    start_at(f, NOW_S + PROBE_TTL_S, 10);
+    assert_int_equal(probe_cache_count(f->probes), 0);
+    /* They have left the file too: a clock that is set back brings nothing back. */
+    shut_down(f);
+    start(f);
+    assert_int_equal(probe_cache_count(f->probes), 0);
+}
+
+/* The clock was set back, or times to live were shortened: what would live for longer than what is
+ * seen now is dropped. */
+static void probes_from_the_future(void **state)
+{
+    struct fixture *f = *state;
+
+    put_probe(f, "ok.example", FINDINGS_PROBE_OK);
+    put_probe(f, "no.example", FINDINGS_PROBE_NO_REQUIRETLS);
+    shut_down(f);
+    start_at(f, NOW_S - 60, 10);
+    assert_int_equal(probe_cache_count(f->probes), 0);
+}
+
+static void run_sql(const char *path, const char *text)
+{
+    sqlite3 *sqlite;
+
+    assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(sqlite, text, NULL, NULL, NULL), SQLITE_OK);
+    assert_true(sqlite3_changes(sqlite) > 0);
+    sqlite3_close(sqlite);
+}
+
+/* A row that is not, octet by octet, what was written is no result, and leaves the file. */
+static void damaged_probes(void **state)
+{
+    static const char *const damages[] = {
+        "UPDATE probe SET record = X'01'",
+        "UPDATE probe SET record = zeroblob(length(record))",
+        "UPDATE probe SET record = 'text'",
+        "UPDATE probe SET key = 'no.example 192.0.2.1:25 abc'",
+        "UPDATE probe SET ends_at = ends_at + 1",
+        "UPDATE probe SET sum = zeroblob(32)",
+        "UPDATE probe SET sum = X''",
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        put_probe(f, "ok.example", FINDINGS_PROBE_OK);
+        shut_down(f);
+        run_sql(f->path, damages[i]);
+        start_at(f, NOW_S + 10, 10);
+        if (probe_cache_count(f->probes) != 0)
+            fail_msg("%s", damages[i]);
+        shut_down(f);
+        /* It is not there any more. */
+        {
+            sqlite3 *sqlite;
+
+            assert_int_equal(sqlite3_open(f->path, &sqlite), SQLITE_OK);
+            assert_int_equal(sqlite3_exec(sqlite, "DELETE FROM probe", NULL, NULL, NULL),
+                             SQLITE_OK);
+            assert_int_equal(sqlite3_changes(sqlite), 0);
+            sqlite3_close(sqlite);
+        }
+        start(f);
+    }
+}
+
+/* What there is no room for is dropped, from the file too. */
+static void probes_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    char host[40];
+    size_t count;
+
+    for (unsigned i = 0; i < 500; i++) {
+        snprintf(host, sizeof host, "mx%u.example", i);
+        put_probe(f, host, FINDINGS_PROBE_OK);
+    }
+    shut_down(f);
+    probe_octets = 20000;
+    start_at(f, NOW_S + 10, 10);
+    assert_true(probe_cache_octets(f->probes) <= 20000);
+    count = probe_cache_count(f->probes);
+    assert_true(count > 10 && count < 100);
+    shut_down(f);
+    probe_octets = 1 << 20;
+    start_at(f, NOW_S + 20, 10);
+    assert_int_equal(probe_cache_count(f->probes), count);
+}
+
+/* A file of a version that knew no probes. */
+static void an_older_file(void **state)
+{
+    struct fixture *f = *state;
+
+    put_probe(f, "ok.example", FINDINGS_PROBE_OK);
+    shut_down(f);
+    run_sql(f->path, "CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+    run_sql(f->path, "DROP TABLE probe; UPDATE t SET x = 2");
+    start_at(f, NOW_S + 10, 10);
+    assert_int_equal(probe_cache_count(f->probes), 0);
+    put_probe(f, "ok.example", FINDINGS_PROBE_OK);
+    shut_down(f);
+    start_at(f, NOW_S + 20, 10);
+    assert_int_equal(probe_cache_count(f->probes), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +651,11 @@ int main(void)
         store_test(damaged_store_is_written_whole_again),
         store_test(recreated_store_is_written_whole_again),
         store_test(what_is_over_is_not_written_again),
+        store_test(probes_survive_a_restart),
+        store_test(probes_from_the_future),
+        store_test(damaged_probes),
+        store_test(probes_are_bounded),
+        store_test(an_older_file),
     };
 
     return cmocka_run_group_tests_name("engine_store", tests, NULL, NULL);

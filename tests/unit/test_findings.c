@@ -1,6 +1,7 @@
 /* Findings: the frozen copy, its size, completeness, the summary and the names. */
 #include "findings/findings_make.h"
 #include "findings/findings_parts.h"
+#include "policy/findings_summary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -111,6 +112,70 @@ static void copies_everything(void **state)
     findings_unref(NULL);
 }
 
+static void probes_are_copied_and_replaced(void **state)
+{
+    char name[] = "mx.example", why[] = "EHLO without\tREQUIRETLS";
+    const char *const names[] = {name, "*.example"};
+    const struct findings_probe first[] = {
+        {.address = {192, 0, 2, 1},
+         .family = 4,
+         .port = 25,
+         .result = FINDINGS_PROBE_NO_REQUIRETLS,
+         .starttls = true,
+         .failure = why,
+         .protocol = "TLSv1.3",
+         .cipher = "TLS_AES_256_GCM_SHA384",
+         .names = names,
+         .name_count = 2,
+         .dane = FINDINGS_PROBE_CHECK_FAILED,
+         .dane_why = "no match",
+         .web_pki_why = "self-signed",
+         .spki_sha256 = {1, 2},
+         .has_spki = true},
+        {.address = {0x20, 1, [15] = 7}, .family = 6, .result = FINDINGS_PROBE_UNREACHABLE},
+    };
+    const struct findings_probe ok = {.result = FINDINGS_PROBE_OK};
+    const struct findings_probe *of_host[] = {first, NULL}, *other[] = {NULL, &ok};
+    const uint8_t counts[] = {2, 0}, other_counts[] = {0, 1};
+    struct findings_host hosts[] = {{.name = "a.example", .addresses = two},
+                                    {.name = "b.example", .failure = "SERVFAIL"}};
+    struct findings draft = plain_domain(hosts, 2);
+    const struct findings *f = findings_freeze(&draft), *probed, *again;
+    (void)state;
+
+    probed = findings_with_probes(f, of_host, counts);
+    assert_non_null(probed);
+    assert_true(findings_size(probed) > findings_size(f) + 2 * sizeof(struct findings_probe));
+    assert_null(f->hosts[0].probes);
+    memset(name, 'x', sizeof name - 1);
+    memset(why, 'x', sizeof why - 1);
+    assert_int_equal(probed->hosts[0].probe_count, 2);
+    assert_string_equal(probed->hosts[0].probes[0].failure, "EHLO without?REQUIRETLS");
+    assert_string_equal(probed->hosts[0].probes[0].names[0], "mx.example");
+    assert_string_equal(probed->hosts[0].probes[0].names[1], "*.example");
+    assert_string_equal(probed->hosts[0].probes[0].protocol, "TLSv1.3");
+    assert_string_equal(probed->hosts[0].probes[0].cipher, "TLS_AES_256_GCM_SHA384");
+    assert_string_equal(probed->hosts[0].probes[0].dane_why, "no match");
+    assert_string_equal(probed->hosts[0].probes[0].web_pki_why, "self-signed");
+    assert_memory_equal(probed->hosts[0].probes[0].spki_sha256, first[0].spki_sha256, 32);
+    assert_int_equal(probed->hosts[0].probes[1].family, 6);
+    assert_null(probed->hosts[0].probes[1].names);
+    assert_null(probed->hosts[0].probes[1].failure);
+    has_two_addresses(&probed->hosts[0]);
+    assert_int_equal(probed->hosts[1].probe_count, 0);
+    assert_null(probed->hosts[1].probes);
+    assert_string_equal(probed->hosts[1].failure, "SERVFAIL");
+
+    again = findings_with_probes(probed, other, other_counts);
+    assert_null(again->hosts[0].probes);
+    assert_int_equal(again->hosts[0].probe_count, 0);
+    assert_int_equal(again->hosts[1].probe_count, 1);
+    assert_int_equal(again->hosts[1].probes[0].result, FINDINGS_PROBE_OK);
+    findings_unref(f);
+    findings_unref(probed);
+    findings_unref(again);
+}
+
 static void empty_parts(void **state)
 {
     struct findings draft = plain_domain(NULL, 0);
@@ -193,7 +258,6 @@ static void merges_part_by_part(void **state)
     dane.failure = "why";
     dane.security_known = false;
     dane.dane_seen = true;
-    dane.summary = FINDINGS_SUMMARY_NONE;
     sts.failure = "another";
     sts.sts = (struct findings_sts){.state = FINDINGS_STS_POLICY,
                                     .mode = FINDINGS_STS_MODE_ENFORCE,
@@ -212,7 +276,7 @@ static void merges_part_by_part(void **state)
     assert_true(f->hosts[0].sts_match);
     assert_string_equal(f->sts.id, "abc");
     assert_int_equal(f->sts.source, FINDINGS_STS_CACHED); /* it was fetched before */
-    assert_int_equal(f->summary, FINDINGS_SUMMARY_STS_ENFORCE);
+    assert_int_equal(findings_summarise(f, NULL), FINDINGS_SUMMARY_STS_ENFORCE);
     findings_unref(f);
 }
 
@@ -336,7 +400,31 @@ static void summarises(void **state)
     }
     if (c->sts_mode != NO_STS)
         f.sts = (struct findings_sts){.state = FINDINGS_STS_POLICY, .mode = (uint8_t)c->sts_mode};
-    assert_string_equal(findings_summary_name(findings_summarise(&f)), c->want);
+    assert_string_equal(findings_summary_name(findings_summarise(&f, NULL)), c->want);
+}
+
+/* Where we are an MX host ourselves, what is not preferred over us takes nothing from the others,
+ * as in the verdict; who knows of no own names counts all. */
+static void summarises_for_a_backup_mx(void **state)
+{
+    static const char *const mine[] = {"mx2.example"};
+    const struct verdict_terms terms = {.my_names = mine, .my_name_count = 1};
+    struct findings_host hosts[] = {
+        {.name = "mx1.example", .preference = 10, .tlsa_state = FINDINGS_TLSA_USABLE},
+        {.name = "mx2.example", .preference = 20, .tlsa_state = FINDINGS_TLSA_NONE},
+    };
+    struct findings f = plain_domain(hosts, 2);
+
+    (void)state;
+    f.mx = FINDINGS_MX_SECURE;
+    for (size_t i = 0; i < 2; i++) {
+        hosts[i].a = FINDINGS_ADDR_SECURE;
+        hosts[i].aaaa = FINDINGS_ADDR_ABSENT;
+    }
+    assert_int_equal(findings_summarise(&f, NULL), FINDINGS_SUMMARY_DANE_PARTIAL);
+    assert_int_equal(findings_summarise(&f, &terms), FINDINGS_SUMMARY_DANE);
+    hosts[0].preference = 20; /* we are the best MX ourselves */
+    assert_int_equal(findings_summarise(&f, &terms), FINDINGS_SUMMARY_NONE);
 }
 
 static void names(void **state)
@@ -348,6 +436,13 @@ static void names(void **state)
     assert_string_equal(findings_addr_name(FINDINGS_ADDR_FAILED), "failed");
     assert_string_equal(findings_tlsa_state_name(FINDINGS_TLSA_UNUSABLE), "unusable");
     assert_string_equal(findings_sts_mode_name(FINDINGS_STS_MODE_TESTING), "testing");
+    assert_string_equal(findings_probe_result_name(FINDINGS_PROBE_OK), "ok");
+    assert_string_equal(findings_probe_result_name(FINDINGS_PROBE_NOT_AUTHENTICATED),
+                        "not-authenticated");
+    assert_string_equal(findings_probe_result_name(FINDINGS_PROBE_FAILED), "failed");
+    assert_string_equal(findings_probe_result_name(FINDINGS_PROBE_FAILED + 1), "unknown");
+    assert_string_equal(findings_probe_check_name(FINDINGS_PROBE_CHECK_NOT_TRIED), "not-tried");
+    assert_string_equal(findings_probe_check_name(FINDINGS_PROBE_CHECK_FAILED + 1), "unknown");
     assert_string_equal(findings_sts_source_name(FINDINGS_STS_FRESH), "fresh");
     assert_string_equal(findings_sts_failure_name(FINDINGS_STS_WEBPKI_INVALID),
                         "sts-webpki-invalid");
@@ -362,14 +457,16 @@ static void names(void **state)
 
 int main(void)
 {
-    enum { COUNT = sizeof summaries / sizeof summaries[0], FIXED = 8 };
+    enum { COUNT = sizeof summaries / sizeof summaries[0], FIXED = 9 };
     struct CMUnitTest tests[FIXED + COUNT] = {cmocka_unit_test(copies_everything),
+                                              cmocka_unit_test(probes_are_copied_and_replaced),
                                               cmocka_unit_test(empty_parts),
                                               cmocka_unit_test(plain_domains_are_small),
                                               cmocka_unit_test(merging_keeps_addresses),
                                               cmocka_unit_test(merges_part_by_part),
                                               cmocka_unit_test(parts_end_at_times_of_their_own),
                                               cmocka_unit_test(completeness),
+                                              cmocka_unit_test(summarises_for_a_backup_mx),
                                               cmocka_unit_test(names)};
 
     for (size_t i = 0; i < COUNT; i++) {

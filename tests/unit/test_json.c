@@ -116,12 +116,39 @@ static void test_bounds(void **state)
     json_fini(&json);
 }
 
+static void test_times(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t when_s;
+        const char *out;
+    } rows[] = {
+        {0, "\"1970-01-01T00:00:00Z\""},
+        {1795931125, "\"2026-11-29T05:45:25Z\""},
+        {253402300799, "\"9999-12-31T23:59:59Z\""},
+        {253402300800, "null"},
+        {-62167219201, "null"},
+        {INT64_MAX, "null"},
+        {INT64_MIN, "null"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct json json;
+        const char *text;
+        json_init(&json, 4096);
+        json_time(&json, rows[i].when_s);
+        assert_int_equal(json_finish(&json, &text, NULL), 0);
+        assert_string_equal(text, rows[i].out);
+        json_fini(&json);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_structure),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

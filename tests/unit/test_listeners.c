@@ -375,6 +375,98 @@ static void test_dump(void **state)
     close(fd);
 }
 
+static void expect_json(const struct bench *b, const char *request, const char *part, bool there)
+{
+    int fd = connect_to(b->map_path);
+    ask(fd, request);
+    shutdown(fd, SHUT_WR);
+    const char *text = hear(fd, 65000);
+    if ((strstr(text, part) != NULL) != there)
+        fail_msg("%s: %s is %s in %s", request, part, there ? "not" : "there", text);
+    close(fd);
+}
+
+/* JSON and DUMP show what is known from probes, from cached findings and from those just looked up,
+ * unless probing is turned off. */
+static void test_probes(void **state)
+{
+    struct bench *b = *state;
+    static const char *const names[] = {"cached-probed.example", "later-probed.example"};
+    char spec[200], request[100];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(spec, sizeof(spec), "nexthop=%s host=mx1.example.org,tlsa=usable", names[i]);
+        table_engine_add(b->engine, spec);
+        snprintf(spec, sizeof(spec), "nexthop=%s host=mx1.example.org,tlsa=usable,probe=r",
+                 names[i]);
+        table_engine_add_probed(b->engine, spec);
+        snprintf(request, sizeof(request), "JSON %s", names[i]);
+        expect_json(b, request, "\"result\":\"no-requiretls\"", true);
+    }
+    expect_json(b, "JSON cached-dane.example", "\"probe\":[]", true);
+    expect_json(b, "DUMP", "\"result\":\"no-requiretls\"", true);
+    struct config *config = make_config(b, "[probe]\nenable = no\n");
+    listeners_reload(b->listeners, config);
+    config_unref(config);
+    int fd = connect_to(b->map_path);
+    const char *seen = "";
+    for (int i = 0; i < 6000 && strstr(seen, "\"probe\":{\"enabled\":false,") == NULL; i++) {
+        usleep(10000);
+        ask(fd, "STATUS ");
+        seen = hear_reply(fd);
+    }
+    assert_non_null(strstr(seen, "\"resting\":false}"));
+    assert_null(strstr(seen, "probe_rests"));
+    close(fd);
+    expect_json(b, "JSON cached-probed.example", "\"result\"", false);
+}
+
+/* How the daemon is, with the warnings that stand; the tool shows it. */
+static void test_status(void **state)
+{
+    static const char *const parts[] = {
+        "OK {\"version\":\"" PROJECT_VERSION "\",\"pid\":",
+        ",\"present\":true,\"read\":\"20",
+        "Z\",\"changed\":true},\"dnssec_known\":true,\"resolvers\":["
+        "{\"address\":\"127.0.0.1\",\"trusted\":true,\"checked\":true,\"validates\":true,"
+        "\"failure\":null},"
+        "{\"address\":\"::1\",\"trusted\":true,\"checked\":true,\"validates\":false,"
+        "\"failure\":\"com without AD\"},"
+        "{\"address\":\"192.0.2.1\",\"trusted\":false,\"checked\":false,\"validates\":false,"
+        "\"failure\":null}],"
+        "\"store\":{\"path\":\"/var/lib/requiretls-milter/cache.db\",\"state\":\"down\","
+        "\"failure\":\"disk full\"},\"shared_cache\":{\"state\":\"off\"},"
+        "\"sessions\":2,\"socketmap_connections\":1,\"cache_entries\":0,",
+        "\"probe\":{\"enabled\":true,\"in_progress\":2,\"entries\":12,\"resting\":true},",
+        "\"deliver\":{\"enabled\":false,\"sessions\":1,\"setup\":0,\"active\":1,\"idle\":0},",
+        "\"warnings\":[{\"name\":\"resolver_not_validating\",\"text\":",
+        "},{\"name\":\"store_down\",\"text\":",
+        "},{\"name\":\"configuration_changed\",\"text\":",
+        "},{\"name\":\"restart_needed\",\"text\":",
+        "},{\"name\":\"probe_rests\",\"text\":",
+    };
+    struct bench *b = *state;
+    int fd = connect_to(b->map_path);
+    metrics_set_standing(b->metrics, STANDING_RESTART_NEEDED, true);
+    metrics_set_standing(b->metrics, STANDING_CONFIGURATION_REFUSED, true);
+    metrics_set_standing(b->metrics, STANDING_CONFIGURATION_REFUSED, false);
+    for (int i = 0; i < 3; i++)
+        metrics_session_begun(b->metrics);
+    metrics_session_over(b->metrics);
+    metrics_lmtp_session_begun(b->metrics);
+    metrics_connection_moved(b->metrics, METRICS_CONNECTION_NONE, METRICS_CONNECTION_SETUP);
+    metrics_connection_moved(b->metrics, METRICS_CONNECTION_SETUP, METRICS_CONNECTION_ACTIVE);
+    ask(fd, "STATUS ");
+    const char *text = hear_reply(fd), *at = text;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        const char *found = strstr(at, parts[i]);
+        if (found == NULL)
+            fail_msg("no %s in %s", parts[i], text);
+        at = found + strlen(parts[i]);
+    }
+    assert_null(strstr(text, "configuration_refused"));
+    close(fd);
+}
+
 static void test_metrics(void **state)
 {
     struct bench *b = *state;
@@ -393,14 +485,32 @@ static void test_metrics(void **state)
         "\nrequiretls_messages_total{request=\"require\",action=\"reject\"} 1\n",
         "\nrequiretls_recipients_total{level=\"enforce\",verdict=\"unsatisfied\"} 1\n",
         "\nrequiretls_dsn_redacted_total 1\n",
+        "\nrequiretls_store_up 0\n",
+        "\nrequiretls_dns_waiting 17\n",
+        "\nrequiretls_warning{name=\"store_down\"} 1\n",
+        "\nrequiretls_warning{name=\"dnssec_unknown\"} 0\n",
+        "\nrequiretls_warning{name=\"resolver_not_validating\"} 1\n",
         "\nrequiretls_lookup_seconds_bucket{le=\"0.005\"} 1\n",
         "\nrequiretls_lookup_seconds_bucket{le=\"0.010\"} 3\n",
         "\nrequiretls_lookup_seconds_bucket{le=\"+Inf\"} 6\n",
         "\nrequiretls_lookup_seconds_sum 1.234\n",
         "\nrequiretls_lookup_seconds_count 6\n",
+        "\nrequiretls_warning{name=\"probe_rests\"} 1\n",
+        "\nrequiretls_probe_total{result=\"ok\"} 5\n",
+        "\nrequiretls_probe_total{result=\"no-starttls\"} 0\n",
+        "\nrequiretls_probe_total{result=\"no-requiretls\"} 7\n",
+        "\nrequiretls_probe_seconds_bucket{le=\"0.050\"} 0\n",
+        "\nrequiretls_probe_seconds_bucket{le=\"0.100\"} 11\n",
+        "\nrequiretls_probe_seconds_bucket{le=\"+Inf\"} 12\n",
+        "\nrequiretls_probe_seconds_sum 70.056\n",
+        "\nrequiretls_probe_seconds_count 12\n",
+        "\nrequiretls_probe_left_out_total 9\n",
+        "\nrequiretls_probes_in_progress 2\n",
+        "\nrequiretls_probe_entries 12\n",
+        "\nrequiretls_probe_bytes 3456\n",
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        if (!strstr(text, lines[i]))
+        if (strstr(text, lines[i]) == NULL)
             fail_msg("not in the metrics: %s", lines[i]);
     }
     close(fd);
@@ -483,6 +593,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_half_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dump, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_probes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_status, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_metrics, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_metrics_crowd, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_paths, set_up, tear_down),

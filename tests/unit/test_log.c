@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -117,19 +118,75 @@ static void test_json(void **state)
     text = release();
     assert_int_equal(strncmp(text, "{\"time\":\"", 9), 0);
     assert_non_null(
-        strstr(text, "Z\",\"level\":\"warning\",\"message\":\"a \\\"b\\\"\\u0001\"}\n"));
+        strstr(text, "Z\",\"priority\":\"warning\",\"message\":\"a \\\"b\\\"\\u0001\"}\n"));
     free(text);
 
     capture();
     log_line(LOG_INFO, "text", "{\"queue_id\":\"1\"}");
     text = release();
-    assert_non_null(strstr(text, "Z\",\"level\":\"info\",\"queue_id\":\"1\"}\n"));
+    assert_non_null(strstr(text, "Z\",\"priority\":\"info\",\"queue_id\":\"1\"}\n"));
     free(text);
 
     capture();
     log_line(LOG_INFO, "text", NULL); /* out of memory for the object */
     text = release();
-    assert_non_null(strstr(text, "Z\",\"level\":\"info\",\"message\":\"text\"}\n"));
+    assert_non_null(strstr(text, "Z\",\"priority\":\"info\",\"message\":\"text\"}\n"));
+    free(text);
+}
+
+/* The journal's own header is enough: it has the time, the name and the process id. Its stream is
+ * known by device and inode, since stderr may lead elsewhere than where the service manager had it.
+ */
+static void test_journal(void **state)
+{
+    struct stat st;
+    char stream[60], *text;
+
+    (void)state;
+    capture();
+    assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_early(LOG_ERR, "early");
+    log_early(LOG_WARNING, "early");
+    log_configure(&text_log, "test", false);
+    log_msg(LOG_ERR, "a");
+    log_msg(LOG_WARNING, "b");
+    log_line(LOG_INFO, "c", NULL);
+    text = release();
+    assert_string_equal(text, "<3>error: early\n<4>warning: early\n<3>error: a\n<4>warning: b\n"
+                              "<6>c\n");
+    free(text);
+
+    capture();
+    setenv("JOURNAL_STREAM", "1:1", 1); /* not this file's */
+    log_configure(&text_log, "test", false);
+    log_early(LOG_WARNING, "early");
+    log_msg(LOG_WARNING, "b");
+    text = release();
+    unsetenv("JOURNAL_STREAM");
+    assert_int_equal(strncmp(text, "test: warning: early\n", 21), 0);
+    assert_line(text + 21, "warning: b\n");
+    free(text);
+}
+
+static void test_journal_json(void **state)
+{
+    struct stat st;
+    char stream[60], *text;
+
+    (void)state;
+    capture();
+    assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_configure(&json_log, "test", false);
+    log_msg(LOG_WARNING, "b");
+    text = release();
+    unsetenv("JOURNAL_STREAM");
+    assert_int_equal(strncmp(text, "<4>{\"time\":", 11), 0);
     free(text);
 }
 
@@ -205,8 +262,10 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text), cmocka_unit_test(test_levels),  cmocka_unit_test(test_json),
-        cmocka_unit_test(test_long), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_text),         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_journal_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 static void test_text(void **state)
 {
     const struct logline line = {.queue_id = "4bZ1",
+                                 .from = "alice@example.com",
                                  .to = "bob@example.org",
                                  .nexthop = "example.org",
                                  .request = "require",
@@ -26,14 +27,16 @@ static void test_text(void **state)
 
     (void)state;
     assert_string_equal(logline_text(&line, out, sizeof(out)),
-                        "4bZ1: to=<bob@example.org>, nexthop=example.org, request=require, "
-                        "level=enforce, findings=dane, expect=dane-only/requiretls, "
+                        "4bZ1: to=<bob@example.org>, from=<alice@example.com>, "
+                        "nexthop=example.org, request=require, level=enforce, findings=dane, "
+                        "expect=dane-only/requiretls, "
                         "verdict=satisfied, action=accept, route=strict, wait=0.012");
 }
 
 static void test_hostile(void **state)
 {
-    const struct logline line = {.to = "a\r\nb: \"x\"\xff\\@example.org",
+    const struct logline line = {.from = "\"x>, to=<\"@\n",
+                                 .to = "a\r\nb: \"x\"\xff\\@example.org",
                                  .request = "require",
                                  .reason = "said \"no\"\n",
                                  .wait_us = 61000000};
@@ -41,13 +44,13 @@ static void test_hostile(void **state)
     char *json;
 
     (void)state;
-    assert_string_equal(
-        logline_text(&line, out, sizeof(out)),
-        "NOQUEUE: to=<a\\x0d\\x0ab:\\x20\"x\"\\xff\\x5c@example.org>, request=require, "
-        "wait=61.000, reason=\"said 'no'\\x0a\"");
+    assert_string_equal(logline_text(&line, out, sizeof(out)),
+                        "NOQUEUE: to=<a\\x0d\\x0ab:\\x20\"x\"\\xff\\x5c@example.org>, "
+                        "from=<\"x\\x3e,\\x20to=\\x3c\"@\\x0a>, request=require, "
+                        "wait=61.000, reason=\"said 'no'\\x0a\"");
     json = logline_json(&line);
     assert_non_null(json);
-    assert_string_equal(json, "{\"queue_id\":\"NOQUEUE\","
+    assert_string_equal(json, "{\"queue_id\":\"NOQUEUE\",\"from\":\"\\\"x>, to=<\\\"@\\n\","
                               "\"to\":\"a\\u000d\\nb: \\\"x\\\"\\ufffd\\\\@example.org\","
                               "\"request\":\"require\",\"wait_ms\":61000,"
                               "\"reason\":\"said \\\"no\\\"\\n\"}");
@@ -74,13 +77,15 @@ static void test_forged(void **state)
 static void test_long(void **state)
 {
     static char address[100001];
-    const struct logline line = {.to = address, .nexthop = "example.org", .reason = address};
+    const struct logline line = {
+        .from = address, .to = address, .nexthop = "example.org", .reason = address};
     char out[LOGLINE_MAX];
 
     (void)state;
     memset(address, 1, sizeof(address) - 1);
     logline_text(&line, out, sizeof(out));
-    assert_true(strlen(out) < 1000);
+    assert_true(strlen(out) < 1400);
+    assert_non_null(strstr(out, "...>, from=<"));
     assert_non_null(strstr(out, "...>, nexthop=example.org, wait=0.000, reason=\""));
     assert_int_equal(out[strlen(out) - 1], '"');
 }

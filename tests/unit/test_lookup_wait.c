@@ -191,6 +191,110 @@ static void any_of_several_lookups_ends_the_wait(void **state)
     end(&s);
 }
 
+/* A lookup that has ended with these findings, which it returns. */
+static const struct findings *look_up(struct scene *s, struct waiter **waiter)
+{
+    *waiter = ask(s);
+    assert_int_equal(wait_long(s, *waiter), WAIT_DONE);
+    assert_non_null(wait_findings(*waiter, &s->nexthop));
+    return wait_findings(*waiter, &s->nexthop);
+}
+
+static int go_on(struct scene *s, enum wait_step step, const struct findings *satisfying,
+                 struct waiter **waiter)
+{
+    return wait_go_on(s->engine, &s->nexthop, &enforce, step, satisfying, waiter);
+}
+
+static void a_lookup_goes_on_with_a_probe(void **state)
+{
+    struct scene s;
+    struct waiter *waiter;
+    struct wait_view view;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_answer(s.engine, DANE);
+    fake_engine_server(s.engine, "mx.example.org", "r", false);
+    fake_engine_hold_probes(s.engine, true);
+    assert_int_equal(go_on(&s, WAIT_STEP_PROBE, look_up(&s, &waiter), &waiter), 0);
+    /* What it satisfied by stands while it is open, though the lookup's own reference is gone. */
+    assert_true(wait_look(waiter, &s.nexthop, &view));
+    assert_int_equal(view.step, WAIT_STEP_PROBE);
+    assert_false(view.ended);
+    assert_null(view.findings);
+    assert_int_equal(view.satisfying->hosts[0].probe_count, 0);
+    assert_int_equal(wait_at_eom(&s, waiter), WAIT_TIMEOUT);
+    fake_engine_hold_probes(s.engine, false);
+    assert_int_equal(wait_long(&s, waiter), WAIT_DONE);
+    assert_true(wait_look(waiter, &s.nexthop, &view));
+    assert_true(view.ended);
+    assert_int_equal(view.findings->hosts[0].probes[0].result, FINDINGS_PROBE_NO_REQUIRETLS);
+    /* The hosts are looked up for themselves, from there. */
+    assert_int_equal(go_on(&s, WAIT_STEP_HOSTS, view.satisfying, &waiter), 0);
+    assert_int_equal(wait_long(&s, waiter), WAIT_DONE);
+    assert_true(wait_look(waiter, &s.nexthop, &view));
+    assert_int_equal(view.step, WAIT_STEP_HOSTS);
+    assert_int_equal(view.findings->hosts[0].probe_count, 0);
+    waiter_free(waiter);
+    end(&s);
+}
+
+static void a_probe_that_comes_to_nothing_leaves_what_stood(void **state)
+{
+    struct scene s;
+    struct waiter *waiter;
+    struct wait_view view;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_answer(s.engine, DANE);
+    fake_engine_break_probes(s.engine);
+    assert_int_equal(go_on(&s, WAIT_STEP_PROBE, look_up(&s, &waiter), &waiter), 0);
+    assert_int_equal(wait_long(&s, waiter), WAIT_DONE);
+    assert_true(wait_look(waiter, &s.nexthop, &view));
+    assert_true(view.ended);
+    assert_null(view.findings);
+    assert_non_null(view.satisfying);
+    fake_engine_break(s.engine, "*");
+    assert_true(go_on(&s, WAIT_STEP_PROBE, view.satisfying, &waiter) < 0);
+    assert_true(wait_look(waiter, &s.nexthop, &view));
+    assert_true(view.ended);
+    assert_non_null(view.satisfying);
+    assert_int_equal(wait_long(&s, waiter), WAIT_DONE);
+    waiter_free(waiter);
+    end(&s);
+}
+
+/* Of findings from the cache; given up, and replaced by a lookup, while it is open. */
+static void an_open_probe_is_given_up(void **state)
+{
+    struct scene s;
+    struct waiter *waiter = NULL;
+    const struct findings *cached;
+    struct wait_view view;
+
+    (void)state;
+    begin(&s, 8);
+    fake_engine_cache(s.engine, DANE);
+    fake_engine_hold_probes(s.engine, true);
+    cached = engine_cached(s.engine, &s.nexthop);
+    assert_int_equal(go_on(&s, WAIT_STEP_PROBE, cached, &waiter), 0);
+    waiter_free(waiter);
+    waiter = NULL;
+    assert_int_equal(go_on(&s, WAIT_STEP_PROBE, cached, &waiter), 0);
+    assert_int_equal(go_on(&s, WAIT_STEP_PROBE, cached, &waiter), 0);
+    assert_int_equal(fake_engine_outstanding(s.engine), 1);
+    findings_unref(cached);
+    assert_int_equal(wait_start(s.engine, &s.nexthop, &enforce, &waiter), 0);
+    assert_int_equal(wait_long(&s, waiter), WAIT_DONE);
+    assert_true(wait_look(waiter, &s.nexthop, &view));
+    assert_int_equal(view.step, WAIT_STEP_LOOKUP);
+    assert_null(view.satisfying);
+    waiter_free(waiter);
+    end(&s);
+}
+
 static void a_lookup_can_begin_anew(void **state)
 {
     struct scene s;
@@ -304,6 +408,56 @@ static void limits_one_nexthop_and_all(void **state)
         assert_int_equal(end_thread(&at_eom[i]), WAIT_DONE);
     for (size_t i = 0; i < 8; i++)
         assert_int_equal(end_thread(&other[i]), WAIT_DONE);
+    end(&s);
+}
+
+/* As start_thread, for a probe. */
+static void start_probe_thread(struct scene *s, struct waiting_thread *w, const char *name)
+{
+    unsigned before = wait_limiter_waiting(s->limiter);
+
+    assert_int_equal(nexthop_parse(name, &s->nexthop), 0);
+    *w = (struct waiting_thread){.scene = s, .stage = WAIT_STAGE_EOM};
+    assert_int_equal(go_on(s, WAIT_STEP_PROBE, look_up(s, &w->waiter), &w->waiter), 0);
+    assert_int_equal(pthread_create(&w->thread, NULL, run_thread, w), 0);
+    while (wait_limiter_waiting(s->limiter) == before)
+        sched_yield();
+}
+
+/* Servers that do not answer hold up no lookup. */
+static void probes_leave_slots_to_lookups(void **state)
+{
+    struct scene s;
+    struct waiting_thread probes[2], lookups[2];
+    struct waiter *waiter;
+
+    (void)state;
+    begin(&s, 4);
+    fake_engine_answer(s.engine, DANE);
+    fake_engine_answer(s.engine, "nexthop=two.example host=mx,tlsa=usable");
+    fake_engine_answer(s.engine, "nexthop=three.example host=mx,tlsa=usable");
+    fake_engine_hold(s.engine, "nexthop=four.example");
+    fake_engine_hold(s.engine, "nexthop=five.example");
+    fake_engine_hold_probes(s.engine, true);
+    start_probe_thread(&s, &probes[0], "example.org");
+    start_probe_thread(&s, &probes[1], "two.example");
+    nexthop_parse("three.example", &s.nexthop);
+    assert_int_equal(go_on(&s, WAIT_STEP_PROBE, look_up(&s, &waiter), &waiter), 0);
+    assert_int_equal(wait_at_eom(&s, waiter), WAIT_FULL);
+    nexthop_parse("four.example", &s.nexthop);
+    start_thread(&s, &lookups[0], WAIT_STAGE_EOM);
+    nexthop_parse("five.example", &s.nexthop);
+    start_thread(&s, &lookups[1], WAIT_STAGE_EOM);
+    assert_false(has_slot(&s, WAIT_STAGE_EOM));
+    fake_engine_hold_probes(s.engine, false);
+    fake_engine_release(s.engine, "four.example");
+    fake_engine_release(s.engine, "five.example");
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(end_thread(&probes[i]), WAIT_DONE);
+        assert_int_equal(end_thread(&lookups[i]), WAIT_DONE);
+    }
+    assert_int_equal(wait_long(&s, waiter), WAIT_DONE);
+    waiter_free(waiter);
     end(&s);
 }
 
@@ -528,8 +682,12 @@ int main(void)
         cmocka_unit_test(ends_at_the_deadline_and_can_go_on),
         cmocka_unit_test(freeing_gives_up_the_lookup),
         cmocka_unit_test(any_of_several_lookups_ends_the_wait),
+        cmocka_unit_test(a_lookup_goes_on_with_a_probe),
+        cmocka_unit_test(a_probe_that_comes_to_nothing_leaves_what_stood),
+        cmocka_unit_test(an_open_probe_is_given_up),
         cmocka_unit_test(a_lookup_can_begin_anew),
         cmocka_unit_test(limits_one_nexthop_and_all),
+        cmocka_unit_test(probes_leave_slots_to_lookups),
         cmocka_unit_test(a_waiter_takes_a_slot_of_a_next_hop_that_has_one),
         cmocka_unit_test(what_ends_meanwhile_needs_no_slot),
         cmocka_unit_test(what_ends_before_the_limiter_closes_counts),

@@ -30,6 +30,11 @@
  *   body NAME              one of the bounces below, in two pieces
  *   eom [no-quarantine] [no-chgfrom] [no-chgbody] [no-rcpt] [broken] [f=SENDER]
  *   release NEXTHOP        no answer: the engine may answer now
+ *   draft FINDINGS         no answer: what is known so far of a next-hop that is held, `_` for a
+ * blank server HOST RESULTS [known]   no answer: what a probe shows, as in findings_text.h
+ *   hold-probes, release-probes, break-probes   no answer
+ *   probes                 how many were begun
+ *   settle                 no answer: returns when the engine has nothing more to say
  *   close                  no answer: nothing is waited for any more, as when the daemon stops
  * Answers: ok, done, fail, or a reply's code and text; several lines of a refusal joined by " | ";
  * after end-of-message the changes, each after " + ". A blank in HOST is written as `_`.
@@ -84,7 +89,7 @@ static const struct message_case {
     {"a tagged sender from a trusted client", "", NULL, NULL, NULL,
      "mail <a@b.example.requiretls.invalid> client=127.0.0.1 = 550 5.1.8 Sender address rejected: "
      "reserved domain"},
-    {"a tagged sender without SMTP", "", NULL, NULL, NULL,
+    {"a tagged sender of locally submitted mail", "", NULL, NULL, NULL,
      "mail <a@b.example.requiretls.invalid> client=local = ok\nrcpt <b@dane.example> = ok\neoh = "
      "ok\neom = 550 5.1.2 An address of this message is in a reserved domain"},
     {"ignored by rule, REQUIRETLS needs no TLS", "[rule x]\nrequest = ignore\n", NULL, NULL, NONE,
@@ -232,7 +237,7 @@ static const struct message_case {
      "mail <> SIZE=00000000000000008689 client=127.0.0.1 = ok\n"
      "rcpt <b@dane.example.requiretls.invalid> = 550 5.1.2 <b@dane.example.requiretls.invalid>: "
      "Recipient address rejected: reserved domain, REQUIRETLS was asked for"},
-    {"a tagged recipient without SMTP", "", NULL, NULL, NULL,
+    {"a tagged recipient of locally submitted mail", "", NULL, NULL, NULL,
      "mail <a@b.example> client=local = ok\nrcpt <b@dane.example.requiretls.invalid> = ok\n"
      "eoh = ok\neom = 550 5.1.2 An address of this message is in a reserved domain"},
     {"a tagged recipient by what the MTA makes of it", "", NULL, NULL, NULL,
@@ -508,6 +513,150 @@ static const struct message_case {
      "mail <> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\neom = done"},
     {"optional by rule", "[rule o]\nrequest = optional\n", NONE, NULL, NULL,
      "mail <a@b.example> = ok\nrcpt <b@none.example> = ok\neoh = done"},
+/* --- probes: of a client that may cause them, by an MTA that passes REQUIRETLS on --- */
+#define ASKS "mail <a@b.example> REQUIRETLS tls mta-requiretls login=alice = ok\n"
+#define NO_OFFER                                                                                   \
+    "550 5.7.30 <b@dane.example>: Sender requested REQUIRETLS, but the mail server of "            \
+    "dane.example does not support REQUIRETLS (mx.dane.example[192.0.2.1])"
+    {"probe: a server without REQUIRETLS", "", DANE, NULL, NULL,
+     "server mx.dane.example r\n" ASKS "rcpt <b@dane.example> = " NO_OFFER "\nprobes = 1"},
+    {"probe: after a lookup", "", NULL, DANE, NULL,
+     "server mx.dane.example r\n" ASKS "rcpt <b@dane.example> = " NO_OFFER "\nprobes = 1"},
+    {"probe: a server that does all", "", DANE, NULL, NULL,
+     "server mx.dane.example o\n" ASKS "rcpt <b@dane.example> = ok\nprobes = 1\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS\nprobes = 1"},
+    {"probe: a wrong certificate", "", DANE, NULL, NULL,
+     "server mx.dane.example a\n" ASKS
+     "rcpt <b@dane.example> = 550 5.7.10 <b@dane.example>: Sender requested REQUIRETLS, but the "
+     "mail server of dane.example cannot be authenticated (mx.dane.example[192.0.2.1]: "
+     "certificate has expired)"},
+    {"probe: a server that cannot be reached", "", DANE, NULL, NULL,
+     "server mx.dane.example u\n" ASKS "rcpt <b@dane.example> = ok\nprobes = 1"},
+    {"probe: a client that is neither authenticated nor trusted causes none", "", DANE, NULL, NULL,
+     "server mx.dane.example r\nmail <a@b.example> REQUIRETLS tls mta-requiretls = ok\n"
+     "rcpt <b@dane.example> = ok\neoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS\n"
+     "probes = 0"},
+    {"probe: what is known is told to every client", "", DANE, NULL, NULL,
+     "server mx.dane.example r known\nmail <a@b.example> REQUIRETLS tls mta-requiretls = ok\n"
+     "rcpt <b@dane.example> = " NO_OFFER "\nprobes = 0"},
+    {"probe: a trusted client causes one", "", DANE, NULL, NULL,
+     "server mx.dane.example r\nmail <a@b.example> REQUIRETLS mta-requiretls client=127.0.0.1 = "
+     "ok\nrcpt <b@dane.example> = " NO_OFFER "\nprobes = 1"},
+    {"probe: reinjected mail, whoever sent it, causes none",
+     "[route strict]\nmethod = header\ncan = dane, requiretls\n"
+     "[rule loop]\ndaemon = loop\nrequest = require\nroute = strict\n",
+     DANE, NULL, NULL,
+     "server mx.dane.example r\n"
+     "mail <a@b.example> client=127.0.0.1 daemon=loop = ok\n"
+     "rcpt <b@dane.example> = ok\nprobes = 0"},
+    {"probe: enable = yes, any client causes one", "[probe]\nenable = yes\n", DANE, NULL, NULL,
+     "server mx.dane.example r\nmail <a@b.example> REQUIRETLS tls mta-requiretls = ok\n"
+     "rcpt <b@dane.example> = " NO_OFFER "\nprobes = 1"},
+    {"probe: enable = no", "[probe]\nenable = no\n", DANE, NULL, NULL,
+     "server mx.dane.example r known\n" ASKS "rcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS\nprobes = 0"},
+    {"probe: a route that passes no REQUIRETLS on", "", DANE, NULL, NULL,
+     "server mx.dane.example r known\nmail <a@b.example> REQUIRETLS tls login=alice = ok\n"
+     "rcpt <b@dane.example> = ok\neoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS\n"
+     "probes = 0"},
+    {"probe: what is unsatisfied is not looked at", "", NONE, NULL, NULL,
+     "server mx.none.example o\n" ASKS "rcpt <b@none.example> = " REFUSED_NONE "\nprobes = 0"},
+    {"probe: not for a null sender", "", DANE, NULL, NULL,
+     "server mx.dane.example r known\nmail <> REQUIRETLS tls mta-requiretls login=alice = ok\n"
+     "rcpt <b@dane.example> = ok\nprobes = 0"},
+    {"probe: one that is slow at RCPT settles it at end-of-message", "[milter]\nrcpt_wait = 10ms\n",
+     DANE, NULL, NULL,
+     "server mx.dane.example r\nhold-probes\n" ASKS "rcpt <b@dane.example> = ok\neoh = ok\n"
+     "release-probes\neom = " NO_OFFER "\nprobes = 1"},
+    {"probe: one that is slow leaves time to the lookup of a later recipient",
+     "[milter]\nrcpt_wait = 2s\n", DANE, NONE, NULL,
+     "server mx.dane.example r\nhold-probes\n" ASKS "rcpt <b@dane.example> = ok\n"
+     "rcpt <b@none.example> = " REFUSED_NONE "\nrelease-probes\neoh = ok\n"
+     "eom = " NO_OFFER},
+    {"probe: one that is too slow changes nothing", "[milter]\nrcpt_wait = 10ms\neom_wait = 20ms\n",
+     DANE, NULL, NULL,
+     "server mx.dane.example r\nhold-probes\n" ASKS "rcpt <b@dane.example> = ok\neoh = ok\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS\nprobes = 1"},
+    {"probe: the daemon stops at end-of-message", "[milter]\nrcpt_wait = 10ms\n", DANE, NULL, NULL,
+     "server mx.dane.example r\nhold-probes\n" ASKS "rcpt <b@dane.example> = ok\neoh = ok\nclose\n"
+     "eom = done + chgfrom <a@b.example> RET=HDRS"},
+    {"probe: one that the engine cannot make", "", DANE, NULL, NULL,
+     "server mx.dane.example r\nbreak-probes\n" ASKS "rcpt <b@dane.example> = ok\nprobes = 1"},
+    {"probe: one that the engine cannot begin", "", DANE, NULL, NULL,
+     "server mx.dane.example r\nbreak *\n" ASKS "rcpt <b@dane.example> = ok\nprobes = 0"},
+#define TWO "nexthop=two.example host=mx1.two.example,10,tlsa=usable host=mx2.two.example,20"
+#define TWO_DRAFT                                                                                  \
+    "draft nexthop=two.example_host=mx1.two.example,10,tlsa=usable_"                               \
+    "host=mx2.two.example,20,a=p,aaaa=p,tlsa=pending\n"
+#define NO_OFFER_OF_TWO                                                                            \
+    "550 5.7.30 <b@two.example>: Sender requested REQUIRETLS, but the mail servers of "            \
+    "two.example do not support REQUIRETLS (mx1.two.example[192.0.2.1])"
+    {"probe: a no of one host waits for the lookup of the other", "[milter]\nrcpt_wait = 10ms\n",
+     NULL, NULL, TWO ",tlsa=usable",
+     TWO_DRAFT "server mx1.two.example r\nserver mx2.two.example r\n" ASKS
+               "rcpt <b@two.example> = ok\nsettle\nrelease two.example\neoh = ok\n"
+               "eom = " NO_OFFER_OF_TWO "\nprobes = 2"},
+    {"probe: the other host does all", "[milter]\nrcpt_wait = 10ms\n", NULL, NULL,
+     TWO ",tlsa=usable",
+     TWO_DRAFT "server mx1.two.example r\nserver mx2.two.example o\n" ASKS
+               "rcpt <b@two.example> = ok\nsettle\nrelease two.example\neoh = ok\n"
+               "eom = done + chgfrom <a@b.example> RET=HDRS\nprobes = 2"},
+    {"probe: the other host is not found in time", "[milter]\nrcpt_wait = 10ms\neom_wait = 1s\n",
+     NULL, NULL, TWO ",tlsa=usable",
+     TWO_DRAFT "server mx1.two.example r\nserver mx2.two.example r\n" ASKS
+               "rcpt <b@two.example> = ok\nsettle\neoh = ok\n"
+               "eom = done + chgfrom <a@b.example> RET=HDRS\nprobes = 1"},
+    {"probe: one host that does all waits for no other lookup", "", NULL, NULL, TWO ",tlsa=usable",
+     TWO_DRAFT "server mx1.two.example o\n" ASKS "rcpt <b@two.example> = ok\neoh = ok\n"
+               "eom = done + chgfrom <a@b.example> RET=HDRS\nprobes = 1"},
+    {"probe: what is known of one host waits for the lookup of the other",
+     "[milter]\nrcpt_wait = 10ms\n", NULL, NULL, TWO ",tlsa=usable",
+     TWO_DRAFT "server mx1.two.example r known\nserver mx2.two.example r known\n" ASKS
+               "rcpt <b@two.example> = ok\nsettle\nrelease two.example\neoh = ok\n"
+               "eom = " NO_OFFER_OF_TWO "\nprobes = 0"},
+    {"probe: where the hosts are not certain they are looked up first",
+     "[milter]\nrcpt_wait = 10ms\n", NULL, NULL,
+     "nexthop=two.example mx=insecure sts=enforce pat=*.two.example "
+     "host=mx1.two.example,10,a=i,match host=mx2.two.example,20,a=i,match",
+     "draft nexthop=two.example_mx=insecure_sts=enforce_pat=*.two.example_"
+     "host=mx1.two.example,10,a=i,match_host=mx2.two.example,20,a=p,aaaa=p,match\n"
+     "server mx1.two.example r\nserver mx2.two.example r\n" ASKS "rcpt <b@two.example> = ok\n"
+     "probes = 0\nsettle\nrelease two.example\neoh = ok\neom = " NO_OFFER_OF_TWO "\nprobes = 1"},
+    {"probe: one of several next-hops is enough", "", DANE ";" STS, NULL, NULL,
+     "server mx.dane.example r\nserver mx.sts.example o\n" ASKS
+     "rcpt <b@x.example> host=dane.example,_sts.example mailer=smtp = ok\nprobes = 2"},
+    {"probe: none of several next-hops will do", "", DANE ";" STS, NULL, NULL,
+     "server mx.dane.example r\nserver mx.sts.example t\n" ASKS
+     "rcpt <b@x.example> host=dane.example,_sts.example mailer=smtp = 550 5.7.30 <b@x.example>: "
+     "Sender requested REQUIRETLS, but the mail server of dane.example does not support REQUIRETLS "
+     "(mx.dane.example[192.0.2.1]) (none of 2 next-hops will do)"},
+    {"probe: the rule's fallback",
+     "[route strict]\nmethod = header\ncan = dane, requiretls, fallback\n"
+     "[default]\nroute = strict\nfallback = encrypt\n",
+     DANE, NULL, NULL,
+     "server mx.dane.example r\nmail <a@b.example> REQUIRETLS tls login=alice = ok\n"
+     "rcpt <b@dane.example> = ok\nprobes = 1"},
+    {"probe: not before the header when a rule looks at it",
+     "[rule low]\nheader = X-Low: yes\nlevel = opportunistic\n", DANE, NULL, NULL,
+     "server mx.dane.example r\n" ASKS "rcpt <b@dane.example> = ok\nprobes = 0\n"
+     "header X-Low yes\neoh = ok\neom = done + chgfrom <a@b.example> RET=HDRS\nprobes = 0"},
+    {"probe: after the header when a rule looks at it",
+     "[rule low]\nheader = X-Low: yes\nlevel = opportunistic\n", DANE, NULL, NULL,
+     "server mx.dane.example r\n" ASKS "rcpt <b@dane.example> = ok\nprobes = 0\n"
+     "eoh = ok\neom = " NO_OFFER "\nprobes = 1"},
+    {"probe: asked for by the header", "[milter]\naccept_header = any\n", DANE, NULL, NULL,
+     "server mx.dane.example r\nmail <a@b.example> mta-requiretls login=alice = ok\n"
+     "rcpt <b@dane.example> = ok\nprobes = 0\nheader Require-TLS-ESMTP yes\neoh = ok\n"
+     "eom = " NO_OFFER "\nprobes = 1"},
+    {"probe: known lack of STARTTLS at opportunistic+starttls",
+     "[default]\nlevel = opportunistic+starttls\n", NONE ";" DANE, NULL, NULL,
+     "server mx.none.example t known\nserver mx.dane.example t\n" ASKS
+     "rcpt <b@none.example> = 550 5.7.10 <b@none.example>: Sender requested REQUIRETLS, but the "
+     "mail server of none.example does not offer STARTTLS (mx.none.example[192.0.2.1])\n"
+     "rcpt <b@dane.example> = ok\nprobes = 0"},
+    {"probe: known lack of REQUIRETLS at opportunistic+starttls",
+     "[default]\nlevel = opportunistic+starttls\n", NONE, NULL, NULL,
+     "server mx.none.example r known\n" ASKS "rcpt <b@none.example> = ok\nprobes = 0"},
     /* --- end-of-message --- */
     {"a slow lookup is left to end-of-message", "[milter]\nrcpt_wait = 10ms\n", NULL, NULL, NONE,
      "mail <a@b.example> REQUIRETLS tls = ok\nrcpt <b@none.example> = ok\neoh = ok\n"
@@ -882,7 +1031,7 @@ static const struct message_case {
                                           "<b@none.example>: This message requires "
                                           "TLS, but none.example publishes neither DANE nor "
                                           "MTA-STS and its MX records are not signed"},
-    {"re-injected, though all stay at home: they may be aliases",
+    {"reinjected, though all are delivered locally: they may be aliases",
      "[default]\nroute = again\noptional_route = again2\n[route again]\nmethod = header\nlocal = "
      "reinject\n[route again2]\nmethod = header\nlocal = reinject\n",
      DANE, NULL, NULL,
@@ -897,7 +1046,7 @@ static const struct message_case {
                                     "mail <> = ok\nrcpt <me@here.example> mailer=local = "
                                     "ok\nheader TLS-Required No\neoh = "
                                     "done"},
-/* Sent round once, so that its queue id is known. */
+/* Reinjected once, so that its queue id is known. */
 #define AGAIN                                                                                      \
     "[default]\nroute = again\n[route again]\nmethod = header\nlocal = reinject\n[milter]\n"       \
     "accept_header = any\n"
@@ -910,9 +1059,9 @@ static const struct message_case {
 #define SEEN                                                                                       \
     "header Received from_x_by_y_(Postfix)_with_ESMTP_id_4bXyZ_for_<b@dane.example>;_date\n"       \
     "header Require-TLS-ESMTP yes\neoh = ok\neom = "
-    {"re-injected, back by a listener that a rule leads out: no loop", AGAIN OUT, DANE, NULL, NULL,
-     ONCE BACK "client=127.0.0.1 daemon=second" TO SEEN "done" VIA("strict")},
-    {"re-injected, back by a listener that no rule leads out", AGAIN, DANE, NULL, NULL,
+    {"reinjected, by a listener whose rule has an exit route: no mail loop", AGAIN OUT, DANE, NULL,
+     NULL, ONCE BACK "client=127.0.0.1 daemon=second" TO SEEN "done" VIA("strict")},
+    {"reinjected, by a listener for which no rule has an exit route", AGAIN, DANE, NULL, NULL,
      ONCE BACK "client=127.0.0.1 daemon=second" TO SEEN "fail"},
     {"the same by way of ::1", AGAIN, DANE, NULL, NULL,
      ONCE BACK "client=::1 daemon=second" TO SEEN "fail"},
@@ -927,7 +1076,7 @@ static const struct message_case {
                "done\nmail <> client=127.0.0.1 = ok\nrcpt <b@none.example> = ok\n" SEEN "done"},
     {"the same for a domain that does not exist yet", AGAIN, DANE ";nexthop=nx.example mx=nxdomain",
      NULL, NULL, ONCE BACK "client=127.0.0.1 = ok\nrcpt <b@nx.example> = ok\n" SEEN "fail"},
-    {"back by a listener that a rule leads out, but not this recipient",
+    {"reinjected, and the rule with an exit route is not the recipient's",
      AGAIN "[rule first]\nnexthop = dane.example\nroute = again\n" OUT, DANE, NULL, NULL,
      BACK "client=127.0.0.1 daemon=second mta-requiretls" TO SEEN "fail"},
     {"a stranger cannot feign a Received field of ours", AGAIN, DANE, NULL, NULL,
@@ -939,7 +1088,7 @@ static const struct message_case {
     {"a listener's name is nothing without this host for its client",
      AGAIN "[rule first]\nnexthop = dane.example\nroute = again\n" OUT, DANE, NULL, NULL,
      BACK "daemon=second" TO SEEN "done" VIA("again")},
-    {"a listener behind a content filter begins the way",
+    {"a listener behind a content filter is no exit listener",
      AGAIN "[rule filtered]\ndaemon = filtered\nroute = again\n" OUT, DANE, NULL, NULL,
      BACK "client=127.0.0.1 daemon=filtered" TO SEEN "done" VIA("again")},
 #undef AGAIN
@@ -948,7 +1097,7 @@ static const struct message_case {
 #undef BACK
 #undef TO
 #undef SEEN
-    {"by recipient, with what stays at home: it may be an alias",
+    {"by recipient, with local delivery: it may be an alias",
      "[default]\nroute = strict\n[route strict]\nmethod = recipient\nlocal = reinject\n", DANE,
      NULL, NULL,
      ASK
@@ -1386,6 +1535,13 @@ static void do_header(struct scene *s, const char *name, char *value)
     message_header(s->message, name, value);
 }
 
+static void do_draft(struct scene *s, char *spec)
+{
+    for (char *p = spec; *p != '\0'; p++)
+        *p = *p == '_' ? ' ' : *p;
+    fake_engine_draft(s->engine, spec);
+}
+
 static void do_command(struct scene *s, char *line)
 {
     char *words[16] = {NULL}, *save = NULL, *word;
@@ -1411,6 +1567,18 @@ static void do_command(struct scene *s, char *line)
         fake_engine_release(s->engine, words[1]);
     else if (strcmp(words[0], "break") == 0)
         fake_engine_break(s->engine, words[1]);
+    else if (strcmp(words[0], "draft") == 0)
+        do_draft(s, words[1]);
+    else if (strcmp(words[0], "server") == 0)
+        fake_engine_server(s->engine, words[1], words[2], count > 3);
+    else if (strcmp(words[0], "hold-probes") == 0 || strcmp(words[0], "release-probes") == 0)
+        fake_engine_hold_probes(s->engine, words[0][0] == 'h');
+    else if (strcmp(words[0], "break-probes") == 0)
+        fake_engine_break_probes(s->engine);
+    else if (strcmp(words[0], "settle") == 0)
+        fake_engine_settle(s->engine);
+    else if (strcmp(words[0], "probes") == 0)
+        note(s, "%u", fake_engine_probes(s->engine));
     else if (strcmp(words[0], "close") == 0)
         wait_limiter_close(runtime_limiter(s->runtime));
     else

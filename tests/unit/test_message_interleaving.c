@@ -108,7 +108,7 @@ static void end(struct scene *s)
     engine_free(s->engine);
 }
 
-/* An answer that comes at any moment counts, and nothing is asked for a second time. */
+/* An answer that comes at any moment counts, and nothing is asked for twice. */
 static void answers_at_any_moment(const char *host, unsigned lookups)
 {
     bool came_to_it = true;

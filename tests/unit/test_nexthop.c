@@ -192,7 +192,7 @@ int main(void)
 
     for (size_t i = 0; i < COUNT; i++) {
         snprintf(names[i], sizeof names[i], "parse %zu: %.40s", i,
-                 next_hops[i].canonical ? next_hops[i].canonical : "refused");
+                 next_hops[i].canonical != NULL ? next_hops[i].canonical : "refused");
         tests[i + 3].name = names[i];
         tests[i + 3].test_func = parse;
         tests[i + 3].initial_state = (void *)(uintptr_t)&next_hops[i];

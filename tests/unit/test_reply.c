@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -47,6 +48,47 @@ static void sets(void **state)
     reply_set(&reply, 451, "4.4.3", "%s", text);
     assert_int_equal(strlen(reply.text), REPLY_TEXT_MAX);
     assert_string_equal(reply.text + REPLY_TEXT_MAX - 4, "x...");
+}
+
+/* The table: what is only temporary never gets a permanent code, and who has a sentence has it all.
+ */
+static void has_codes(void **state)
+{
+    static const struct {
+        enum reply_reason reason;
+        const char *permanent, *temporary;
+        const char *text; /* of reply_set_fixed; NULL: has none */
+    } rows[] = {
+        {REPLY_ENCRYPTION_NEEDED, "550 5.7.10", "451 4.7.10", NULL},
+        {REPLY_REQUIRETLS_NEEDED, "550 5.7.30", "451 4.7.30", NULL},
+        {REPLY_NULL_MX, "556 5.1.10", "451 4.1.10", NULL},
+        {REPLY_NO_DOMAIN, "550 5.1.2", "451 4.7.10", NULL},
+        {REPLY_LOOKUP_FAILED, "451 4.4.3", "451 4.4.3", NULL},
+        {REPLY_BUSY, "451 4.3.2", "451 4.3.2", NULL},
+        {REPLY_MTA_GONE, "451 4.4.2", "451 4.4.2", NULL},
+        {REPLY_PARAMETER_VALUE, "501 5.5.4", "501 5.5.4", "REQUIRETLS takes no value"},
+        {REPLY_FILTER_FAILED, "451 4.3.0", "451 4.3.0",
+         "Temporary failure of a filter; try again later"},
+        {REPLY_TOO_MANY_RECIPIENTS, "452 4.5.3", "452 4.5.3", "Too many recipients"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char got[20];
+        const char *status;
+        struct reply reply;
+        int code = reply_code(rows[i].reason, true, &status);
+
+        snprintf(got, sizeof(got), "%d %s", code, status);
+        assert_string_equal(got, rows[i].permanent);
+        code = reply_code(rows[i].reason, false, &status);
+        snprintf(got, sizeof(got), "%d %s", code, status);
+        assert_string_equal(got, rows[i].temporary);
+        if (rows[i].text == NULL)
+            continue;
+        reply_set_fixed(&reply, rows[i].reason);
+        assert_string_equal(reply.text, rows[i].text);
+    }
 }
 
 static void unites(void **state)
@@ -101,13 +143,13 @@ static void escapes(void **state)
 int main(void)
 {
     enum { COUNT = sizeof clean_cases / sizeof clean_cases[0] };
-    struct CMUnitTest tests[COUNT + 3] = {cmocka_unit_test(sets), cmocka_unit_test(unites),
-                                          cmocka_unit_test(escapes)};
+    struct CMUnitTest tests[COUNT + 4] = {cmocka_unit_test(sets), cmocka_unit_test(has_codes),
+                                          cmocka_unit_test(unites), cmocka_unit_test(escapes)};
 
     for (size_t i = 0; i < COUNT; i++) {
-        tests[i + 3].name = clean_cases[i].name;
-        tests[i + 3].test_func = cleans;
-        tests[i + 3].initial_state = (void *)(uintptr_t)&clean_cases[i];
+        tests[i + 4].name = clean_cases[i].name;
+        tests[i + 4].test_func = cleans;
+        tests[i + 4].initial_state = (void *)(uintptr_t)&clean_cases[i];
     }
     return cmocka_run_group_tests_name("reply", tests, NULL, NULL);
 }

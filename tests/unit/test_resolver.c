@@ -5,6 +5,8 @@
 #include "dns/resolver.h"
 
 #include "fake_dns.h"
+#include "policy/clock.h"
+#include "policy/engine_health.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -595,7 +597,7 @@ static void test_confirm_and_reconfigure(void **state)
     assert_int_equal(c[2].calls, 0);
 }
 
-/* What others ask does not put off the check that tells when a resolver validates again: neither
+/* What others ask does not delay the check that tells when a resolver validates again: neither
  * names that are slow again and again, nor checks of another resolver that somebody waits for. */
 static void test_checks_are_not_postponed(void **state)
 {
@@ -970,11 +972,28 @@ static void test_too_many_slow_queries(void **state)
 }
 
 /* While it answers nothing it is the resolver that is slow: nothing is given up for that. */
+/* Queries that came by UDP. What c-ares repeats has the ID of the first, and counts once. */
+static size_t queries_seen(const struct fake_dns_state *state)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < state->udp; i++) {
+        bool repeated = false;
+
+        for (size_t j = 0; j < i && !repeated; j++)
+            repeated = state->seen[j].id == state->seen[i].id;
+        count += !repeated;
+    }
+    return count;
+}
+
 static void test_a_silent_resolver_costs_no_query(void **state)
 {
     enum { QUERIES = 100 };
     static struct reply replies[QUERIES];
     struct bench *b = bench_new(1, "127.0.0.1");
+    struct engine_health health;
+    int64_t began_ms;
 
     (void)state;
     b->config.dns_timeout_ms = 4000;
@@ -982,16 +1001,54 @@ static void test_a_silent_resolver_costs_no_query(void **state)
     start(b);
     RUN_UNTIL(b, resolver_security_known(b->resolver));
     server(b, 0)->mode = FAKE_DNS_HOLD;
+    began_ms = clock_mono_ms();
     for (int i = 0; i < QUERIES; i++)
         begin(b, "n1.example.org", DNS_TYPE_A, &replies[i]);
     RUN_UNTIL(b, server(b, 0)->udp >= 50);
     run_for_ms(b, 1100); /* two more times 500 ms */
-    assert_int_equal(server(b, 0)->udp, 50);
+    resolver_health(b->resolver, &health);
+    assert_int_equal(health.dns_waiting, QUERIES - 50);
+    /* On a machine that took longer for this than dns_timeout some were sent once more. */
+    if (clock_mono_ms() - began_ms < b->config.dns_timeout_ms)
+        assert_int_equal(queries_seen(server(b, 0)), 50);
     server(b, 0)->mode = FAKE_DNS_ANSWER;
     fake_dns_release(b->servers[0]);
     for (int i = 0; i < QUERIES; i++) {
         RUN_UNTIL(b, replies[i].calls == 1);
         expect_found(replies[i], DNS_SECURE);
+    }
+    bench_free(b);
+}
+
+/* One that answers all in order, but not as fast as it is asked: no query gives up its slot, which
+ * would only make all of them later still. */
+static void test_an_overloaded_resolver_gets_no_more_queries(void **state)
+{
+    enum { QUERIES = 250, SLOTS = 50, PER_SECOND = 100 };
+    static struct reply replies[QUERIES];
+    struct bench *b = bench_new(1, "127.0.0.1");
+    struct resolver_stats stats;
+    int done = 0;
+
+    (void)state;
+    b->config.dns_timeout_ms = 2000; /* slow after 250 ms; answered after 500 ms */
+    b->config.dns_max_outstanding = SLOTS;
+    start(b);
+    RUN_UNTIL(b, resolver_security_known(b->resolver));
+    server(b, 0)->per_second = PER_SECOND;
+    for (int i = 0; i < QUERIES; i++) {
+        char nexthop[40], name[64];
+
+        snprintf(nexthop, sizeof(nexthop), "d%d.example", i);
+        snprintf(name, sizeof(name), "n%d.d.example", i);
+        begin_for(b, nexthop, name, DNS_TYPE_A, &replies[i]);
+    }
+    while (done < QUERIES) {
+        run_once(b);
+        resolver_get_stats(b->resolver, &stats);
+        assert_int_equal(stats.slow, 0);
+        while (done < QUERIES && replies[done].calls == 1)
+            expect_found(replies[done++], DNS_SECURE);
     }
     bench_free(b);
 }
@@ -1333,6 +1390,7 @@ int main(void)
         cmocka_unit_test(test_slow_names_give_up_their_slots),
         cmocka_unit_test(test_too_many_slow_queries),
         cmocka_unit_test(test_a_silent_resolver_costs_no_query),
+        cmocka_unit_test(test_an_overloaded_resolver_gets_no_more_queries),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_cancel_from_a_callback),
         cmocka_unit_test(test_free_with_queries_outstanding),

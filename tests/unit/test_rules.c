@@ -439,9 +439,55 @@ static void test_nexthop_alone(void **state)
     config_unref(config);
 }
 
+/* What the delivery agent asks: with sender, recipient and next-hop, and nothing else known. */
+static void test_of_the_agent(void **state)
+{
+    static const struct {
+        const char *sender, *nexthop, *helo_name, *source; /* source "": none */
+        enum config_fallback fallback;
+    } cases[] = {
+        {"x@other.example", "example.net", "default.example", "192.0.2.1", CONFIG_FALLBACK_ENCRYPT},
+        {"x@a.example", "example.net", "a.example", "192.0.2.1", CONFIG_FALLBACK_ENCRYPT},
+        {"x@a.example", "strict.example", "a.example", "192.0.2.9", CONFIG_FALLBACK_NONE},
+        {"x@b.example", "strict.example", "default.example", "", CONFIG_FALLBACK_NONE},
+    };
+    struct config *config =
+        load("[deliver]\nhelo_name = deliver.example\nsource = 192.0.2.1\n"
+             "[default]\nhelo_name = default.example\nfallback = encrypt\n"
+             "[rule client]\nclient = !192.0.2.0/24\nfallback = may\n"
+             "[rule a]\nsender = a.example\nhelo_name = a.example\n"
+             "[rule b]\nsender = b.example\nsource =\n"
+             "[rule strict]\nnexthop = strict.example\nfallback = none\nsource = 192.0.2.9\n");
+    struct rules_settings out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct nexthop nexthop;
+        const struct rules_facts facts = {.known = CONFIG_FACT_SENDER | CONFIG_FACT_RECIPIENT,
+                                          .sender = cases[i].sender,
+                                          .recipient = "bob@example.net",
+                                          .nexthop = &nexthop};
+
+        assert_int_equal(nexthop_parse(cases[i].nexthop, &nexthop), 0);
+        rules_evaluate(config, &facts, &out);
+        assert_int_equal(out.fallback, cases[i].fallback);
+        assert_string_equal(out.helo_name, cases[i].helo_name);
+        assert_int_equal(out.source->count, cases[i].source[0] != '\0');
+        if (out.source->count > 0)
+            assert_string_equal(out.source->items[0], cases[i].source);
+    }
+    config_unref(config);
+    config = load("");
+    rules_evaluate(config, &(const struct rules_facts){0}, &out);
+    assert_string_equal(out.helo_name, config->deliver.helo_name);
+    assert_int_equal(out.source->count, 0);
+    config_unref(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_of_the_agent),
         cmocka_unit_test(test_matching),
         cmocka_unit_test(test_first_match_per_setting),
         cmocka_unit_test(test_unknown_facts),

@@ -5,6 +5,7 @@
  */
 #include "config/config.h"
 #include "config/config_keys.h"
+#include "decide/rules_check.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,6 +61,30 @@ static void uncomment(FILE *from, FILE *to)
     }
 }
 
+static void assert_deliver_equal(const struct config_deliver *a, const struct config_deliver *b)
+{
+    assert_string_equal(a->ticket_key, b->ticket_key);
+    assert_int_equal(a->ticket_life_s, b->ticket_life_s);
+    assert_int_equal(a->max_message, b->max_message);
+    assert_string_equal(a->helo_name, b->helo_name);
+    assert_int_equal(a->source.count, b->source.count);
+    assert_int_equal(a->port, b->port);
+    assert_int_equal(a->max_sessions, b->max_sessions);
+    assert_int_equal(a->per_host, b->per_host);
+    assert_int_equal(a->max_addresses, b->max_addresses);
+    assert_int_equal(a->idle_ms, b->idle_ms);
+    assert_int_equal(a->reuse, b->reuse);
+    assert_int_equal(a->connect_timeout_ms, b->connect_timeout_ms);
+    assert_int_equal(a->command_timeout_ms, b->command_timeout_ms);
+    assert_int_equal(a->setup_timeout_ms, b->setup_timeout_ms);
+    assert_int_equal(a->data_timeout_ms, b->data_timeout_ms);
+    assert_null(a->ca_file);
+    assert_null(a->ca_path);
+    assert_null(a->credentials);
+    assert_null(a->audit_template);
+    assert_null(a->tlsrpt_socket);
+}
+
 static void test_every_key(void **state)
 {
     char path[] = "/tmp/test_sample_config.XXXXXX";
@@ -79,6 +104,7 @@ static void test_every_key(void **state)
     unlink(path);
 
     assert_true(sample->rule_count >= 6);
+    assert_int_equal(rules_check_enforced(sample, on_report, on_report, &(unsigned){0}), 0);
     assert_int_equal(sample->milter.rcpt_wait_ms, defaults->milter.rcpt_wait_ms);
     assert_int_equal(sample->milter.eom_wait_ms, defaults->milter.eom_wait_ms);
     assert_int_equal(sample->milter.max_waiting, defaults->milter.max_waiting);
@@ -106,13 +132,48 @@ static void test_every_key(void **state)
     assert_string_equal(sample->engine.store, defaults->engine.store);
     assert_int_equal(sample->socketmap.max_connections, defaults->socketmap.max_connections);
     assert_string_equal(sample->socketmap.listen[0].text, defaults->socketmap.listen[0].text);
+    assert_deliver_equal(&sample->deliver, &defaults->deliver);
+    assert_int_equal(sample->deliver.socket_count, 1);
     config_unref(sample);
     config_unref(defaults);
 }
 
+/* What the snippets for MTAs come with has nothing that `requiretls-milter -t` calls wrong. */
+static void test_snippets(void **state)
+{
+    static const char *const files[] = {
+        "postfix-3.11/requiretls-milter.conf",
+        "postfix-3.11/requiretls-milter-with-agent.conf",
+        "postfix-3.11/requiretls-deliver.conf",
+        "postfix-older/requiretls-milter.conf",
+        "postfix-older/requiretls-deliver.conf",
+        "postfix-older/requiretls-milter-without-agent.conf",
+        "sendmail/requiretls-milter.conf",
+        "exim/requiretls-deliver.conf",
+        "sendmail/requiretls-deliver.conf",
+        "requiretls-deliver.conf",
+        "debian/requiretls-milter.conf",
+        "debian/requiretls-deliver.conf",
+    };
+    char path[400];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        unsigned reports = 0;
+        struct config *config;
+
+        snprintf(path, sizeof(path), "%s/%s", ETC_DIR, files[i]);
+        config = load(path);
+        rules_check(config, on_report, &reports);
+        assert_int_equal(rules_check_enforced(config, on_report, on_report, &reports), 0);
+        assert_int_equal(reports, 0);
+        config_unref(config);
+    }
+}
+
 static char *read_all(const char *path)
 {
-    static char text[65536];
+    static char text[131072];
     FILE *file = fopen(path, "re");
     size_t len;
 
@@ -146,8 +207,9 @@ static void test_sample_has_all_keys(void **state)
 static void test_manual_has_all_keys(void **state)
 {
     static const char *const headings[] = {
-        "[milter]",  "[dns]", "[mta_sts]", "[dane]",       "[cache]",     "[socketmap]",
-        "[metrics]", "[log]", "[default]", "[route NAME]", "[rule NAME]",
+        "[milter]",  "[dns]",       "[mta_sts]",    "[dane]",      "[probe]",
+        "[cache]",   "[socketmap]", "[metrics]",    "[log]",       "[default]",
+        "[deliver]", "[tlsrpt]",    "[route NAME]", "[rule NAME]", "[deliver NAME]",
     };
     const char *manual = read_all(MANUAL);
 
@@ -178,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_it_stands),
         cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_snippets),
         cmocka_unit_test(test_sample_has_all_keys),
         cmocka_unit_test(test_manual_has_all_keys),
     };

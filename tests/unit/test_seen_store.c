@@ -54,13 +54,16 @@ static void remove_store_path(const struct store_path *where)
 struct life {
     struct seen_ids *ids;
     struct seen_store *store;
+    struct metrics *metrics;
 };
 
 static struct life begin(const struct store_path *where, unsigned retry_ms)
 {
     struct life life = {.ids = seen_ids_new(CAPACITY)};
 
-    assert_int_equal(seen_store_start(where->path, retry_ms, life.ids, &life.store), 0);
+    assert_int_equal(metrics_new(&life.metrics), 0);
+    assert_int_equal(seen_store_start(where->path, retry_ms, life.ids, life.metrics, &life.store),
+                     0);
     return life;
 }
 
@@ -68,6 +71,20 @@ static void end(struct life *life)
 {
     seen_store_stop(life->store);
     seen_ids_free(life->ids);
+    metrics_free(life->metrics);
+}
+
+/* Whether the warning stands. */
+static bool is_down(const struct life *life)
+{
+    return metrics_standing(life->metrics, STANDING_QUEUE_IDS_DOWN);
+}
+
+static void wait_until_up(const struct life *life)
+{
+    for (int i = 0; i < 200 && is_down(life); i++)
+        usleep(50000);
+    assert_false(is_down(life));
 }
 
 static void add(struct life *life, const char *id)
@@ -273,10 +290,10 @@ static void a_directory_that_comes_later(void **state)
     (void)state;
     assert_int_equal(rmdir(where.directory), 0);
     life = begin(&where, SOON_MS);
+    assert_true(is_down(&life));
     add(&life, "a");
     assert_int_equal(mkdir(where.directory, 0700), 0);
-    for (int i = 0; i < 200 && !exists(&where, ""); i++)
-        usleep(50000);
+    wait_until_up(&life);
     add(&life, "b");
     end(&life);
     assert_kept(&where, "ab");
@@ -291,6 +308,7 @@ static void a_full_disk_costs_nothing_but_the_file(void **state)
 
     (void)state;
     add(&life, "a");
+    assert_false(is_down(&life));
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     limit = (struct rlimit){.rlim_cur = 100, .rlim_max = before.rlim_max};
     signal(SIGXFSZ, SIG_IGN);
@@ -298,8 +316,9 @@ static void a_full_disk_costs_nothing_but_the_file(void **state)
     add(&life, "b");
     add(&life, "c");
     assert_true(seen_ids_contains(life.ids, "b"));
+    assert_true(is_down(&life));
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    usleep(4 * SOON_MS * 1000);
+    wait_until_up(&life);
     add(&life, "d");
     end(&life);
     assert_kept(&where, "abcd");

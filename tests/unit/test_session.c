@@ -81,15 +81,67 @@ static void an_mta_that_enforces_requiretls(void **state)
     assert_false(session_mta_requiretls(NULL));
 }
 
+/* What libmilter does with j when it has memory for the macros of a command, and when not. */
+static void macros_that_are_lost(void **state)
+{
+    static const char postfix[] = "Postfix 3.7.11";
+    const struct negotiate_terms terms = {.macros = true};
+    struct session *session = session_new(&terms);
+    const char *const at = "connect, MAIL and RCPT, twice"; /* seven places */
+    (void)state;
+
+    assert_true(session_macros_arrived(session, SESSION_CONNECT, at, postfix));
+    assert_true(session_macros_arrived(session, SESSION_MAIL, at + 1, postfix));
+    assert_true(session_macros_arrived(session, SESSION_RCPT, at + 2, postfix));
+    assert_true(session_macros_arrived(session, SESSION_RCPT, at + 3, postfix));
+    /* Those of the recipient before are still there. */
+    assert_false(session_macros_arrived(session, SESSION_RCPT, at + 3, postfix));
+    /* The next message; its RCPT may have the memory that the one before had. */
+    assert_true(session_macros_arrived(session, SESSION_MAIL, at + 4, postfix));
+    assert_true(session_macros_arrived(session, SESSION_RCPT, at + 3, postfix));
+    /* Lost: those of the MAIL before, or of connect, are found. */
+    assert_false(session_macros_arrived(session, SESSION_MAIL, at + 4, postfix));
+    assert_false(session_macros_arrived(session, SESSION_RCPT, at + 4, postfix));
+    session_greeted(session);
+    assert_false(session_macros_arrived(session, SESSION_MAIL, at, postfix));
+    assert_true(session_macros_arrived(session, SESSION_MAIL, at + 4, postfix));
+    /* Another client on the same connection; nothing of the one before counts. */
+    assert_true(session_macros_arrived(session, SESSION_CONNECT, at + 4, postfix));
+    assert_true(session_macros_arrived(session, SESSION_MAIL, at, postfix));
+    /* Those of connect were lost: seen at MAIL. */
+    assert_true(session_macros_arrived(session, SESSION_CONNECT, NULL, NULL));
+    assert_false(session_macros_arrived(session, SESSION_MAIL, at, postfix));
+    session_free(session);
+}
+
+/* An MTA that is not known for it may send no j, or only once. */
+static void macros_of_other_mtas(void **state)
+{
+    struct negotiate_terms terms = {.macros = true};
+    struct session *session = session_new(&terms);
+    const char *const j = "mx.example";
+    (void)state;
+
+    assert_true(session_macros_arrived(session, SESSION_CONNECT, j, "Mail 1.0"));
+    assert_true(session_macros_arrived(session, SESSION_MAIL, j, "Mail 1.0"));
+    assert_true(session_macros_arrived(session, SESSION_RCPT, j, "Mail 1.0"));
+    session->terms.macros = false;
+    assert_true(session_macros_arrived(session, SESSION_CONNECT, j, "8.17.1.9"));
+    assert_true(session_macros_arrived(session, SESSION_MAIL, j, "8.17.1.9"));
+    session_free(session);
+}
+
 int main(void)
 {
-    enum { COUNT = sizeof cases / sizeof cases[0] };
-    struct CMUnitTest tests[COUNT + 1] = {cmocka_unit_test(an_mta_that_enforces_requiretls)};
+    enum { COUNT = sizeof cases / sizeof cases[0], OTHERS = 3 };
+    struct CMUnitTest tests[COUNT + OTHERS] = {cmocka_unit_test(an_mta_that_enforces_requiretls),
+                                               cmocka_unit_test(macros_that_are_lost),
+                                               cmocka_unit_test(macros_of_other_mtas)};
 
     for (size_t i = 0; i < COUNT; i++) {
-        tests[i + 1].name = cases[i].title;
-        tests[i + 1].test_func = run_case;
-        tests[i + 1].initial_state = (void *)(uintptr_t)&cases[i];
+        tests[i + OTHERS].name = cases[i].title;
+        tests[i + OTHERS].test_func = run_case;
+        tests[i + OTHERS].initial_state = (void *)(uintptr_t)&cases[i];
     }
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

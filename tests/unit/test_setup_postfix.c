@@ -94,7 +94,18 @@ static const char own_older[] =
 #define QUOTED "MAIL FROM:<\"a>b\"@example.org>"
 #define MARKER " SIZE=00000000000000008689"
 
-/* Postfix 3.11 marks what comes back. */
+/* The delivery agent, behind the transport store. */
+#define AGENT                                                                                      \
+    "milter_header_checks = regexp:/routes\nsmtp_header_checks = regexp:/tickets\n"                \
+    "myhostname = mail.example.org\nsmtp_helo_name = $myhostname\nsmtp_sasl_auth_enable = no\n"    \
+    "smtp_destination_rate_delay = $default_destination_rate_delay\n"                              \
+    "store_destination_recipient_limit = 1\n"                                                      \
+    "store_destination_concurrency_failed_cohort_limit = 0\n"                                      \
+    "store_destination_concurrency_negative_feedback = 0\n"
+#define STORE "store/unix/lmtp_data_done_timeout = 3600s\n"
+#define TO_AGENT "[route deliver]\nmethod = header\nagent = yes\n[default]\nroute = deliver\n"
+
+/* Postfix 3.11 marks what is reinjected. */
 #define MARKS "cleanup/unix/requiretls_esmtp_header = yes\n"
 
 /* Tables: name, key, result. */
@@ -114,6 +125,12 @@ static const char *const tables[][3] = {
     {"regexp:/routes", "X-REQUIRETLS-Route: nobody", "FILTER smtp:[127.0.0.1]:10026"},
     {"regexp:/routes", "X-REQUIRETLS-Route: unloaded", "FILTER smtp:[127.0.0.1]:10027"},
     {"regexp:/routes", "X-REQUIRETLS-Route: hold", "HOLD"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: deliver",
+     "FILTER store:unix:requiretls-deliver/lmtp.sock"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: deliver-too",
+     "FILTER store:unix:requiretls-deliver/lmtp.sock"},
+    {"regexp:/routes", "X-REQUIRETLS-Route: nosocket", "FILTER store:"},
+    {"regexp:/tickets", "X-REQUIRETLS-Ticket: x", "IGNORE"},
     {"regexp:/status", "4.7.5 Server certificate not verified", "5.7.10 No REQUIRETLS there"},
     {"regexp:/other-status", "4.7.5 Server certificate not verified", "4.7.5 Not now"},
     {"regexp:/transport", "user@example.org.requiretls.invalid", "strict:example.org"},
@@ -192,6 +209,45 @@ static int proxy(const char *where, const char *parameter, const char *recipient
     return where[0] == 'u' ? 250 : 550;
 }
 
+static bool is_dead(const char *dead, const char *how)
+{
+    return strncmp(dead, how, strlen(how)) == 0;
+}
+
+/* As probe() below has it; the case names what the agent's socket is not. */
+static void try_use(void *arg, struct setup_use *use)
+{
+    const char *const *dead = arg;
+
+    assert_int_equal(use->address.kind, SETUP_LMTP);
+    use->probed = true;
+    use->probe = (struct setup_probe){.stage = SETUP_STAGE_DONE, .ours = true};
+    snprintf(use->probe.where, sizeof(use->probe.where), "%s", use->address.path);
+    if (*dead == NULL || !is_dead(*dead, "agent "))
+        return;
+    if (is_dead(*dead, "agent stopped")) {
+        use->probe.stage = SETUP_STAGE_CONNECT;
+        use->probe.error = ECONNREFUSED;
+    } else if (is_dead(*dead, "agent absent")) {
+        use->probe.stage = SETUP_STAGE_PATH;
+        use->probe.error = ENOENT;
+    } else if (is_dead(*dead, "agent directory")) {
+        use->probe.stage = SETUP_STAGE_PATH;
+        use->probe.error = EACCES;
+        use->probe.mode = S_IFDIR | 0700;
+        strcpy(use->probe.where, "requiretls-deliver");
+    } else if (is_dead(*dead, "agent socket")) {
+        use->probe.stage = SETUP_STAGE_CONNECT;
+        use->probe.error = EACCES;
+        use->probe.mode = S_IFSOCK | 0600;
+    } else if (is_dead(*dead, "agent silent")) {
+        use->probe.stage = SETUP_STAGE_ANSWER;
+    } else {
+        use->probe.ours = false;
+        strcpy(use->probe.reply, "220 Dovecot ready.");
+    }
+}
+
 static int certificates(void *arg, const char *path)
 {
     (void)arg;
@@ -222,6 +278,7 @@ static void probe(struct setup_postfix *postfix, const char *dead)
 struct fixture {
     struct setup_postfix postfix;
     struct config *config;
+    const char *dead; /* see try_use */
     struct setup_report report;
 };
 
@@ -248,6 +305,8 @@ static void begin(struct fixture *f, const char *version, const char *changed,
                                         .lookup = lookup,
                                         .values = values,
                                         .connect = connect_port,
+                                        .try_use = try_use,
+                                        .try_arg = &f->dead,
                                         .proxy = proxy,
                                         .certificates = certificates};
     snprintf(text, sizeof(text), "mail_version = %s\n%s%s%s", version,
@@ -280,11 +339,21 @@ static const struct {
 } cases[] = {
 #define OLD "3.7.11"
 #define NEW "3.11.7"
+#define BARE "smtpd_milters =\nnon_smtpd_milters =\ninternal_mail_filter_classes =\n"
+#define BARE_OWN "smtp/inet/smtpd_command_filter =\nsubmission/inet/smtpd_command_filter =\n"
     {"in order, 3.7", OLD, NULL, NULL, NULL, NULL, ""},
     {"in order, 3.11", NEW, NULL, NULL, "[milter]\naccept_header = no\n", NULL, ""},
     {"older than this was made for", "3.4.0", NULL, NULL, NULL, NULL, "error mta;"},
 
     {"no filter", OLD, "smtpd_milters =\n", NULL, NULL, NULL, "error milter-service;"},
+    {"nothing of the filter's, 3.7", OLD, BARE, BARE_OWN, NULL, NULL,
+     "error milter-service;error marker;error bounces;"},
+    {"nothing of the filter's, 3.11", NEW, BARE, NULL, "[milter]\naccept_header = no\n", NULL,
+     "error milter-service;warning bounces;"},
+    {"no filter, and what others want of it", OLD,
+     "smtpd_milters =\nmilter_default_action = accept\nreceive_override_options = no_milters\n",
+     "submission/inet/smtpd_milters =\nsubmission/inet/smtpd_command_filter =\n", NULL, NULL,
+     "error milter-service;warning milter-service;error milter-default-action;"},
     {"somebody else's filter", OLD, "smtpd_milters = inet:localhost:11332\n", NULL, NULL, NULL,
      "error milter-service;"},
     {"among others, in braces", OLD,
@@ -308,7 +377,7 @@ static const struct {
     {"no_milters", OLD, "receive_override_options = no_address_mappings, no_milters\n", NULL, NULL,
      NULL, "error milter-service;"},
     {"no_milters in one service", OLD, NULL, "smtp/inet/receive_override_options = no_milters\n",
-     NULL, NULL, "warning milter-service;error milter-service;error marker-swallowed;"},
+     NULL, NULL, "error milter-service;"},
     {"no_milters before a proxy filter", OLD, NULL,
      "smtp/inet/receive_override_options = no_milters\n10025/inet/smtpd_milters = " MILTER "\n"
      "smtp/inet/smtpd_proxy_filter = 127.0.0.1:10024\n",
@@ -316,7 +385,7 @@ static const struct {
     {"no_milters in one service that has no filter", OLD, NULL,
      "10025/inet/receive_override_options = no_milters\n", NULL, NULL, ""},
     {"one behind postscreen without", OLD, NULL, "smtpd/pass/smtpd_milters =\n", NULL, NULL,
-     "warning milter-service;error marker-swallowed;"},
+     "error marker-swallowed;"},
     {"one behind postscreen without TLS", OLD, NULL, "smtpd/pass/smtpd_tls_security_level = none\n",
      NULL, NULL, "error smtpd-tls;"},
     {"outside of the chroot", OLD,
@@ -476,10 +545,10 @@ static const struct {
      NULL, NULL, NULL, ""},
     {"swallowed: by a service with no_milters", OLD, NULL,
      "submission/inet/receive_override_options = no_milters\n", NULL, NULL,
-     "warning milter-service;error milter-service;error marker-swallowed;"},
+     "error milter-service;"},
     {"swallowed: by a service with others' milters", OLD, NULL,
      "submission/inet/smtpd_milters = inet:localhost:8891\n", NULL, NULL,
-     "warning milter-service;error marker-swallowed;"},
+     "error marker-swallowed;"},
     {"swallowed: by a service of this host alone", OLD, NULL, "10025/inet/" COMMAND, NULL, NULL,
      "error marker-swallowed;"},
     {"swallowed: by a service that hands mail to a scanner", OLD, NULL,
@@ -506,7 +575,22 @@ static const struct {
     {"header: both", NEW, "requiretls_esmtp_header = yes\n", NULL,
      "[milter]\naccept_header = any\n", NULL, ""},
     {"a rule that asks, and nobody is told", OLD, NULL, NULL,
-     "[rule x]\nsender = a@b.example\nrequest = require\n", NULL, "warning rule-request;"},
+     "[rule x]\nsender = a@b.example\nrequest = require\n", NULL, "error rule-request;"},
+    {"a rule that asks, whose level may be lowered", OLD, NULL, NULL,
+     "[rule x]\nsender = a@b.example\nrequest = require\n"
+     "[rule y]\nmailer = smtp\nlevel = opportunistic\n",
+     NULL, "warning rule-request;"},
+    {"a rule that asks, whose level is lowered", OLD, NULL, NULL,
+     "[rule x]\nnexthop = b.example\nrequest = require\n"
+     "[rule y]\nnexthop = b.example\nlevel = opportunistic\n",
+     NULL, ""},
+    {"a rule that asks, and the route of another listener", OLD,
+     "milter_header_checks = regexp:/routes\n", NULL,
+     "[rule x]\nsender = a@b.example\nrequest = require\n"
+     "[route strict]\nmethod = header\n[rule z]\ndaemon = l\nroute = strict\n",
+     NULL, "error rule-request;"},
+    {"a rule that asks, behind a scanner", OLD, "content_filter = scan:[127.0.0.1]:10024\n", NULL,
+     "[rule x]\nsender = a@b.example\nrequest = require\n", NULL, ""},
     {"a rule that asks for nothing to be sure", OLD, NULL, NULL,
      "[rule x]\nsender = a@b.example\nrequest = optional\n", NULL, ""},
     {"a rule that asks, and a route", OLD, "milter_header_checks = regexp:/routes\n", NULL,
@@ -612,7 +696,7 @@ static const struct {
     {"route: an older Postfix cannot requiretls", OLD, "milter_header_checks = regexp:/routes\n",
      NULL, "[route strict]\nmethod = header\ncan = dane, requiretls\n[default]\nroute = strict\n",
      NULL, "error route-can;"},
-    {"route: an older Postfix cannot requiretls the second time", OLD, NULL, NULL,
+    {"route: an older Postfix cannot requiretls for reinjected mail", OLD, NULL, NULL,
      "[route plain]\nmethod = none\ncan = dane, requiretls\n[rule x]\ndaemon = y\nroute = plain\n",
      NULL, "error route-can;"},
     {"route: this one can", NEW, "milter_header_checks = regexp:/routes\n", NULL,
@@ -625,6 +709,58 @@ static const struct {
      "[milter]\naccept_header = no\n[route strict]\nmethod = header\ncan = dane, requiretls\n"
      "[default]\nroute = strict\n",
      NULL, "error route-can;"},
+    {"agent: as it should be", OLD, AGENT, STORE, TO_AGENT, NULL, ""},
+    {"agent: not by LMTP", OLD, AGENT, STORE,
+     "[route strict]\nmethod = header\nagent = yes\n[default]\nroute = strict\n", NULL,
+     "error agent-transport;"},
+    {"agent: no socket", OLD, AGENT, STORE,
+     "[route nosocket]\nmethod = header\nagent = yes\n[default]\nroute = nosocket\n", NULL,
+     "error agent-transport;"},
+    {"agent: nobody listens", OLD, AGENT, STORE, TO_AGENT, "agent stopped", "error agent-socket;"},
+    {"agent: no socket is there", OLD, AGENT, STORE, TO_AGENT, "agent absent",
+     "error agent-socket;"},
+    {"agent: its directory is closed", OLD, AGENT, STORE, TO_AGENT, "agent directory",
+     "error agent-socket;"},
+    {"agent: its socket is of another group", OLD, AGENT, STORE, TO_AGENT, "agent socket",
+     "error agent-socket;"},
+    {"agent: it does not greet", OLD, AGENT, STORE, TO_AGENT, "agent silent",
+     "error agent-socket;"},
+    {"agent: another LMTP server", OLD, AGENT, STORE, TO_AGENT, "agent other",
+     "error agent-socket;"},
+    {"agent: two routes, one socket", OLD, AGENT, STORE,
+     TO_AGENT "[route deliver-too]\nmethod = header\nagent = yes\n", "agent stopped",
+     "error agent-socket;"},
+    {"agent: its route does not say so", OLD, AGENT, STORE,
+     "[route deliver]\nmethod = header\n[default]\nroute = deliver\n", NULL,
+     "error agent-transport;"},
+    {"agent: Postfix waits too short", OLD, AGENT, "store/unix/lmtp_data_done_timeout = 600s\n",
+     TO_AGENT, NULL, "warning agent-timeout;"},
+    {"agent: as lmtp(8) comes", OLD, AGENT, NULL, TO_AGENT, NULL, "warning agent-timeout;"},
+    {"agent: one destination for all", OLD,
+     "store_destination_concurrency_failed_cohort_limit = 1\n" AGENT, STORE, TO_AGENT, NULL,
+     "warning agent-limits;"},
+    {"agent: addresses are changed", OLD, AGENT, STORE "store/unix/lmtp_generic_maps = hash:/g\n",
+     TO_AGENT, NULL, "error agent-rewrite;"},
+    {"agent: a ticket may leave", OLD, "smtp_header_checks =\n" AGENT, STORE, TO_AGENT, NULL,
+     "warning agent-ticket;"},
+    {"agent: settings that it does not keep", OLD,
+     "smtp_generic_maps = hash:/g\nsmtp_sasl_auth_enable = yes\n" AGENT, STORE, TO_AGENT, NULL,
+     "warning agent-settings;"},
+    {"probe: an older Postfix", OLD, NULL, NULL, "[probe]\nenable = yes\n", NULL, "warning probe;"},
+    {"probe: as it is", OLD, NULL, NULL, "[probe]\nenable = auto\n", NULL, ""},
+    {"probe: this Postfix passes REQUIRETLS on", NEW, NULL, NULL,
+     "[milter]\naccept_header = no\n[probe]\nenable = yes\n", NULL, ""},
+    {"probe: Postfix sends from an address of its own", NEW,
+     "smtp_bind_address = 192.0.2.9\nsmtp_bind_address6 = [2001:db8::9]\n", NULL,
+     "[milter]\naccept_header = no\n", NULL, "warning probe;"},
+    {"probe: from the same addresses", NEW,
+     "smtp_bind_address = 192.0.2.9\nsmtp_bind_address6 = [2001:db8::9]\n", NULL,
+     "[milter]\naccept_header = no\n[probe]\nsource = 192.0.2.9, 2001:db8:0::9\n", NULL, ""},
+    {"probe: from one of the two", NEW,
+     "smtp_bind_address = 192.0.2.9\nsmtp_bind_address6 = 2001:db8::9\n", NULL,
+     "[milter]\naccept_header = no\n[probe]\nsource = 192.0.2.9\n", NULL, "warning probe;"},
+    {"probe: off, from wherever Postfix sends", NEW, "smtp_bind_address = 192.0.2.9\n", NULL,
+     "[milter]\naccept_header = no\n[probe]\nenable = no\n", NULL, ""},
     {"route: no table of status", OLD, "milter_header_checks = regexp:/routes\n",
      "strict/unix/smtp_delivery_status_filter =\n",
      "[route strict]\nmethod = header\n[default]\nroute = strict\n", NULL, "warning route-status;"},
@@ -709,17 +845,17 @@ static const struct {
     {"loop: the header says it, but does not count", OLD, LOOPED, SECOND,
      LOOP("[milter]\naccept_header = no\n[default]\nroute = loop\n", "route = strict\n"), NULL,
      "error route-reinjection;"},
-    {"loop: the second time it is native, which older Postfix does not enforce", OLD, LOOPED,
-     SECOND, LOOP("[default]\nroute = loop\n", "request = require\nroute = native\n"), NULL,
+    {"loop: reinjected mail is native, which older Postfix does not enforce", OLD, LOOPED, SECOND,
+     LOOP("[default]\nroute = loop\n", "request = require\nroute = native\n"), NULL,
      "error route-reinjection;"},
-    {"loop: the second time it is native, 3.11", NEW, LOOPED, SECOND MARKS,
+    {"loop: reinjected mail is native, 3.11", NEW, LOOPED, SECOND MARKS,
      LOOP("[milter]\naccept_header = any\n[default]\nroute = loop\n",
           "request = require\nroute = native\n"),
      NULL, ""},
-    {"loop: the second time it has a route for TLS-Required: No alone", OLD, LOOPED, SECOND,
+    {"loop: reinjected mail has a route for TLS-Required: No alone", OLD, LOOPED, SECOND,
      LOOP("[default]\nroute = loop\n", "request = require\noptional_route = strict\n"), NULL,
      "error route-reinjection;error route-can;"},
-    {"loop: the second time it has none for TLS-Required: No", OLD, LOOPED, SECOND,
+    {"loop: reinjected mail has none for TLS-Required: No", OLD, LOOPED, SECOND,
      LOOP("[default]\noptional_route = loop\n", "route = strict\n"), NULL,
      "error route-reinjection;"},
     {"loop: from an address that is not loopback", OLD, LOOPED "smtp_bind_address = 192.0.2.7\n",
@@ -754,6 +890,8 @@ static const struct {
      NULL, "error local-mailers;"},
     {"transports: LMTP to a socket that is not in local_mailers", OLD,
      "virtual_transport = store:unix:private/store\n", NULL, NULL, NULL, "error local-mailers;"},
+    {"transports: LMTP to a socket of ours", OLD, "default_transport = store:unix:private/store\n",
+     NULL, "[deliver all]\nlisten = unix:/var/spool/postfix/private/store\n", NULL, ""},
     {"transports: LMTP to another host", OLD,
      "virtual_transport = store:inet:store.example.org:24\n", NULL, NULL, NULL, ""},
     {"transports: LMTP to another host, in local_mailers", OLD,
@@ -794,6 +932,8 @@ static void each_case(void **state)
 
         begin(&f, cases[i].version, cases[i].changed, cases[i].own, cases[i].conf);
         probe(&f.postfix, cases[i].dead);
+        f.dead = cases[i].dead;
+        assert_int_equal(setup_postfix_plan(&f.postfix), 0);
         setup_postfix_check(&f.postfix, &f.report);
         report_to_text(&f.report, seen, sizeof(seen));
         if (strcmp(seen, cases[i].wanted) != 0) {
@@ -869,9 +1009,187 @@ static void proxies(void **state)
     }
 }
 
+#define ENABLE "systemctl enable --now requiretls-deliver.socket requiretls-deliver.service\n"
+
+/* What is to be done, as it can be pasted; with `-c DIR` where another directory is looked at. */
+static const struct {
+    const char *name; /* see try_use */
+    const char *version, *changed, *own, *conf;
+    const char *finding; /* its commands */
+    const char *wanted;
+} remedies[] = {
+    {"agent stopped", OLD, AGENT, STORE, TO_AGENT, "agent-socket", ENABLE},
+    {"agent absent", OLD, AGENT, STORE, TO_AGENT, "agent-socket", ENABLE},
+    {"agent stopped, within the filter", OLD, AGENT, STORE,
+     TO_AGENT "[deliver x]\nlisten = unix:/var/spool/postfix/requiretls-deliver/lmtp.sock\n",
+     "agent-socket", "systemctl restart requiretls-milter\n"},
+    {"agent directory", OLD, AGENT, STORE, TO_AGENT, "agent-socket",
+     "install -d -o requiretls-deliver -g postfix -m 2750 "
+     "'/var/spool/postfix/requiretls-deliver'\n"},
+    {"agent socket", OLD, AGENT, STORE, TO_AGENT, "agent-socket",
+     "chgrp postfix '/var/spool/postfix/requiretls-deliver/lmtp.sock'\n"
+     "chmod 0660 '/var/spool/postfix/requiretls-deliver/lmtp.sock'\n"},
+    {"its route has no agent = yes", OLD, AGENT, STORE, "[route deliver]\nmethod = header\n",
+     "agent-transport",
+     "grep -qs '^\\[route deliver\\]' '" CONFIG_DEFAULT_PATH "' || printf "
+     "'\\n[route deliver]\\n' >>'" CONFIG_DEFAULT_PATH "'\n"
+     "sed -i -e '/^\\[route deliver\\]/,/^\\[/{/^agent[[:blank:]]*=/d}' -e '/^\\[route "
+     "deliver\\]/a agent = yes' '" CONFIG_DEFAULT_PATH "'\nsystemctl reload requiretls-milter\n"},
+    {"in main.cf", OLD, "milter_default_action = accept\n", NULL, NULL, "milter-default-action",
+     "postconf -e 'milter_default_action = tempfail'\npostfix reload\n"},
+    {"in a service", OLD, NULL, "submission/inet/milter_default_action = accept\n", NULL,
+     "milter-default-action",
+     "postconf -P 'submission/inet/milter_default_action=tempfail'\npostfix reload\n"},
+    {"no map", OLD, "smtp_tls_policy_maps =\nsmtp_tls_security_level = may\n", NULL, NULL,
+     "map-policy", "postconf -e 'smtp_tls_policy_maps = " MAPS "QUERY'\npostfix reload\n"},
+    {"bounces, with another class", OLD, "internal_mail_filter_classes = notify\n", NULL, NULL,
+     "bounces", "postconf -e 'internal_mail_filter_classes = notify, bounce'\npostfix reload\n"},
+    {"no filter at all", OLD, "smtpd_milters = inet:a:1\nnon_smtpd_milters =\n", NULL, NULL,
+     "milter-service",
+     "postconf -e 'non_smtpd_milters = $smtpd_milters'\n"
+     "postconf -e 'smtpd_milters = " MILTER ", inet:a:1'\npostfix reload\n"},
+    {"no command filter", OLD, NULL,
+     "smtp/inet/smtpd_command_filter =\nsubmission/inet/smtpd_command_filter =\n", NULL, "marker",
+     "install -m 0644 " PROJECT_EXAMPLES_DIR "/postfix-older/requiretls_command '/etc/postfix'\n"
+     "postconf -P 'smtp/inet/smtpd_command_filter=regexp:/etc/postfix/requiretls_command'\n"
+     "postconf -P 'submission/inet/smtpd_command_filter=regexp:/etc/postfix/requiretls_command'\n"
+     "postfix reload\n"},
+    {"headers", NEW, "requiretls_esmtp_header = yes\n", NULL, NULL, "accept-header",
+     "grep -qs '^\\[milter\\]' '" CONFIG_DEFAULT_PATH "' || printf "
+     "'\\n[milter]\\n' >>'" CONFIG_DEFAULT_PATH "'\n"
+     "sed -i -e '/^\\[milter\\]/,/^\\[/{/^accept_header[[:blank:]]*=/d}' -e '/^\\[milter\\]/a "
+     "accept_header = any' "
+     "'" CONFIG_DEFAULT_PATH "'\nsystemctl reload requiretls-milter\n"},
+    {"probes from the addresses of smtp(8)", NEW,
+     "smtp_bind_address = 192.0.2.9\nsmtp_bind_address6 = [2001:db8::9]\n", NULL,
+     "[milter]\naccept_header = no\n", "probe",
+     "grep -qs '^\\[probe\\]' '" CONFIG_DEFAULT_PATH "' || printf "
+     "'\\n[probe]\\n' >>'" CONFIG_DEFAULT_PATH "'\n"
+     "sed -i -e '/^\\[probe\\]/,/^\\[/{/^source[[:blank:]]*=/d}' -e '/^\\[probe\\]/a "
+     "source = 192.0.2.9, 2001:db8::9' '" CONFIG_DEFAULT_PATH
+     "'\nsystemctl reload requiretls-milter\n"},
+    {"probes from one address of smtp(8), and from one that it leaves to the system", NEW,
+     "smtp_bind_address = 192.0.2.9\n", NULL,
+     "[milter]\naccept_header = no\n[probe]\nsource = 2001:db8::8, 192.0.2.8\n", "probe",
+     "grep -qs '^\\[probe\\]' '" CONFIG_DEFAULT_PATH "' || printf "
+     "'\\n[probe]\\n' >>'" CONFIG_DEFAULT_PATH "'\n"
+     "sed -i -e '/^\\[probe\\]/,/^\\[/{/^source[[:blank:]]*=/d}' -e '/^\\[probe\\]/a "
+     "source = 192.0.2.9, 2001:db8::8' '" CONFIG_DEFAULT_PATH
+     "'\nsystemctl reload requiretls-milter\n"},
+    {"no server is ever probed", OLD, NULL, NULL, "[probe]\nenable = yes\n", "probe",
+     "grep -qs '^\\[probe\\]' '" CONFIG_DEFAULT_PATH "' || printf "
+     "'\\n[probe]\\n' >>'" CONFIG_DEFAULT_PATH "'\n"
+     "sed -i -e '/^\\[probe\\]/,/^\\[/{/^enable[[:blank:]]*=/d}' -e '/^\\[probe\\]/a "
+     "enable = auto' '" CONFIG_DEFAULT_PATH "'\nsystemctl reload requiretls-milter\n"},
+    {"a map of another kind", NEW,
+     "smtp_tls_policy_maps = hash:/etc/postfix/own, " MAPS "requiretls\n", NULL, NULL, "map-name",
+     "postconf -e 'smtp_tls_policy_maps = hash:/etc/postfix/own, " MAPS "QUERY'\npostfix reload\n"},
+    {"blanks in a service's list", OLD, NULL,
+     "submission/inet/smtpd_milters = inet:a:1, inet:b:2\n", NULL, "marker-swallowed",
+     "postconf -P 'submission/inet/smtpd_milters=" MILTER ",inet:a:1,inet:b:2'\npostfix reload\n"},
+    {"blanks that master.cf has in braces", OLD, NULL,
+     "submission/inet/smtpd_milters = { inet:a:1, protocol=6 }\n", NULL, "marker-swallowed",
+     "# in master.cf, the service submission/inet: -o { smtpd_milters = " MILTER
+     ", { inet:a:1, protocol=6 } }\npostfix reload\n"},
+};
+
+static void commands_of(const struct setup_report *report, const char *name, char *out, size_t size)
+{
+    snprintf(out, size, "no %s", name);
+    for (size_t i = 0; i < report->count; i++) {
+        const struct setup_finding *item = &report->items[i];
+
+        if (strcmp(item->name, name) == 0 && item->state != SETUP_OK && item->cause == 0) {
+            snprintf(out, size, "%s%s", item->commands != NULL ? item->commands : "",
+                     item->reloads != NULL ? item->reloads : "");
+            return;
+        }
+    }
+}
+
+static void each_remedy(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++) {
+        struct fixture f;
+        char seen[2000];
+
+        begin(&f, remedies[i].version, remedies[i].changed, remedies[i].own, remedies[i].conf);
+        f.report.config_text = "";
+        f.dead = remedies[i].name;
+        probe(&f.postfix, NULL);
+        assert_int_equal(setup_postfix_plan(&f.postfix), 0);
+        setup_postfix_check(&f.postfix, &f.report);
+        commands_of(&f.report, remedies[i].finding, seen, sizeof(seen));
+        assert_string_equal(seen, remedies[i].wanted);
+        end(&f);
+    }
+}
+
+static size_t followers(const struct setup_report *report, const char *name)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < report->count; i++) {
+        size_t cause = report->items[i].cause;
+
+        count += cause != 0 && strcmp(report->items[cause - 1].name, name) == 0;
+    }
+    return count;
+}
+
+/* Where several places show the same fault, it is one finding. */
+static void causes(void **state)
+{
+    struct fixture f;
+    char seen[2000];
+
+    (void)state;
+    /* Nobody listens anywhere. */
+    begin(&f, OLD, NULL, NULL, NULL);
+    probe(&f.postfix, "requiretls-milter");
+    for (size_t i = 0; i < f.postfix.mta.own_count; i++)
+        f.postfix.mta.own[i].down = true;
+    setup_postfix_check(&f.postfix, &f.report);
+    report_to_text(&f.report, seen, sizeof(seen));
+    assert_string_equal(seen, "error daemon;");
+    assert_true(followers(&f.report, "daemon") >= 3);
+    commands_of(&f.report, "daemon", seen, sizeof(seen));
+    assert_string_equal(
+        seen, "install -d -o requiretls-milter -g postfix -m 2750 "
+              "'/var/spool/postfix/requiretls-milter'\nsystemctl restart requiretls-milter\n");
+    end(&f);
+    /* One of two sockets is gone: that is another fault. */
+    begin(&f, OLD, NULL, NULL, NULL);
+    probe(&f.postfix, "policy.sock");
+    f.postfix.mta.own[1].down = true;
+    setup_postfix_check(&f.postfix, &f.report);
+    report_to_text(&f.report, seen, sizeof(seen));
+    assert_string_equal(seen, "error map-socket;");
+    end(&f);
+    /* A directory that lets Postfix not in. */
+    begin(&f, OLD, NULL, NULL, NULL);
+    probe(&f.postfix, NULL);
+    for (size_t i = 0; i < f.postfix.mta.use_count; i++)
+        f.postfix.mta.uses[i].probe = (struct setup_probe){.stage = SETUP_STAGE_PATH,
+                                                           .error = EACCES,
+                                                           .where = "requiretls-milter",
+                                                           .mode = S_IFDIR | 0750};
+    setup_postfix_check(&f.postfix, &f.report);
+    report_to_text(&f.report, seen, sizeof(seen));
+    assert_string_equal(seen, "error milter-socket;");
+    assert_true(followers(&f.report, "milter-socket") >= 2);
+    commands_of(&f.report, "milter-socket", seen, sizeof(seen));
+    assert_string_equal(
+        seen, "install -d -o requiretls-milter -g postfix -m 2750 "
+              "'/var/spool/postfix/requiretls-milter'\nsystemctl restart requiretls-milter\n");
+    end(&f);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case), cmocka_unit_test(native),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case), cmocka_unit_test(each_remedy),
+                                       cmocka_unit_test(causes), cmocka_unit_test(native),
                                        cmocka_unit_test(proxies)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,8 @@ static const struct {
     /* The administrator */
     {"JSON example.org", SOCKETMAP_JSON, ANSWER_QUERY, "example.org"},
     {"PURGE example.org", SOCKETMAP_PURGE, ANSWER_QUERY, "example.org"},
+    {"STATUS", SOCKETMAP_STATUS, ANSWER_QUERY, NULL},
+    {"status ", SOCKETMAP_STATUS, ANSWER_QUERY, NULL},
     {"DUMP", SOCKETMAP_DUMP, ANSWER_QUERY, NULL},
     {"dump ", SOCKETMAP_DUMP, ANSWER_QUERY, NULL},
     {"JSON .org", SOCKETMAP_NOTHING, ANSWER_QUERY, NULL},
@@ -83,7 +85,7 @@ static void test_cases(void **state)
             fail_msg("%s: command %d, not %d", cases[i].request, out.command, cases[i].command);
         if (out.map != cases[i].map)
             fail_msg("%s: map %d, not %d", cases[i].request, out.map, cases[i].map);
-        if (cases[i].nexthop && strcmp(out.nexthop.text, cases[i].nexthop) != 0)
+        if (cases[i].nexthop != NULL && strcmp(out.nexthop.text, cases[i].nexthop) != 0)
             fail_msg("%s: %s, not %s", cases[i].request, out.nexthop.text, cases[i].nexthop);
     }
 }

@@ -19,7 +19,7 @@ static char dir[] = "/tmp/test_spool.XXXXXX";
 static int make_dir(void **state)
 {
     (void)state;
-    return mkdtemp(dir) ? 0 : -1;
+    return mkdtemp(dir) != NULL ? 0 : -1;
 }
 
 static int remove_dir(void **state)
@@ -34,7 +34,7 @@ static size_t files_in_dir(void)
     size_t n = 0;
 
     assert_non_null(open);
-    while (readdir(open))
+    while (readdir(open) != NULL)
         n++;
     closedir(open);
     return n - 2; /* . and .. */

@@ -190,6 +190,7 @@ static void begun_again(struct store_rows *rows, unsigned aside, const char *why
     assert_int_equal(rows->warnings, 1);
     assert_non_null(strstr(rows->said, why));
     assert_non_null(strstr(rows->said, "set aside as "));
+    assert_non_null(strstr(rows->said, ", beginning again"));
     assert_int_equal(store_rows_set_aside(rows), aside);
     store_rows_put(rows, 7, aside);
     assert_true(store_flush(rows->store, FLUSH_MS));
@@ -299,7 +300,7 @@ static bool flushed(struct store_rows *rows)
 static void missing_directory(void **state)
 {
     struct store_rows *rows = *state;
-    char dir[sizeof(rows->dir)];
+    char dir[sizeof(rows->dir)], why[200] = "";
 
     memcpy(dir, rows->dir, sizeof(dir));
     assert_int_equal(rmdir(dir), 0);
@@ -310,15 +311,35 @@ static void missing_directory(void **state)
     assert_false(flushed(rows));
     assert_false(flushed(rows));
     assert_int_equal(rows->warnings, 1);
+    assert_false(store_is_up(rows->store, why, sizeof(why)));
+    assert_non_null(strstr(why, "No such file or directory"));
     assert_int_equal(mkdir(dir, 0700), 0);
     assert_true(flushed(rows));
+    assert_true(store_is_up(rows->store, why, sizeof(why)));
     store_rows_close(rows);
     assert_int_equal(rows->warnings, 1);
     assert_int_equal(rows->notices, 1);
     assert_int_equal(store_rows_open(rows), 1);
 }
 
-/* Nobody flushes: the writer itself comes back to it. */
+/* With nothing to write, too, it is known to be in order soon after it is. */
+static void mended_while_idle(void **state)
+{
+    struct store_rows *rows = *state;
+    char why[200];
+
+    assert_int_equal(rmdir(rows->dir), 0);
+    store_rows_open(rows);
+    assert_false(store_is_up(rows->store, why, sizeof(why)));
+    assert_int_equal(mkdir(rows->dir, 0700), 0);
+    for (int i = 0; i < 2000 && !store_is_up(rows->store, why, sizeof(why)); i++)
+        usleep(10000);
+    assert_true(store_is_up(rows->store, why, sizeof(why)));
+    store_rows_close(rows);
+    assert_int_equal(rows->notices, 1);
+}
+
+/* Nobody flushes: the writer itself does. */
 static void retried_by_itself(void **state)
 {
     struct store_rows *rows = *state;
@@ -736,6 +757,7 @@ int main(void)
         store_test(path_is_a_directory),
         store_test(missing_directory),
         store_test(retried_by_itself),
+        store_test(mended_while_idle),
         store_test(queue_is_bounded),
         store_test(queue_is_bounded_in_octets),
         store_test(dropped_changes_are_a_loss),

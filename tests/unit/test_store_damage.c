@@ -60,7 +60,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The damaged file is opened: only whole policies come back (store_rows_open checks each), the
+/* The damaged file is opened: only whole policies are read (store_rows_open checks each), the
  * store works on, and after that it is sound. */
 static void trial(struct damage *d, const uint8_t *data, size_t len)
 {

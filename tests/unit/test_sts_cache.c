@@ -41,7 +41,7 @@ static bool in_force(struct sts_cache *cache, const char *domain, int64_t now_ms
 {
     const struct sts_cached *cached = sts_cache_find(cache, domain, now_ms, false);
 
-    return cached && cached->policy;
+    return cached != NULL && cached->policy != NULL;
 }
 
 static void expires_by_max_age(void **state)
@@ -152,7 +152,7 @@ static size_t take_all(struct sts_cache *cache, int64_t now_ms)
 {
     size_t count = 0;
 
-    while (sts_cache_take_due(cache, now_ms))
+    while (sts_cache_take_due(cache, now_ms) != NULL)
         count++;
     return count;
 }

@@ -54,6 +54,7 @@ static const struct host hosts[] = {
     {"until-close.test", ABSENT, "10.9.0.9", FETCH_OK, POLICY},
     {"chunked.test", ABSENT, "10.9.0.10", FETCH_OK, POLICY},
     {"late.test", ABSENT, "10.9.0.16", FETCH_OK, POLICY},
+    {"early-hints.test", ABSENT, "10.9.0.20", FETCH_OK, POLICY},
     {"gzip.test", ABSENT, "10.9.0.15", FETCH_OK, "\x1f\x8b"}, /* as sent, never unpacked */
 
     {"status301.test", ABSENT, NGINX, FETCH_REFUSED, "HTTP status 301, redirects are not"},
@@ -78,6 +79,9 @@ static const struct host hosts[] = {
     {"status503.test", ABSENT, NGINX, FETCH_FAILED, "HTTP status 503"},
     {"cut-short.test", ABSENT, "10.9.0.7", FETCH_FAILED, "policy host: "},
     {"no-close-notify.test", ABSENT, "10.9.0.8", FETCH_FAILED, "policy host: "},
+    {"alert.test", ABSENT, "10.9.0.22", FETCH_FAILED, "connection cut within the policy"},
+    {"cut-chunks.test", ABSENT, "10.9.0.19", FETCH_FAILED, "connection cut within the policy"},
+    {"two-lengths.test", ABSENT, "10.9.0.21", FETCH_FAILED, "policy host: the answer is no valid"},
     {"not-http.test", ABSENT, "10.9.0.13", FETCH_FAILED, "policy host: "},
     {"reset.test", ABSENT, "10.9.0.14", FETCH_FAILED, "policy host: "},
     {"drip.test", ABSENT, "10.9.0.4", FETCH_FAILED, "timed out receiving the policy"},
@@ -253,6 +257,7 @@ struct fixture {
     char ca_file[200];
     char other_ca_file[200];
     struct sts_fetch_config config;
+    struct ca_store *ca_store;
 };
 
 /* One fetch and its result. */
@@ -319,7 +324,7 @@ static void set_timeouts(struct fixture *f, int connect_timeout_ms, int timeout_
 {
     f->config.connect_timeout_ms = connect_timeout_ms;
     f->config.timeout_ms = timeout_ms;
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    sts_fetcher_reconfigure(f->fetcher, &f->config);
 }
 
 static void run_for(struct fixture *f, int ms)
@@ -364,8 +369,9 @@ static int setup(void **state)
     f->base = event_base_new();
     f->stub.base = f->base;
     f->stub.mute_ms = MUTE_MS;
+    assert_int_equal(ca_store_new(f->ca_file, NULL, &f->ca_store, err, sizeof(err)), 0);
     f->config = (struct sts_fetch_config){
-        .ca_file = f->ca_file,
+        .ca_store = f->ca_store,
         .connect_timeout_ms = AMPLE_MS,
         .timeout_ms = AMPLE_MS,
         .max_policy = MAX_POLICY,
@@ -382,6 +388,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
 
     sts_fetcher_free(f->fetcher);
+    ca_store_free(f->ca_store);
     assert_int_equal(f->stub.outstanding, 0);
     event_base_free(f->base);
     free(f);
@@ -469,8 +476,8 @@ static void nothing_outlives_a_fetch(void **state)
         fetch_one(f, &other);
     }
     /* the same name, now with a CA that has not signed it */
-    f->config.ca_file = f->other_ca_file;
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    assert_int_equal(ca_store_reconfigure(f->ca_store, f->other_ca_file, NULL, (char[200]){0}, 200),
+                     0);
     fetch_one(f, &(struct host){"moved.test", ABSENT, NGINX, FETCH_WEBPKI, "local issuer"});
 }
 
@@ -498,7 +505,7 @@ static void another_port(void **state)
     struct fixture *f = *state;
 
     f->config.port = 8443;
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    sts_fetcher_reconfigure(f->fetcher, &f->config);
     fetch_one(f, host_find("good.test"));
     fetch_one(f, host_find("cnonly.test"));
 }
@@ -509,24 +516,22 @@ static void reconfigure(void **state)
     const struct host good = {"good.test", ABSENT, NGINX, FETCH_OK, POLICY};
     char err[300];
 
-    f->config.ca_file = "/no/such/file.pem";
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), -EINVAL);
+    assert_int_equal(ca_store_reconfigure(f->ca_store, "/no/such/file.pem", NULL, err, sizeof(err)),
+                     -EINVAL);
     assert_string_equal(
         err, "/no/such/file.pem: cannot load CA certificates: No such file or directory");
     fetch_one(f, &good);
-    f->config.ca_file = NULL;
-    f->config.ca_path = "/no/such/directory";
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), -EINVAL);
+    assert_int_equal(
+        ca_store_reconfigure(f->ca_store, NULL, "/no/such/directory", err, sizeof(err)), -EINVAL);
     assert_string_equal(
         err, "/no/such/directory: not a directory of CA certificates: No such file or directory");
     fetch_one(f, &good);
     /* the system's CAs have not signed it */
-    f->config.ca_path = NULL;
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), 0);
+    assert_int_equal(ca_store_reconfigure(f->ca_store, NULL, NULL, err, sizeof(err)), 0);
     fetch_one(f, &(struct host){"good.test", ABSENT, NGINX, FETCH_WEBPKI, "local issuer"});
-    f->config.ca_file = f->ca_file;
+    assert_int_equal(ca_store_reconfigure(f->ca_store, f->ca_file, NULL, err, sizeof(err)), 0);
     f->config.max_policy = 10;
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, err, sizeof(err)), 0);
+    sts_fetcher_reconfigure(f->fetcher, &f->config);
     fetch_one(f, &(struct host){"good.test", ABSENT, NGINX, FETCH_REFUSED, "larger than 10 oct"});
 }
 
@@ -669,7 +674,7 @@ static void cancel_in_line(void **state)
     size_t left = 2;
 
     f->config.max_parallel = 1;
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    sts_fetcher_reconfigure(f->fetcher, &f->config);
     start(f, &first, "late.test", &left);
     start(f, &second, "good.test", NULL);
     start(f, &third, "good.test", &left);
@@ -703,7 +708,7 @@ static void free_while_at_work(void **state)
     struct outcome o[6];
 
     f->config.max_parallel = 4;
-    assert_int_equal(sts_fetcher_reconfigure(f->fetcher, &f->config, (char[200]){0}, 200), 0);
+    sts_fetcher_reconfigure(f->fetcher, &f->config);
     f->stub.mute_ms = AMPLE_MS;
     f->stub.only = &(const struct host){"x", MUTE, MUTE, FETCH_OK, ""};
     start(f, &o[0], "looking-up.test", NULL);

@@ -354,6 +354,10 @@ static const char *const reasons[] = {
     [VERDICT_REASON_DNS_FAILED] = "dns-failed",
     [VERDICT_REASON_STS_FAILED] = "sts-failed",
     [VERDICT_REASON_SECURITY_UNKNOWN] = "security-unknown",
+    [VERDICT_REASON_SERVERS_NO_STARTTLS] = "servers-no-starttls",
+    [VERDICT_REASON_SERVERS_STARTTLS_REFUSED] = "servers-starttls-refused",
+    [VERDICT_REASON_SERVERS_NOT_AUTHENTICATED] = "servers-not-authenticated",
+    [VERDICT_REASON_SERVERS_NO_REQUIRETLS] = "servers-no-requiretls",
 };
 
 static const char *const bases[] = {"none", "dane", "sts", "web-pki", "level"};

@@ -1,0 +1,297 @@
+/*
+ * The life of the delivery agent: sockets, thread, reload, drain and end, with an engine that is a
+ * table. What it delivers is tests/deliver.
+ */
+#include "deliver/deliver.h"
+
+#include "config_text.h"
+#include "policy/engine_tlsrpt.h"
+#include "table_engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* The table has no records of where reports go. */
+int engine_tlsrpt(struct engine *engine, const char *domain, engine_tlsrpt_fn done, void *arg,
+                  struct engine_tlsrpt_request **out)
+{
+    (void)engine;
+    (void)domain;
+    (void)done;
+    (void)arg;
+    (void)out;
+    return -ENOMEM;
+}
+
+void engine_tlsrpt_cancel(struct engine *engine, struct engine_tlsrpt_request *request)
+{
+    (void)engine;
+    (void)request;
+}
+
+struct world {
+    char dir[64];
+    struct config *config;
+    struct engine *engine;
+    struct metrics *metrics;
+    struct deliver *deliver;
+};
+
+static const struct ticket_keys keys = {.keys = {{1}}, .count = 1};
+
+static struct config *configure(const struct world *w, const char *more)
+{
+    char text[1000];
+
+    snprintf(text, sizeof(text),
+             "[deliver a]\nlisten = unix:%s/a\n[deliver t]\nlisten = unix:%s/t\ntickets = yes\n"
+             "[deliver]\nhelo_name = mx.test\n%s",
+             w->dir, w->dir, more);
+    return config_from_text(text, "mail.example.org");
+}
+
+static void begin(struct world *w)
+{
+    char err[500];
+
+    memset(w, 0, sizeof(*w));
+    strcpy(w->dir, "/tmp/test_deliver.XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    w->config = configure(w, "");
+    w->engine = table_engine_new();
+    assert_int_equal(metrics_new(&w->metrics), 0);
+    if (deliver_open(w->config, &w->deliver, err, sizeof(err)) < 0)
+        fail_msg("%s", err);
+}
+
+static void start(struct world *w)
+{
+    char err[500];
+
+    if (deliver_start(w->deliver, w->config, &keys, w->engine, w->metrics, err, sizeof(err)) < 0)
+        fail_msg("%s", err);
+}
+
+static void end(struct world *w)
+{
+    deliver_close(w->deliver);
+    engine_free(w->engine);
+    metrics_free(w->metrics);
+    config_unref(w->config);
+    assert_int_equal(rmdir(w->dir), 0); /* and so the socket is gone */
+}
+
+static int connect_to(const struct world *w)
+{
+    const struct timeval limit = {.tv_sec = 20};
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/a", w->dir);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    return fd;
+}
+
+static void say(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* Reads so many lines; returns the last. */
+static const char *hear(int fd, int lines)
+{
+    static char line[1000];
+    size_t len = 0;
+
+    while (lines > 0) {
+        assert_true(len < sizeof(line) - 1);
+        assert_int_equal(recv(fd, line + len, 1, 0), 1);
+        line[++len] = '\0';
+        if (line[len - 1] == '\n' && --lines > 0)
+            len = 0;
+    }
+    return line;
+}
+
+static void expect(int fd, int lines, const char *beginning)
+{
+    const char *line = hear(fd, lines);
+
+    if (strncmp(line, beginning, strlen(beginning)) != 0)
+        fail_msg("`%s`, wanted `%s`", line, beginning);
+}
+
+static void expect_closed(int fd)
+{
+    char c;
+
+    assert_int_equal(recv(fd, &c, 1, 0), 0);
+    close(fd);
+}
+
+#define MESSAGE(domain)                                                                            \
+    "LHLO c\r\nMAIL FROM:<s@a.test>\r\nRCPT TO:<r@" domain ">\r\nDATA\r\nX: y\r\n\r\n.\r\n"
+
+static void test_none(void **state)
+{
+    struct config *config = config_from_text("", "mail.example.org");
+    struct deliver *deliver = (struct deliver *)&config;
+    char err[100];
+
+    (void)state;
+    assert_int_equal(deliver_open(config, &deliver, err, sizeof(err)), 0);
+    assert_null(deliver);
+    deliver_close(deliver);
+    config_unref(config);
+}
+
+static void test_open_fails(void **state)
+{
+    struct config *config =
+        config_from_text("[deliver a]\nlisten = unix:/nonexistent/a\n", "mail.example.org");
+    struct deliver *deliver;
+    char err[500];
+
+    (void)state;
+    assert_int_equal(deliver_open(config, &deliver, err, sizeof(err)), -ENOENT);
+    assert_non_null(strstr(err, "unix:/nonexistent/a"));
+    config_unref(config);
+}
+
+/* Opened and never started; and a start that fails: both are closed. */
+static void test_start_fails(void **state)
+{
+    struct world w;
+    char err[500];
+
+    (void)state;
+    begin(&w);
+    end(&w);
+    begin(&w);
+    config_unref(w.config);
+    w.config = configure(&w, "credentials = /nonexistent/file\n");
+    assert_int_equal(
+        deliver_start(w.deliver, w.config, &keys, w.engine, w.metrics, err, sizeof(err)), -ENOENT);
+    assert_non_null(strstr(err, "/nonexistent/file"));
+    end(&w);
+}
+
+/* What the engine cannot say is 451 4.4.3. */
+static void test_undecided(void **state)
+{
+    struct world w;
+    int fd;
+
+    (void)state;
+    begin(&w);
+    start(&w);
+    fd = connect_to(&w);
+    expect(fd, 1, "220 requiretls-deliver ");
+    say(fd, MESSAGE("null-x.test"));
+    expect(fd, 8, "250 REQUIRETLS");
+    expect(fd, 3, "354 ");
+    expect(fd, 1, "451 4.4.3 ");
+    close(fd);
+    end(&w);
+}
+
+static void test_reload(void **state)
+{
+    struct config *config;
+    bool accepted;
+    struct world w;
+    int fd, tries = 0;
+
+    (void)state;
+    begin(&w);
+    config = configure(&w, "max_message = 10\n");
+    deliver_reload(w.deliver, config, &keys); /* before it has started: nothing happens */
+    start(&w);
+    deliver_reload(w.deliver, w.config, &keys);
+    deliver_reload(w.deliver, config, &keys);
+    config_unref(config);
+    fd = connect_to(&w);
+    hear(fd, 1);
+    say(fd, MESSAGE("null-x.test"));
+    hear(fd, 8 + 3);
+    hear(fd, 1); /* under the one or the other */
+    close(fd);
+    do { /* the thread sees it soon */
+        fd = connect_to(&w);
+        hear(fd, 1);
+        say(fd, "LHLO c\r\nMAIL FROM:<s@a.test> SIZE=11\r\n");
+        hear(fd, 8);
+        accepted = strncmp(hear(fd, 1), "250 ", 4) == 0;
+        close(fd);
+    } while (accepted && tries++ < 1000);
+    assert_false(accepted);
+    end(&w);
+}
+
+/* Sessions without a message end at once; one that waits for the engine ends with deliver_close. */
+static void test_drain(void **state)
+{
+    struct world w;
+    int idle, waiting;
+
+    (void)state;
+    begin(&w);
+    assert_int_equal(deliver_drain(w.deliver, 1000), 0); /* not started */
+    start(&w);
+    idle = connect_to(&w);
+    hear(idle, 1);
+    waiting = connect_to(&w);
+    hear(waiting, 1);
+    say(waiting, MESSAGE("never.test"));
+    hear(waiting, 8 + 3);
+    while (table_engine_lookups(w.engine) == 0)
+        usleep(1000);
+    deliver_drain(w.deliver, 0);
+    expect(idle, 1, "421 4.3.2 ");
+    expect_closed(idle);
+    assert_int_equal(deliver_drain(w.deliver, 50), 1);
+    close(waiting);
+    assert_int_equal(deliver_drain(w.deliver, 20000), 0);
+    assert_int_equal(table_engine_held(w.engine), 0);
+    end(&w);
+}
+
+static void test_close(void **state)
+{
+    struct world w;
+    int waiting;
+
+    (void)state;
+    begin(&w);
+    start(&w);
+    waiting = connect_to(&w);
+    hear(waiting, 1);
+    say(waiting, MESSAGE("never.test"));
+    hear(waiting, 8 + 3);
+    end(&w);
+    expect_closed(waiting);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_none),        cmocka_unit_test(test_open_fails),
+        cmocka_unit_test(test_start_fails), cmocka_unit_test(test_undecided),
+        cmocka_unit_test(test_reload),      cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_close),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

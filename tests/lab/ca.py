@@ -31,15 +31,30 @@ def make_authorities():
                  "-keyout", directory() / f"{name}.key", "-out", directory() / f"{name}.crt")
 
 
-def make(stem, names, kind):
-    """Makes STEM.pem (key, certificate, issuer) for those DNS names; kind as in domains.Mx.cert."""
+def _names(names, kind):
+    """The certificate's DNS names."""
+    first, _, rest = names[0].partition(".")
+    return {"wrong-name": [f"not-{names[0]}"], "wildcard": [f"*.{rest}"],
+            "partial-wildcard": [f"{first[0]}*.{rest}"], "next-hop": [rest]}.get(kind, names)
+
+
+def _subject(names, kind):
+    words = ("-subj", f"/CN={names[0][:60]}", "-addext", "basicConstraints=critical,CA:FALSE")
+    if kind == "common-name":
+        return words
+    return (*words, "-addext", "subjectAltName=" + ",".join(f"DNS:{n}" for n in names))
+
+
+def make(stem, names, kind, anchor=True):
+    """Makes STEM.pem (key, certificate and, with `anchor`, that of its CA) for those DNS names.
+
+    kind: good, wrong-name, expired, other-ca (whom nobody trusts), self-signed, wildcard (for the whole
+    first label), partial-wildcard, common-name (no DNS name but in the subject), next-hop (the name of the
+    domain instead of the host's).
+    """
     where = directory()
     key, cert, request = where / f"{stem}.key", where / f"{stem}.crt", where / f"{stem}.csr"
-    if kind == "wrong-name":
-        names = [f"not-{names[0]}"]
-    subject = ("-subj", f"/CN={names[0][:60]}",
-               "-addext", "subjectAltName=" + ",".join(f"DNS:{n}" for n in names),
-               "-addext", "basicConstraints=critical,CA:FALSE")
+    subject = _subject(_names(names, kind), kind)
     issuer = "other" if kind == "other-ca" else "ca"
     signer = ("-CA", where / f"{issuer}.crt", "-CAkey", where / f"{issuer}.key")
     if kind == "self-signed":
@@ -49,13 +64,14 @@ def make(stem, names, kind):
         _openssl("req", "-new", *KEY, *subject, "-keyout", key, "-out", request)
         _openssl("x509", "-req", "-in", request, *signer, "-days", -1,
                  "-copy_extensions", "copyall", "-out", cert)
-    elif kind in ("good", "wrong-name", "other-ca"):
+    elif kind in ("good", "wrong-name", "other-ca", "wildcard", "partial-wildcard", "common-name",
+                  "next-hop"):
         _openssl("req", "-x509", *KEY, *subject, *signer, "-days", 30, "-keyout", key,
                  "-out", cert)
     else:
         raise ValueError(f"{stem}: no such kind of certificate: {kind}")
     chain = key.read_text() + cert.read_text()
-    if kind != "self-signed":
+    if kind != "self-signed" and anchor:
         chain += (where / f"{issuer}.crt").read_text()
     (where / f"{stem}.pem").write_text(chain)
 

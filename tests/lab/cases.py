@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import routed
+
 # Postfix 3.11 believes the header Require-TLS-ESMTP from anyone, so the milter must as well.
 CONFIG = """
 [milter]
@@ -16,6 +18,17 @@ can = dane, sts, web_pki
 [rule carol]
 sender = carol@sender.test
 route = web-pki
+
+# Look at mail servers before mail for them is accepted, whoever sends it; by default only for clients who
+# have logged in.
+[probe]
+enable = yes
+"""
+
+# With the delivery agent the filter has the configuration of etc/postfix-older; this is added.
+AGENT_CONFIG = """
+[probe]
+enable = yes
 """
 
 REQUIRETLS = ("REQUIRETLS",)
@@ -35,11 +48,16 @@ class Case:
     headers: tuple = ()
     tls: bool = True
     mtas: tuple = BOTH
+    agent: bool = False  # through the filter and the delivery agent of etc/postfix-older
 
 
 CASES = (
     Case("REQUIRETLS to a domain with DANE", ("bob@dane.test",), {},
          {"bob@dane.test": ("sent", "dane/requiretls")}),
+    Case("REQUIRETLS to a domain with DANE, whose server does not offer REQUIRETLS",
+         ("bob@dane-no-requiretls.test",),
+         {"bob@dane-no-requiretls.test": (550, "5.7.30", "mx.dane-no-requiretls.test", "REQUIRETLS")}, {},
+         mtas=("3.11",)),
     Case("REQUIRETLS to a domain with MTA-STS in mode enforce", ("bob@sts.test",), {},
          {"bob@sts.test": ("sent", "secure/requiretls")}),
     Case("REQUIRETLS to a signed domain without TLSA, the route cannot check by the Web PKI",
@@ -69,6 +87,26 @@ CASES = (
 )
 
 
+# Postfix 3.7 cannot say REQUIRETLS itself: the delivery agent sends for it.
+AGENT_CASES = tuple(Case(title, to, told, becomes, mtas=("3.7",), agent=True, **how) for title, to, told, becomes, how in (
+    ("REQUIRETLS to a domain with DANE: the next server, a Postfix 3.11, is told REQUIRETLS",
+     ("bob@dane.test",), {}, {"bob@dane.test": ("sent", "")}, {}),
+    ("REQUIRETLS to a domain with DANE, whose server does not offer REQUIRETLS", ("bob@dane-no-requiretls.test",),
+     {"bob@dane-no-requiretls.test": (550, "5.7.30", "mx.dane-no-requiretls.test", "REQUIRETLS")}, {}, {}),
+    ("REQUIRETLS to a signed domain without TLSA: the agent can check by the Web PKI", ("bob@signed.test",), {},
+     {"bob@signed.test": ("sent", "")}, {}),
+    ("TLS-Required: No to a domain whose DANE is wrong", ("bob@dane-wrong.test",), {},
+     {"bob@dane-wrong.test": ("sent", "")}, {"parameters": (), "headers": ("TLS-Required: No",)}),
+    ("plain mail, which does not meet the agent", ("bob@plain.test",), {}, {"bob@plain.test": ("sent", "")},
+     {"parameters": ()}),
+))
+
+
+def deliveries(case, sent, count=None):
+    """Recipient -> its last delivery."""
+    return routed.ends(sent, count) if case.agent else sent.deliveries(count)
+
+
 def send(lab, mta_name, case, slot):
     return lab.send(lab.mtas[mta_name], case.to, slot=slot, sender=case.sender,
                     parameters=case.parameters, headers=case.headers, tls=case.tls)
@@ -87,15 +125,15 @@ def faults(mta_name, case, sent):
         return found + (["it was accepted"] if sent.queue_id else [])
     if not sent.queue_id:
         return found + ["it was not accepted"]
-    deliveries = sent.deliveries(max(len(case.becomes), len(sent.accepted)))
+    ends = deliveries(case, sent, max(len(case.becomes), len(sent.accepted)))
     for recipient, (status, tls) in case.becomes.items():
-        delivery = deliveries.get(recipient)
+        delivery = ends.get(recipient)
         if not delivery or delivery.status != status or mta_name == "3.11" and delivery.tls != tls:
             found.append(f"{recipient}: wanted {status} tls={tls}, became {delivery}")
         elif status == "sent":
             arrival = sent.arrived(recipient)
             asks = "REQUIRETLS" in arrival.parameters
-            if asks != ("REQUIRETLS" in case.parameters and mta_name == "3.11"):
+            if asks != ("REQUIRETLS" in case.parameters and (case.agent or mta_name == "3.11")):
                 found.append(f"{recipient}: arrived with {arrival.mail}")
-    found += [f"{r}: got it too" for r in deliveries if r not in case.becomes]
+    found += [f"{r}: got it too" for r in ends if r not in case.becomes]
     return found

@@ -36,11 +36,20 @@ class Report:
     def names(self, *states):
         return {f["name"] for f in self.findings if f["state"] in states}
 
+    def wrong(self):
+        """The findings of what is not in order, without those that follow from another."""
+        return [f for f in self.findings if f["state"] != "ok"]
+
     def remedies(self, name):
-        return [f["remedy"] or "" for f in self.findings if f["name"] == name and f["state"] != "ok"]
+        return ["\n".join([f["remedy"] or "", *f["commands"]]) for f in self.wrong()
+                if f["name"] == name]
 
     def __str__(self):
-        lines = [f"{f['state']} {f['name']}: {f['text']} -> {f['remedy']}" for f in self.findings]
+        lines = []
+        for f in self.findings:
+            lines.append(f"{f['state']} {f['name']}: {f['text']} -> {f['remedy']}")
+            lines += [f"    {command}" for command in f["commands"]]
+            lines += [f"    follows {g['state']} {g['name']}: {g['text']}" for g in f["follows"]]
         return "\n".join([f"exit status {self.code}", *lines, self.stderr])
 
 
@@ -75,26 +84,42 @@ def command(mta):
     return ["chroot", str(mta.root), *_through_loader()]
 
 
-def configuration(mta, change=lambda text: text, more=""):
-    """The snippet's requiretls-milter.conf as it stands, with what the lab adds to every one."""
+def configuration(mta, change=lambda text: text, more="", agent=False):
+    """The snippet's requiretls-milter.conf as it stands, with or without the delivery agent, with what the lab
+    adds to every one."""
     directory = snippets.DIRECTORIES.get(mta.name, "sendmail")
-    text = snippets.etc(directory, "requiretls-milter.conf").read_text()
+    text = snippets.configuration_of(directory, agent)
     if not STORE.exists():
         STORE.mkdir()
         STORE.chmod(0o750)
         os.chown(STORE, pwd.getpwnam("nobody").pw_uid, -1)
     more += f"\n[cache]\nstore = sqlite:{STORE}/cache.db\n"
+    more += f"[probe]\nsource = {mta.address}, {mta.address6}\n"  # where the lab's Postfix sends from
     return milter.configuration(change(text) + more, 0)
+
+
+EXAMPLES = Path("usr/local/share/doc/requiretls-milter/examples")  # as `meson install` has them
+
+
+def furnish(mta):
+    """Puts the snippets where the tool believes them to be installed, once a lab."""
+    place = mta.root / EXAMPLES
+    if not place.is_mount():
+        share = mta.root / "usr/local/share"
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", share], check=True, timeout=60)
+        place.mkdir(parents=True)
+        subprocess.run(["mount", "--bind", snippets.etc(), place], check=True, timeout=60)
 
 
 # What it says of every set-up that is in order.
 LOOKED_AT = {"mta", "milter-socket", "map-socket", "route", "mta-ca", "resolver"}
 
 
-def in_order(report, what):
-    """It has nothing to complain of, and has looked."""
+def in_order(report, what, routes=True):
+    """It has nothing to complain of, and has looked; routes: the configuration has some."""
+    looked_at = LOOKED_AT if routes else LOOKED_AT - {"route"}
     expect((report.code, report.names("error", "warning", "unknown"),
-            LOOKED_AT - report.names("ok")), (0, set(), set()), f"{what}\n{report}")
+            looked_at - report.names("ok")), (0, set(), set()), f"{what}\n{report}")
 
 
 class Copy:
@@ -150,3 +175,12 @@ def check(mta, text=None, words=(), prefix=()):
     file = layout.RUN / f"check-setup-{mta.name}.conf"
     file.write_text(configuration(mta) if text is None else text)
     return Report(run(mta, "-c", str(file), "--check-setup", "--json", *words, prefix=prefix))
+
+
+def carry_out_twice(made, report):
+    """What is pasted a second time changes nothing."""
+    made.carry_out(report)
+    once = made.texts()
+    made.carry_out(report)
+    for name, text in made.texts().items():
+        expect(text, once[name], f"{name}, pasted twice:\n{report}")

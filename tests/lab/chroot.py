@@ -7,6 +7,7 @@ The mirror is the one that this machine's apt uses. Nothing in the lab's chroot 
 lab afterwards: each lab mounts its own directories over it (namespace.py).
 """
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SENDMAIL_PACKAGES = ("sendmail-bin", "sendmail-cf", "sensible-mda", "sasl2-bin",
                      "libsasl2-modules", "ca-certificates")
 MAKE_S = 1200
 SCRIPT = "/usr/share/debootstrap/scripts/sid"
+INSTALL_DEPS = layout.TREE / "etc/install-deps"
 
 
 def directory(name=POSTFIX):
@@ -68,6 +70,79 @@ def _install(root, packages, log):
     subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
                     "sh", "-c", script, root, *packages],
                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, timeout=MAKE_S)
+
+
+# The first process of namespaces of its own: its mounts and whatever it starts end with it. $0 the
+# chroot, $1 a directory for what is written to it, $2 the source tree, $3 what is /build, $4 the script.
+# A root of its own, not a mere chroot: tests make mount namespaces themselves.
+OUTSIDE = """
+set -e
+mkdir -p "$1/root" "$1/upper" "$1/work"
+mount -t overlay overlay -o "lowerdir=$0,upperdir=$1/upper,workdir=$1/work" "$1/root"
+cd "$1/root"
+mkdir -p tree build
+mount -t proc proc proc
+mount --rbind /dev dev
+mount -t tmpfs tmpfs tmp
+mount -t tmpfs tmpfs run
+mount --bind "$2" tree
+mount -o remount,bind,ro tree
+mount --bind "$3" build
+pivot_root . mnt
+umount -l /mnt
+cd /tree
+exec /bin/sh -ec "$4" inside
+"""
+
+
+def run_in(root, written, build, script, timeout, **options):
+    """Runs a shell script in a chroot, the source tree at /tree and the directory `build` at /build. What it
+    writes elsewhere is in `written`, for the next one that is given that. Returns what subprocess.run does."""
+    written.mkdir(parents=True, exist_ok=True)
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--propagation",
+               "private", "--", "sh", "-c", OUTSIDE, root, written, layout.TREE, build, script]
+    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
+                   "HOME": "/root", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([str(word) for word in command], env=environment, check=False,
+                          stdin=subprocess.DEVNULL, timeout=timeout, **options)
+
+
+def _install_deps(root, groups, log):
+    """As README says, with the script of the source tree, in a chroot that has nothing else."""
+    script = """
+        set -e
+        mount --bind /proc "$0/proc"
+        mount -t tmpfs tmpfs "$0/mnt"
+        cp "$1" "$0/mnt/install-deps"
+        shift
+        chroot "$0" /mnt/install-deps "$@"
+        chroot "$0" apt-get clean
+    """
+    subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
+                    "sh", "-c", script, root, INSTALL_DEPS, *groups],
+                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, timeout=MAKE_S)
+
+
+def builder(suite, groups, say=print):
+    """A minimal Debian with a compiler cache, and what etc/install-deps brings for these groups, each put on the
+    tree of those before it; returns its path."""
+    base = builder(suite, groups[:-1], say) if len(groups) > 1 else None
+    mark = hashlib.sha256(INSTALL_DEPS.read_bytes() + " ".join(groups).encode()).hexdigest()[:8]
+    name = f"build-{suite}-{mark}"
+
+    def make(new):
+        say(f"making a Debian {suite} chroot, {name}, with what install-deps {' '.join(groups)} brings")
+        try:
+            if base:
+                procs.run("cp", "-a", base, new, timeout=MAKE_S)
+            else:
+                _make(new, ("ccache",), suite, log_file(name))
+            with open(log_file(name), "ab") as log:
+                _install_deps(new, groups[-1:], log)
+        except subprocess.SubprocessError as error:
+            raise procs.LabError(f"{error}\nsee {log_file(name)}") from error
+    cache.ensure(directory(name), make)
+    return directory(name)
 
 
 def _make(new, packages, suite, log_path):

@@ -2,7 +2,7 @@
 """Name servers that misbehave, each behaviour at an address of its own.
 
 knot cannot be made to answer SERVFAIL for one type, to be silent, or to spoil one signature, so
-this small forwarder stands before it: it passes queries on to knot and changes what comes back.
+this small forwarder stands before it: it passes queries on to knot and changes the responses.
 The domain table names a behaviour as `server`; plan.CROOKED lists them.
 """
 

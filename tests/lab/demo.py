@@ -5,6 +5,7 @@ import json
 import sys
 import textwrap
 
+import agent
 import cases
 import layout
 import procs
@@ -30,11 +31,11 @@ def told(sent):
     return words
 
 
-def became(sent):
+def became(case, sent):
     if not sent.queue_id:
         return ["nothing was accepted, nothing arrived"]
     lines = []
-    for recipient, delivery in sent.deliveries().items():
+    for recipient, delivery in cases.deliveries(case, sent).items():
         line = str(delivery)
         if delivery.status == "sent":
             tls = f", Postfix's log: tls={delivery.tls}" if delivery.tls else ""
@@ -43,19 +44,22 @@ def became(sent):
     return lines
 
 
-def show(lab, running, number, mta_name, case):
-    """Sends one message and prints its rows; True if all is as it should be."""
-    before = len(running.log())
-    sent = cases.send(lab, mta_name, case, running.slot)
+def show(lab, running, number, mta_name, case, sender=None):
+    """Sends one message and prints its rows; True if all is as it should be. sender: the delivery agent."""
+    logs = [("milter", running, len(running.log()))]
+    if sender:
+        logs.append(("agent", sender, len(sender.log())))
+    sent = cases.send(lab, mta_name, case, "own" if sender else running.slot)
     wrong = cases.faults(mta_name, case, sent)
     print(f"{number:3}  {case.title}")
     for text in told(sent):
         print(row("told", text))
-    for text in became(sent):
+    for text in became(case, sent):
         print(row("arrived", text))
-    lines = [line for line in running.log()[before:].splitlines() if "=<" in line]
-    for text in lines or ["(no line: nothing was asked of it)"]:
-        print(row("milter", text))
+    for name, process, before in logs:
+        lines = [line for line in process.log()[before:].splitlines() if "=<" in line]
+        for text in lines or ["(no line: nothing was asked of it)"]:
+            print(row(name, text))
     for text in wrong:
         print(row("WRONG", text))
     print(flush=True)
@@ -84,6 +88,15 @@ def main(words):
                 print(f"Through {lab.mtas[mta_name].version()} with requiretls-milter:\n")
             shown += 1
             good += show(lab, running, shown, mta_name, case)
+        if "3.7" in mta_names:
+            print(f"Through {lab.mtas['3.7'].version()} with requiretls-milter and its delivery agent, "
+                  "by etc/postfix-older:\n")
+            lab.use("agent")
+            mta = lab.mtas["3.7"]
+            by_route, sender = agent.start_filter(lab, mta, cases.AGENT_CONFIG), agent.start(lab, mta)
+            for case in cases.AGENT_CASES:
+                shown += 1
+                good += show(lab, by_route, shown, "3.7", case, sender)
     finally:
         lab.end()
         if "--stay" not in words:

@@ -2,7 +2,8 @@
 
 To add a domain, add a line to DOMAINS; zones, addresses, certificates, policy hosts and receiving
 servers follow from it (plan.py). What is to be found out about it stands in mail_scenarios/verdicts.py
-and engine/query.py. Names without a dot are below the domain.
+and engine_scenarios/query.py. Domains whose servers matter rather than their DNS are in peers.py. Names without a
+dot are below the domain.
 """
 
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ class Mx:
 
     name: str = "mx"
     pref: int = 10
-    tlsa: tuple = ()  # of: ee ee-full ta wrong pkix badlen (tlsa.py)
-    cert: str = "good"  # good wrong-name expired other-ca self-signed, see ca.py
+    tlsa: tuple = ()  # of those that tlsa.py knows: ee ta wrong...
+    cert: str = "good"  # good wrong-name expired other-ca self-signed..., see ca.py
+    anchor: bool = True  # its chain has the CA's certificate
     starttls: bool = True
+    fault: str = None  # what goes wrong at STARTTLS or before: see FAULTS in postfix.py, or "silent"
     requiretls: bool = True  # announced: then it is Postfix 3.11 that receives
     v4: bool = True
     v6: bool = False
     up: bool = True  # False: nothing listens there
+    v4_up: bool = True  # False: nothing listens at its IPv4 address
     extra_names: tuple = ()  # more names in its certificate
 
 
@@ -105,6 +109,8 @@ DOMAINS = (
     Domain("dane-cname-out.test", "a signed alias of a host in an unsigned zone", True, (
         "10 mx.dane-cname-out.test",), extra=("mx CNAME mx.plain.test.",)),
     Domain("insecure-mx.test", "unsigned, its MX host is DANE's", mx=("10 mx.dane.test",)),
+    Domain("insecure-mx-wrong.test", "unsigned, its MX host has wrong TLSA records", mx=(
+        "10 mx.dane-wrong.test",)),
     Domain("hosted.test", "signed, its MX host in an unsigned zone", True, ("10 mx.plain.test",)),
     Domain("hosted-dane.test", "signed, its MX host is DANE's", True, ("10 mx.dane.test",)),
 
@@ -253,6 +259,7 @@ BULK = (
     Domain("bulk-dane.test", "domains with DANE", True, ()),
     Domain("bulk-plain.test", "domains with nothing", mx=()),
     Domain("bulk-sts.test", "domains with STS enforce", mx=()),
+    Domain("bulk-unreachable.test", "domains with DANE whose servers never answer", True, ()),
 )
 
 

@@ -4,7 +4,7 @@
 The SASL server speaks as much of Dovecot's auth protocol as Postfix's smtpd needs: PLAIN, and any
 user whose password is the user's name.
 
-The third stands where Postfix looks for the milter of mail that comes without SMTP: it passes the
+The third stands where Postfix looks for the milter of locally submitted mail: it passes the
 connection on to the milter that a scenario names, and asks for nothing where none does. So
 scenarios need not reconfigure Postfix, which takes seconds.
 """
@@ -19,6 +19,7 @@ import threading
 import https
 import layout
 import logd
+import plan
 
 
 def authenticate(line):
@@ -82,10 +83,16 @@ def serve(port, session):
         threading.Thread(target=session, args=(conn, number), daemon=True).start()
 
 
+def silent_hosts():
+    """Sockets of mail servers that accept connections, in the backlog, and never say a word."""
+    return [socket.create_server((address, 25), backlog=128) for host in plan.HOSTS
+            if host.mx.fault == "silent" for address in host.served()]
+
+
 def main():
     if "sendmail" in sys.argv[1:]:
         logd.start()
-    hanging = https.hanging_listeners()
+    hanging = https.hanging_listeners() + silent_hosts()
     threading.Thread(target=serve, args=(layout.LOCAL_MILTER_PORT, milter_session)).start()
     serve(layout.AUTH_PORT, auth_session)
     return len(hanging)

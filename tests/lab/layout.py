@@ -35,6 +35,7 @@ MTA_LOOPBACK = {"3.11": "127.0.0.11", "3.7": "127.0.0.7", "3.10": "127.0.0.10", 
 RECORDER_PORT = 8890
 AUTH_PORT = 8891
 LOCAL_MILTER_PORT = 8892  # for locally submitted mail, see helpers.py
+DELIVER_PORT = 8894  # of a delivery agent that a scenario talks to itself
 SASLAUTHD = RUN / "saslauthd"  # who sendmail asks for passwords, see logd.py
 LOCAL_MILTER = RUN / "local_milter"  # names the port of the milter in use; absent: none
 

@@ -205,7 +205,7 @@ def follow(log, cell):
         if not found:
             return False
         cell.last, queue_id = found[0], None
-        if "[127.0.0.1]" in cell.last.relay:  # for the second time
+        if "[127.0.0.1]" in cell.last.relay:  # reinjected
             queue_id = queued_as(cell.last.text)
     return cell.last.status == "deferred" or log.finished(cell.last.queue_id)
 
@@ -237,9 +237,12 @@ def collect(cells, got, mta, decisions):
 
 
 def daemon(lab, mta):
-    """That of the snippets, at their sockets."""
-    path = sendmail.SOCKETS if mta.name == sendmail.NAME else snippets.sockets(mta)
-    return lab.milter(configuration(mta, LEVELS[0]), listens=path / "milter.sock")
+    """That of the snippets, at their sockets. A new one, which knows nothing yet of servers that are probed
+    for clients who have logged in."""
+    path = (sendmail.SOCKETS if mta.name == sendmail.NAME else snippets.sockets(mta)) / "milter.sock"
+    for running in [r for r in lab.milters if r.listens == path and r not in lab.kept.values()]:
+        lab.stop_milter(running)
+    return lab.milter(configuration(mta, LEVELS[0]), fresh=True, listens=path)
 
 
 def configuration(mta, level):

@@ -121,11 +121,11 @@ def once(cell):
     copies, bounces = len(cell.arrived) + len(cell.mailbox), len(cell.bounces)
     if cell.refused:
         if copies or bounces:
-            yield f"refused, but {copies} arrived and {bounces} came back"
+            yield f"refused, but {copies} arrived and {bounces} bounced"
         return
     wanted = {"sent": (1, 0), "bounced": (0, 1), "deferred": (0, 0)}[cell.last.status]
     if (copies, bounces) != wanted:
-        yield f"{cell.last.status}, but {copies} arrived and {bounces} came back"
+        yield f"{cell.last.status}, but {copies} arrived and {bounces} bounced"
     if cell.arrived and cell.arrived[0].recipients != [cell.to.recipient]:
         yield f"for {cell.to.recipient}, but arrived for {cell.arrived[0].recipients}"
     if cell.arrived and cell.arrived[0].sender != cell.request.sender:

@@ -1,7 +1,7 @@
 """tests/MATRIX: what the cells of matrix.py become, in words, equal ones in one row.
 
 A block for each machine and request; a row for each outcome: the levels and destinations that have
-it, what the client was told, how it left, what arrived, what came back.
+it, what the client was told, how it left, what arrived, what bounced.
 """
 
 import itertools
@@ -13,7 +13,7 @@ from matrix import LEVELS, REQUESTS
 
 PATH = layout.TREE / "tests/MATRIX"
 LETTERS = dict(zip(LEVELS, "esod"))
-COLUMNS = ("level", "destination", "told", "left", "arrived", "came back")
+COLUMNS = ("level", "destination", "told", "left", "arrived", "bounce")
 WIDTHS = (5, 31, 15, 48, 19, 0)
 MACHINES = {"3.11": "Postfix 3.11", "3.7": "Postfix 3.7", "sendmail": "sendmail"}
 TITLES = {(key, r.name): f"{name}: {r.title}"
@@ -31,6 +31,7 @@ destination  dane, sts (mode enforce), signed (its MX records, without TLSA; for
              The wrong certificate of dane is one of the Web PKI that its TLSA records do not name:
              good enough for sendmail 8.17, which knows nothing of DANE
 told         what the client read: `accepted`, or the reply and to which command
+             (on Postfix 3.11 servers are probed for a client who has logged in)
 left         Postfix 3.11: its own word (smtp_log_tls_feature_status); else the transport or mailer,
              and what is logged of the server's certificate (Postfix: Verified, Trusted: by a CA,
              but maybe another's, Untrusted; sendmail: verify=OK, which is the same as Trusted, or
@@ -39,7 +40,7 @@ left         Postfix 3.11: its own word (smtp_log_tls_feature_status); else the 
 arrived      `same`: byte for byte as it was sent, below the fields Received; `+ field`: the same
              and the field Require-TLS-ESMTP: yes; `- field`: without that; `- No`: without the
              field TLS-Required: No; REQUIRETLS: in MAIL FROM of the next server
-came back    `header`: a bounce with the header alone; `all`: with the body
+bounce       `header`: a bounce with the header alone; `all`: with the body
 """
 
 

@@ -193,7 +193,7 @@ class Milter:
 
 @contextlib.contextmanager
 def without_smtp(running):
-    """The milter stands before mail that comes without SMTP, Postfix's own bounces included."""
+    """The milter stands before locally submitted mail, Postfix's own bounces included."""
     layout.LOCAL_MILTER.write_text(str(layout.MILTER_PORT + running.slot))
     try:
         yield

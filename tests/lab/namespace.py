@@ -166,7 +166,11 @@ def furnish(state, mtas):
 
 
 def _network():
+    """Receiving hosts are others than this host, whose interfaces have not their addresses: a route leads to them."""
+    Path("/proc/sys/net/ipv6/ip_nonlocal_bind").write_text("1\n")  # that they can listen there
     lines = ["link set lo up"]
+    for address in plan.receiving_addresses():
+        lines.append(f"route add local {address}/{128 if ':' in address else 32} dev lo")
     for address in plan.addresses():
         lines.append(f"addr add {address}/128 dev lo nodad" if ":" in address
                      else f"addr add {address}/32 dev lo")

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 import domains
 import layout
+from peers import PEERS
 
 CROOKED = (
     "servfail", "refused", "lame", "silent", "bogus-mx", "servfail-tlsa", "bogus-tlsa",
     "silent-tlsa", "servfail-aaaa", "servfail-txt", "truncate", "slow",
 )
+
+ALL = domains.DOMAINS + PEERS
 
 
 @dataclass
@@ -27,6 +30,10 @@ class Host:
 
     def addresses(self):
         return [a for a in (self.v4, self.v6) if a]
+
+    def served(self):
+        """Those at which something listens."""
+        return [a for a in self.addresses() if self.mx.up and (a != self.v4 or self.mx.v4_up)]
 
 
 @dataclass
@@ -51,7 +58,7 @@ def absolute(name, domain):
 
 def _make_hosts():
     hosts, number = [], 10
-    for domain in domains.DOMAINS:
+    for domain in ALL:
         found = [(absolute(m.name, domain), m) for m in domain.mx if isinstance(m, domains.Mx)]
         if domain.apex:
             found.append((domain.name, domain.apex))
@@ -64,7 +71,7 @@ def _make_hosts():
 
 
 def _make_policy_hosts():
-    found = [d for d in domains.DOMAINS if d.sts]
+    found = [d for d in ALL if d.sts]
     return [PolicyHost(f"mta-sts.{d.name}", d, layout.STS_NET.format(10 + n))
             for n, d in enumerate(found)]
 
@@ -100,14 +107,16 @@ def postfix_policy(domain):
     return None
 
 
+def receiving_addresses():
+    return [address for h in HOSTS for address in h.addresses()]
+
+
 def addresses():
-    """Every address of the lab, for the loopback interface of its namespace."""
+    """The addresses of the lab for the loopback interface of its namespace: all but receiving_addresses."""
     found = [layout.NS_PARENTS, layout.NS_DOMAINS, layout.RESOLVER_NO_AD]
     for pair in layout.MTA_ADDRESSES.values():
         found += pair
     found += [crooked_address(b) for b in CROOKED]
-    for h in HOSTS:
-        found += h.addresses()
     found += [p.address for p in POLICY_HOSTS]
     for slot in [None, "own", *range(layout.MILTER_SLOTS)]:
         found += [layout.client(slot), layout.client(slot, layout.STRANGER)]

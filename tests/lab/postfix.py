@@ -80,7 +80,7 @@ class Instance:
         snippets.apply(self, setting if setting in snippets.SETTINGS else None)
 
     def sendmail(self, message, *words):
-        """Submits a message as a local program does, without SMTP: sendmail(1) with these words."""
+        """Submits a message as a local program does: sendmail(1) with these words."""
         self.run("sendmail", *words, input=message)
 
     def configure(self, **parameters):
@@ -103,7 +103,7 @@ class Instance:
         """The processes that take mail in and send it; between scenarios they have nothing to do."""
         pid = self.pid()
         found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [p for p in found if _program(p) in ("smtpd", "cleanup", "smtp")]
+        return [p for p in found if _program(p) in ("smtpd", "cleanup", "smtp", "lmtp")]
 
     @contextlib.contextmanager
     def configured(self, **parameters):
@@ -131,14 +131,14 @@ class Instance:
         return {message["queue_id"]: message["queue_name"] for message in found}
 
     def wait_ready(self):
-        address = self.address or next(a for h in self.served() for a in h.addresses())
+        address = self.address or next(a for h in self.served() for a in h.served())
         procs.wait_for(lambda: procs.connects(address, 25), self.name)
 
     def served(self):
         """The receiving hosts that this instance is."""
         if self.own_directories:
             return []
-        return [h for h in plan.HOSTS if h.mx.up and h.mx.requiretls == self.modern]
+        return [h for h in plan.HOSTS if h.mx.fault != "silent" and h.mx.requiretls == self.modern]
 
     def version(self):
         return "Postfix " + self.run("postconf", "-h", "mail_version").strip()
@@ -201,6 +201,22 @@ def _prepare(instance):
     os.chown(instance.where / "data", *instance.owner("postfix"))
 
 
+# What a receiving host does wrong at STARTTLS: its service's parameters.
+FAULTS = {
+    "454": ("smtpd_tls_chain_files=/dev/null",),  # offered, but answered with 454: there is no key
+    "500": ("smtpd_command_filter=inline:{ {STARTTLS=NOTTLS} }",),  # offered, but answered with 500
+    # Answered with 220, and then the handshake is broken off: there is no certificate, or no cipher
+    # suits both.
+    "no-certificate": ("smtpd_tls_chain_files=/nonexistent",),
+    "no-cipher": ("smtpd_tls_protocols=TLSv1.2", "smtpd_tls_ciphers=high",
+                  "tls_high_cipherlist=ECDHE-RSA-AES256-GCM-SHA384"),
+    # A client that has no certificate hears 421 after the handshake.
+    "client-cert": ("smtpd_tls_security_level=encrypt", "smtpd_tls_req_ccert=yes"),
+    "tls1.1": ("smtpd_tls_protocols=TLSv1.1", "smtpd_tls_ciphers=high",
+               "tls_high_cipherlist=ALL:@SECLEVEL=0"),
+}
+
+
 def _receiver_service(host):
     """A master.cf entry for one receiving host and each of its addresses."""
     options = [f"myhostname={host.name}"]
@@ -208,11 +224,12 @@ def _receiver_service(host):
         options.append(f"smtpd_tls_chain_files={ca.chain(host.cert_name)}")
     else:
         options.append("smtpd_tls_security_level=none")
+    options += FAULTS.get(host.mx.fault, ())
     text = ""
-    for address in host.addresses():
+    for address in host.served():
         place = f"[{address}]" if ":" in address else address
         text += f"{place}:25 inet n - n - - smtpd\n"
-        text += "".join(f"  -o {option}\n" for option in options)
+        text += "".join(f"  -o {{ {option} }}\n" for option in options)
     return text
 
 
@@ -227,8 +244,10 @@ def _start_receiver(instance):
 
 def make_host_certificates():
     """For the receiving hosts; zones need them before anything starts."""
-    for host in plan.HOSTS:
-        ca.make(host.cert_name, [host.name, *host.mx.extra_names], host.mx.cert)
+    def make(host):
+        ca.make(host.cert_name, [host.name, *host.mx.extra_names], host.mx.cert, host.mx.anchor)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(make, plan.HOSTS))
 
 
 def _fill_spool(instance):
@@ -269,7 +288,7 @@ def _start_mta(instance):
 
 def write_tables():
     """Tables that all machines under test read."""
-    policy = [f"{d.name} {p}" for d in domains.DOMAINS if (p := plan.postfix_policy(d))]
+    policy = [f"{d.name} {p}" for d in plan.ALL if (p := plan.postfix_policy(d))]
     (layout.RUN / "tls_policy").write_text("\n".join(policy) + "\n")
     lines = []
     for net in (layout.CUSTOMER, layout.STRANGER, layout.LOCAL):

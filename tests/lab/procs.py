@@ -34,7 +34,7 @@ def wait_for(condition, what, timeout_s=READY_S):
 def seen_twice(look):
     """What is in a queue by one look at it or another, as a dictionary.
 
-    A look goes from part to part: a bounce, or a message that comes back, may be where it has been
+    A look goes from part to part: a bounce, or a reinjected message, may be where it has been
     already, when what caused it is gone from where it goes next.
     """
     return {**look(), **look()}

@@ -21,8 +21,8 @@ SCRAPE_S = 1
 API = f"http://127.0.0.1:{PORT}/api/v1/"
 
 
-def promtool(*arguments, text):
-    """What promtool says of that input; it finding a fault is an error."""
+def promtool(*arguments, text=""):
+    """What promtool says of its arguments and that input; it finding a fault is an error."""
     return procs.run(unpacked.program(PACKAGE, "usr/bin/promtool"), *arguments, input=text)
 
 
@@ -57,12 +57,15 @@ def wait_for_scrapes(count=2):
 
 
 @contextlib.contextmanager
-def scraping(port):
-    """A server that scrapes 127.0.0.1:port; it has scraped at least twice when this begins."""
+def scraping(port, rules=None):
+    """A server that scrapes 127.0.0.1:port, with a file of alert rules if one is given; it has
+    scraped at least twice when this begins."""
     where = layout.RUN / "prometheus"
     where.mkdir(exist_ok=True)
     file = where / "prometheus.yml"
-    file.write_text(f"global: {{scrape_interval: {SCRAPE_S}s, scrape_timeout: {SCRAPE_S}s}}\n"
+    file.write_text(f"global: {{scrape_interval: {SCRAPE_S}s, scrape_timeout: {SCRAPE_S}s,"
+                    f" evaluation_interval: {SCRAPE_S}s}}\n"
+                    f"rule_files: {json.dumps([str(rules)] if rules else [])}\n"
                     "scrape_configs:\n- job_name: requiretls-milter\n"
                     f"  static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n")
     process = procs.start("prometheus", unpacked.program(PACKAGE, "usr/bin/prometheus"),

@@ -25,7 +25,8 @@ OLDER = _older()
 
 
 def routes(name, more="", change=None, setting="snippets", version=OLDER, **options):
-    """Registers a scenario of (lab, machine, running daemon) on that Postfix with the snippets.
+    """Registers a scenario of (lab, machine, running daemon) on that Postfix with the snippets, without
+    the delivery agent.
 
     more: lines at the end of requiretls-milter.conf; change: a function of its whole text.
     """
@@ -69,7 +70,7 @@ def submit(lab, mta, to, headers, sender="alice@sender.test"):
 
 
 def second(delivery):
-    """The queue id that a message got when it came back, or None."""
+    """The queue id that a message got when it was reinjected, or None."""
     found = re.search(r"queued as (\w+)$", delivery.text)
     return found[1] if found and delivery.service == LOOP else None
 
@@ -82,8 +83,8 @@ def ends(sent, count=None, timeout_s=60):
         if again:
             expect(delivery.relay.split("[")[0], "127.0.0.1", "where the loop leads")
             last, = sent.log.settled(again, 1, timeout_s)
-            expect(last.to, to, "the recipient the second time")
-            check(not second(last), f"{to} comes back once more")
+            expect(last.to, to, "the recipient when reinjected")
+            check(not second(last), f"{to} is reinjected once more")
             delivery = last
         check(to not in found, f"{to} twice")
         found[to] = delivery
@@ -93,7 +94,7 @@ def ends(sent, count=None, timeout_s=60):
 def how(delivery):
     """Transport, status and what is known of the server: 3.11's `tls=`, or what older Postfix says of
     the certificate where it sent the message (elsewhere versions differ in the word)."""
-    service = delivery.service.removeprefix("postfix/").removesuffix("/smtp")
+    service = delivery.service.removeprefix("postfix/").removesuffix("/smtp").removesuffix("/lmtp")
     if delivery.status == "sent":
         return f"{service} sent {delivery.tls or delivery.server}".strip()
     return f"{service} {delivery.status} {delivery.dsn} {delivery.tls}".strip()

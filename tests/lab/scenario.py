@@ -243,7 +243,7 @@ class Lab:
              tls=True, rcpt_parameters=(), login=None, net=layout.CUSTOMER, message=None):
         """Sends one message as an ordinary client would, as far as the server lets it.
 
-        With a login, to the submission port.
+        With a login, to the submission port. message: octets, or a function of the token that makes them.
         """
         sent = Sent(self, mta, self.token())
         self.sent.append(sent)
@@ -262,6 +262,8 @@ class Lab:
                     if reply.ok:
                         sent.accepted.append(recipient)
             if sent.accepted:
+                if callable(message):
+                    message = message(sent.token)
                 reply = client.data(message or self.message(sent.token, headers))
                 sent.replies["data"] = reply
                 sent.queue_id = queue_id_of(reply)
@@ -335,8 +337,12 @@ def run_one(lab, name, function, setting, _):
 
 
 def choose(patterns, mtas):
-    """The scenarios of those names for machines that are up; says which there are besides."""
-    named = [s for s in _SCENARIOS if not patterns or any(p in s.name for p in patterns)]
+    """The scenarios of those names (`!NAME`: without those) for machines that are up; says which there
+    are besides."""
+    without = [p[1:] for p in patterns if p.startswith("!")]
+    among = [p for p in patterns if not p.startswith("!")]
+    named = [s for s in _SCENARIOS if (not among or any(p in s.name for p in among))
+             and not any(p in s.name for p in without)]
     chosen = [s for s in named if s.machines <= set(mtas)]
     missing = sorted(set().union(*(s.machines for s in named)) - set(mtas))
     if missing:

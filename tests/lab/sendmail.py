@@ -25,6 +25,7 @@ from sendmaillog import SendmailLog
 
 ROOT = layout.RUN / "rootsm"
 SOCKETS = Path("/run/requiretls-milter")  # those of the snippets, in and out of the chroot
+AGENT_SOCKETS = Path("/run/requiretls-deliver")  # likewise
 NAME = "mtasm"
 MAIN = "main"  # the daemon of port 25
 SLOT_PORT, SLOT_LOGIN_PORT = 20000, 30000  # + slot
@@ -150,7 +151,7 @@ DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr=0.0.0.0, Port={SLOT_LOGIN_PORT + num
         return (SLOT_PORT if port == 25 else SLOT_LOGIN_PORT) + number
 
     def reload(self):
-        """With what is now in sendmail.mc; daemons of slots come back when they are asked for."""
+        """With what is now in sendmail.mc; daemons of slots start anew when they are asked for."""
         for name in self._names():
             self._stop(name)
         self._configure(MAIN, f"""
@@ -245,6 +246,11 @@ def _snippet():
     return snippets.etc("sendmail", "requiretls.m4").read_text()
 
 
+def _agent():
+    """The same with the delivery agent."""
+    return _snippet() + snippets.etc("sendmail", "requiretls-deliver.m4").read_text()
+
+
 def _queued():
     """The same; nothing is delivered before flush()."""
     return _snippet() + "define(`confDELIVERY_MODE', `queueonly')dnl\n"
@@ -285,6 +291,7 @@ RELAYS = ("127.0.0", "192.0.2", "relay.test", "backup.test", "backup-plain.test"
 
 # name -> what gives a setting's part of sendmail.mc
 SETTINGS = {"": _plain, "snippets": _snippet, "snippets, queued": _queued,
+            "snippets, agent": _agent,
             "snippets, as sendmail comes": _as_it_comes,
             "snippets, sender filter": _behind_sender_filter,
             "snippets, smart host": _smart_host, "snippets, access table": _beside_access_table,
@@ -300,9 +307,10 @@ def furnish(bind, mount):
     bind("/proc", ROOT / "proc")
     _devices(mount, bind)
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", ROOT / "run")
-    SOCKETS.mkdir(mode=0o755)
-    os.chown(SOCKETS, pwd.getpwnam("nobody").pw_uid, 0)
-    for path in (layout.RUN, SOCKETS):
+    for path in (SOCKETS, AGENT_SOCKETS):
+        path.mkdir(mode=0o755)
+        os.chown(path, pwd.getpwnam("nobody").pw_uid, 0)
+    for path in (layout.RUN, SOCKETS, AGENT_SOCKETS):
         (ROOT / path.relative_to("/")).mkdir()
         bind(path, ROOT / path.relative_to("/"))
     for name in ("resolv.conf", "hosts"):

@@ -55,7 +55,7 @@ def ends(sent, count=None, timeout_s=60):
     for delivery in sent.deliveries(timeout_s=timeout_s).values():
         if delivery.service.startswith("rtls"):
             id2 = re.search(r"\((\w+) Message accepted", delivery.text)
-            check(id2, f"it did not come back: {delivery}")
+            check(id2, f"it was not reinjected: {delivery}")
             again.setdefault(id2[1], []).append(delivery)
         else:
             add([delivery])

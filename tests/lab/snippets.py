@@ -15,6 +15,7 @@ import procs
 
 DIRECTORIES = {"mta311": "postfix-3.11", "mta310": "postfix-older", "mta37": "postfix-older"}
 SOCKETS = "requiretls-milter"  # below the queue directory
+AGENT_SOCKETS = "requiretls-deliver"  # likewise
 TLSRPT_SOCKET = "lab-tlsrpt"  # likewise; see tlsrpt.py
 
 # The lab's own lines beside the snippet. The sender `enforce@` stands for a route to the transport of
@@ -141,8 +142,13 @@ def _chroot(programs, value):
 
 
 def _no_second_filter(master):
-    """master.cf without the filter on the smtpd by which mail comes back."""
+    """master.cf without the filter on the smtpd by which mail is reinjected."""
     return re.sub(r"(-o smtpd_milters=)unix:\S+", r"\1", master)
+
+
+def _no_services(master):
+    """master.cf without the smtpds by which mail is reinjected."""
+    return re.sub(r"^127\.0\.0\.1:86\d\d .*\n(?:    .*\n)+", "", master, flags=re.M)
 
 
 def _one_map(name):
@@ -176,12 +182,18 @@ def _with_snippet(more="", change=lambda master: master):
         master += (directory / "master.cf").read_text()
         for table in directory.glob("requiretls_*"):
             (instance.etc / table.name).write_text(table.read_text())
-        where = instance.spool / SOCKETS
-        where.mkdir(exist_ok=True)
-        os.chown(where, pwd.getpwnam("nobody").pw_uid, instance.owner("postfix")[1])
-        where.chmod(0o750)
+        for name in (SOCKETS, AGENT_SOCKETS):
+            where = instance.spool / name
+            where.mkdir(exist_ok=True)
+            os.chown(where, pwd.getpwnam("nobody").pw_uid, instance.owner("postfix")[1])
+            where.chmod(0o750)
         return main, change(master)
     return make
+
+
+def _sent_to(instance, main, master):
+    """The snippets for older Postfix; 3.11 is as it is without a filter, a next-hop for the others."""
+    return (main, master) if instance.modern else _with_snippet()(instance, main, master)
 
 
 def _moved(section, without=(), **others):
@@ -199,7 +211,7 @@ def _moved(section, without=(), **others):
 
 # name -> what makes main.cf and master.cf of the lab's own
 def _for_customers(master):
-    """One more service for messages that come back, as etc/postfix-older/README has it."""
+    """One more service for reinjected messages, as etc/postfix-older/README has it."""
     service = re.search(r"^127\.0\.0\.1:8689 .*\n(?:    -o .*\n)+", master, re.M)
     if not service:
         return master
@@ -226,12 +238,14 @@ milter_header_checks =
 
 SETTINGS = {
     "snippets": _with_snippet(),
+    "agent": _sent_to,
     # Without the lab's way to choose a milter, or none, by the client's address.
     "snippets alone": _with_snippet("smtpd_milter_maps =\n"),
     "snippets, services without the filter": _with_snippet(change=_unfiltered),
     "snippets, a service for customers": _with_snippet(CUSTOMERS, _for_customers),
     "snippets, chrooted": _with_snippet(change=_chroot("smtpd|cleanup|smtp", "y")),
     "snippets, not chrooted": _with_snippet(change=_chroot("smtpd|cleanup|smtp", "n")),
+    "snippets, no services of the loop": _with_snippet(change=_no_services),
     "snippets, no second filter": _with_snippet(change=_no_second_filter),
     "snippets, strangers may relay": _with_snippet(STRANGERS),
     "behind a content filter": _placed("Behind a content filter"),
@@ -244,6 +258,10 @@ SETTINGS = {
     "opportunistic+starttls": _with_snippet(_one_map("opportunistic+starttls")),
     "from postfix-tlspol": _moved("From postfix-tlspol"),
     "from postfix-mta-sts-resolver": _moved("From postfix-mta-sts-resolver"),
+    "from postfix-mta-sts-resolver, may": _moved(
+        "From postfix-mta-sts-resolver", smtp_tls_security_level="may"),
+    "from postfix-mta-sts-resolver, may alone": _moved(
+        "From postfix-mta-sts-resolver", ("smtp_tls_dane_insecure_mx_policy",), smtp_tls_security_level="may"),
     "from postfix-mta-sts-resolver, without DNSSEC": _moved(
         "From postfix-mta-sts-resolver", ("smtp_dns_support_level",), smtp_tls_security_level="may"),
 }
@@ -274,10 +292,33 @@ def sockets(instance):
     return instance.spool / SOCKETS
 
 
-def daemon_configuration(instance, more=""):
-    """The snippet's requiretls-milter.conf for this machine, with more lines at its end."""
-    text = etc(DIRECTORIES[instance.name], "requiretls-milter.conf").read_text()
+def _on(instance, text):
+    """A configuration of a snippet with this machine's paths and groups."""
     text = text.replace("/var/spool/postfix", str(instance.spool))
     if instance.debian:  # whose group `postfix` has a number of its own
         text = text.replace("socket_group = postfix", f"socket_group = {instance.group}")
-    return text + more
+    return text
+
+
+def configuration_of(directory, agent=False):
+    """The requiretls-milter.conf of a snippet, with or without the delivery agent."""
+    names = [f"requiretls-milter-{'with' if agent else 'without'}-agent.conf", "requiretls-milter.conf"]
+    files = [etc(directory, name) for name in names]
+    return next(file for file in files if file.exists()).read_text()
+
+
+def daemon_configuration(instance, more="", agent=False):
+    """The snippet's requiretls-milter.conf for this machine, with more lines at its end.
+
+    agent: that for the delivery agent; a snippet has one with and one without it.
+    """
+    return _on(instance, configuration_of(DIRECTORIES[instance.name], agent)) + more
+
+
+def agent_configuration(instance):
+    """The snippet's requiretls-deliver.conf for this machine."""
+    return _on(instance, etc(DIRECTORIES[instance.name], "requiretls-deliver.conf").read_text())
+
+
+def agent_socket(instance):
+    return instance.spool / AGENT_SOCKETS / "lmtp.sock"

@@ -1,18 +1,17 @@
-"""Where Postfix 3.10 and later send what TLS reports are made of (RFC 8460): datagrams of JSON."""
+"""Where Postfix 3.10 and later and the delivery agent send what TLS reports are made of (RFC 8460): datagrams
+of JSON."""
 
 import json
 import socket
 import threading
 
 import procs
-import snippets
 
 
 class Reports:
-    """The datagrams of one machine under test, from now on."""
+    """The datagrams that come to a socket from now on. Any user may write to it."""
 
-    def __init__(self, instance):
-        path = instance.spool / snippets.TLSRPT_SOCKET
+    def __init__(self, path):
         path.unlink(missing_ok=True)
         self.got = []
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -24,7 +23,10 @@ class Reports:
         while data := self.socket.recv(1 << 20):
             self.got.append(json.loads(data))
 
+    def about(self, domain):
+        """The reports about deliveries to that domain, oldest first."""
+        return [r for r in self.got if r.get("d") == domain]
+
     def of(self, domain):
-        """The report about a delivery to that domain."""
-        return procs.wait_for(lambda: [r for r in self.got if r.get("d") == domain],
-                              f"a TLS report about {domain}")[-1]
+        """The last of them, once there is one."""
+        return procs.wait_for(lambda: self.about(domain), f"a TLS report about {domain}")[-1]

@@ -6,7 +6,7 @@ from pathlib import Path
 import layout
 import procs
 
-WHERE = {"engine_lookup": "tests/tools", "engine_load": "tests/tools",
+WHERE = {"engine_lookup": "tests/tools", "engine_load": "tests/tools", "probe_load": "tests/tools",
          "requiretls-query": "milter"}
 
 

@@ -9,6 +9,7 @@ import hashlib
 import struct
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import domains
 import layout
@@ -148,11 +149,11 @@ def write_all(key):
             lines += [f"parents.ns.test. A {layout.NS_PARENTS}",
                       f"domains.ns.test. A {layout.NS_DOMAINS}"]
             lines += [f"{b}.ns.test. A {plan.crooked_address(b)}" for b in plan.CROOKED]
-        for domain in domains.DOMAINS + domains.BULK:
+        for domain in plan.ALL + domains.BULK:
             if domain.name.endswith(f".{top}"):
                 lines += _delegation(domain, key)
         write_zone(f"{top}.", lines, key)
-    for domain in domains.DOMAINS + domains.BULK:
-        publish(domain, key)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda domain: publish(domain, key), plan.ALL + domains.BULK))
     (directory() / "anchor").write_text(f". IN DS {key.ds('.')}\n")
-    return [".", *(f"{t}." for t in TOP_LEVEL)], [f"{d.name}." for d in domains.DOMAINS + domains.BULK]
+    return [".", *(f"{t}." for t in TOP_LEVEL)], [f"{d.name}." for d in plan.ALL + domains.BULK]

@@ -9,6 +9,7 @@ where the machine is too busy for several to do.
 import re
 
 import ca
+import connections
 import dnsd
 import farside
 import procs
@@ -34,6 +35,21 @@ ROWS = (
     ("implicit-dane.test", (), 2, 7, 0, "dane"),
     ("nullmx-signed.test", (), 1, 4, 0, "none"),
 )
+
+# The same for a recipient that requires TLS and is probed for: domain, round trips of the lookup until level
+# enforce is settled, of the probe, and what it comes to. A probe: TCP, greeting, EHLO, STARTTLS, TLS 1.3, EHLO
+# and, as Postfix is, one more before it lets the reply go; STARTTLS that is not offered: the first three.
+PROBED = (
+    ("dane.test", 2, 7, "probe: ok"),
+    ("dane-both.test", 2, 7, "probe: ok"),
+    ("dane-no-requiretls.test", 2, 7, "probe: no-requiretls"),
+    ("dane-wrong.test", 2, 7, "probe: not-authenticated"),
+    ("dane-no-starttls.test", 2, 3, "probe: no-starttls"),
+    ("sts.test", 4, 7, "probe: ok"),
+    ("signed.test", 2, 7, "probe: ok"),
+)
+# Longer than a round trip by less than the 40 ms by which the system may send an acknowledgement late.
+ACKNOWLEDGED_MS = farside.ROUND_TRIP_MS + 30
 
 
 def _questions():
@@ -83,6 +99,43 @@ def _row(domain, options, trips, questions=None, fetches=None, summary=None):
 
 for row in ROWS:
     _row(*row)
+
+
+def _probed(domain, lookup, probe, result):
+    def run(_):
+        farside.ensure()
+        bound_ms = (lookup + probe) * farside.ROUND_TRIP_MS * TOLERANCE
+        found = []
+        while len(found) < TRIES or min(found) > bound_ms and len(found) < TRIES_MAX:
+            text, _ = _run(domain, ("-e", "-P"))
+            check(result in text, f"engine_lookup said {text!r}")
+            found.append(int(re.search(r", (\d+) ms\n", text)[1]))
+        print(f"     {domain}: {min(found)} ms for {lookup} + {probe} round trips; tries: {found}")
+        check(min(found) <= bound_ms, f"{min(found)} ms is more than {lookup} + {probe} round trips")
+    scenario(f"latency: {domain}, probed, takes {lookup} + {probe} round trips")(run)
+
+
+for row in PROBED:
+    _probed(*row)
+
+
+def _longest_wait_ms():
+    """The longest that a server waited for a client's next packet, in one probe of dane.test."""
+    with connections.Packets("slow0") as packets:
+        _run("dane.test", ("-e", "-P"))
+        seen = packets.of_port(connections.SMTP_PORT)
+    waits = [b.seconds - a.seconds for a, b in zip(seen, seen[1:]) if a.from_server and a.octets and not b.from_server]
+    check(len(waits) >= 5, f"only {len(waits)} packets of the server were answered")
+    return 1000 * max(waits)
+
+
+@scenario("latency: a probe acknowledges at once what a server sends")
+def _(_):
+    farside.ensure()
+    found = [_longest_wait_ms()]
+    while min(found) > ACKNOWLEDGED_MS and len(found) < TRIES_MAX:
+        found.append(_longest_wait_ms())
+    check(min(found) <= ACKNOWLEDGED_MS, f"{min(found)} ms, round trip {farside.round_trip_ms()} ms")
 
 
 @scenario("latency: the link has the delay it should have")

@@ -23,8 +23,8 @@ DANE, PLAIN, STS, NULL, ABSENT = 5000, 4500, 300, 100, 100
 CACHED = 100_000
 CACHED_KB = 60 * 1024
 
-# One socket for each of 64 channels of the resolver (policy/upstream.c) and each of 200 fetches
-# (policy/sts_fetch.c); and what the engine has open itself.
+# One socket for each of 64 channels of the resolver (policy/dns/upstream_channels.c) and each of 200 fetches
+# (policy/sts/sts_fetch.c); and what the engine has open itself.
 SOCKETS_MAX = 64 + 200 + 16
 
 UNBOUND = """

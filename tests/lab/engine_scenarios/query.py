@@ -66,6 +66,8 @@ FINDINGS = {
         "insecure absent none"),
     "insecure-mx.test": ("dane-insecure-mx", "insecure", "unsatisfied", "none no-record",
         "secure absent usable"),
+    "insecure-mx-wrong.test": ("dane-insecure-mx", "insecure", "unsatisfied", "none no-record",
+        "secure absent usable"),
     "hosted.test": ("dnssec-pki", "secure", "unsatisfied", "none no-record",
         "insecure absent none"),
     "hosted-dane.test": ("dane", "secure", "satisfied", "none no-record", "secure absent usable"),
@@ -205,11 +207,11 @@ OTHER_LEVELS = {
 
 # Where the resolver does not validate nothing counts as signed, and what needs that is undecided.
 UNKNOWN = {
-    "dane.test": ("none", "insecure", "undecided"),
-    "dane-sts.test": ("sts-enforce", "insecure", "satisfied"),
-    "signed.test": ("none", "insecure", "undecided"),
-    "sts.test": ("sts-enforce", "insecure", "satisfied"),
-    "plain.test": ("none", "insecure", "undecided"),
+    "dane.test": ("unknown", "unknown", "undecided"),
+    "dane-sts.test": ("sts-enforce", "unknown", "satisfied"),
+    "signed.test": ("unknown", "unknown", "undecided"),
+    "sts.test": ("sts-enforce", "unknown", "satisfied"),
+    "plain.test": ("unknown", "unknown", "undecided"),
     "nullmx.test": ("none", "null-mx", "undecided"),
     "mx-servfail.test": ("failed", "failed", "undecided"),
 }

@@ -154,6 +154,6 @@ def _(lab, mta, running):
         sent.token = token
         expect(sent.deliveries(timeout_s=90)[TO].status, "bounced", "delivery")
         bounce = sent.bounce("alice@sender.test", timeout_s=90)
-    check(SECRET not in bounce.bytes() and b"xxxx" not in bounce.body, "the body came back")
-    check(len(bounce.body) < 10000, f"{len(bounce.body)} octets came back")
+    check(SECRET not in bounce.bytes() and b"xxxx" not in bounce.body, "the body was returned")
+    check(len(bounce.body) < 10000, f"{len(bounce.body)} octets were returned")
     expect(redacted(running), not mta.modern, "it was the milter that did it")

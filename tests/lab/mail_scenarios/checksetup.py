@@ -4,13 +4,16 @@ many ways to get them wrong.
 
 import contextlib
 import os
-import shlex
+import re
+import signal
 import socketserver
 import threading
 
+import agent
 import ca
 import checksetup
 import layout
+import procs
 import snippets
 from checksetup import in_order
 from scenario import check, expect, scenario
@@ -23,11 +26,29 @@ def daemon(lab, mta):
                       listens=snippets.sockets(mta) / "milter.sock")
 
 
+def with_agent(mta):
+    return checksetup.configuration(mta, more=agent.ticket_key(), agent=True)
+
+
 @scenario("check-setup: the snippets as they stand are in order", setting="snippets alone", machines=BOTH)
 def _(lab):
     for mta in lab.mtas.values():
         daemon(lab, mta)
         in_order(checksetup.check(mta), mta.name)
+
+
+@scenario("check-setup 3.7: the snippets with the delivery agent as they stand are in order",
+          setting="snippets alone")
+def _(lab):
+    mta = lab.mtas["3.7"]
+    agent.start_filter(lab, mta)
+    agent.start(lab, mta)
+    report = checksetup.check(mta, with_agent(mta))
+    # The lab's Postfix has addresses of its own to send from, as the agent of this lab has.
+    expect({f["name"] for f in report.wrong()}, {"agent-settings"}, str(report))
+    said, = [f["text"] for f in report.wrong()]
+    check("smtp_bind_address (here: source)" in said, said)
+    check({"agent-socket", "ticket-key"} <= report.names("ok"), str(report))
 
 
 # How to break it: functions of the machine that are contexts, and give the configuration of the
@@ -181,10 +202,10 @@ BREAKS = {
     "a timeout that is too short": (main(milter_command_timeout="3s"), BOTH, {"milter-timeout"},
                                     "milter_command_timeout = 30s"),
     "socket outside of the chroot": (outside, BOTH, {"milter-socket"}, "below the queue directory"),
-    "socket of another group": (owned("milter.sock"), BOTH, {"milter-socket"}, "socket_group"),
-    "map's socket of another group": (owned("policy.sock"), BOTH, {"map-socket"}, "socket_group"),
-    "directory of another group": (owned("", 0o750), BOTH, {"milter-socket", "map-socket"},
-                                   "chgrp postfix"),
+    "socket of another group": (owned("milter.sock"), BOTH, {"milter-socket"}, "-g postfix -m 2750"),
+    "map's socket of another group": (owned("policy.sock"), BOTH, {"map-socket"}, "-g postfix -m 2750"),
+    "directory of another group": (owned("", 0o750), BOTH, {"milter-socket"},
+                                   "-g postfix -m 2750"),
     "no such map": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:nonsense"), BOTH,
                     {"map-name"}, "names of the maps"),
     "a map for something else": (main(smtp_tls_policy_maps=f"{SOCKETMAP}:requiretls"), BOTH,
@@ -197,12 +218,12 @@ BREAKS = {
     "TLSRPT attributes of the map postfix": (tlsrpt_postfix, ("3.7",), {"map-tlsrpt"},
                                              "tlsrpt = no"),
     "no bounces": (main(internal_mail_filter_classes=None), ("3.7",), {"bounces"}, "bounce"),
-    "no filter without SMTP": (main(non_smtpd_milters=None), ("3.7",), {"non-smtpd-milters"},
+    "no filter for locally submitted mail": (main(non_smtpd_milters=None), ("3.7",), {"non-smtpd-milters"},
                                "non_smtpd_milters = unix:"),
     "others' milters alone": (
         main(smtpd_milters="inet:localhost:8891, unix:requiretls-milter/milter.sokc",
              non_smtpd_milters="$smtpd_milters"),
-        ("3.7",), {"milter-service", "non-smtpd-milters"}, f"{MILTER}, inet:localhost:8891'"),
+        ("3.7",), {"milter-service"}, f"{MILTER}, inet:localhost:8891'"),
     "no DNSSEC": (main(smtp_dns_support_level=None), BOTH, {"dns-support-level"}, "dnssec"),
     "no TLS": (main(smtp_tls_security_level="none"), BOTH, {"tls-security-level"}, "dane"),
     "no CA": (main(smtp_tls_CAfile=None), BOTH, {"mta-ca"}, "ca-certificates.crt"),
@@ -220,17 +241,17 @@ BREAKS = {
                   ("3.7",), {"marker"}, "requiretls_command"),
     "swallowed: a command filter in main.cf": (
         main(smtpd_command_filter="regexp:/etc/postfix/requiretls_command"), ("3.7",),
-        {"marker-swallowed"}, "postconf -X"),
+        {"marker-swallowed"}, "-X 'smtpd_command_filter'"),
     "swallowed: by a service with no_milters": (
         service("SUBMIT/inet/receive_override_options=no_milters"), ("3.7",),
-        {"marker-swallowed", "milter-service"}, "smtpd_command_filter="),
+        {"milter-service"}, "receive_override_options="),
     "swallowed: by a service with other milters": (
         service("SUBMIT/inet/smtpd_milters=inet:localhost:8891"), ("3.7",), {"marker-swallowed"},
-        "smtpd_command_filter="),
+        "smtpd_milters=unix:requiretls-milter/milter.sock,inet:localhost:8891"),
     "swallowed: a client that smtpd_milter_maps names": (
         section("", {"smtpd_milter_maps": "cidr:/etc/postfix/requiretls_extra"},
                 "# not for our own\n192.0.2.0/24\n   DISABLE\n"),
-        ("3.7",), {"marker-swallowed"}, "smtpd_milter_maps="),
+        ("3.7",), {"marker-swallowed"}, "smtpd_milter_maps"),
     "a command filter that cuts quoted local parts": (old_table, ("3.7",), {"marker"},
                                                       "requiretls_command"),
     "another marker": (ours("[milter]\n", "[milter]\nmarker = SIZE=0001\n"), ("3.7",), {"marker"},
@@ -266,30 +287,30 @@ BREAKS = {
                             "the map enforce"),
     "a table of status that is not there": (
         service("requiretls/unix/smtp_delivery_status_filter=regexp:/etc/postfix/nothing"), BOTH,
-        {"route-status"}, "mend the table"),
+        {"route-status"}, "smtp_delivery_status_filter="),
     "an exit route that demands too much": (
         routes("FILTER requiretls-optional:", "FILTER requiretls:"), BOTH, {"route-can"},
         "another transport"),
-    "a way back to nobody": (routes("[127.0.0.1]:86", "[127.0.0.1]:76"), BOTH,
+    "a reinjection route to nobody": (routes("[127.0.0.1]:86", "[127.0.0.1]:76"), BOTH,
                              {"route-reinjection"}, "add that smtpd"),
-    "a way back that nobody has loaded": (not_loaded, BOTH, {"route-reinjection"}, "postfix reload"),
-    "a way back that leads out": (routes("requiretls-loop:[127.0.0.1]:", "smtp:[192.0.2.99]:"), BOTH,
+    "a reinjection route that nobody has loaded": (not_loaded, BOTH, {"route-reinjection"}, "does not run as master.cf"),
+    "a reinjection route to another host": (routes("requiretls-loop:[127.0.0.1]:", "smtp:[192.0.2.99]:"), BOTH,
                                   {"route-reinjection"}, "127.0.0.1"),
-    "the second time, without its rule": (ours("daemon = requiretls-loop\n", "daemon = other\n"),
+    "reinjected mail, without its rule": (ours("daemon = requiretls-loop\n", "daemon = other\n"),
                                           BOTH, {"route-reinjection"}, "a [rule] with `daemon"),
-    "the second time, nothing says that it requires TLS": (
+    "reinjected mail, nothing says that it requires TLS": (
         ours("daemon = requiretls-loop\nrequest = require\n", "daemon = requiretls-loop\n"),
         ("3.7",), {"route-reinjection"}, "`request = require`"),
-    "the second time, a route that does not enforce": (
+    "reinjected mail, a route that does not enforce": (
         ours("request = require\nroute = strict\n", "request = require\nroute = native\n"),
         ("3.7",), {"route-reinjection"}, "`route = strict`"),
-    "the second time, a way back for TLS-Required: No": (
+    "reinjected mail, without an exit route for TLS-Required: No": (
         ours("route = strict\noptional_route = optional\n", "route = strict\n"), BOTH,
         {"route-reinjection"}, "`optional_route = optional`"),
-    "the second time, from an address of another network": (
+    "reinjected mail, from an address of another network": (
         service("requiretls-loop/unix/smtp_bind_address=192.0.2.7"), BOTH, {"route-reinjection"},
         "smtp_bind_address=127.0.0.1"),
-    "the second time, Postfix does not mark it": (
+    "reinjected mail, Postfix does not mark it": (
         service("requiretls-cleanup/unix/requiretls_esmtp_header=no"), ("3.11",),
         {"route-reinjection"}, "requiretls_esmtp_header = yes"),
     "local_mailers with smtp(8) in it": (
@@ -305,24 +326,26 @@ BREAKS = {
                 "/@(.*)\\.tagged\\.requiretls\\.invalid$/ requiretls:$1\n"),
         BOTH, {"route-tag"}, "regexp table"),
     "no AD": (ours("[cache]", f"[dns]\nresolvers = {layout.RESOLVER_NO_AD}\n[cache]"), BOTH,
-              {"resolver"}, "validates DNSSEC"),
+              {"resolver"}, "resolvers = 127.0.0.1"),
     "no AD for Postfix": (unvalidated, ("3.7",), {"mta-resolver"}, "validates"),
-    "no resolv.conf in the chroot": (without_resolv_conf, ("3.7",), {"mta-resolver"}, "restart"),
+    "no resolv.conf in the chroot": (without_resolv_conf, ("3.7",), {"mta-resolver"}, "install -D"),
     "no such user": (ours("user = nobody", "user = nobody-here"), BOTH, {"user"}, "useradd"),
     "a store that cannot be written": (ours(f"{checksetup.STORE}/", "/etc/"), BOTH, {"store"},
                                        "install -d"),
 }
 
 
-def mend(mta, report, names):
-    """Does what the remedy says, where it is a command of Postfix's."""
-    done = 0
-    for name in names:
-        for remedy in report.remedies(name):
-            if remedy.startswith("postconf "):
-                mta.postconf(*shlex.split(remedy)[1:])
-                done += 1
-    return done
+def mend(mta, report):
+    """Carries out what it says, where that is about Postfix's configuration alone."""
+    commands = [command for f in report.wrong() for command in f["commands"]]
+    if all(c.startswith("postfix ") for c in commands) or any(not c.startswith(("postconf ", "install -m 0644 ", "postfix "))
+                           for c in commands):
+        return False
+    checksetup.furnish(mta)
+    for command in commands:
+        if not command.startswith("postfix "):  # that runs with its own, not with the copy
+            mta.run("sh", "-ec", command)
+    return True
 
 
 def broken(lab, mta, name):
@@ -334,7 +357,7 @@ def broken(lab, mta, name):
         expect((report.code, report.names("error", "unknown")), (1, names), what)
         check(any(remedy in r for each in names for r in report.remedies(each)),
               f"no remedy with {remedy!r}: {what}")
-        if mend(mta, report, names):
+        if mend(mta, report):
             in_order(checksetup.check(mta, text), f"{name}, mended")
 
 
@@ -366,9 +389,10 @@ def _(lab, mta):
     running.stop()
     try:
         report = checksetup.check(mta)
-        expect((report.code, report.names("error", "unknown")), (1, {"milter-socket", "map-socket"}),
+        expect((report.code, report.names("error", "unknown")), (1, {"daemon"}), str(report))
+        check("systemctl restart" in report.remedies("daemon")[0], str(report))
+        expect({f["name"] for f in report.wrong()[0]["follows"]}, {"milter-socket", "map-socket"},
                str(report))
-        check(all("systemctl start" in r for r in report.remedies("milter-socket")), str(report))
         with socketserver.ThreadingUnixStreamServer(str(path), Greeter) as server:
             path.chmod(0o777)
             threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -386,10 +410,68 @@ def _(lab, mta):
     try:
         report = checksetup.check(mta)
         check("Connection refused" in str(report), str(report))
-        expect((report.code, report.names("error", "unknown")), (1, {"milter-socket", "map-socket"}),
-               str(report))
+        expect((report.code, report.names("error", "unknown")), (1, {"daemon"}), str(report))
     finally:
         running.start()
+
+
+@scenario("check-setup 3.7: the delivery agent is stopped, out of reach, or has no key",
+          setting="snippets alone")
+def _(lab):
+    mta = lab.mtas["3.7"]
+    agent.start_filter(lab, mta)
+    running = agent.start(lab, mta)
+    socket, key = snippets.agent_socket(mta), agent.KEYS / "ticket.key"
+
+    def remedy(name):
+        report = checksetup.check(mta, with_agent(mta))
+        expect((report.code, report.names("error", "unknown")), (1, {name}), str(report))
+        found, = report.remedies(name)
+        return found
+
+    for path, mode, wanted in ((socket, 0o660, "chgrp postfix"), (socket.parent, 0o700, "-g postfix -m 2750")):
+        with _owned(path, -1, 0, mode):
+            check(wanted in remedy("agent-socket"), wanted)
+    with _owned(key, 0, 0, 0o640):
+        check(f"chown nobody '{key}'" in remedy("ticket-key"), "another's key")
+    with _owned(key, -1, -1, 0o644):
+        check(f"chmod 0640 '{key}'" in remedy("ticket-key"), "a key for all to read")
+    start = "systemctl enable --now requiretls-deliver.socket requiretls-deliver.service"
+    agent.killed(running)
+    try:
+        check(start in remedy("agent-socket"), "killed: the socket is there")
+        socket.unlink()
+        check(start in remedy("agent-socket"), "stopped: no socket")
+    finally:
+        running.start()
+
+
+@scenario("check-setup 3.7: the configuration of the delivery agent alone", setting="snippets alone")
+def _(lab):
+    mta = lab.mtas["3.7"]
+    agent.start_filter(lab, mta)
+    running = agent.start(lab, mta)
+    report = checksetup.Report(checksetup.run(mta, "-c", str(running.file), "--check-setup", "--json"))
+    expect((report.names("error"), report.names("unknown")), (set(), {"mta"}), str(report))
+    check("run this check without -c" in report.remedies("mta")[0], str(report))
+    check("requiretls-milter/" not in "".join(c for f in report.findings for c in f["commands"]), str(report))
+
+
+@scenario("check-setup 3.7: the file has changed since the daemon read it", setting="snippets alone")
+def _(lab):
+    mta = lab.mtas["3.7"]
+    running = daemon(lab, mta)
+
+    def state():
+        report = checksetup.Report(checksetup.run(mta, "-c", str(running.file), "--check-setup", "--json"))
+        return [(f["state"], f["commands"]) for f in report.findings if f["name"] == "daemon-configuration"]
+
+    expect(state(), [("ok", [])], "as it was read")
+    running.file.touch()
+    expect(state(), [("warning", ["systemctl reload requiretls-milter"])], "changed")
+    running.process.send_signal(signal.SIGUSR1)
+    procs.wait_for(lambda: "reloaded" in running.log(), "the reload")
+    expect(state(), [("ok", [])], "read anew")
 
 
 class Greeter(socketserver.BaseRequestHandler):
@@ -405,7 +487,7 @@ def _(lab):
     daemon(lab, mta)
     report = checksetup.check(mta, prefix=["setpriv", "--reuid", "nobody", "--clear-groups"])
     expect((report.code, report.names("error"), report.names("unknown")),
-           (75, set(), {"milter-socket", "map-socket"}), str(report))
+           (75, set(), {"milter-socket"}), str(report))
     check("as root" in report.remedies("milter-socket")[0], str(report))
 
 
@@ -414,7 +496,7 @@ WARNED = {
     "default action quarantine": (main(milter_default_action="quarantine"), BOTH,
                                   {"milter-default-action"}),
     "no bounces": (main(internal_mail_filter_classes=None), ("3.11",), {"bounces"}),
-    "no filter without SMTP": (main(non_smtpd_milters=None), ("3.11",), {"non-smtpd-milters"}),
+    "no filter for locally submitted mail": (main(non_smtpd_milters=None), ("3.11",), {"non-smtpd-milters"}),
     "another policy server": (main(smtp_tls_policy_maps="socketmap:unix:other/socket:QUERY"), BOTH,
                               {"map-policy"}),
     "an smtpd without the filter": (
@@ -423,7 +505,7 @@ WARNED = {
     "relayed mail by the map enforce": (
         service(f"relay/unix/smtp_tls_policy_maps={SOCKETMAP}:enforce"), BOTH, {"map-enforce"}),
     "a header that only the filter heeds": (native_alone, ("3.11",), {"accept-header"}),
-    "recipients that come back together": (
+    "recipients that are reinjected together": (
         main(**{"requiretls-loop_destination_recipient_limit": None}), BOTH, {"route-reinjection"}),
     "a milter that may sign before the filter": (
         main(non_smtpd_milters=f"inet:localhost:8891, {MILTER}"), ("3.7",), {"milter-order"}),
@@ -431,6 +513,7 @@ WARNED = {
                            {"route-status"}),
     "REQUIRETLS, and no route for it": (ours("\nroute = loop\n", "\nroute = native\n"), ("3.7",),
                                         {"route-native"}),
+    "probes that leave from another address": (ours("[probe]\nsource = ", "[probe]\n# "), ("3.11",), {"probe"}),
     "policies in memory": (ours("[cache]\nstore = sqlite:", "[cache]\nstore = memory\n# "), BOTH,
                            {"store"}),
 }
@@ -449,6 +532,75 @@ def _(lab):
                    f"{mta.name}, {name}\n{report}")
 
 
+def misread(name, old, new, says, known, left_out):
+    """An error in the file: says, how it is named; known, what is looked at all the same; left_out: the
+    start of what is not."""
+    @scenario(f"check-setup: an error in the configuration file, {name}", setting="snippets alone",
+              machines=BOTH)
+    def _(lab):
+        for mta in lab.mtas.values():
+            daemon(lab, mta)
+            copy = checksetup.Copy(mta)
+            copy.configure(milter_default_action="accept", smtp_dns_support_level=None)
+            text = checksetup.configuration(copy)
+            check(old in text, f"no {old!r} in the filter's configuration")
+            report = checksetup.check(copy, text.replace(old, new, 1))
+            expect(report.code, 78, str(report))
+            first = report.findings[0]
+            expect((first["state"], first["name"]), ("error", "configuration"), str(report))
+            check(says in first["text"] and first["remedy"], str(report))
+            expect({f["name"] for f in report.wrong()},
+                   {"configuration", "milter-default-action", "dns-support-level"}, str(report))
+            expect(known - report.names("ok"), set(), str(report))
+            said = [f["text"] for f in first["follows"] if f["name"] == "not-examined"]
+            for words in left_out:
+                check(any(text.startswith(words) for text in said), f"{words}\n{report}")
+            expect(bool(said), bool(left_out), str(report))
+
+
+misread("of a key", "[milter]\n", "[milter]\nrcpt_wait = soon\n", ":4: rcpt_wait = soon",
+        {"milter-socket", "map-socket", "mta", "mta-ca", "store", "resolver"}, ["milter-timeout:"])
+misread("of the socket", "socket = unix:", "socket = somewhere:", ": socket = somewhere:",
+        {"milter-socket", "mta", "mta-ca", "store", "resolver"}, ["map-name", "route"])
+misread("of a section", "[socketmap]\n", "[socket map]\n", "[socket map]",
+        {"milter-socket", "mta", "mta-ca"}, ["marker", "map-name", "user", "resolver", "probe:"])
+misread("of the probe", "[probe]\n", "[probe]\nttl = soon\n", ": ttl = soon",
+        {"milter-socket", "map-socket", "route", "store", "resolver"}, ["probe:"])
+misread("of what is for the log", "[milter]\n", "[log]\nfacility = house\n[milter]\n", ":4: facility = house",
+        {"milter-socket", "map-socket", "route", "store", "resolver"}, [])
+
+
+@scenario("check-setup 3.7: an error in the configuration file, and no daemon", setting="snippets alone",
+          machines=["3.7"])
+def _(lab):
+    mta = lab.mtas["3.7"]
+    copy = checksetup.Copy(mta)
+    text = checksetup.configuration(copy).replace("[milter]\n", "[milter]\nrcpt_wait = soon\n")
+    running = daemon(lab, mta)
+    running.stop()
+    try:
+        copy.configure(internal_mail_filter_classes=None)
+        report = checksetup.check(copy, text.replace("[cache]\n", "[cache]\nmax_ttl = x\n"))
+        expect((report.code, [f["name"] for f in report.wrong()]),
+               (78, ["configuration", "configuration", "bounces"]), str(report))
+        expect({f["name"] for f in report.findings[1]["follows"]},
+               {"daemon", "milter-socket", "map-socket", "not-examined"}, str(report))
+    finally:
+        running.start()
+
+
+@scenario("check-setup 3.7: an error in the configuration file, and another to mend by it",
+          setting="snippets alone", machines=["3.7"])
+def _(lab):
+    mta = lab.mtas["3.7"]
+    daemon(lab, mta)
+    text = checksetup.configuration(mta).replace("[milter]\n", "[milter]\nrcpt_wait = soon\n")
+    report = checksetup.check(mta, re.sub(r"store = .*", "store = memory", text))
+    file = layout.RUN / f"check-setup-{mta.name}.conf"
+    check(f"requiretls-milter -t -c '{file}' && systemctl restart requiretls-milter"
+          in report.remedies("store")[0], str(report))
+
+
 @scenario("check-setup: usage, and text for people", setting="snippets alone", machines=["3.7"])
 def _(lab):
     mta = lab.mtas["3.7"]
@@ -460,15 +612,31 @@ def _(lab):
                         (["--mta", "postfix:/etc/postfix"], 0), ([], 0)):
         done = checksetup.run(mta, *where, *words)
         expect(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
-    expect(done.stdout.splitlines()[-1], "0 errors, 0 warnings, 0 not known", done.stdout)
+    expect(done.stdout.splitlines()[-1], "all in order", done.stdout)
     copy = checksetup.Copy(mta)
     copy.configure(milter_default_action="accept")
     text = checksetup.run(copy, *where).stdout
     check("\nerror    milter-default-action: accept in main.cf" in "\n" + text, text)
-    check("\n         -> postconf -e 'milter_default_action = tempfail'\n" in text, text)
+    check("\n         -> as root:\n"
+          f"            postconf -c '{copy.etc}' -e 'milter_default_action = tempfail'\n"
+          f"            postfix -c '{copy.etc}' reload\n" in text, text)
 
 
-@both("the second time, without the filter")
+@scenario("check-setup: what postmap and postconf warn of is no finding", setting="snippets alone",
+          machines=BOTH)
+def _(lab):
+    for mta in lab.mtas.values():
+        daemon(lab, mta)
+        copy = checksetup.Copy(mta)
+        main = copy.etc / "main.cf"
+        main.write_text(main.read_text() + "in_flow_delay = 1\nin_flow_delay = 0\nno_such_parameter = 1\n")
+        copy.cool()
+        done = copy.run("sh", "-c", f"postmap -c {copy.etc} -q x static:y 2>&1; postconf -c {copy.etc} -x 2>&1")
+        check(": warning: " in done, done)
+        in_order(checksetup.check(copy), mta.name)
+
+
+@both("reinjected mail, without the filter")
 def _(lab, mta):
     daemon(lab, mta)
     copy = checksetup.Copy(mta)

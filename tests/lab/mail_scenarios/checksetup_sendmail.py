@@ -9,7 +9,8 @@ import smrouted
 from checksetup import in_order
 from scenario import check, expect, scenario
 
-CF = "check-setup.cf"  # a copy of what sendmail runs with, in its /etc/mail
+# Copies of what sendmail runs with and of what that is made from, in its /etc/mail.
+CF, MC = "check-setup.cf", "check-setup.mc"
 
 
 def examine(mta, change=lambda cf: cf, ours=lambda text: text):
@@ -17,6 +18,7 @@ def examine(mta, change=lambda cf: cf, ours=lambda text: text):
     text = (mta.etc / f"{sendmail.MAIN}.cf").read_text()
     changed = change(text)
     (mta.etc / CF).write_text(changed)
+    (mta.etc / MC).write_text((mta.etc / f"{sendmail.MAIN}.mc").read_text())
     text = checksetup.configuration(mta, ours)
     return checksetup.check(mta, text, words=["--mta", f"sendmail:/etc/mail/{CF}"])
 
@@ -53,22 +55,22 @@ def ours(old, new):
 # name -> (how to break it, what is found to be wrong, a part of the remedy)
 BREAKS = {
     "no F=T": (sub(", F=T,", ","), {"milter-default-action"}, "F=T"),
-    "no filter": (sub("^Xrequiretls.*$", ""), {"milter-service"}, "INPUT_MAIL_FILTER"),
+    "no filter": (sub("^Xrequiretls.*$", ""), {"milter-service"}, "requiretls.m4"),
     "a filter that no daemon asks": (sub("^O InputMailFilters=.*$", ""), {"milter-service"},
-                                     "INPUT_MAIL_FILTER"),
-    "a time-out that is too short": (sub("R:60s", "R:2s"), {"milter-timeout"}, "T=R:60s"),
+                                     "confINPUT_MAIL_FILTERS"),
+    "a time-out that is too short": (sub("R:60s", "R:2s"), {"milter-timeout"}, "R:60s;"),
     "another socket": (sub("^(Xrequiretls, S=)[^,]*", r"\1unix:/run/elsewhere/milter.sock"),
                        {"milter-service"}, "S=unix:/run/requiretls-milter/milter.sock"),
-    "no map": (sub("^K(?:sts|enforce_pki) socket.*$", ""), {"map-policy"}, "FEATURE(`sts'"),
+    "no map": (sub("^K(?:sts|enforce_pki) socket.*$", ""), {"map-policy"}, "requiretls.m4"),
     "a map that does not exist": (sub("^Ksts socket", "Knonsense socket"), {"map-name"},
                                   "names of the maps"),
     "no authorities": (sub("^O CACertFile=.*$", ""), {"mta-ca"}, "confCACERT"),
     "a tag that the rules do not know": (sub(r"requiretls \. invalid", "other . invalid"),
                                          {"route-tag"}, "requiretls.m4"),
     "a tag that the mailer leaves": (sub("R=RequireTLS_untag", "R=EnvToSMTP"), {"route-tag"},
-                                     "takes the tag off"),
+                                     "requiretls.m4"),
     "no way back in": (sub("^O DaemonPortOptions=Name=requiretls.*$", ""), {"route-reinjection"},
-                       "DAEMON_OPTIONS"),
+                       "requiretls.m4"),
     "a way back in that sendmail does not run with": (
         sub(r"86(9[567])\b", r"76\1"), {"route-reinjection"}, "restart sendmail"),
     "nothing is demanded of servers": (sub("^(SLocal_tls_rcpt\n)R.*$", r"\1"), {"route-can"},
@@ -93,7 +95,7 @@ def _(_, mta, running):
     running.stop()
     try:
         report = examine(mta)
-        expect((report.code, report.names("error", "unknown")), (1, {"milter-socket", "map-socket"}),
+        expect((report.code, report.names("error", "unknown")), (1, {"daemon"}),
                str(report))
     finally:
         running.start()

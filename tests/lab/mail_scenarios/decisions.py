@@ -381,6 +381,19 @@ decide("one budget for all recipients", HURRY,
 decide("slow, but in time", "", "bob@slow.test", becomes={"bob@slow.test": DELIVERED})
 
 
+# A trial over all mail: it passes, and the log tells what would be. The domain has no TLS at all.
+OBSERVE = "[default]\nrequest = observe\n"
+OBSERVED = {"request": "^observe$", "level": "enforce", "action": "^accept$"}
+decide("observe: mail to a domain without TLS passes at once", OBSERVE, "bob@plain.test", parameters=(),
+       becomes={"bob@plain.test": DELIVERED},
+       logged={"bob@plain.test": dict(OBSERVED, verdict="^unsatisfied$", findings="none")})
+decide("observe: what could be sent as if it had asked", OBSERVE, "bob@dane.test", parameters=(),
+       becomes={"bob@dane.test": DELIVERED},
+       logged={"bob@dane.test": dict(OBSERVED, verdict="^satisfied$", findings="dane")})
+decide("observe: a request is one all the same", OBSERVE, "bob@plain.test",
+       told={"bob@plain.test": (550, "5.7.10")}, logged={"bob@plain.test": {"request": "^require$"}})
+
+
 OFFER = "[default]\nrequire_offer = yes\n"
 NO_OFFER = (550, "5.7.30", "this host cannot pass REQUIRETLS on to the mail servers of")
 # Postfix says its version by the macro v when it connects.

@@ -6,10 +6,13 @@ and by its transport. The filter is asked by none of them: what is seen is what 
 """
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import domains
 import https
 import layout
+import reinjected
+import routed
 import snippets
 import tlsrpt
 from maillog import Log
@@ -67,6 +70,8 @@ BECOMES = {
     # Whoever forges the MX records chooses the host: Postfix's own enforcement takes it, `enforce`
     # does not.
     ("halfdane", "halfdane/requiretls", NO_MATCH, "Trusted", REFUSED): "insecure-mx",
+    (f"{LATER} !halfdane", f"{NO} !halfdane/!requiretls:nocertmatch", NO_MATCH, UNTRUSTED,
+     REFUSED): "insecure-mx-wrong",
     STS: "sts sts-wildcard sts-some sts-hostile signed-sts sts-braces sts-blanks sts-attributes "
          "sts-utf8 sts-words sts-many",
     STS_FAILS: "sts-badcert sts-expired sts-only-words",
@@ -108,7 +113,7 @@ _reports = {}
 def reports(mta):
     """TLS reports of that machine; its socket is there from the first time on."""
     if mta.name not in _reports:
-        _reports[mta.name] = tlsrpt.Reports(mta)
+        _reports[mta.name] = tlsrpt.Reports(mta.spool / snippets.TLSRPT_SOCKET)
     return _reports[mta.name]
 
 
@@ -275,6 +280,22 @@ _moved("from postfix-tlspol", 8642, "deferred 4.3.0 secure?")
 _moved("from postfix-mta-sts-resolver", 8461, f"{LATER} !secure")
 
 
+@scenario("delivery: with smtp_tls_security_level = may the maps' answers count, `dane` too",
+          setting="from postfix-mta-sts-resolver, may", machines=BOTH)
+def _(lab):
+    lab.milter("[socketmap]\nlisten = inet:127.0.0.1:8461", fresh=True)
+    for domain, wanted in (*MOVED, ("insecure-mx-wrong.test", (f"{LATER} !halfdane", UNTRUSTED))):
+        deliver(lab, domain, wanted or (f"{LATER} !secure", UNTRUSTED), (WAYS[0], WAYS[3]))
+
+
+@scenario("delivery: with that level alone Postfix 3.7.11 does not verify hosts of unsigned MX records",
+          setting="from postfix-mta-sts-resolver, may alone", machines=BOTH)
+def _(lab):
+    lab.milter("[socketmap]\nlisten = inet:127.0.0.1:8461", fresh=True)
+    deliver(lab, "dane.test", ("dane-only", "Verified"), (WAYS[0], WAYS[3]))
+    deliver(lab, "insecure-mx-wrong.test", (f"{LATER} !halfdane", "Trusted"), (WAYS[0], WAYS[3]))
+
+
 @scenario("delivery: without smtp_dns_support_level, [dane] enable = no keeps a resolver's user going",
           setting="from postfix-mta-sts-resolver, without DNSSEC", machines=BOTH)
 def _(lab):
@@ -282,3 +303,50 @@ def _(lab):
     deliver(lab, "sts.test", ("secure", "Verified"), (WAYS[0], WAYS[3]))
     deliver(lab, "dane.test", ("may", "Trusted"), (WAYS[0], WAYS[3]))
     deliver(lab, "plain.test", ("may", "Trusted"), (WAYS[0], WAYS[3]))
+
+
+# What the filter's log expects, beside what Postfix 3.11 logs of a message that it sent: by the routes of
+# the snippets, by Postfix itself, and at the levels below enforce.
+EXPECTED = {
+    "at enforce": {},
+    "by Postfix itself": {"change": lambda text: text.replace("\nroute = loop\n", "\nroute = native\n")},
+    "at opportunistic+starttls": {"sender": "lenient@sender.test"},
+    "at opportunistic": {"sender": "easy@sender.test"},
+}
+# How much is demanded of a server, by the word before the slash; `may:none` fell from one to the other.
+DEMANDS = ("may", "encrypt", "halfdane", "dane", "dane-only", "secure")
+# Held to opportunistic+starttls by a rule for the next-hop, which Postfix knows by smtp_requiretls_policy.
+BY_ITSELF = "plain2.test"
+
+
+def demand(tls):
+    return DEMANDS.index(tls.partition("/")[0].partition(":")[0])
+
+
+def _expected(what, change=None, sender="alice@sender.test"):
+    @scenario(f"delivery 3.11: expect= of the filter's log and what Postfix logs of each domain, {what}",
+              setting="snippets")
+    def _(lab):
+        mta = lab.mtas["3.11"]
+        running = routed.daemon(lab, mta, reinjected.RULES, change)
+        running.forget()
+        with ThreadPoolExecutor(8) as pool:
+            sent = dict(pool.map(lambda d: (d.name, routed.require(lab, mta, f"bob@{d.name}", sender=sender)),
+                                 domains.DOMAINS))
+        ends = {name: routed.ends(each)[f"bob@{name}"] for name, each in sent.items() if each.queue_id}
+        lines = running.decisions()
+        seen = {name: (lines[f"bob@{name}"].get("expect"), delivery.tls) for name, delivery in ends.items()
+                if delivery.status == "sent" and not delivery.is_local}
+        check(len(seen) > 20, f"{len(seen)} domains only")
+        if what == "at enforce":
+            wrong = {name: pair for name, pair in seen.items() if pair[0] != pair[1]}
+        else:
+            if change:
+                expect(seen.pop(BY_ITSELF), ("encrypt/requiretls:nocertmatch", "may/requiretls:nocertmatch"),
+                       BY_ITSELF)
+            wrong = {name: pair for name, pair in seen.items() if demand(pair[0]) > demand(pair[1])}
+        expect(wrong, {}, "expected, logged")
+
+
+for each_way, each_how in EXPECTED.items():
+    _expected(each_way, **each_how)

@@ -133,14 +133,32 @@ def wrong_in_the_end(lab, mta, _, scanner):
         expect((scanner.saw(sent.token), sent.arrivals_elsewhere()), (1, []), "scanned, arrived")
 
 
+def wrong_at_once(lab, mta, *_):
+    """The filter sees the scanner as a client that it trusts. A proxy passes the refusal on to the client, for
+    a content filter the message bounces; what is known then is told to the next client at once."""
+    for by in require_ways(mta).values():
+        sent = post(lab, mta, "bob@dane-wrong.test", **{**by, "parameters":
+                                                        (*by.get("parameters", ()), "RET=FULL")})
+        if sent.queue_id:
+            (_, last, _), = followed(sent.log, sent.queue_id, 1, 60)
+            check("mx.dane-wrong.test" in last.text and how(last).startswith("smtp bounced 5.7.10"), str(last))
+            bounce, = body_of(sent)
+            check(b"A secret line" not in bounce.body, "the bounce holds the body")
+        else:
+            reply = sent.replies.get("data") or sent.replies["bob@dane-wrong.test"]
+            expect(reply, (550, "5.7.10", "mx.dane-wrong.test"), "refusal")
+        expect(sent.arrivals_elsewhere(), [], "arrived")
+
+
 FILTER, PROXY = "Behind a content filter", "Behind a proxy filter"
 
 
 def same_for_both(title):
     beside(title, "whoever asks")(whoever_asks)
     beside(title, "TLS-Required: No, and mail without a request")(others_go_their_way)
-    beside(title, "what the server then shows to be wrong bounces without the body")(
-        wrong_in_the_end)
+    beside(title, "what the server then shows to be wrong bounces without the body",
+           more=f"{RULES}[probe]\nenable = no\n")(wrong_in_the_end)
+    beside(title, "what a probe shows to be wrong is not sent", versions=("3.11",))(wrong_at_once)
 
 
 def checked(lab, mta, placed, change=None, writes=False):

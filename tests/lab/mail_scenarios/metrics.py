@@ -30,16 +30,34 @@ listen = inet:{MAPS[0]}:{MAPS[1]}
 [metrics]
 listen = inet:127.0.0.1:{layout.METRICS_PORT}
 
+[deliver counted]
+listen = inet:127.0.0.1:{layout.DELIVER_PORT}
+
+[probe]
+enable = yes
+
+[route probed]
+method = none
+can = dane, sts, requiretls
+
+[rule probed]
+nexthop = dane.test, dane-no-requiretls.test
+route = probed
+
 [rule held]
 sender = held@sender.test
 on_unsatisfied = quarantine
+
+[rule observed]
+sender = observed@sender.test
+request = observe
 
 [rule lenient]
 nexthop = plain2.test
 level = opportunistic+starttls
 """
 # REQUIRETLS messages, as mail() sends them; those refused at RCPT are messages too.
-COUNTED = {"accept": 2, "reject": 3, "tempfail": 2, "quarantine": 1}
+COUNTED = {"accept": 2, "reject": 4, "tempfail": 2, "quarantine": 1}
 REQUIRE = ("Require-TLS-ESMTP: yes",)
 # Looked up by the map QUERY: between them every summary, and every result of a policy fetch.
 DOMAINS = ("dane.test", "dane-mixed.test", "insecure-mx.test", "dane-unusable.test", "sts.test",
@@ -47,7 +65,7 @@ DOMAINS = ("dane.test", "dane-mixed.test", "insecure-mx.test", "dane-unusable.te
            "sts-policy.test", "sts-404.test", "sts-webpki.test", "sts-500.test", "nosuch.test")
 REQUESTS = ("QUERYwithTLSRPT sts.test", "postfix sts.test", "enforce sts.test",
             "opportunistic+starttls plain.test", "opportunistic plain.test", "requiretls plain.test",
-            "JSON dane.test", "nonsense dane.test", "PURGE dane.test")
+            "JSON dane.test", "nonsense dane.test", "PURGE dane.test", "STATUS ")
 
 # Panel and legend -> what must have happened, as the labels of series above zero, or one bound on
 # the value of the only series. A query that has no line here fails the scenario.
@@ -56,6 +74,14 @@ HAPPENED = {
     ("Cached next-hops", "entries"): lambda v: v >= len(DOMAINS) - 2,
     ("Memory of findings and lookups", "cache"): lambda v: v > 0,
     ("Memory of findings and lookups", "lookups in progress"): lambda v: v >= 0,
+    ("Memory of findings and lookups", "results of probes"): lambda v: v > 0,
+    ("Probes of mail servers", "{{result}}"): {"ok", "no-requiretls"},
+    ("Probes of mail servers", "left out"): lambda v: v == 0,
+    ("Probe duration", "median"): lambda v: 0 < v < 10,
+    ("Probe duration", "95 %"): lambda v: 0 < v < 10,
+    ("Probe duration", "mean"): lambda v: 0 < v < 10,
+    ("Probes kept and in progress", "kept"): lambda v: v >= 2,
+    ("Probes kept and in progress", "in progress"): lambda v: v >= 0,
     ("Socketmap connections", "open"): lambda v: v == 1,
     ("Version", "{{version}}"): lambda v: v == 1,
     ("Messages by request and action", "{{request}} {{action}}"): {
@@ -76,14 +102,27 @@ HAPPENED = {
     ("DNS queries", "{{type}} {{result}}"): {
         "MX found", "MX nodata", "MX nxdomain", "MX failed", "A found", "AAAA nodata", "TLSA found",
         "TLSA nxdomain", "TXT found", "TXT nxdomain"},
-    ("DNS queries", "in flight"): lambda v: v >= 0,
+    ("DNS queries", "not answered yet"): lambda v: v >= 0,
+    ("DNS queries", "not sent yet"): lambda v: v >= 0,
     ("MTA-STS policy fetches", "{{result}}"): {"ok", "invalid", "refused", "webpki", "failed"},
     ("Socketmap requests by map", "{{map}}"): {
         "QUERY", "QUERYwithTLSRPT", "postfix", "enforce", "opportunistic+starttls",
-        "opportunistic", "requiretls", "JSON", "PURGE", "DUMP", "unknown"},
+        "opportunistic", "requiretls", "JSON", "PURGE", "DUMP", "STATUS", "unknown"},
     ("Socketmap results", "{{result}}"): {"ok", "notfound", "temp", "perm"},
     ("Socketmap results", "malformed"): lambda v: v > 0,
     ("Bounces cut to their header", "redacted"): lambda v: v > 0,
+    ("Recipients observed, by verdict", "{{level}} {{verdict}}"): {"enforce unsatisfied"},
+    ("Recipients observed, by verdict", "not looked at"): lambda v: v == 0,
+    ("Deliveries by request and status", "{{request}} {{status}}"): {
+        "require sent", "require bounced", "require deferred"},
+    ("Delivery duration", "median"): lambda v: 0 < v < 20,
+    ("Delivery duration", "95 %"): lambda v: 0 < v < 30,
+    ("Delivery duration", "mean"): lambda v: 0 < v < 20,
+    ("TLS sessions of deliveries", "{{auth}} {{result}}"): {"dane ok"},
+    ("Connections of the delivery agent", "{{state}}"): set(),  # they are kept for some seconds alone
+    ("Connections of the delivery agent", "LMTP sessions"): lambda v: v == 1,
+    ("Store", "store"): lambda v: v == 1,
+    ("Warnings that stand", "{{name}}"): {"configuration_changed"},
 }
 
 
@@ -125,6 +164,7 @@ def mail(lab, mta, running):
     send("bob@plain.test", headers=("TLS-Required: No",))
     send("bob@dane.test", parameters=("REQUIRETLS",))
     send("bob@plain2.test", parameters=("REQUIRETLS",))
+    send("bob@dane-no-requiretls.test", 550, parameters=("REQUIRETLS",))
     send("bob@plain.test", 550, parameters=("REQUIRETLS",))
     send("bob@plain.test", 550, headers=REQUIRE)
     lab.send(mta, ["bob@plain.test", "bob@mx-servfail.test"], slot=running.slot,
@@ -132,6 +172,7 @@ def mail(lab, mta, running):
     send("bob@mx-servfail.test", 451, parameters=("REQUIRETLS",))
     send("bob@mx-servfail.test", 451, headers=REQUIRE)
     send("bob@plain.test", sender="held@sender.test", parameters=("REQUIRETLS",))
+    send("bob@plain.test", sender="observed@sender.test")
 
 
 def bounce(lab, mta, running):
@@ -148,6 +189,9 @@ def maps(client):
     """Every map, every kind of reply, and a peer that does not speak the protocol."""
     for domain in DOMAINS:
         client.ask(f"QUERY {domain}")
+    reply = client.ask("JSON dane-no-requiretls.test")
+    for part in ('"result":"no-requiretls"', '"requiretls":false', '"verdict":"unsatisfied"', '"probed":true'):
+        check(part in reply, f"{part} is not in {reply}: what the filter's probe has seen")
     for request in REQUESTS:
         client.ask(request)
     client.send(b"5:DUMP ,")
@@ -156,6 +200,33 @@ def maps(client):
     stranger = Map()
     stranger.send(b"hello\n")
     check(stranger.end(), "it was not shown the door")
+
+
+class Agent:
+    """A session of an MTA with the delivery agent."""
+
+    def __init__(self):
+        self.stream = socket.create_connection(("127.0.0.1", layout.DELIVER_PORT), 60).makefile("rwb")
+        self.reply()
+
+    def reply(self):
+        while (line := self.stream.readline())[3:4] == b"-":
+            pass
+        return int(line[:3])
+
+    def say(self, line):
+        self.stream.write(line.encode() + b"\r\n")
+        self.stream.flush()
+        return self.reply()
+
+
+def deliver(agent):
+    """Mail that requires TLS, by LMTP: taken by the server, not to be sent so, not to be looked up."""
+    agent.say("LHLO client.test")
+    for to, code in (("bob@dane.test", 250), ("bob@plain.test", 550), ("bob@mx-servfail.test", 451)):
+        replies = [agent.say(line) for line in ("MAIL FROM:<alice@sender.test>", f"RCPT TO:<{to}>", "DATA",
+                                                "Subject: x\r\n\r\nx\r\n.")]
+        expect(replies, [250, 250, 354, code], to)
 
 
 def raw():
@@ -214,6 +285,9 @@ def _(lab):
         mail(lab, mta, running)
         maps(client)
         bounce(lab, mta, running)
+        agent = Agent()  # it stays: a session to count
+        deliver(agent)
+        running.file.touch()  # a warning that stands
         prometheus.wait_for_scrapes()
         end = time.time()
 

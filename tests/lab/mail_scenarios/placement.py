@@ -89,7 +89,8 @@ def _(lab, mta):
         second.file.write_text(second.text)
         process = procs.start(second.name, milter.program(), "-f", "-c", second.file)
         expect(process.wait(procs.READY_S), 69, "the second daemon's exit status")
-        check(f"somebody listens on {path} already" in second.log(), second.log())
+        check(f"cannot open the socket unix:{path}: another process listens there" in second.log(),
+              second.log())
         sent = lab.send(mta, "bob@plain.test", parameters=["REQUIRETLS"])
         expect(sent.replies["bob@plain.test"], (550, "5.7.10"), "RCPT")
 

@@ -218,7 +218,7 @@ def _(lab, mta, _):
         check(lab.arrivals.wait(sent.token, "bob@dane-wrong.test")[0].tls, "in plaintext")
 
 
-@routes311("mail without a request goes its own way, once", more=RULES)
+@routes311("mail without a request takes no route, and is delivered once", more=RULES)
 def _(lab, mta, running):
     sent = post(lab, mta, ["bob@dane.test", "bob@plain.test", "bob@local.test"])
     become(sent, {"bob@dane.test": "smtp sent dane-only", "bob@plain.test": "smtp sent may",

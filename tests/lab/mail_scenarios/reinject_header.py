@@ -27,20 +27,20 @@ def _(lab, mta, running):
             expect(("REQUIRETLS" in arrival.parameters, arrival.header("Require-TLS-ESMTP")),
                    ("no-starttls" not in to, ["yes"]), to)
     expect(running.decisions()["bob@plain.test"]["route"], "may", "its route")
-    # By header alone, as the second time of what comes by parameter, in all forms that Postfix reads.
+    # By header alone, as reinjected mail that came by parameter, in all forms that Postfix reads.
     for header in (*HEADER, "Require-TLS-ESMTP: YES", "Require-TLS-ESMTP:   yes"):
         become(post(lab, mta, "bob@plain.test", sender="", headers=(header,)),
                {"bob@plain.test": wanted["bob@plain.test"]})
 
 
-@routes311("mail from <> without REQUIRETLS goes its own way", more=RULES)
+@routes311("mail from <> without REQUIRETLS takes no route", more=RULES)
 def _(lab, mta, running):
     sent = post(lab, mta, ["bob@plain.test", "bob@local.test"], sender="")
     become(sent, {"bob@plain.test": "smtp sent may", "bob@local.test": "virtual sent"})
     check("route=loop" not in running.log(), running.log())
 
 
-@routes311("Require-TLS-ESMTP with blanks: the second time Postfix reads it all the same", more=RULES)
+@routes311("Require-TLS-ESMTP with blanks: Postfix reads it all the same when reinjected", more=RULES)
 def _(lab, mta, _):
     for value in ("yes", " yes", "yes ", "\tyes\t", "YES", "\n yes\n\t"):
         for to, way in (("bob@dane.test", DANE), ("bob@sts.test", STS)):
@@ -134,7 +134,7 @@ def _(lab, mta, _):
 SIGNED = "DKIM-Signature: v=1; a=rsa-sha256; d=x.test; s=s; h=From:Require-TLS-ESMTP; bh=x; b=x"
 
 
-@routes("a stranger's Require-TLS-ESMTP is not believed the second time, though it is signed")
+@routes("a stranger's Require-TLS-ESMTP is not believed when reinjected, though it is signed")
 def _(lab, mta, _):
     sent = post(lab, mta, "bob@plain.test",
                 headers=("TLS-Required: No", "Require-TLS-ESMTP: yes", SIGNED))

@@ -1,4 +1,4 @@
-"""What must not get lost, change or go round in circles on the way through the second smtpd of
+"""What must not get lost, change or loop on the way through the second smtpd of
 Postfix 3.11, by the snippets in etc/postfix-3.11."""
 
 import contextlib
@@ -30,7 +30,7 @@ def _(lab, mta, _):
             expect([set(words[1:]) for words in arrival.rcpt], [set(kept)], "RCPT")
 
 
-@routes311("NOTIFY=SUCCESS tells of the delivery, not of the way; NEVER of nothing", more=RULES)
+@routes311("NOTIFY=SUCCESS tells of the delivery, not of the reinjection; NEVER of nothing", more=RULES)
 def _(lab, mta, _):
     sent = post(lab, mta, ["carol@local.test"], sender=DEPARTMENT,
                 rcpt_parameters=("NOTIFY=SUCCESS",))
@@ -81,19 +81,19 @@ def _(lab, mta, _):
 
 # --- no circles --------------------------------------------------------------------------------
 
-def without_second_rules(text):
-    """As if nobody had written rules for the second time: by [default] it is the loop again."""
+def without_reinjection_rules(text):
+    """As if nobody had written rules for reinjected mail: by [default] it is the loop once more."""
     return re.sub(r"\[rule loop(-optional)?\]\n(?:.+\n)+", "", text)
 
 
 @routes311("without a rule for reinjected mail it is reinjected once all the same",
-           change=lambda text: without_second_rules(text) + RULES)
+           change=lambda text: without_reinjection_rules(text) + RULES)
 def _(lab, mta, running):
     wanted = {"bob@dane.test": DANE.replace("requiretls ", "smtp ", 1), "bob@local.test":
               "virtual sent"}
     for by in ({"sender": DEPARTMENT}, {"parameters": ASK}, {"headers": HEADER}):
         sent = post(lab, mta, list(wanted), **by)
-        become(sent, wanted)  # which fails when one comes back a second time
+        become(sent, wanted)  # which fails when one is reinjected twice
         left_with_requiretls(lab, sent, "bob@dane.test")
     expect(running.log().count("route=loop,"), 6, "times reinjected")
 
@@ -113,10 +113,10 @@ def _restarted(name, change, passes, way):
         expect(running.decisions()["bob@dane.test"]["route"], way, "the last way")
 
 
-_restarted("the rule for the second time knows it by its smtpd", lambda text: text + RULES, 2,
+_restarted("the rule for reinjected mail knows it by its smtpd", lambda text: text + RULES, 2,
            "strict")
 _restarted("without that rule once more, not for ever",
-           lambda text: without_second_rules(text) + RULES, 3, "-")
+           lambda text: without_reinjection_rules(text) + RULES, 3, "-")
 
 
 @routes311("a second smtpd without the filter", more=RULES, setting="snippets, no second filter")
@@ -142,7 +142,7 @@ def with_less(text):
                                 "request = optional\noptional_route = loop-optional\n")
 
 
-@routes311("with less: a second time for rules only", change=with_less)
+@routes311("with less: reinjected for rules only", change=with_less)
 def _(lab, mta, running):
     native = post(lab, mta, ["bob@dane.test", "bob@local.test", "bob@plain2.test"], parameters=ASK)
     become(native, {"bob@dane.test": "smtp sent dane-only/requiretls", "bob@local.test":
@@ -151,7 +151,7 @@ def _(lab, mta, running):
     expect(lab.ask(mta, "bob@signed.test", "own"), (550, "5.7.10"), "RCPT: the Web PKI alone")
     no = post(lab, mta, "bob@dane-wrong.test", headers=("TLS-Required: No",))
     become(no, {"bob@dane-wrong.test": "smtp sent may"})
-    expect("route=loop" in running.log(), False, "sent round")
+    expect("route=loop" in running.log(), False, "reinjected")
     by_rule = post(lab, mta, ["bob@dane.test", "bob@signed.test", "bob@local.test"],
                    sender=DEPARTMENT)
     become(by_rule, {"bob@dane.test": DANE, "bob@signed.test": STS, "bob@local.test":

@@ -24,7 +24,7 @@ def report(returned, kind="message/rfc822", more="", top="multipart/report; repo
             "It bounced.  \r\n\r\n--=_b/1\r\nContent-Type: message/delivery-status\r\n\r\n"
             "Reporting-MTA: dns; mx.elsewhere.test\r\n\r\nFinal-Recipient: rfc822; bob@b.test\r\n"
             "Action: failed\r\nStatus: 5.1.1\r\n\r\n"
-            f"--=_b/1\r\nContent-Description: what came back\r\nContent-Type: {kind}\r\n{more}\r\n"
+            f"--=_b/1\r\nContent-Description: what was returned\r\nContent-Type: {kind}\r\n{more}\r\n"
             f"{returned}\r\n--=_b/1--\r\n")
 
 

@@ -53,7 +53,7 @@ def _(lab, mta, _):
     become(sent, {"bob@dane-wrong.test": "requiretls bounced 5.7.10"})
 
 
-@routes("mail without a request goes its own way, once")
+@routes("mail without a request takes no route, and is delivered once")
 def _(lab, mta, running):
     sent = post(lab, mta, ["bob@dane.test", "bob@plain.test", "bob@local.test"])
     found = sent.deliveries()

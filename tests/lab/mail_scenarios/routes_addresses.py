@@ -65,7 +65,7 @@ def _(lab, mta, _):
         expect(sent.arrived().server, "mx.dane.test", "the server")
 
 
-@routes("a relay host is kept by all: strict, optional, and without SMTP")
+@routes("a relay host is kept by all: strict, optional, and locally submitted mail")
 def _(lab, mta, _):
     with mta.configured(relayhost="[mx.dane.test]:25"):
         sent = require(lab, mta, ["bob@sts.test", "eve@plain.test", "bob@local.test"])

@@ -115,7 +115,7 @@ def _(lab, mta, _):
     check("A secret line" not in text and "X-REQUIRETLS" not in text, text)
 
 
-@routes("a bounce of mail with TLS-Required: No goes back by that way")
+@routes("a bounce of mail with TLS-Required: No takes that route")
 def _(lab, mta, running):
     # DANE of its sender's domain fails: without that way the bounce would stay.
     sent = post(lab, mta, "nobody@dane.test", sender="alice@dane-wrong.test", headers=NO)
@@ -126,7 +126,7 @@ def _(lab, mta, running):
     expect(running.decisions()["alice@dane-wrong.test"]["route"], "optional", "its last route")
 
 
-@routes("a message of the greatest size that Postfix takes is not too big when it comes again")
+@routes("a message of the greatest size that Postfix takes is not too big when it is reinjected")
 def _(lab, mta, _):
     limit = 40000
     with mta.configured(message_size_limit=str(limit)):

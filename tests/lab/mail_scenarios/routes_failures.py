@@ -7,7 +7,7 @@ from scenario import check, expect
 LATER = "4.7.5"
 
 
-@routes("the daemon is down when the message comes the second time")
+@routes("the daemon is down when the message is reinjected")
 def _(lab, mta, running):
     with mta.configured(defer_transports="requiretls-loop"):
         sent = require(lab, mta, ["bob@dane.test", "bob@local.test"])
@@ -86,7 +86,7 @@ def _(lab, mta, _):
     mta.run("postsuper", "-d", found.queue_id)
 
 
-@routes("a rule before those of the second time holds mail up, it does not let it out",
+@routes("a rule before those for reinjected mail defers it, and lets nothing out",
         change=lambda text: text.replace("[rule loop]", "[rule early]\nsender = alice@sender.test\n"
                                          "route = loop\n\n[rule loop]", 1))
 def _(lab, mta, running):

@@ -86,7 +86,7 @@ def _(lab, mta, _):
 
 @routes("TLS-Required: No beside what only servers of this host can believe")
 def _(lab, mta, _):
-    # Not believed from a stranger, it is removed, so that it is not believed the second time.
+    # Not believed from a stranger, it is removed, so that it is not believed when reinjected.
     sent = post(lab, mta, "bob@dane.test", headers=[*NO, "Require-TLS-ESMTP: yes"])
     become(sent, {"bob@dane.test": "requiretls-optional sent Trusted"})
     check(sent.arrived().tls, "in plaintext")
@@ -111,12 +111,13 @@ def _(lab, mta, _):
 
 
 def for_customers(text):
-    """The rules and the route that etc/postfix-older/README shows, for this lab's customers."""
+    """The rules and the route that etc/postfix-older/README shows, for this lab's customers, without the
+    agent."""
     lines = snippets.etc("postfix-older", "README").read_text().splitlines()
     first = next(i for i, line in enumerate(lines) if line.strip() == "[rule customers]")
     shown = itertools.takewhile(lambda line: not line or line.startswith("        "), lines[first:])
-    return text + "\n".join(line.strip() for line in shown).replace("192.0.2.0/24",
-                                                                    layout.CUSTOMERS) + "\n"
+    shown = "\n".join(line.strip() for line in shown).replace("192.0.2.0/24", layout.CUSTOMERS)
+    return text + shown.replace("route = deliver", "route = strict") + "\n"
 
 
 @routes("a level for certain clients, by a service of its own", change=for_customers,

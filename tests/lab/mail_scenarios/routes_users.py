@@ -1,4 +1,4 @@
-"""What any user of this host can do who connects to the ports that mail comes back by: as the READMEs
+"""What any user of this host can do who connects to the ports that reinject mail: as the READMEs
 of etc/postfix-older and etc/postfix-3.11 say, and no more."""
 
 import re

@@ -59,7 +59,7 @@ def _(lab, mta):
     expect(sent.replies["mail"], (555, "5.5.4", "REQUIRETLS"), "MAIL")
 
 
-@on_sendmail("what cannot be delivered comes back, what cannot be delivered now is kept")
+@on_sendmail("what cannot be delivered bounces, what cannot be delivered now is kept")
 def _(lab, mta):
     slot = lab.milter().slot
     sent = lab.send(mta, ["nobody@dane.test", "later@dane.test"], slot=slot)

@@ -11,7 +11,7 @@ from scenario import check, expect
 from smrouted import NO, bounce_of, check_untagged, ends, how, routed, submit
 
 
-@routed("local and remote recipients, aliases and a smart host: each once, each by its own way")
+@routed("local and remote recipients, aliases and a smart host: each once, each by its own route")
 def _(lab, mta, _):
     to = ["bob@dane.test", "carol@local.test", "team@alias.test", "forward@mtasm.lab.test",
           "x@smarthost.test", "bob@sts-badcert.test"]

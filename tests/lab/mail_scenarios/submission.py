@@ -1,6 +1,6 @@
 """Locally submitted mail, through non_smtpd_milters: sendmail(1), and Postfix's own bounces.
 
-There is nobody to tell at RCPT: what is refused comes back to its submitter as a bounce, and what
+There is nobody to tell at RCPT: what is refused bounces to its submitter, and what
 is deferred stays with pickup, which tries again.
 """
 
@@ -99,7 +99,7 @@ def _(lab, mta, running):
             action="reject", queue_id=sent.queue_id)
 
 
-@each("the header, one recipient of two cannot be reached securely: all of it comes back")
+@each("the header, one recipient of two cannot be reached securely: all of it bounces")
 def _(lab, mta, running):
     both = ["bob@dane.test", "carol@plain.test"]
     sent = submit(lab, mta, both, REQUIRE)

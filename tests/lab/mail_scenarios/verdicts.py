@@ -49,6 +49,7 @@ VERDICTS = {
     "dane-cname.test": (OK, OK),
     "dane-cname-out.test": (NO, OK),
     "insecure-mx.test": (NO, NO),
+    "insecure-mx-wrong.test": (NO, NO),
     "hosted.test": (NO, OK),
     "hosted-dane.test": (OK, OK),
     "sts.test": (OK, OK),

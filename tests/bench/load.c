@@ -1,7 +1,12 @@
-/* See load.h. */
+/*
+ * load_connect for each connection, then load_run, which polls them and calls the generator for
+ * what has come; that notes each answer by load_answered. At the end the times are sorted and
+ * printed.
+ */
 #include "load.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +21,7 @@ enum { SAMPLES_MAX = 1 << 22, PATIENCE_MS = 30000 };
 static int64_t samples[SAMPLES_MAX]; /* ns */
 static size_t sample_count;
 static int epoll = -1;
+static bool is_stopped;
 
 int64_t load_now_ns(void)
 {
@@ -62,9 +68,22 @@ static double percentile_us(size_t percent)
     return sample_count ? (double)samples[sample_count * percent / 100] / 1e3 : 0;
 }
 
+void load_print(int64_t begin_ns)
+{
+    double seconds = (double)(load_now_ns() - begin_ns) / 1e9;
+    qsort(samples, sample_count, sizeof(*samples), compare);
+    printf("%.0f %.1f %.1f\n", (double)sample_count / seconds, percentile_us(50),
+           percentile_us(99));
+}
+
+void load_stop(void)
+{
+    is_stopped = true;
+}
+
 void load_run(int64_t begin_ns, int64_t length_ns, void (*hear)(void *client))
 {
-    while (load_now_ns() - begin_ns < length_ns) {
+    while (!is_stopped && load_now_ns() - begin_ns < length_ns) {
         struct epoll_event events[64];
         int ready = epoll_wait(epoll, events, 64, PATIENCE_MS);
         if (ready == 0)
@@ -72,8 +91,5 @@ void load_run(int64_t begin_ns, int64_t length_ns, void (*hear)(void *client))
         for (int i = 0; i < ready; i++)
             hear(events[i].data.ptr);
     }
-    double seconds = (double)(load_now_ns() - begin_ns) / 1e9;
-    qsort(samples, sample_count, sizeof(*samples), compare);
-    printf("%.0f %.1f %.1f\n", (double)sample_count / seconds, percentile_us(50),
-           percentile_us(99));
+    load_print(begin_ns);
 }

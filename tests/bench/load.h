@@ -19,7 +19,11 @@ int load_connect(const char *path, void *client);
 void load_answered(int64_t asked_ns);
 
 /* Calls hear for each connection on which something has come, until length_ns have passed since
- * begin_ns; then prints answers a second, median and 99th percentile of their times in us. */
+ * begin_ns, or hear has called load_stop(); then load_print(). */
 void load_run(int64_t begin_ns, int64_t length_ns, void (*hear)(void *client));
+void load_stop(void);
+
+/* Prints answers a second since begin_ns, median and 99th percentile of their times in us. */
+void load_print(int64_t begin_ns);
 
 #endif

@@ -29,7 +29,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, u
     (void)f2;
     (void)f3;
     for (int stage = SMFIM_FIRST; stage <= SMFIM_LAST; stage++) {
-        if (lists[stage] && smfi_setsymlist(ctx, stage, lists[stage]) != MI_SUCCESS)
+        if (lists[stage] != NULL && smfi_setsymlist(ctx, stage, lists[stage]) != MI_SUCCESS)
             return SMFIS_REJECT;
     }
     *pf0 = actions & f0;
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
     for (int i = 5; i < argc; i++) {
         char *list = strchr(argv[i], '=');
         int stage = atoi(argv[i]);
-        if (list && stage >= SMFIM_FIRST && stage <= SMFIM_LAST)
+        if (list != NULL && stage >= SMFIM_FIRST && stage <= SMFIM_LAST)
             lists[stage] = list + 1;
     }
     if (smfi_setconn(argv[1]) != MI_SUCCESS || smfi_register(filter) != MI_SUCCESS)

@@ -54,24 +54,42 @@ static void put(struct client *c, const void *data, size_t len)
 static void packet(struct client *c, char command, const char *const *strings)
 {
     size_t len = 1;
-    for (size_t i = 0; strings[i]; i++)
+    for (size_t i = 0; strings[i] != NULL; i++)
         len += strlen(strings[i]) + 1;
     uint32_t head = htonl((uint32_t)len);
     put(c, &head, sizeof(head));
     put(c, &command, 1);
-    for (size_t i = 0; strings[i]; i++)
+    for (size_t i = 0; strings[i] != NULL; i++)
         put(c, strings[i], strlen(strings[i]) + 1);
 }
 
-/* The macros of a command, those that were asked for; names and values in turn. */
+/* Whether Postfix sends a macro with a command: what was asked for, and i; by default all but j and
+ * v, which then come with the connection alone. */
+static bool is_sent(const char *list, int stage, const char *name)
+{
+    size_t len = strlen(name);
+    if (strcmp(name, "i") == 0)
+        return true;
+    if (list == NULL)
+        return stage == SMFIM_CONNECT || (strcmp(name, "j") != 0 && strcmp(name, "v") != 0);
+    for (const char *at = list; *at != '\0'; at += strspn(at, " ")) {
+        size_t word = strcspn(at, " ");
+        if (word == len && memcmp(at, name, len) == 0)
+            return true;
+        at += word;
+    }
+    return false;
+}
+
+/* The macros of a command, those that are sent with it; names and values in turn. */
 static void macros(struct client *c, char command, int stage, const char *const *all)
 {
     const char *list = stage < 0 ? NULL : c->lists[stage];
     const char *chosen[32];
     char first[64];
     size_t count = 0;
-    for (size_t i = 0; all[i]; i += 2) {
-        if (list && !strstr(list, all[i]) && strcmp(all[i], "i") != 0)
+    for (size_t i = 0; all[i] != NULL; i += 2) {
+        if (!is_sent(list, stage, all[i]))
             continue;
         if (count == 0) { /* the command goes before the first name */
             snprintf(first, sizeof(first), "%c%s", command, all[i]);
@@ -103,10 +121,25 @@ static const char *const nothing[] = {NULL};
 
 static void send_envelope(struct client *c)
 {
-    static const char *const known[] = {
-        "i",           "4bXyZ0123456789", "{auth_type}",   "PLAIN",       "{auth_authen}",
-        "alice",       "{tls_version}",   "TLSv1.3",       "{mail_addr}", "alice@sender.test",
-        "{mail_host}", "sender.test",     "{mail_mailer}", "smtp",        NULL};
+    static const char *const known[] = {"v",
+                                        "Postfix 3.7.11",
+                                        "j",
+                                        "mta.test",
+                                        "i",
+                                        "4bXyZ0123456789",
+                                        "{auth_type}",
+                                        "PLAIN",
+                                        "{auth_authen}",
+                                        "alice",
+                                        "{tls_version}",
+                                        "TLSv1.3",
+                                        "{mail_addr}",
+                                        "alice@sender.test",
+                                        "{mail_host}",
+                                        "sender.test",
+                                        "{mail_mailer}",
+                                        "smtp",
+                                        NULL};
     const char *mail[] = {"<alice@sender.test>", "SIZE=4500", require ? "REQUIRETLS" : NULL, NULL};
     c->began_ns = load_now_ns();
     c->field = 0;
@@ -120,8 +153,9 @@ static void send_recipient(struct client *c)
     char host[256], address[300];
     snprintf(host, sizeof(host), "d%u.%s", next_key++ % keys, domain);
     snprintf(address, sizeof(address), "<bob@%s>", host);
-    const char *const known[] = {"i",  "4bXyZ0123456789", "{rcpt_addr}", address, "{rcpt_host}",
-                                 host, "{rcpt_mailer}",   "smtp",        NULL};
+    const char *const known[] = {"j",     "mta.test",    "i",  "4bXyZ0123456789", "{rcpt_addr}",
+                                 address, "{rcpt_host}", host, "{rcpt_mailer}",   "smtp",
+                                 NULL};
     const char *const rcpt[] = {address, NULL};
     macros(c, SMFIC_RCPT, SMFIM_ENVRCPT, known);
     packet(c, SMFIC_RCPT, rcpt);
@@ -376,7 +410,7 @@ int main(int argc, char **argv)
     domain = argv[5];
     keys = (unsigned)atoi(argv[6]);
     clients = calloc(CONNECTIONS_MAX, sizeof(*clients));
-    if (count < 1 || count > CONNECTIONS_MAX || keys == 0 || !clients)
+    if (count < 1 || count > CONNECTIONS_MAX || keys == 0 || clients == NULL)
         return 64;
     for (int i = 0; i < count; i++)
         open_client(&clients[i], argv[1]);

@@ -23,9 +23,21 @@ def started(*command):
         process.wait()
 
 
-def main(script, measure, usage):
-    """Runs measure(BUILD_DIR, SECONDS, ROUNDS), with a script's arguments, in a network namespace of
-    its own. It gives (what, ratio, goal) of each comparison.
+def alone(script, words):
+    """Goes on in a network namespace of its own, before what else this machine does."""
+    if INSIDE not in os.environ:
+        os.environ[INSIDE] = "1"
+        os.execvp("unshare", ["unshare", "-n", "-m", sys.executable, script, *words])
+    try:  # what else this machine does waits, for a fraction of a second each time
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except OSError as error:
+        print(f"at ordinary priority, so the machine should be idle: {error}")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def main(script, measure, usage, defaults=("0.2", "40", "0")):
+    """Runs measure(BUILD_DIR, SECONDS, ROUNDS), with a script's arguments or the defaults for SECONDS,
+    ROUNDS and LEAST, in a network namespace of its own. It gives (what, ratio, goal) of each comparison.
 
     With the argument LEAST at the end, each ratio is checked against that part of its goal.
     """
@@ -33,15 +45,8 @@ def main(script, measure, usage):
     if not 1 <= len(words) <= 4:
         print(usage, file=sys.stderr)
         return 64
-    if INSIDE not in os.environ:
-        os.environ[INSIDE] = "1"
-        os.execvp("unshare", ["unshare", "-n", sys.executable, script, *words])
-    try:  # what else this machine does waits, for a fraction of a second each time
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except OSError as error:
-        print(f"at ordinary priority, so the machine should be idle: {error}")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    seconds, count, least = (float(w) for w in (words[1:] + ["0.2", "40", "0"][len(words) - 1:]))
+    alone(script, words)
+    seconds, count, least = (float(w) for w in (words[1:] + list(defaults)[len(words) - 1:]))
     short = 0
     results = measure(os.path.realpath(words[0]), seconds, int(count))
     for what, ratio, goal in results:
@@ -89,9 +94,12 @@ def compare(title, programs, seconds, rounds):
         print(f"{title:27} {name:12} {columns[0]:10.0f} {columns[1]:10.1f} {columns[2]:10.1f} "
               f"{columns[3]:10.2f}")
     pairs = list(zip(*seen.values()))
-    for what, ratios in (("rates", [b[0] / a[0] for a, b in pairs]),
-                         ("CPU", [a[3] / b[3] for a, b in pairs])):
-        low, ratio, high = statistics.quantiles(ratios, n=4)
-        print(f"{title:27} {'ratio, ' + what:12} {ratio:10.2f} ({low:.2f} to {high:.2f})",
-              flush=True)
+    print_ratio(title, "rates", [b[0] / a[0] for a, b in pairs])
+    return print_ratio(title, "CPU", [a[3] / b[3] for a, b in pairs])
+
+
+def print_ratio(title, what, ratios):
+    """The median, with its quarters."""
+    low, ratio, high = statistics.quantiles(ratios, n=4)
+    print(f"{title:27} {'ratio, ' + what:12} {ratio:10.2f} ({low:.2f} to {high:.2f})", flush=True)
     return ratio

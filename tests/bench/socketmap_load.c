@@ -68,7 +68,7 @@ static void hear(void *arg)
     c->reply[c->got] = '\0';
     if (!is_whole(c))
         return;
-    if (!strstr(c->reply, ":OK ") && !strstr(c->reply, ":NOTFOUND ")) {
+    if (strstr(c->reply, ":OK ") == NULL && strstr(c->reply, ":NOTFOUND ") == NULL) {
         fprintf(stderr, "unexpected reply: %s\n", c->reply);
         exit(1);
     }
@@ -83,7 +83,7 @@ static void make_requests(const char *map, const char *format, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         char key[512], text[1024];
         const char *at = strstr(format, "%u");
-        if (at)
+        if (at != NULL)
             snprintf(key, sizeof(key), "%.*s%u%s", (int)(at - format), format, i, at + 2);
         else
             snprintf(key, sizeof(key), "%s", format);

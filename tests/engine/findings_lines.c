@@ -3,6 +3,7 @@
  */
 #include "findings_lines.h"
 
+#include "policy/findings_summary.h"
 #include "policy/verdict.h"
 
 #include <arpa/inet.h>
@@ -41,21 +42,38 @@ static void put_addresses(struct writer *w, const struct findings_host *h)
             findings_addr_name(h->aaaa));
 }
 
+static void put_probes(struct writer *w, const struct findings_host *h)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    for (size_t i = 0; i < h->probe_count; i++) {
+        const struct findings_probe *p = &h->probes[i];
+
+        inet_ntop(p->family == 6 ? AF_INET6 : AF_INET, p->address, text, sizeof text);
+        put(w, "probe %s %s %s\n", h->name, text, findings_probe_result_name(p->result));
+        put(w, "probe-port %s %s %u\n", h->name, text, p->port);
+        if (p->failure != NULL)
+            put(w, "probe-why %s %s %s\n", h->name, text, p->failure);
+    }
+    put(w, "probes %s %u\n", h->name, h->probe_count);
+}
+
 static void put_host(struct writer *w, const struct findings_host *h)
 {
     put(w, "host %u %s a=%s aaaa=%s tlsa=%s\n", h->preference, h->name, findings_addr_name(h->a),
         findings_addr_name(h->aaaa), findings_tlsa_state_name(h->tlsa_state));
     if (h->addresses != NULL)
         put_addresses(w, h);
-    if (h->tlsa_base)
+    if (h->tlsa_base != NULL)
         put(w, "base %s %s\n", h->name, h->tlsa_base);
     for (size_t i = 0; i < h->tlsa_count; i++)
         put(w, "tlsa %s %u %u %u %s\n", h->name, h->tlsa[i].usage, h->tlsa[i].selector,
             h->tlsa[i].matching_type, h->tlsa[i].usable ? "usable" : "unusable");
     if (h->sts_match)
         put(w, "match %s\n", h->name);
-    if (h->failure)
+    if (h->failure != NULL)
         put(w, "why %s %s\n", h->name, h->failure);
+    put_probes(w, h);
 }
 
 static void put_sts(struct writer *w, const struct findings_sts *sts)
@@ -71,7 +89,7 @@ static void put_sts(struct writer *w, const struct findings_sts *sts)
     put(w, "\n");
     if (sts->state == FINDINGS_STS_POLICY)
         put(w, "id-checked %s\n", sts->id_current ? "yes" : "no");
-    if (sts->failure_text)
+    if (sts->failure_text != NULL)
         put(w, "sts-why %s\n", sts->failure_text);
 }
 
@@ -102,11 +120,11 @@ void findings_lines_write(const struct findings *f, char *out, size_t out_len)
 
     out[0] = '\0';
     put(&w, "complete %s\n", findings_complete(f) ? "yes" : "no");
-    put(&w, "summary %s\n", findings_summary_name(f->summary));
+    put(&w, "summary %s\n", findings_summary_name(findings_summarise(f, NULL)));
     put(&w, "mx %s%s\n", findings_mx_name(f->mx), f->security_known ? "" : " security-unknown");
     if (f->dane_seen)
         put(&w, "dane-seen\n");
-    if (f->failure)
+    if (f->failure != NULL)
         put(&w, "why %s\n", f->failure);
     for (size_t i = 0; i < f->host_count; i++)
         put_host(&w, &f->hosts[i]);

@@ -1,8 +1,8 @@
 /*
  * Findings as lines of text, for scenarios to compare with.
  */
-#ifndef FINDINGS_LINES_H
-#define FINDINGS_LINES_H
+#ifndef TESTS_ENGINE_FINDINGS_LINES_H
+#define TESTS_ENGINE_FINDINGS_LINES_H
 
 #include "policy/findings.h"
 

@@ -33,10 +33,10 @@ static int is_scenario(const struct dirent *entry)
     if (len < 5 || strcmp(entry->d_name + len - 4, ".scn") != 0)
         return 0;
     for (char **word = words; *word; word++) {
-        if (strstr(entry->d_name, *word))
+        if (strstr(entry->d_name, *word) != NULL)
             return 1;
     }
-    return !*words;
+    return *words == NULL;
 }
 
 int main(int argc, char **argv)
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 
     verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     argv += verbose ? 2 : 1;
-    if (!*argv) {
+    if (*argv == NULL) {
         fprintf(stderr, "usage: test_scenarios [-v] DIR [WORD...]\n");
         return 64;
     }
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
         return 1;
     }
     tests = calloc((size_t)count, sizeof *tests);
-    for (int i = 0; tests && i < count; i++) {
+    for (int i = 0; tests != NULL && i < count; i++) {
         size_t len = strlen(argv[0]) + strlen(entries[i]->d_name) + 2;
         char *path = malloc(len);
         snprintf(path, len, "%s/%s", argv[0], entries[i]->d_name);
@@ -67,7 +67,7 @@ int main(int argc, char **argv)
             .name = entries[i]->d_name, .test_func = play, .initial_state = path};
     }
     failed = _cmocka_run_group_tests("scenarios", tests, (size_t)count, NULL, NULL);
-    for (int i = 0; tests && i < count; i++) {
+    for (int i = 0; tests != NULL && i < count; i++) {
         free(tests[i].initial_state);
         free(entries[i]);
     }

@@ -13,11 +13,11 @@
 int scenario_fail(struct play *play, const char *format, ...)
 {
     size_t used =
-        (size_t)snprintf(play->err, play->err_len, "%s:%u: ", play->path, play->line_number);
+        (size_t)snprintf(play->err, play->err_size, "%s:%u: ", play->path, play->line_number);
     va_list args;
 
     va_start(args, format);
-    vsnprintf(play->err + used, play->err_len - used, format, args);
+    vsnprintf(play->err + used, play->err_size - used, format, args);
     va_end(args);
     return -1;
 }
@@ -38,7 +38,7 @@ static bool read_line(struct play *play)
         play->have_line = false;
         return true;
     }
-    while (fgets(play->line, sizeof play->line, play->file)) {
+    while (fgets(play->line, sizeof play->line, play->file) != NULL) {
         size_t len = strcspn(play->line, "\n");
         play->line_number++;
         play->line[len] = '\0';
@@ -61,15 +61,29 @@ const char *scenario_indented(struct play *play)
 
 struct asker *scenario_asker(struct play *play, const char *label)
 {
-    for (struct asker *a = play->askers; a; a = a->next) {
+    for (struct asker *a = play->askers; a != NULL; a = a->next) {
         if (strcmp(a->label, label) == 0)
             return a;
     }
     return NULL;
 }
 
-/* engine_done_fn */
-static void on_done(const struct findings *findings, void *arg)
+struct asker *scenario_new_asker(struct play *play, const char *label, size_t count)
+{
+    struct asker *asker = calloc(1, sizeof *asker);
+
+    if (asker == NULL)
+        exit(99);
+    asker->count = count;
+    asker->play = play;
+    asker->next = play->askers;
+    play->askers = asker;
+    asker->asked_ms = sim_world_now(play->sim);
+    snprintf(asker->label, sizeof asker->label, "%s", label);
+    return asker;
+}
+
+void scenario_done(const struct findings *findings, void *arg)
 {
     struct asker *asker = arg;
 
@@ -77,7 +91,7 @@ static void on_done(const struct findings *findings, void *arg)
     if (asker->answered++ == 0)
         asker->first_ms = asker->last_ms;
     findings_unref(asker->findings);
-    asker->findings = findings ? findings_ref(findings) : NULL;
+    asker->findings = findings != NULL ? findings_ref(findings) : NULL;
 }
 
 static bool is_settled(const struct findings *findings, enum verdict_level level)
@@ -122,23 +136,17 @@ static engine_enough_fn enough_of(const char *word)
 static int ask(struct play *play, char *args)
 {
     char name[SIM_NAME_MAX], as[8], label[LABEL_LEN], word[16], value[16];
-    struct asker *asker = calloc(1, sizeof *asker);
     engine_enough_fn enough = NULL;
     struct nexthop nexthop;
+    struct asker *asker;
+    size_t count = 1;
     int used = 0;
 
-    if (!asker)
-        exit(99);
-    asker->count = 1;
-    asker->play = play;
-    asker->next = play->askers;
-    play->askers = asker;
     if (sscanf(args, "%299s %7s %31s %n", name, as, label, &used) != 3 || strcmp(as, "as") != 0)
         return scenario_fail(play, "ask NEXTHOP as LABEL ...");
-    snprintf(asker->label, sizeof asker->label, "%s", label);
     for (args += used; sscanf(args, "%15s %15s %n", word, value, &used) == 2; args += used) {
         if (strcmp(word, "times") == 0)
-            asker->count = (size_t)atoi(value);
+            count = (size_t)atoi(value);
         else if (strcmp(word, "until") == 0)
             enough = enough_of(value);
         else
@@ -146,15 +154,16 @@ static int ask(struct play *play, char *args)
     }
     if (nexthop_parse(name, &nexthop) < 0)
         return scenario_fail(play, "no next-hop: %s", name);
-    asker->asked_ms = sim_world_now(play->sim);
+    asker = scenario_new_asker(play, label, count);
     asker->waiters = calloc(asker->count, sizeof *asker->waiters);
     for (size_t i = 0; i < asker->count; i++) {
         const struct findings *findings = NULL;
         int status;
-        asker->waiters[i] = (struct core_waiter){.enough = enough, .done = on_done, .arg = asker};
+        asker->waiters[i] =
+            (struct core_waiter){.enough = enough, .done = scenario_done, .arg = asker};
         status = core_ask(play->core, &nexthop, &asker->waiters[i], &findings);
         if (status != 0)
-            on_done(findings, asker);
+            scenario_done(findings, asker);
         findings_unref(findings);
     }
     return 0;
@@ -164,10 +173,16 @@ static int cancel(struct play *play, char *args)
 {
     struct asker *asker = scenario_asker(play, args);
 
-    if (!asker)
+    if (asker == NULL)
         return scenario_fail(play, "nobody asked as %s", args);
-    for (size_t i = 0; i < asker->count; i++)
-        core_drop(&asker->waiters[i]);
+    for (size_t i = 0; i < asker->count; i++) {
+        if (asker->recording != NULL)
+            tlsrpt_lookups_drop(&asker->recording[i].waiter);
+        else if (asker->probing == NULL)
+            core_drop(&asker->waiters[i]);
+        else if (asker->probing[i].request != NULL)
+            prober_drop(asker->probing[i].request);
+    }
     return 0;
 }
 
@@ -222,9 +237,9 @@ static int config(struct play *play, char *args)
     struct core_settings *s = &play->settings;
     char *save = NULL;
 
-    for (char *word = strtok_r(args, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+    for (char *word = strtok_r(args, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
         char *value = strchr(word, '=');
-        if (!value)
+        if (value == NULL)
             return scenario_fail(play, "config KEY=VALUE");
         *value++ = '\0';
         if (strcmp(word, "negative_ttl") == 0)
@@ -247,6 +262,18 @@ static int config(struct play *play, char *args)
             s->dane_enable = strcmp(value, "on") == 0;
         else if (strcmp(word, "sts") == 0)
             s->sts_enable = strcmp(value, "on") == 0;
+        else if (strcmp(word, "probe") == 0)
+            s->probe.enable = strcmp(value, "on") == 0;
+        else if (strcmp(word, "probe_ttl") == 0)
+            s->probe.ttl_ms = atoll(value) * 1000;
+        else if (strcmp(word, "probe_negative_ttl") == 0)
+            s->probe.negative_ttl_ms = atoll(value) * 1000;
+        else if (strcmp(word, "probe_parallel") == 0)
+            s->probe.parallel = (size_t)atoll(value);
+        else if (strcmp(word, "probe_per_minute") == 0)
+            s->probe.per_minute = (size_t)atoll(value);
+        else if (strcmp(word, "probe_port") == 0)
+            s->probe.port = (uint16_t)atoi(value);
         else
             return scenario_fail(play, "no such key: %s", word);
     }
@@ -301,7 +328,7 @@ static int not_cached(struct play *play, char *args)
     findings = core_cached(play->core, &nexthop, world->ops->mono_ms(world),
                            world->ops->security_known(world));
     findings_unref(findings);
-    return findings ? scenario_fail(play, "%s is cached", args) : 0;
+    return findings != NULL ? scenario_fail(play, "%s is cached", args) : 0;
 }
 
 static int check_count(struct play *play, const char *what, unsigned long got, unsigned long want)
@@ -360,12 +387,12 @@ static int outstanding(struct play *play, char *args)
 
 static int logged(struct play *play, char *args)
 {
-    return strstr(play->log, args) ? 0 : scenario_fail(play, "the log is:\n%s", play->log);
+    return strstr(play->log, args) != NULL ? 0 : scenario_fail(play, "the log is:\n%s", play->log);
 }
 
 static int not_logged(struct play *play, char *args)
 {
-    return strstr(play->log, args) ? scenario_fail(play, "the log is:\n%s", play->log) : 0;
+    return strstr(play->log, args) != NULL ? scenario_fail(play, "the log is:\n%s", play->log) : 0;
 }
 
 static const struct {
@@ -374,6 +401,14 @@ static const struct {
 } commands[] = {
     {"dns", scenario_dns},
     {"https", scenario_https},
+    {"smtp", scenario_smtp},
+    {"probe", scenario_probe},
+    {"known", scenario_known},
+    {"not-known", scenario_not_known},
+    {"connected", scenario_connected},
+    {"at-once", scenario_at_once},
+    {"tlsrpt", scenario_tlsrpt},
+    {"record", scenario_record},
     {"security", security},
     {"distrust", distrust},
     {"check", check},
@@ -416,10 +451,12 @@ static int do_line(struct play *play)
 static void end(struct play *play)
 {
     core_free(play->core); /* answers those who still wait */
-    while (play->askers) {
+    while (play->askers != NULL) {
         struct asker *next = play->askers->next;
         findings_unref(play->askers->findings);
         free(play->askers->waiters);
+        free(play->askers->probing);
+        free(play->askers->recording);
         free(play->askers);
         play->askers = next;
     }
@@ -427,14 +464,14 @@ static void end(struct play *play)
     fclose(play->file);
 }
 
-int scenario_play(const char *path, bool verbose, char *err, size_t err_len)
+int scenario_play(const char *path, bool verbose, char *err, size_t err_size)
 {
-    struct play play = {.path = path, .verbose = verbose, .err = err, .err_len = err_len};
+    struct play play = {.path = path, .verbose = verbose, .err = err, .err_size = err_size};
     unsigned done = 0;
     int status = 0;
 
     play.file = fopen(path, "r");
-    if (!play.file)
+    if (play.file == NULL)
         return scenario_fail(&play, "cannot be read");
     play.sim = sim_world_new();
     play.settings = (struct core_settings){
@@ -447,6 +484,14 @@ int scenario_play(const char *path, bool verbose, char *err, size_t err_len)
         .negative_ttl_ms = 5 * 60 * 1000,
         .max_ttl_ms = 24 * 60 * 60 * 1000,
         .max_domains = 1000,
+        .probe = {.enable = true,
+                  .ttl_ms = 24 * 60 * 60 * 1000,
+                  .negative_ttl_ms = 10 * 60 * 1000,
+                  .parallel = 20,
+                  .per_minute = 60,
+                  .port = 25,
+                  .log = on_log,
+                  .log_arg = &play},
         .log = on_log,
         .log_arg = &play,
     };

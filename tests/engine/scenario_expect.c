@@ -38,14 +38,16 @@ int scenario_compare(struct play *play, const struct findings *findings)
 
 int scenario_expect(struct play *play, char *args)
 {
-    char label[LABEL_LEN], what[16];
+    char label[LABEL_LEN], what[16], how[16] = "";
     long long ms = -1;
     struct asker *asker;
+    bool empty_handed;
 
-    if (sscanf(args, "%31s %15s %lld", label, what, &ms) < 2)
-        return scenario_fail(play, "expect LABEL at MS | waiting | never");
+    if (sscanf(args, "%31s %15s %lld %15s", label, what, &ms, how) < 2)
+        return scenario_fail(play, "expect LABEL at MS [nothing] | waiting | never");
+    empty_handed = strcmp(how, "nothing") == 0;
     asker = scenario_asker(play, label);
-    if (!asker)
+    if (asker == NULL)
         return scenario_fail(play, "nobody asked as %s", label);
     if (strcmp(what, "waiting") == 0 || strcmp(what, "never") == 0)
         return asker->answered == 0 ? 0 : scenario_fail(play, "%s was answered", label);
@@ -58,9 +60,10 @@ int scenario_expect(struct play *play, char *args)
         return scenario_fail(play, "%s was answered after %lld to %lld ms", label,
                              (long long)(asker->first_ms - asker->asked_ms),
                              (long long)(asker->last_ms - asker->asked_ms));
-    if (!asker->findings)
-        return scenario_fail(play, "%s was answered without findings", label);
-    return scenario_compare(play, asker->findings);
+    if (asker->findings == NULL)
+        return empty_handed ? 0 : scenario_fail(play, "%s was answered without findings", label);
+    return empty_handed ? scenario_fail(play, "%s was answered with findings", label)
+                        : scenario_compare(play, asker->findings);
 }
 
 int scenario_cached(struct play *play, char *args)
@@ -74,7 +77,7 @@ int scenario_cached(struct play *play, char *args)
         return scenario_fail(play, "no next-hop: %s", args);
     findings = core_cached(play->core, &nexthop, world->ops->mono_ms(world),
                            world->ops->security_known(world));
-    if (!findings)
+    if (findings == NULL)
         return scenario_fail(play, "%s is not cached", args);
     status = scenario_compare(play, findings);
     findings_unref(findings);

@@ -1,8 +1,8 @@
 /*
  * What the files of the player share.
  */
-#ifndef SCENARIO_INTERNAL_H
-#define SCENARIO_INTERNAL_H
+#ifndef TESTS_ENGINE_SCENARIO_INTERNAL_H
+#define TESTS_ENGINE_SCENARIO_INTERNAL_H
 
 #include "engine/core.h"
 #include "scenario.h"
@@ -12,10 +12,27 @@
 
 enum { LINE_MAX_LEN = 2000, LABEL_LEN = 32, FINDINGS_TEXT_MAX = 32 * 1024 };
 
+struct asker;
+
+/* One request of a probe. */
+struct probing {
+    struct asker *asker;
+    struct probe_request *request; /* NULL: it is not waited for any more */
+};
+
+/* One request of a TLSRPT record. */
+struct recording {
+    struct asker *asker;
+    struct tlsrpt_waiter waiter;
+};
+
 /* Those who asked under one label. */
 struct asker {
     char label[LABEL_LEN];
     struct core_waiter *waiters;
+    struct probing *probing;     /* of probes, else NULL */
+    struct recording *recording; /* of TLSRPT records, else NULL */
+    char record[LINE_MAX_LEN];   /* the last; "" for none */
     size_t count;
     size_t answered;
     int64_t asked_ms;
@@ -33,7 +50,7 @@ struct play {
     bool have_line; /* `line` was read ahead */
     bool verbose;
     char *err;
-    size_t err_len;
+    size_t err_size;
 
     struct sim_world *sim;
     struct core *core;
@@ -56,6 +73,20 @@ int scenario_expect(struct play *play, char *args);
 int scenario_cached(struct play *play, char *args);
 int scenario_compare(struct play *play, const struct findings *findings);
 
+int scenario_smtp(struct play *play, char *args);
+int scenario_probe(struct play *play, char *args);
+int scenario_known(struct play *play, char *args);
+int scenario_not_known(struct play *play, char *args);
+int scenario_connected(struct play *play, char *args);
+int scenario_at_once(struct play *play, char *args);
+
+int scenario_tlsrpt(struct play *play, char *args);
+int scenario_record(struct play *play, char *args);
+
+/* engine_done_fn and probe_done_fn of an asker. */
+void scenario_done(const struct findings *findings, void *arg);
+
+struct asker *scenario_new_asker(struct play *play, const char *label, size_t count);
 struct asker *scenario_asker(struct play *play, const char *label);
 
 #endif

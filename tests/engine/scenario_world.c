@@ -29,7 +29,7 @@ static struct dns_record *add_record(struct sim_dns *d, char **text)
 {
     d->records = realloc(d->records, (d->count + 1) * sizeof *d->records);
     d->text = realloc(d->text, (d->count + 1) * SIM_NAME_MAX);
-    if (!d->records || !d->text)
+    if (d->records == NULL || d->text == NULL)
         exit(99);
     memset(&d->records[d->count], 0, sizeof *d->records);
     *text = d->text + d->count * SIM_NAME_MAX;
@@ -167,7 +167,7 @@ static bool read_records(struct sim_dns *d, char *args)
 {
     char *save = NULL;
 
-    for (char *word = strtok_r(args, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+    for (char *word = strtok_r(args, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
         size_t len;
         word += strspn(word, " ");
         for (len = strlen(word); len > 0 && word[len - 1] == ' '; len--)
@@ -219,9 +219,9 @@ static char *read_body(struct play *play)
     size_t len = 0;
     const char *line;
 
-    while (body && (line = scenario_indented(play)) != NULL) {
+    while (body != NULL && (line = scenario_indented(play)) != NULL) {
         char *more = realloc(body, len + strlen(line) + 3);
-        if (!more)
+        if (more == NULL)
             exit(99);
         body = more;
         len += (size_t)sprintf(body + len, "%s\r\n", line);
@@ -241,7 +241,7 @@ int scenario_https(struct play *play, char *args)
     h = sim_world_https(play->sim, domain);
     args += used;
     delay = strstr(args, "delay=");
-    if (delay) {
+    if (delay != NULL) {
         h->delay_ms = atoll(delay + 6);
         *delay = '\0';
     }
@@ -257,8 +257,10 @@ int scenario_https(struct play *play, char *args)
         h->status = FETCH_WEBPKI;
     } else if (strcmp(status, "failed") == 0) {
         h->status = FETCH_FAILED;
+    } else if (strcmp(status, "local") == 0) {
+        h->status = FETCH_LOCAL;
     } else {
-        return scenario_fail(play, "%s: ok, refused, webpki or failed", status);
+        return scenario_fail(play, "%s: ok, refused, webpki, failed or local", status);
     }
     return 0;
 }

@@ -4,7 +4,9 @@
 #include "sim_world.h"
 
 #include "base/list.h"
+#include "policy/findings.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,7 @@ struct event {
     struct sim_world *sim;
     int64_t at_ms;
     /* EVENT_READY: a fetch that was not told to go; it happens never, and counts for nothing. */
-    enum { EVENT_ANSWER, EVENT_FETCHED, EVENT_TIMER, EVENT_READY, EVENT_CHECK } kind;
+    enum { EVENT_ANSWER, EVENT_FETCHED, EVENT_TIMER, EVENT_READY, EVENT_CHECK, EVENT_PROBED } kind;
     struct dns_answer answer;
     struct fetch_result result;
     char *body;
@@ -28,6 +30,10 @@ struct event {
     world_timer_fn on_timer;
     world_check_fn on_checked;
     bool passed;
+    world_probe_fn on_probed;
+    struct world_probe_result probed;
+    struct findings_probe probe;
+    struct sim_smtp *smtp;
     void *arg;
 };
 
@@ -36,6 +42,8 @@ struct sim_world {
     struct list events; /* in the order in which they happen */
     struct sim_dns *dns;
     struct sim_https *https;
+    struct sim_smtp *smtp;
+    unsigned connected, connections, at_once;
     struct sim_dns nothing; /* what names that are not in the table are answered with */
     unsigned asked_by_type[65536];
     unsigned outstanding;
@@ -66,9 +74,9 @@ static void *must_alloc(size_t len)
 {
     void *p = calloc(1, len);
 
-    if (!p)
+    if (p == NULL)
         p = calloc(1, len);
-    if (!p) {
+    if (p == NULL) {
         fprintf(stderr, "out of memory\n");
         exit(99);
     }
@@ -95,11 +103,22 @@ static struct event *schedule(struct sim_world *sim, int64_t delay_ms)
     return event;
 }
 
+static void connection_end(struct event *event)
+{
+    event->sim->outstanding--;
+    event->sim->connections--;
+    if (event->smtp != NULL)
+        event->smtp->now--;
+    event->kind = EVENT_READY; /* counts for nothing any more */
+}
+
 static void event_free(struct event *event)
 {
     list_remove(&event->link);
     if (event->kind == EVENT_ANSWER || event->kind == EVENT_FETCHED)
         event->sim->outstanding--;
+    if (event->kind == EVENT_PROBED)
+        connection_end(event);
     free(event->records);
     free(event->record_text);
     free(event->body);
@@ -108,7 +127,7 @@ static void event_free(struct event *event)
 
 static struct sim_dns *find_dns(const struct sim_world *sim, const char *name, uint16_t type)
 {
-    for (struct sim_dns *d = sim->dns; d; d = d->next) {
+    for (struct sim_dns *d = sim->dns; d != NULL; d = d->next) {
         if (d->type == type && strcmp(d->name, name) == 0)
             return d;
     }
@@ -117,7 +136,7 @@ static struct sim_dns *find_dns(const struct sim_world *sim, const char *name, u
 
 static struct sim_https *find_https(const struct sim_world *sim, const char *domain)
 {
-    for (struct sim_https *h = sim->https; h; h = h->next) {
+    for (struct sim_https *h = sim->https; h != NULL; h = h->next) {
         if (strcmp(h->domain, domain) == 0)
             return h;
     }
@@ -159,7 +178,7 @@ static struct world_query *query(struct world *w, const char *nexthop, const cha
     struct event *event;
     (void)nexthop;
 
-    if (d)
+    if (d != NULL)
         d->asked++;
     else
         d = &sim->nothing;
@@ -234,26 +253,105 @@ static void fetch_go(struct world *w, struct world_fetch *handle)
     struct event *event = (struct event *)handle;
     struct sim_https *h = find_https(sim, event->text);
 
-    if (h)
+    if (h != NULL)
         h->fetched++;
     sim->outstanding++;
     event->kind = EVENT_FETCHED;
-    place(event, h ? h->delay_ms : SIM_DELAY_MS);
-    if (h && h->body) {
+    place(event, h != NULL ? h->delay_ms : SIM_DELAY_MS);
+    if (h != NULL && h->body != NULL) {
         event->body = must_alloc(strlen(h->body) + 1);
         strcpy(event->body, h->body);
     }
     snprintf(event->failure, sizeof event->failure, "%s",
-             h ? h->failure : "policy host does not exist");
+             h != NULL ? h->failure : "policy host does not exist");
     event->result = (struct fetch_result){
-        .status = h ? h->status : FETCH_NO_HOST,
+        .status = h != NULL ? h->status : FETCH_NO_HOST,
         .body = event->body,
-        .body_len = event->body ? strlen(event->body) : 0,
+        .body_len = event->body != NULL ? strlen(event->body) : 0,
         .failure = event->failure,
     };
 }
 
 static void fetch_cancel(struct world *w, struct world_fetch *handle)
+{
+    cancel(w, handle);
+}
+
+static struct sim_smtp *find_smtp(const struct sim_world *sim, const char *address)
+{
+    for (struct sim_smtp *s = sim->smtp; s != NULL; s = s->next) {
+        if (strcmp(s->address, address) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+/* What a server would show that answers in this way. */
+static void fill_probe(struct findings_probe *probe, const struct world_probe_target *target)
+{
+    static const char *const names[] = {"mx.example", "*.example"};
+    bool tls = probe->result == FINDINGS_PROBE_OK ||
+               probe->result == FINDINGS_PROBE_NOT_AUTHENTICATED ||
+               probe->result == FINDINGS_PROBE_NO_REQUIRETLS;
+
+    probe->family = target->ipv6 ? 6 : 4;
+    probe->port = target->port;
+    memcpy(probe->address, target->address, target->ipv6 ? 16 : 4);
+    probe->starttls = tls;
+    if (!tls)
+        return;
+    probe->requiretls = probe->result == FINDINGS_PROBE_OK;
+    probe->pipelining = true;
+    probe->protocol = "TLSv1.3";
+    probe->cipher = "TLS_AES_256_GCM_SHA384";
+    probe->names = names;
+    probe->name_count = 2;
+    probe->has_spki = true;
+    probe->spki_sha256[0] = 7;
+}
+
+static void note_connection(struct sim_world *sim, struct sim_smtp *smtp)
+{
+    sim->connected++;
+    sim->outstanding++;
+    if (++sim->connections > sim->at_once)
+        sim->at_once = sim->connections;
+    if (smtp == NULL)
+        return;
+    smtp->connected++;
+    if (++smtp->now > smtp->at_once)
+        smtp->at_once = smtp->now;
+}
+
+static struct world_probe *probe(struct world *w, const struct world_probe_target *target,
+                                 world_probe_fn done, void *arg)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct sim_world *sim = sim_of(w);
+    struct sim_smtp *smtp;
+    struct event *event;
+
+    inet_ntop(target->ipv6 ? AF_INET6 : AF_INET, target->address, address, sizeof address);
+    smtp = find_smtp(sim, address);
+    if (smtp != NULL && smtp->fails)
+        return NULL;
+    note_connection(sim, smtp);
+    event = schedule(sim, smtp != NULL ? smtp->delay_ms : 10000);
+    event->kind = EVENT_PROBED;
+    event->on_probed = done;
+    event->arg = arg;
+    event->smtp = smtp;
+    event->probe.result = smtp != NULL ? (uint8_t)smtp->result : FINDINGS_PROBE_UNREACHABLE;
+    snprintf(event->failure, sizeof event->failure, "%s",
+             smtp != NULL ? smtp->failure : "connection timed out");
+    event->probe.failure = event->failure[0] ? event->failure : NULL;
+    fill_probe(&event->probe, target);
+    event->probed =
+        (struct world_probe_result){.local = smtp != NULL && smtp->local, .probe = &event->probe};
+    return (struct world_probe *)event;
+}
+
+static void probe_cancel(struct world *w, struct world_probe *handle)
 {
     cancel(w, handle);
 }
@@ -301,6 +399,16 @@ static uint32_t random_below(struct world *w, uint32_t below)
     return below ? (sim->seed >> 8) % below : 0;
 }
 
+static bool is_own(struct world *w, const uint8_t *address, bool ipv6)
+{
+    char text[INET6_ADDRSTRLEN];
+    const struct sim_smtp *smtp;
+
+    inet_ntop(ipv6 ? AF_INET6 : AF_INET, address, text, sizeof text);
+    smtp = find_smtp(sim_of(w), text);
+    return smtp != NULL && smtp->own;
+}
+
 static const struct world_ops ops = {
     .query = query,
     .query_cancel = query_cancel,
@@ -309,6 +417,9 @@ static const struct world_ops ops = {
     .fetch_prepare = fetch_prepare,
     .fetch_go = fetch_go,
     .fetch_cancel = fetch_cancel,
+    .probe = probe,
+    .probe_cancel = probe_cancel,
+    .is_own = is_own,
     .timer = timer,
     .timer_cancel = timer_cancel,
     .mono_ms = mono_ms,
@@ -345,17 +456,22 @@ void sim_world_free(struct sim_world *sim)
 {
     while (!list_empty(&sim->events))
         event_free(event_of(sim->events.next));
-    while (sim->dns) {
+    while (sim->dns != NULL) {
         struct sim_dns *next = sim->dns->next;
         empty_dns(sim->dns);
         free(sim->dns);
         sim->dns = next;
     }
-    while (sim->https) {
+    while (sim->https != NULL) {
         struct sim_https *next = sim->https->next;
         free(sim->https->body);
         free(sim->https);
         sim->https = next;
+    }
+    while (sim->smtp != NULL) {
+        struct sim_smtp *next = sim->smtp->next;
+        free(sim->smtp);
+        sim->smtp = next;
     }
     free(sim);
 }
@@ -369,7 +485,7 @@ struct sim_dns *sim_world_dns(struct sim_world *sim, const char *name, uint16_t 
 {
     struct sim_dns *d = find_dns(sim, name, type);
 
-    if (!d) {
+    if (d == NULL) {
         d = must_alloc(sizeof *d);
         snprintf(d->name, sizeof d->name, "%s", name);
         d->type = type;
@@ -389,7 +505,7 @@ struct sim_https *sim_world_https(struct sim_world *sim, const char *domain)
 {
     struct sim_https *h = find_https(sim, domain);
 
-    if (!h) {
+    if (h == NULL) {
         h = must_alloc(sizeof *h);
         snprintf(h->domain, sizeof h->domain, "%s", domain);
         h->next = sim->https;
@@ -402,11 +518,35 @@ struct sim_https *sim_world_https(struct sim_world *sim, const char *domain)
     return h;
 }
 
+struct sim_smtp *sim_world_smtp(struct sim_world *sim, const char *address)
+{
+    struct sim_smtp *s = find_smtp(sim, address);
+
+    if (s != NULL)
+        return s;
+    s = must_alloc(sizeof *s);
+    snprintf(s->address, sizeof s->address, "%s", address);
+    s->delay_ms = SIM_DELAY_MS;
+    s->next = sim->smtp;
+    sim->smtp = s;
+    return s;
+}
+
+unsigned sim_world_connected(struct sim_world *sim, const char *address)
+{
+    return address != NULL ? sim_world_smtp(sim, address)->connected : sim->connected;
+}
+
+unsigned sim_world_at_once(struct sim_world *sim, const char *address)
+{
+    return address != NULL ? sim_world_smtp(sim, address)->at_once : sim->at_once;
+}
+
 void sim_world_delay(struct sim_world *sim, const char *name, uint16_t type, int64_t delay_ms)
 {
     struct sim_dns *d = find_dns(sim, name, type);
 
-    if (d)
+    if (d != NULL)
         d->delay_ms = delay_ms;
 }
 
@@ -414,17 +554,17 @@ void sim_world_https_delay(struct sim_world *sim, const char *domain, int64_t de
 {
     struct sim_https *h = find_https(sim, domain);
 
-    if (h)
+    if (h != NULL)
         h->delay_ms = delay_ms;
 }
 
 unsigned sim_world_asked(const struct sim_world *sim, const char *name, uint16_t type)
 {
-    const struct sim_dns *d = name ? find_dns(sim, name, type) : NULL;
+    const struct sim_dns *d = name != NULL ? find_dns(sim, name, type) : NULL;
     unsigned total = 0;
 
-    if (name)
-        return d ? d->asked : 0;
+    if (name != NULL)
+        return d != NULL ? d->asked : 0;
     if (type)
         return sim->asked_by_type[type];
     for (size_t i = 0; i < 65536; i++)
@@ -436,7 +576,7 @@ unsigned sim_world_fetched(const struct sim_world *sim, const char *domain)
 {
     const struct sim_https *h = find_https(sim, domain);
 
-    return h ? h->fetched : 0;
+    return h != NULL ? h->fetched : 0;
 }
 
 unsigned sim_world_outstanding(const struct sim_world *sim)
@@ -486,6 +626,10 @@ static void happen(struct event *event)
         break;
     case EVENT_CHECK:
         event->on_checked(event->passed, event->arg);
+        break;
+    case EVENT_PROBED:
+        connection_end(event);
+        event->on_probed(&event->probed, event->arg);
         break;
     case EVENT_READY: /* never comes to pass */
         break;

@@ -1,9 +1,10 @@
 /*
- * A world for scenarios: DNS and HTTPS answer from a table, each after a delay of its own, and time
- * passes only when it is told to. Answers are taken from the table when the question is asked.
+ * A world for scenarios: DNS, HTTPS and SMTP servers answer from a table, each after a delay of its
+ * own, and time passes only when it is told to. Answers are taken from the table when the question
+ * is asked.
  */
-#ifndef SIM_WORLD_H
-#define SIM_WORLD_H
+#ifndef TESTS_ENGINE_SIM_WORLD_H
+#define TESTS_ENGINE_SIM_WORLD_H
 
 #include "world/world.h"
 
@@ -43,6 +44,20 @@ struct sim_https {
     struct sim_https *next;
 };
 
+/* What the SMTP server at an address does to a probe. */
+struct sim_smtp {
+    char address[48]; /* as inet_ntop writes it */
+    unsigned result;  /* enum findings_probe_result */
+    bool local;       /* the probe fails for want of something of ours */
+    bool fails;       /* it cannot be begun for want of memory */
+    bool own;         /* the address is this host's */
+    char failure[80];
+    int64_t delay_ms;
+    unsigned connected;    /* how often so far */
+    unsigned now, at_once; /* connections now, and at most so far */
+    struct sim_smtp *next;
+};
+
 struct sim_world *sim_world_new(void);
 void sim_world_free(struct sim_world *sim);
 struct world *sim_world_world(struct sim_world *sim);
@@ -52,6 +67,13 @@ struct world *sim_world_world(struct sim_world *sim);
 struct sim_dns *sim_world_dns(struct sim_world *sim, const char *name, uint16_t type);
 struct sim_https *sim_world_https(struct sim_world *sim, const char *domain);
 
+/* The entry of an address, which answers `ok` as long as nobody sets it. An address without an
+ * entry cannot be reached, and that shows after ten seconds. */
+struct sim_smtp *sim_world_smtp(struct sim_world *sim, const char *address);
+/* Connections so far, and at most at once; address NULL: to all. */
+unsigned sim_world_connected(struct sim_world *sim, const char *address);
+unsigned sim_world_at_once(struct sim_world *sim, const char *address);
+
 /* Changes nothing but when an entry answers; no entry, no change. */
 void sim_world_delay(struct sim_world *sim, const char *name, uint16_t type, int64_t delay_ms);
 void sim_world_https_delay(struct sim_world *sim, const char *domain, int64_t delay_ms);
@@ -59,7 +81,8 @@ void sim_world_https_delay(struct sim_world *sim, const char *domain, int64_t de
 /* How often something was asked so far; name NULL: all names; type 0: all types. */
 unsigned sim_world_asked(const struct sim_world *sim, const char *name, uint16_t type);
 unsigned sim_world_fetched(const struct sim_world *sim, const char *domain);
-unsigned sim_world_outstanding(const struct sim_world *sim); /* questions and fetches, no timers */
+unsigned sim_world_outstanding(const struct sim_world *sim); /* questions, fetches
+                                                                  and probes, no timers */
 
 void sim_world_set_security(struct sim_world *sim, bool known);
 /* How checks of a resolver end that gave an answer without AD, and after how long. */

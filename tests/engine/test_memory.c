@@ -5,9 +5,11 @@
  * wrappers below.
  */
 #include "engine/core.h"
+#include "findings/findings_make.h"
 #include "policy/verdict.h"
 #include "sim_world.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,7 +104,7 @@ static void on_done(const struct findings *f, void *arg)
     struct verdict verdict;
 
     caller->calls++;
-    if (!f) {
+    if (f == NULL) {
         caller->empty++;
         return;
     }
@@ -174,9 +176,209 @@ static void every_allocation_may_fail(void **state)
     assert_true(empty > 5);
 }
 
+/* ---- Probes ---- */
+
+struct prober_caller {
+    struct probe_request *request;
+    unsigned calls, empty, probed;
+};
+
+static void note_probed(struct prober_caller *caller, const struct findings *f)
+{
+    caller->calls++;
+    caller->empty += f == NULL;
+    for (size_t i = 0; f != NULL && i < f->host_count; i++) {
+        caller->probed += f->hosts[i].probe_count;
+        if (f->hosts[i].probe_count > 0)
+            assert_int_equal(f->hosts[i].probes[0].result, FINDINGS_PROBE_NO_REQUIRETLS);
+    }
+}
+
+/* probe_done_fn */
+static void on_probed(const struct findings *f, void *arg)
+{
+    note_probed(arg, f);
+}
+
+static void probe(struct prober *prober, struct sim_world *sim, const struct findings *f,
+                  struct prober_caller *caller)
+{
+    const struct verdict_terms terms = {.can = VERDICT_CAN_DANE | VERDICT_CAN_REQUIRETLS};
+    struct probe_plan *plan = prober_plan(prober, f, &terms, PROBE_SCOPE_COUNTED);
+    const struct findings *found = NULL;
+    int status = -ENOMEM;
+
+    if (plan != NULL)
+        status = prober_ask(prober, plan, on_probed, caller, &caller->request, &found);
+    if (status != 0)
+        note_probed(caller, found);
+    findings_unref(found);
+    sim_world_run(sim, 5000);
+    if (plan != NULL) {
+        found =
+            prober_cached(prober, plan, sim_world_world(sim)->ops->mono_ms(sim_world_world(sim)));
+        if (found != NULL)
+            assert_int_equal(found->hosts[0].probes[0].result, FINDINGS_PROBE_NO_REQUIRETLS);
+        findings_unref(found);
+    }
+    probe_plan_unref(plan);
+}
+
+/* A probe, one from what is known, one that is slow, and the end. */
+static unsigned probe_all(const struct findings *f, unsigned long at)
+{
+    const struct prober_settings settings = {.enable = true,
+                                             .ttl_ms = 86400000,
+                                             .negative_ttl_ms = 600000,
+                                             .parallel = 20,
+                                             .per_minute = 60,
+                                             .port = 25};
+    struct sim_world *sim = sim_world_new();
+    struct prober_caller callers[3] = {{0}};
+    struct prober *prober;
+    unsigned probed = 0;
+
+    sim_world_smtp(sim, "192.0.2.1")->result = FINDINGS_PROBE_NO_REQUIRETLS;
+    allocations = 0;
+    fail_at = at;
+    if (prober_new(sim_world_world(sim), &settings, &prober) == 0) {
+        probe(prober, sim, f, &callers[0]);
+        probe(prober, sim, f, &callers[1]);
+        probe_cache_clear(prober_cache(prober));
+        sim_world_smtp(sim, "192.0.2.1")->delay_ms = 2000;
+        probe(prober, sim, f, &callers[2]);
+        prober_free(prober);
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(callers[i].calls, 1);
+            probed += callers[i].probed;
+        }
+    }
+    fail_at = 0;
+    sim_world_free(sim);
+    return probed;
+}
+
+static const struct findings *with_one_host(void)
+{
+    static const uint8_t digest[32];
+    static const struct findings_tlsa tlsa = {3, 1, 1, true, 32, digest};
+    uint8_t room[sizeof(struct findings_addresses) + 4] = {1, 0, 192, 0, 2, 1};
+    const struct findings_host host = {.name = "mx.example.org",
+                                       .tlsa_base = "mx.example.org",
+                                       .tlsa = &tlsa,
+                                       .tlsa_count = 1,
+                                       .a = FINDINGS_ADDR_SECURE,
+                                       .aaaa = FINDINGS_ADDR_ABSENT,
+                                       .tlsa_state = FINDINGS_TLSA_USABLE,
+                                       .addresses = (const struct findings_addresses *)room};
+    const struct findings draft = {.nexthop = {.name = "example.org",
+                                               .text = "example.org",
+                                               .port = NEXTHOP_PORT_DEFAULT,
+                                               .kind = NEXTHOP_DOMAIN},
+                                   .mx = FINDINGS_MX_SECURE,
+                                   .security_known = true,
+                                   .host_count = 1,
+                                   .hosts = &host,
+                                   .sts = {.state = FINDINGS_STS_OFF}};
+
+    return findings_freeze(&draft);
+}
+
+static void every_allocation_of_a_probe_may_fail(void **state)
+{
+    const struct findings *f = with_one_host();
+    unsigned long total;
+    unsigned failed = 0;
+    (void)state;
+
+    assert_int_equal(probe_all(f, 0), 3);
+    total = allocations;
+    assert_true(total > 20);
+    for (unsigned long at = 1; at <= total; at++)
+        failed += probe_all(f, at) < 3;
+    assert_true(failed > 5);
+    findings_unref(f);
+}
+
+/* ---- TLSRPT records ---- */
+
+struct record_caller {
+    struct tlsrpt_waiter waiter;
+    unsigned calls, empty;
+};
+
+/* tlsrpt_record_fn */
+static void on_record(const char *record, void *arg)
+{
+    struct record_caller *caller = arg;
+
+    caller->calls++;
+    caller->empty += record == NULL;
+    if (record != NULL)
+        assert_string_equal(record, "v=TLSRPTv1;rua=a:b");
+}
+
+static void ask_record(struct tlsrpt_lookups *lookups, struct sim_world *sim,
+                       struct record_caller *caller)
+{
+    const char *record;
+
+    caller->waiter = (struct tlsrpt_waiter){.done = on_record, .arg = caller};
+    if (tlsrpt_lookups_ask(lookups, "example.org", &caller->waiter, &record) != 0)
+        on_record(record, caller);
+    sim_world_run(sim, 1000);
+}
+
+static unsigned look_records_up(unsigned long at)
+{
+    struct sim_world *sim = sim_world_new();
+    struct sim_dns *d = dns(sim, "_smtp._tls.example.org", DNS_TYPE_TXT, 1);
+    struct record_caller callers[2] = {0};
+    struct tlsrpt_lookups *lookups;
+    struct counters counters = {0};
+    unsigned empty = 0;
+
+    d->records[0].txt.len = (uint16_t)sprintf(d->text, "v=TLSRPTv1;rua=a:b");
+    d->records[0].txt.text = d->text;
+    d->ttl_s = 3600;
+    allocations = 0;
+    fail_at = at;
+    if (tlsrpt_lookups_new(sim_world_world(sim), &counters, &lookups) == 0) {
+        tlsrpt_lookups_configure(lookups, 300000, 86400000);
+        for (size_t i = 0; i < 2; i++) {
+            ask_record(lookups, sim, &callers[i]);
+            assert_int_equal(callers[i].calls, 1);
+            empty += callers[i].empty;
+        }
+        tlsrpt_lookups_free(lookups);
+    }
+    fail_at = 0;
+    sim_world_free(sim);
+    return empty;
+}
+
+static void every_allocation_of_a_record_may_fail(void **state)
+{
+    unsigned long total;
+    unsigned empty = 0;
+    (void)state;
+
+    assert_int_equal(look_records_up(0), 0);
+    total = allocations;
+    for (unsigned long at = 1; at <= total; at++) {
+        unsigned now = look_records_up(at);
+
+        assert_true(now <= 1); /* the next one asks anew */
+        empty += now;
+    }
+    assert_true(empty >= 2);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail),
+                                       cmocka_unit_test(every_allocation_of_a_probe_may_fail),
+                                       cmocka_unit_test(every_allocation_of_a_record_may_fail)};
 
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

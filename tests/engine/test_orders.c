@@ -75,7 +75,7 @@ static void make_address(struct sim_world *sim, unsigned *seed, const char *host
 
     if (any_status(d, seed))
         add_records(d, 1);
-    if (canonical)
+    if (canonical != NULL)
         snprintf(d->alias, sizeof(d->alias), "%s", canonical);
 }
 
@@ -106,7 +106,7 @@ static void make_host(struct sim_world *sim, unsigned *seed, const char *host)
     make_address(sim, seed, host, DNS_TYPE_A, canonical);
     make_address(sim, seed, host, DNS_TYPE_AAAA, canonical);
     make_tlsa(sim, seed, host);
-    if (canonical) {
+    if (canonical != NULL) {
         struct sim_dns *d = sim_world_dns(sim, host, DNS_TYPE_CNAME);
         make_tlsa(sim, seed, canonical);
         if (any_status(d, seed)) {
@@ -229,7 +229,7 @@ static void on_done(const struct findings *f, void *arg)
     judge(w, f);
     findings_lines_write(f, w->text, sizeof(w->text));
     ttl = strstr(w->text, "\nttl "); /* depends on when what arrived, as it must */
-    if (ttl) {
+    if (ttl != NULL) {
         char *end = ttl + strcspn(ttl + 1, "\n") + 1;
         memmove(ttl, end, strlen(end) + 1);
     }

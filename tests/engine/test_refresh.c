@@ -100,7 +100,7 @@ static void expect_all_in_force(struct core *core)
     for (size_t i = 0; i < POLICIES; i++) {
         snprintf(domain, sizeof(domain), "d%zu.example", i);
         cached = sts_cache_find(core_sts_cache(core), domain, world->ops->mono_ms(world), false);
-        if (!hangs(i) && !(cached && cached->policy))
+        if (!hangs(i) && !(cached != NULL && cached->policy != NULL))
             fail_msg("%s is over after %lld s", domain, (long long)sim_world_now(run.sim) / 1000);
     }
 }

@@ -204,7 +204,7 @@ static void look_into_cache(struct soak *s)
     domain_name(domain, name);
     assert_int_equal(nexthop_parse(name, &nexthop), 0);
     f = core_cached(s->core, &nexthop, now_ms(s), s->security_known);
-    if (!f)
+    if (f == NULL)
         return;
     assert_true(findings_complete(f));
     assert_true(f->security_known || !s->security_known);

@@ -16,7 +16,7 @@ static char *read_exactly(size_t len)
 {
     char *data = malloc(len + 1);
 
-    if (!data || fread(data, 1, len, stdin) != len) {
+    if (data == NULL || fread(data, 1, len, stdin) != len) {
         fprintf(stderr, "dsn_cuts: input cut short\n");
         exit(1);
     }

@@ -20,7 +20,7 @@ static int take(void *arg, const char *data, size_t len)
     if (run->out_len + len > run->out_size) {
         run->out_size = 2 * (run->out_len + len);
         run->out = realloc(run->out, run->out_size);
-        if (!run->out)
+        if (run->out == NULL)
             die("no memory");
     }
     memcpy(run->out + run->out_len, data, len);
@@ -39,7 +39,7 @@ static void feed(struct dsn_rewrite *rewrite, const char *data, size_t len)
 {
     char *copy = malloc(len);
 
-    if (!copy)
+    if (copy == NULL)
         die("no memory");
     memcpy(copy, data, len);
     if (dsn_rewrite_body(rewrite, copy, len) != 0)
@@ -54,7 +54,7 @@ void dsn_run(struct dsn_run *run, const char *content_type, const char *body, si
     struct dsn_rewrite *rewrite = dsn_rewrite_new(&hooks);
     size_t n;
 
-    if (!rewrite)
+    if (rewrite == NULL)
         die("no memory");
     memset(&run->result, 0, sizeof(run->result));
     run->out_len = 0;

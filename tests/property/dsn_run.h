@@ -2,8 +2,8 @@
  * One message through dsn_rewrite.c in given pieces, for tests that compare many ways to cut it.
  * What fails here is the test's own: it aborts.
  */
-#ifndef TESTS_DSN_RUN_H
-#define TESTS_DSN_RUN_H
+#ifndef TESTS_PROPERTY_DSN_RUN_H
+#define TESTS_PROPERTY_DSN_RUN_H
 
 #include "dsn/dsn_rewrite.h"
 

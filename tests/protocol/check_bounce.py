@@ -1,13 +1,15 @@
-"""Bounces: the body of a REQUIRETLS message does not come back, everything else does."""
+"""Bounces: the body of a REQUIRETLS message is not returned, everything else is."""
 
 import itertools
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
 
 import milter_client as mc
-from harness import Daemon, check, equal, matches, message
+from harness import Daemon, check, equal, matches, message, mount_over
+from operation import FILE, symptom
 
 OWN = {"client": "127.0.0.1", "port": 0, "name": "localhost", "tls": False}
 TYPE = ("Content-Type", 'multipart/report; report-type=delivery-status;\n\tboundary="B"')
@@ -112,6 +114,7 @@ def known_after_restart():
             file.write(b"\xff" * 200)
         got, log = again(False, True)
         matches(log, "warning: .*/queue-ids is damaged in part: set aside as .*queue-ids.set-aside.1")
+        matches(log, symptom("set aside as"))
         got, log = again(False, True)
         check("queue-ids" not in log, log)
         equal(got, redacted(""), "after the damage")
@@ -120,12 +123,16 @@ def known_after_restart():
         matches(log, "warning: .*/queue-ids is no file of this program's.*set-aside.2")
         equal(got, b"", "lost")
         equal(again(False, True)[0], redacted(""), "and begun again")
+        named = re.search(r"^    /var/lib/requiretls-milter/\n((?: {6}.*\n)+)", FILE.read_text(), re.M)
+        files = {re.sub(r"\.set-aside\.\d$", "", name) for name in os.listdir(directory)}
+        equal({name for name in files if f" {name}" not in named[1]}, set(), "not in etc/OPERATION")
         # One that cannot be written holds nothing up.
         ids.unlink()
         ids.mkdir()
         before = time.monotonic()
         got, log = again(False, True)
         matches(log, "warning: .*/queue-ids cannot be opened: Is a directory: queue ids")
+        matches(log, symptom("queue ids of messages"))
         check(time.monotonic() - before < 10, "it took too long")
 
 
@@ -216,7 +223,7 @@ def no_room(*under):
 
 def full_disk():
     no_room("unshare", "--mount", "sh", "-c",
-            'mount -t tmpfs -o size=1m tmpfs /var/tmp && exec "$0" "$@"')
+            mount_over("/var/tmp", "-o", "size=1m") + ' && exec "$0" "$@"')
 
 
 def file_size_limit():
@@ -247,6 +254,23 @@ def mail_goes_on_without_its_body():
         equal(got["eom"].action, "continue")
 
 
+def tickets():
+    ticket, headers = "X-REQUIRETLS-Ticket: v=1;q=4bOld;m=0\r\n", "text/rfc822-headers"
+    no = "TLS-Required: No\r\n"
+    with Daemon() as d, d.session(**OWN) as m:
+        got = bounce(m, report(ticket + ASKED))["eom"]
+        equal(new_body(got), redacted(ASKED), "with the body")
+        equal(len(d.logged("took the returned message's body")), 1)
+        got = bounce(m, report(ticket + no, b"", headers))["eom"]
+        equal((new_body(got), others(got)), (report(no, b"", headers), [("addheader", "TLS-Required", " No")]),
+              "a header alone")
+        equal(bounce(m, report(ticket, b"", headers))["eom"].changes,
+              [("replacebody", report("", b"", headers))], "no request")
+        equal(bounce(m, report(ticket + no))["eom"].changes, [("addheader", "TLS-Required", " No")],
+              "content that stays")
+        equal(len(d.logged("took the returned message's body")), 1)
+
+
 def run(suite):
     for name, *case in CASES:
         suite.run(f"bounce: {name}", redaction, *case)
@@ -260,5 +284,6 @@ def run(suite):
                            ("a limit on the size of files", file_size_limit),
                            ("a connection older than the configuration", old_connection),
                            ("an MTA that cannot change bodies", no_body_change),
+                           ("a ticket is not returned", tickets),
                            ("other mail's body is not asked for", mail_goes_on_without_its_body)):
         suite.run(f"bounce: {name}", function)

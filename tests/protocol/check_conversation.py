@@ -274,20 +274,20 @@ def log_lines():
             message(m, rcpts=["<a@b.refused>"], queue_id="4bCCC")
         with d.session(tls=False) as m:
             message(m, params=["REQUIRETLS"])
-        matches(d.log(), r"NOQUEUE: to=<a@b\.refused>, nexthop=b\.refused, request=require, "
+        matches(d.log(), r"NOQUEUE: to=<a@b\.refused>, from=<a@b\.example>, nexthop=b\.refused, request=require, "
                 r"level=enforce, findings=policy, verdict=unsatisfied, action=reject, route=native, "
                 r'wait=0\.000, reason="this host\'s own policy for b\.refused \(encrypt\) does not '
                 r'authenticate its servers"')
         one, two, three = d.lines("4bAAA")
-        matches(one, r"4bAAA: to=<a@b\.fine>, nexthop=b\.fine, request=require, level=enforce, "
+        matches(one, r"4bAAA: to=<a@b\.fine>, from=<a@b\.example>, nexthop=b\.fine, request=require, level=enforce, "
                 r"findings=policy, expect=secure/requiretls, verdict=satisfied, action=accept, "
                 r"route=native, wait=0\.000$")
-        matches(two, r"to=<a@x\.low>, nexthop=x\.low, request=require, level=opportunistic, "
+        matches(two, r"to=<a@x\.low>, from=<a@b\.example>, nexthop=x\.low, request=require, level=opportunistic, "
                 r"findings=-, expect=may/requiretls:nocertmatch, verdict=satisfied, action=accept, "
                 r"route=native")
         matches(three, r"to=<a@own\.example>.*level=opportunistic, .*action=accept")
         (line,) = d.lines("4bBBB")
-        matches(line, r"4bBBB: to=<a@b\.refused>, nexthop=b\.refused, request=optional, "
+        matches(line, r"4bBBB: to=<a@b\.refused>, from=<a@b\.example>, nexthop=b\.refused, request=optional, "
                 r"findings=-, expect=may, verdict=not-applicable, action=accept, route=native")
         equal(d.lines("4bCCC"), [], "lines for a message that asks for nothing")
         matches(d.log(), r"NOQUEUE: from=<a@b\.example>, client=192\.0\.2\.9, request=require, "
@@ -299,9 +299,11 @@ def json_log():
     with Daemon("[log]\nformat = json\n" + POLICIES) as d:
         with d.session() as m:
             message(m, params=["REQUIRETLS"], rcpts=["<a\x01\"@b.fine>"], queue_id="4bJJJ")
-        objects = [json.loads(x[x.index("{"):]) for x in d.log().splitlines() if "4bJJJ" in x]
+        objects = [json.loads(x[x.index("{"):], object_pairs_hook=list) for x in d.log().splitlines() if "4bJJJ" in x]
         equal(len(objects), 1)
-        equal((objects[0]["queue_id"], objects[0]["action"]), ("4bJJJ", "accept"))
+        line = dict(objects[0])
+        equal(len(line), len(objects[0]), "members of the same name")
+        equal((line["priority"], line["queue_id"], line["level"], line["action"]), ("info", "4bJJJ", "enforce", "accept"))
 
 
 def header_rules_wait_for_the_header():

@@ -7,7 +7,8 @@ import socket
 import struct
 
 import milter_client as mc
-from harness import Daemon, check, equal, message, wait_for
+from harness import Daemon, check, equal, matches, message, wait_for
+from operation import symptom
 
 COMMANDS = "ABCDEHKLMNOQRTU"
 
@@ -168,9 +169,18 @@ def headers_without_end():
     with Daemon("[rule x]\nheader = X-Level: *\nlevel = disable\n") as d:
         with d.session() as m:
             got = message(m, headers=[("X-Level", str(i)) for i in range(501)])
-            equal(got["eoh"].code, "451")
+            matches(got["eoh"].text, symptom("451 4.3.0 Temporary"))
             check(d.logged("warning: 4bXyZ: message deferred: more header fields"), d.log())
             equal(message(m, headers=[("X-Level", "1")] * 500)["eoh"].action, "accept")
+
+
+def recipients_without_end():
+    """As many as etc/OPERATION says; for the next one the client is told to split the message."""
+    with Daemon() as d, d.session() as m:
+        m.mail("<a@b.example>", "REQUIRETLS", macros=m.mail_macros)
+        told = [m.rcpt(f"<a{i}@own.example>") for i in range(10001)]
+        equal({answer.action for answer in told[:-1]}, {"continue"})
+        equal(told[-1].text, "452 4.5.3 Too many recipients")
 
 
 def run(suite):
@@ -181,6 +191,7 @@ def run(suite):
             ("random octets", random_octets),
             ("hostile strings", hostile_strings),
             ("header fields without end", headers_without_end),
+            ("recipients without end", recipients_without_end),
             ("connections broken off anywhere", broken_off),
             ("idle connections", idle_connections),
             ("the socket replaced under the daemon", unreadable_socket_directory)):

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness import Daemon, Failure, check, equal, matches, message, wait_for
 
 LISTEN_FAILS = 69
+SOFTWARE, OSERR = 70, 71
 USAGE, CONFIG, NOPERM = 64, 78, 77
 
 
@@ -80,6 +81,33 @@ def check_files():
             d.remove()
             equal(status, CONFIG, f"{key} = {value} {options}")
             matches(err, f"(?m){d.file}:2: {key}: {value}: {error}$")
+
+
+def check_files_of_agent():
+    """The same for those of the delivery agent: its credentials, CA certificates, the ticket key."""
+    with tempfile.TemporaryDirectory() as top:
+        file = Path(top) / "file"
+        file.write_text("no key\n")
+        file.chmod(0o644)
+        agent = f"[deliver out]\nlisten = unix:{top}/out.sock\ntickets = yes\n[deliver]\n"
+        for key, value, options, error in (
+            ("credentials", file, ("-t", "-f"),
+             f"{file}: others can read it or write to it: chmod 0640"),
+            ("credentials", "/nowhere", ("-t", "-f"), "/nowhere: No such file or directory"),
+            ("ca_file", "/nowhere", ("-t", "-f"),
+             "/nowhere: cannot load CA certificates: No such file or directory"),
+            ("ticket_key", file, ("-t", "-f"), f"{file}: .*"),
+        ):
+            for option in options:
+                d = Daemon(f"{agent}{key} = {value}\n")
+                status, _, err = run_program(option, "-c", str(d.file))
+                d.remove()
+                equal(status, CONFIG, f"{key} = {value} {option}")
+                matches(err, f"(?m){d.file}:5: {key}: {error}$")
+        d = Daemon(f"{agent}ticket_key = {top}/made-at-the-first-start\n")
+        status, _, err = run_program("-t", "-c", str(d.file))
+        d.remove()
+        equal((status, err), (0, ""))
 
 
 def check_files_as_user():
@@ -171,12 +199,45 @@ def without_milter():
             check(time.monotonic() - began < 5, "it took long to stop")
 
 
+def agent_alone():
+    """Neither milter nor maps: the delivery agent alone; and nothing at all, which is an error."""
+    nothing = "[milter]\nsocket =\n[socketmap]\nlisten =\n"
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o777)
+        lmtp = Path(place) / "lmtp.sock"
+        with Daemon(f"{nothing}[deliver out]\nlisten = unix:{lmtp}\n") as d:
+            check(not d.path.exists(), "there is a milter socket")
+            equal(stat.S_IMODE(lmtp.stat().st_mode), 0o660)
+            with socket.socket(socket.AF_UNIX) as client, client.makefile("r", newline="\r\n") as replies:
+                client.connect(str(lmtp))
+                matches(replies.readline(), "^220 ")
+                client.sendall(b"LHLO mta.test\r\n")
+                equal(replies.readline()[:4], "250-")
+            # That only a restart can change the socket is said, and what else there is changes.
+            d.reload(f"{nothing}[deliver other]\nlisten = unix:{place}/other.sock\n")
+            matches(d.log(), r"\[deliver out\] has been removed; that takes a restart")
+            matches(d.log(), r"\[deliver other\] has been added; that takes a restart")
+            check(not Path(place, "other.sock").exists(), "another socket was opened")
+            d.stop()
+    for option in ("-t", "-f"):
+        d = Daemon(nothing)
+        status, _, err = run_program(option, "-c", str(d.file))
+        d.remove()
+        equal(status, CONFIG, option)
+        matches(err, r"\[milter\] socket and \[socketmap\] listen are empty, and there is no \[deliver NAME\]")
+
+
 def socket_directory_missing():
     d = Daemon("[milter]\nsocket = unix:/nonexistent/milter.sock\n")
     status, output = d.run()
     d.remove()
-    check(status != 0, "it started")
-    matches(output, "cannot open the socket unix:/nonexistent/milter.sock")
+    matches(output, "cannot open the socket unix:/nonexistent/milter.sock: No such file")
+    equal(status, CONFIG)
+    d = Daemon("[socketmap]\nlisten = unix:/nonexistent/policy.sock\n")
+    status, output = d.run()
+    d.remove()
+    equal(status, CONFIG)
+    matches(output, "cannot open the socket unix:/nonexistent/policy.sock: bind: No such file")
 
 
 def no_socket_in_the_way():
@@ -184,7 +245,7 @@ def no_socket_in_the_way():
     d.path.write_text("precious")
     status, output = d.run()
     equal(status, CONFIG)
-    matches(output, f"{d.path} is in the way of the socket: it is no socket itself")
+    matches(output, f"cannot open the socket {d.address}: a file of that name is no socket")
     equal(d.path.read_text(), "precious")
     d.remove()
 
@@ -205,7 +266,7 @@ def second_instance():
         status, output = other.run()
         other.remove()
         equal(status, LISTEN_FAILS)
-        matches(output, "somebody listens on")
+        matches(output, f"cannot open the socket unix:{d.path}: another process listens there")
         with d.session() as m:
             equal(message(m)["eoh"].action, "accept", "the first still works")
 
@@ -261,6 +322,28 @@ def raises_nofile():
         limits = Path(f"/proc/{d.process.pid}/limits").read_text()
         soft = [line.split()[3] for line in limits.splitlines() if line.startswith("Max open")]
         check(soft[0] == "unlimited" or int(soft[0]) >= 4096, limits)
+
+
+def few_descriptors():
+    """With any number of descriptors it starts, or ends with a status of its own and says why."""
+    for count in range(7, 60):
+        d = Daemon(under=("prlimit", f"--nofile={count}"))
+        d.write(f"[socketmap]\nlisten = unix:{d.dir}/map\n[metrics]\nlisten = unix:{d.dir}/http\n")
+        d.launch()
+        wait_for(lambda: d.process.poll() is not None or d.logged("ready$"), "the daemon")
+        started = d.process.poll() is None
+        if started:
+            d.process.terminate()
+        status, output = d.process.wait(60), d.log()
+        d.remove()
+        if started and status == 0:
+            check(count > 12, "the case is none: it started at once")
+            return
+        check(status in (OSERR, SOFTWARE), f"{count} descriptors: status {status}\n{output}")
+        matches(output, "error: .*(Too many open files|libmilter failed)")
+        if status == OSERR:
+            matches(output.splitlines()[-1], "error: ")  # behind what threads said that had begun
+    raise Failure("it never started")
 
 
 def background():
@@ -511,12 +594,14 @@ def run(suite):
             ("-t, a file with errors: 78, file and line, nothing started", check_bad),
             ("-t, no file: 78", check_missing_file),
             ("files that the configuration names: 78, file and line", check_files),
+            ("files of the delivery agent: 78, file and line", check_files_of_agent),
             ("files that the daemon's user cannot read: 78", check_files_as_user),
             ("files that the configuration names, at a reload", check_files_at_reload),
             ("an unknown user: 78", check_missing_user),
             ("an unknown socket group: 78", check_missing_group),
             ("socket mode and group", socket_mode_and_group),
             ("no milter socket: the maps alone", without_milter),
+            ("neither milter nor maps: the delivery agent alone", agent_alone),
             ("the socket's directory is missing", socket_directory_missing),
             ("a stale socket is replaced", stale_socket),
             ("another file than a socket is not", no_socket_in_the_way),
@@ -526,6 +611,7 @@ def run(suite):
             ("no directory is given away", gives_no_directory),
             ("started without root it stays who it is", starts_without_root),
             ("descriptor limit raised", raises_nofile),
+            ("too few descriptors: an error, whatever their number", few_descriptors),
             ("in the background: the parent ends when it is ready", background),
             ("in the background: the parent passes a failure on", background_failure),
             ("READY, RELOADING, STOPPING", notifies),

@@ -8,8 +8,8 @@ WANTED_ACTIONS = (mc.ADDHDRS | mc.CHGHDRS | mc.CHGBODY | mc.QUARANTINE | mc.CHGF
 WANTED_OPTIONS = (mc.NOHELO | mc.SKIP | mc.NOUNKNOWN | mc.NODATA | mc.NR_CONN | mc.NR_HELO |
                   mc.NR_HDR | mc.HDR_LEADSPC)
 MACROS = {"connect": ["v", "j", "{daemon_name}"],
-          "mail": ["i", "f", "{auth_authen}", "{tls_version}", "{daemon_name}", "{mail_addr}"],
-          "rcpt": ["i", "{rcpt_host}", "{rcpt_mailer}", "{rcpt_addr}"],
+          "mail": ["v", "j", "i", "f", "{auth_authen}", "{tls_version}", "{daemon_name}", "{mail_addr}"],
+          "rcpt": ["j", "i", "{rcpt_host}", "{rcpt_mailer}", "{rcpt_addr}"],
           "eoh": ["i"], "eom": ["i", "f"]}
 
 

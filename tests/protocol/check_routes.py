@@ -1,6 +1,7 @@
 """Routes: the exact commands by which a message gets onto its way."""
 
 from harness import Daemon, equal, matches, message
+from operation import symptom
 
 FINE = "[rule fine]\nnexthop = .fine\ntls_policy = secure match=mx.fine\n"
 BOTH = """
@@ -130,11 +131,21 @@ def no_loop():
             ("Require-TLS-ESMTP", "yes")]}
         with d.session(**LOCAL) as m:
             equal(message(m, queue_id="4bTwo", **back)["eom"].text[:9], "451 4.3.0", "no rule")
+            matches(d.log(), "4bTwo: " + symptom("message deferred: it is reinjected"))
         with d.session(**LOCAL, version="Postfix 3.11.7") as m:
             equal(message(m, queue_id="4bTwo", **back)["eom"].changes, [], "left to the MTA")
         for what, session in (("from a stranger", {}), ("sendmail(1)", {**LOCAL, "port": 0})):
             with d.session(**session) as m:
                 equal(message(m, **back)["eom"].changes, via("again"), what)
+        early = "[rule early]\nsender = a@b.example\nroute = again\n"
+        out = "[rule out]\ndaemon = second\nroute = out\n[route out]\nmethod = header\n"
+        d.reload(AGAIN + early + out)
+        with d.session(**LOCAL, daemon_name="second") as m:
+            equal(message(m, queue_id="4bTwo", **back)["eom"].text[:9], "451 4.3.0", "a rule before it")
+            matches(d.log(), "4bTwo: " + symptom("a rule reinjects it once more"))
+        d.reload(AGAIN + out + early)
+        with d.session(**LOCAL, daemon_name="second") as m:
+            equal(message(m, queue_id="4bTwo", **back)["eom"].changes, via("out"), "behind it")
         d.reload(AGAIN + "[rule out]\ndaemon = second\nroute = out\n[route out]\nmethod = header\n")
         with d.session(**LOCAL, daemon_name="second") as m:
             equal(message(m, queue_id="4bTwo", **back)["eom"].changes, via("out"), "by its listener")
@@ -152,6 +163,7 @@ def bcc_may_not_leave():
                 got = m.rcpt("<archive@none.test>", f"NOTIFY={notify}", macros={"i": "4bX"})
                 matches(got.text, r"^550 5\.7\.10 ")
                 equal(len(d.logged(lost)), warnings, notify)
+        matches(d.log(), symptom("and nobody is told"))
 
 
 def run(suite):
@@ -164,5 +176,5 @@ def run(suite):
             ("local and remote, local = refuse", local_and_remote, "refuse",
              r"^550 5\.7\.10 This message requires TLS, but its recipients take different ways"),
             ("a copy without notices that may not leave is a warning", bcc_may_not_leave),
-            ("mail loop: reinjected mail that comes back", no_loop)):
+            ("mail loop: reinjected mail without an exit route is deferred", no_loop)):
         suite.run(f"route: {name}", function, *args)

@@ -1,11 +1,14 @@
 """Slow lookups: the name server takes queries and never answers. Who waits how long, who is turned
 away, and what the MTA hears meanwhile."""
 
+import itertools
+import re
 import signal
 import threading
 import time
 
 from harness import Daemon, check, equal, matches, message, silent_resolver, slow_resolver, wait_for
+from operation import symptom
 
 SLOW = "[dns]\ntimeout = 60s\ntries = 1\n"
 UNFINISHED = "Sender requested REQUIRETLS, but the lookups for {0} are not finished; try again later"
@@ -107,6 +110,7 @@ def shares():
         busy = "451 4.3.2 <a@slow.example>: " + BUSY.format("slow.example")
         slow = "451 4.4.3 <a@slow.example>: " + UNFINISHED.format("slow.example")
         equal(texts, [busy] * 6 + [slow] * 4)
+        matches(busy, "^" + symptom("too many messages"))
         equal(other.text(), "451 4.4.3 <a@other.example>: " + UNFINISHED.format("other.example"))
 
 
@@ -163,6 +167,29 @@ def stops_while_waiting():
         d.ended()
 
 
+def too_many_lookups():
+    """20,000 at once: for more a temporary failure, and one warning."""
+    with silent_resolver(), Daemon("[milter]\nrcpt_wait = 1ms\neom_wait = 1ms\nmax_waiting = 100\n"
+                                   "[dns]\ntimeout = 60s\ntries = 3\n") as d:
+        def ask(m, name):
+            return re.sub(r"\d+-\d+", "N", m.rcpt(f"<a@{name}.example>").text)
+        refused = ("451 4.4.3 <a@manyN.example>: Sender requested REQUIRETLS, but manyN.example cannot "
+                   "be looked up at present; try again later")
+        told = set()
+        for number in range(3):
+            with d.session() as m:
+                m.mail("<a@b.example>", "REQUIRETLS", macros=m.mail_macros)
+                told |= {ask(m, f"many{number}-{i}") for i in range(7000)}
+        equal(told - {refused}, {""})
+        # The engine may begin lookups later than they are asked for.
+        later = itertools.count()
+        with d.session() as m:
+            m.mail("<a@b.example>", "REQUIRETLS", macros=m.mail_macros)
+            wait_for(lambda: ask(m, f"many3-{next(later)}") == refused, "the refusal of one too many")
+        warnings = re.findall("warning: " + symptom("lookups are under way"), d.log())
+        equal(len(warnings), 1, d.log()[-2000:])
+
+
 def failed_lookup():
     """When the lookup itself gives up, the answer is that, not a time-out of ours."""
     with silent_resolver(), Daemon("[milter]\nrcpt_wait = 20s\n[dns]\ntimeout = 200ms\ntries = 1\n"
@@ -197,6 +224,7 @@ def run(suite):
             ("mail that need not wait passes", others_pass),
             ("an MTA that went away", gone),
             ("a stop while waiting", stops_while_waiting),
+            ("more lookups than there may be at once", too_many_lookups),
             ("a lookup that fails", failed_lookup),
             ("no resolver", no_resolver_at_all)):
         suite.run(f"waiting: {name}", function)

@@ -82,6 +82,17 @@ def configuration(text, socket_address):
     return out
 
 
+def mount_over(place, *options):
+    """A shell command, for a mount namespace of its own: an empty file system over a directory. The programs
+    under test stay where they are, should they lie below it."""
+    programs = Path(Daemon.program).resolve().parent
+    over = f"mount -t tmpfs {' '.join(options)} tmpfs {place}"
+    if not programs.is_relative_to(place):
+        return over
+    return (f"mount --bind '{programs}' /mnt && {over} && mkdir -p '{programs}' && "
+            f"mount --move /mnt '{programs}'")
+
+
 class Daemon:
     """One daemon in the foreground. Use as a context."""
 
@@ -192,15 +203,16 @@ class Daemon:
         m.base = {"{daemon_name}": daemon_name or "smtpd"}
         if version:
             m.base["v"] = version
-        if own_host:
-            m.base["j"] = own_host
+        if own_host or version:  # an MTA that says what it is says where, too
+            m.base["j"] = own_host or "mail.own.example"
         m.mail_macros = dict(m.base)
         if tls:
             m.mail_macros["{tls_version}"] = "TLSv1.3"
         if login:
             m.mail_macros["{auth_authen}"] = login
-        m.connect(name, client, port, family="6" if ":" in client else "4", macros=m.base)
-        m.helo(macros=m.mail_macros)
+        m.greeting = [m.connect(name, client, port, family="6" if ":" in client else "4",
+                                macros=m.base),
+                      m.helo(macros=m.mail_macros)]
         return m
 
     def counts(self):
@@ -231,8 +243,9 @@ def message(m, sender="<a@b.example>", params=(), rcpts=("<b@own.example>",), he
     if answers["mail"].action != "continue":
         return answers
     accepted = 0
+    always = {name: value for name, value in m.base.items() if name in ("j", "v")}
     for rcpt in rcpts:
-        macros = {"i": queue_id} if accepted else {}
+        macros = {**always, "i": queue_id} if accepted else dict(always)
         macros.update(rcpt_macros or {})
         answer = m.rcpt(rcpt, macros=macros)
         answers["rcpt"].append(answer)
@@ -240,9 +253,14 @@ def message(m, sender="<a@b.example>", params=(), rcpts=("<b@own.example>",), he
     if not accepted:
         m.abort()
         return answers
-    m.data(macros={"i": queue_id})
+    goes_on = ("continue", "not-sent", "no-reply", "skip")
+    answers["early"] = [m.data(macros={"i": queue_id})]
     for name, value in headers:
-        m.header(name, value, macros={"i": queue_id})
+        if answers["early"][-1].action in goes_on:
+            answers["early"].append(m.header(name, value, macros={"i": queue_id}))
+    if answers["early"][-1].action not in goes_on:
+        m.abort()
+        return answers
     answers["eoh"] = m.eoh(macros={"i": queue_id})
     answers["body"] = []
     if answers["eoh"].action == "continue":
@@ -250,7 +268,7 @@ def message(m, sender="<a@b.example>", params=(), rcpts=("<b@own.example>",), he
             answers["body"].append(m.body(body[at:at + 65535]))
             if answers["body"][-1].action != "continue":
                 break
-    if answers["body"] and answers["body"][-1].action == "tempfail":
+    if answers["body"] and answers["body"][-1].action not in goes_on:
         m.abort()
         return answers
     if answers["eoh"].action == "continue":
@@ -321,3 +339,48 @@ def silent_resolver(port=5399):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", port))
         yield udp
+
+
+@contextlib.contextmanager
+def signed_resolver(records, port=5399):
+    """A name server on this host that validates all and has these records: {(name, type): [rdata]}.
+    What it says of `wait-MS.*` comes after so many milliseconds."""
+    def name_of(query):
+        at, labels = 12, []
+        while query[at]:
+            labels.append(query[at + 1:at + 1 + query[at]].decode("latin-1").lower())
+            at += 1 + query[at]
+        return ".".join(labels), at + 5
+
+    def reply(query):
+        name, end = name_of(query)
+        rdata = records.get((name, int.from_bytes(query[end - 4:end - 2], "big")), [])
+        answers = b"".join(b"\xc0\x0c" + query[end - 4:end] + (300).to_bytes(4, "big")
+                           + len(data).to_bytes(2, "big") + data for data in rdata)
+        return (query[:2] + b"\x81\xa0\0\x01" + len(rdata).to_bytes(2, "big") + bytes(4)
+                + query[12:end] + answers)
+
+    def answer(query, client):
+        with contextlib.suppress(OSError):  # the test has ended
+            udp.sendto(reply(query), client)
+
+    def serve():
+        while not over.is_set():
+            with contextlib.suppress(TimeoutError):
+                query, client = udp.recvfrom(4096)
+                wait = re.search(rb"wait-(\d+)", query)
+                timer = threading.Timer(int(wait[1]) / 1000 if wait else 0, answer, (query, client))
+                timer.daemon = True
+                timer.start()
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", port))
+        udp.settimeout(0.1)  # a thread that waits in it would keep the port
+        over = threading.Event()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()

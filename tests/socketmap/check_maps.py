@@ -145,11 +145,13 @@ def sendmail_asks():
 
 @scenario
 def administrators():
-    """JSON for all, DUMP for this host, PURGE for unix sockets"""
+    """JSON for all, DUMP for this host, PURGE and STATUS for unix sockets"""
     with running() as server, server.client() as unix, server.client(server.inet) as inet:
         seen = json.loads(inet.ask("JSON dane.test")[3:])
         equal(seen["summary"], "dane")
         equal(inet.ask("PURGE dane.test"), "PERM PURGE is for unix sockets only")
+        equal(inet.ask("STATUS "), "PERM STATUS is for unix sockets only")
+        check(unix.ask("STATUS ").startswith('OK {"version":'))
         check(inet.ask("DUMP").startswith("OK {"))
         equal(inet.reply(), "OK ")
         equal(unix.ask("PURGE dane.test"), "OK forgotten")

@@ -3,11 +3,16 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import time
+from pathlib import Path
 
 import suite
 from suite import check, equal, name_server, path, scenario
+
+
+MANUAL = Path(__file__).resolve().parents[2] / "etc/man/requiretls-query.1"
 
 
 def running(**options):
@@ -41,8 +46,9 @@ def same_view():
              "broken.test", "[mx1.dane.test]:25", "halfdane.test", "bob@dane.test"]
     with running() as server:
         own = objects(query(server, "--json", *names))
-        for address in (f"unix:{server.map_path}", "inet:127.0.0.1:8461"):
-            asked = objects(query(server, "--json", "--socket", address, *names))
+        for socket in (["--socket", f"unix:{server.map_path}"], ["--socket=inet:127.0.0.1:8461"],
+                       ["--socket"]):  # the configured one
+            asked = objects(query(server, "--json", *socket, *names))
             equal(timeless(asked), timeless(own))
         equal([o["name"] for o in own], names, "order")
         for one in own:
@@ -87,7 +93,7 @@ def exit_codes():
                             (("nosuch.test",), 1), ((), 64), (("not a name",), 64),
                             (("--nonsense", "dane.test"), 64),
                             (("--require", "--optional", "dane.test"), 64),
-                            (("--socket", "nonsense", "dane.test"), 64),
+                            (("--socket=nonsense", "dane.test"), 64),
                             (("--socket", "unix:/nonexistent", "dane.test"), 75)):
             done = query(server, *words)
             equal(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
@@ -97,6 +103,30 @@ def exit_codes():
                               capture_output=True, text=True, timeout=60)
         equal(done.returncode, 78)
         check(f"{broken}:2:" in done.stderr, done.stderr)
+
+
+def _of_manual(text):
+    """The options of requiretls-query(1), as --long or -s, and its exit statuses."""
+    options = set()
+    for line in re.findall(r"^\.It Fl (.*)", text, re.M):
+        options |= {f"-{word}" for word in re.findall(r"(-?[a-zA-Z-]+)(?: ,)?", re.split(" Ar| Op", line)[0])}
+    statuses = text.partition(".Sh EXIT STATUS\n")[2].partition("\n.Sh ")[0]
+    return options, set(re.findall(r"^\.It (\d+)", statuses, re.M))
+
+
+@scenario
+def help_and_manual():
+    """--help explains each option and exit status, and the manual the same ones"""
+    done = subprocess.run([path("milter/requiretls-query"), "--help"], capture_output=True,
+                          text=True, timeout=60)
+    equal(done.returncode, 0)
+    usage, _, explained = done.stdout.partition("\n\n")
+    listed = set(re.findall(r"(?:^  |, )(--?[a-zA-Z-]+)", explained, re.M))
+    options, statuses = _of_manual(MANUAL.read_text())
+    equal(listed, options)
+    equal(set(re.findall(r"^  (\d+) ", explained, re.M)), statuses)
+    for option in options - {"--version", "--help", "--config"}:
+        check(option in usage, f"{option} is not in the usage")
 
 
 @scenario
@@ -185,8 +215,9 @@ request = require
                              "bob@signed.test"))
         check(one["explain"]["request"]["undecided"], "nor is the login")
         done = query(server, "--explain", "bob@signed.test")
-        check("enforce (built in; an earlier rule looks at what is not known here)\n"
+        check("enforce (built in; [rule without-smtp], which comes earlier, looks at what is not known here)\n"
               in done.stdout, done.stdout)
+        check("decision " not in done.stdout, "it asks for nothing")
 
 
 def drain(terminal):

@@ -15,10 +15,10 @@ socket = unix:{place}/milter
 user = root
 my_mx_names = mx.self.test
 [socketmap]
-listen = unix:{place}/map inet:127.0.0.1:8461
+listen = unix:{place}/map inet:{address}:8461
 max_connections = {max_connections}
 [metrics]
-listen = inet:127.0.0.1:9461
+listen = inet:{address}:9461
 [cache]
 store = memory
 [dns]
@@ -89,14 +89,15 @@ class Daemon:
     inet = ("127.0.0.1", 8461)
 
     def __init__(self, build, place, more="", max_connections=1200, dns_timeout="2s",
-                 level="debug"):
+                 level="debug", address="127.0.0.1"):
         self.binary = build
         self.place = Path(place)
         self.map_path = self.place / "map"
         self.config = self.place / "conf"
         self.config.write_text(CONFIGURATION.format(place=place, more=more,
                                                     max_connections=max_connections,
-                                                    dns_timeout=dns_timeout, level=level))
+                                                    dns_timeout=dns_timeout, level=level,
+                                                    address=address))
         self.log_path = self.place / "log"
         self.process = subprocess.Popen(
             [Path(build) / "milter/requiretls-milter", "-f", "-c", self.config],

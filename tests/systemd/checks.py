@@ -12,128 +12,29 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lab"))
 
-import arrivals  # noqa: E402
 import layout  # noqa: E402
-import machine  # noqa: E402
+import operation  # noqa: E402
 import procs  # noqa: E402
-import smtpclient  # noqa: E402
+import service  # noqa: E402
+from service import (AGENT, AGENT_CONFIGURATION, AGENT_OWNERS, AGENT_SOCKETS, CONFIGURATION, SOCKETS, STATE,  # noqa: E402
+                     UNIT, USER, check, equal)
 
-UNIT = "requiretls-milter"
-CONFIGURATION = "/etc/requiretls-milter/requiretls-milter.conf"
-SOCKETS = "/var/spool/postfix/requiretls-milter"
-STATE = "/var/lib/requiretls-milter"
 RELOADS = 20
 RESTART_S = 5  # a few seconds at most, on a machine that has much else to do
-USER = "requiretls-milter"
-
-# Everything that the daemon's user must have, and Postfix reach.
-OWNERS = {
-    SOCKETS: f"{USER}:postfix 2750",
-    f"{SOCKETS}/milter.sock": f"{USER}:postfix 660",
-    f"{SOCKETS}/policy.sock": f"{USER}:postfix 660",
-    f"/run/{UNIT}": f"{USER}:{USER} 755",
-    STATE: f"{USER}:{USER} 750",
-    f"{STATE}/cache.db": f"{USER}:{USER} 600",
-}
 
 
-class Wrong(Exception):
-    """A check that does not hold."""
-
-
-def check(condition, text):
-    if not condition:
-        raise Wrong(text)
-
-
-def equal(got, wanted, what=""):
-    check(got == wanted, f"{what}: got {got!r}, wanted {wanted!r}")
-
-
-class Mail:
-    """Messages from a customer of this machine, each with a word of its own."""
-
-    def __init__(self):
-        self.arrivals = arrivals.Arrivals()
-        self.number = 0
-
-    def client(self):
-        client = smtpclient.Client(machine.ADDRESS, source=layout.client(None))
-        client.ehlo()
-        client.starttls()
-        return client
-
-    def send(self, recipient, *parameters):
-        """Returns the word and the reply that decided."""
-        self.number += 1
-        word = f"word-{self.number}-"
-        with self.client() as client:
-            reply = client.mail("alice@sender.test", *parameters)
-            if reply.ok:
-                reply = client.rcpt(recipient)
-            if reply.ok:
-                reply = client.data(f"From: alice@sender.test\nSubject: {word}\n\ntext\n")
-            client.quit()
-        return word, reply
-
-    def check(self):
-        """REQUIRETLS is refused where it cannot be met, and delivered over TLS where it can."""
-        _, reply = self.send("bob@plain.test", "REQUIRETLS")
-        equal((reply.code, reply.text[:6]), (550, "5.7.10"), f"plain.test, {reply}")
-        word, reply = self.send("bob@dane.test", "REQUIRETLS")
-        equal(reply.code, 250, f"dane.test, {reply}")
-        arrived = self.arrivals.wait(word, "bob@dane.test")[0]
-        check(arrived.tls, f"{arrived}")
-
-
-class Checks:
+class Checks(service.Service):
     """In their order: each begins with what the one before left."""
 
     def __init__(self, build, tree):
+        super().__init__(tree)
         self.build = build
-        self.m = machine.Machine(tree)
-        self.mail = Mail()
-
-    # --- what is right at any time
-
-    def owners(self):
-        done = self.m.command("stat", "--format=%n %U:%G %a", *OWNERS)
-        equal(dict(line.split(" ", 1) for line in done.stdout.splitlines()), OWNERS, done.stderr)
-
-    def show(self, name):
-        return self.m.run("systemctl", "show", f"--property={name}", "--value", UNIT).strip()
-
-    def store(self):
-        """The daemon has it open, and did not complain."""
-        files = self.m.run("sh", "-c", f"readlink /proc/{self.show('MainPID')}/fd/*")
-        check(f"{STATE}/cache.db" in files.split(), f"the store is not open: {self.m.log()[-2000:]}")
-
-    def in_order(self):
-        """Who has what, the store is open, and mail is decided."""
-        self.owners()
-        equal(self.show("ActiveState"), "active")
-        self.store()
-        self.mail.check()
-
-    def setup(self):
-        """What --check-setup finds: state by name, the worst of each."""
-        done = self.m.command("requiretls-query", "--check-setup", "--json", timeout=300)
-        found = {}
-        order = ("ok", "unknown", "warning", "error")
-        for f in json.loads(done.stdout)["findings"]:
-            state = found.get(f["name"], ("ok",))[0]
-            if order.index(f["state"]) >= order.index(state):
-                found[f["name"]] = (f["state"], f["text"])
-        return found
-
-    # --- the checks
 
     def install(self):
         """As README says."""
         subprocess.run(["meson", "install", "--no-rebuild", "--quiet", "-C", self.build, "--destdir",
                         self.m.root], check=True, stdin=subprocess.DEVNULL, timeout=120)
-        snippet = (machine.SNIPPET / "requiretls-milter.conf").read_text()
-        self.m.write(CONFIGURATION, snippet)
+        self.take("requiretls-milter-without-agent.conf", CONFIGURATION)
         self.m.boot()
         readme = (layout.TREE / "README").read_text()
         steps = re.search(r"^ +meson setup.*ninja -C build install\n((?: +.*\n)+)", readme, re.M)[1]
@@ -142,30 +43,56 @@ class Checks:
                 self.m.run("sh", "-c", step)
         self.in_order()
 
-    def runs_as_its_user(self):
-        status = self.m.run("cat", f"/proc/{self.show('MainPID')}/status")
-        uid, gid = self.m.id_of(USER)
+    def take(self, name, path):
+        """A file of the snippet."""
+        self.m.write(path, (self.m.snippet / name).read_text())
+
+    def runs_as_its_user(self, user=USER, groups=(USER,), unit=UNIT):
+        status = self.m.run("cat", f"/proc/{self.show('MainPID', unit)}/status")
+        uid, _ = self.m.id_of(user)
         equal(re.search(r"^Uid:(.*)$", status, re.M)[1].split(), [str(uid)] * 4)
-        equal(re.search(r"^Groups:(.*)$", status, re.M)[1].split(), [str(gid)])
+        equal(sorted(re.search(r"^Groups:(.*)$", status, re.M)[1].split()),
+              sorted(str(self.m.id_of(group)[1]) for group in groups))
         equal(re.search(r"^CapBnd:\s+(\S+)$", status, re.M)[1].strip("0"), "")
 
-    def exposure(self):
-        done = self.m.command("systemd-analyze", "security", "--no-pager", "--threshold=20", UNIT)
+    def runs_nothing_else(self, unit=UNIT, places=(STATE, f"/run/{UNIT}", SOCKETS)):
+        """Whoever has taken over the daemon finds no program that can be run."""
+        pid = self.show("MainPID", unit)
+        where = ["nsenter", "--target", pid, "--mount"]
+        self.m.run(*where, "/bin/kill", "-0", pid)
+        for program in ("/bin/sh", "/usr/bin/env", "/lib64/ld-linux-x86-64.so.2 /bin/true"):
+            done = self.m.command(*where, *program.split())
+            check(done.returncode != 0 and re.search("denied|failed to map", done.stderr), f"{program}: {done}")
+        for place in (*places, "/tmp", "/var/tmp"):
+            made = f"/proc/{pid}/root{place}/true"
+            self.m.run("install", "-m", "0755", "/bin/true", made)
+            done = self.m.command(*where, f"{place}/true")
+            self.m.run("rm", made)
+            check(done.returncode != 0 and "Permission denied" in done.stderr, f"{place}: {done}")
+
+    def exposure(self, unit=UNIT):
+        done = self.m.command("systemd-analyze", "security", "--no-pager", "--threshold=20", unit)
         equal(done.returncode, 0, done.stdout[-400:] + done.stderr)
 
-    def check_setup(self):
-        found = self.setup()
-        wrong = {name: f for name, f in found.items() if f[0] == "error"}
-        equal(wrong, {})
-        for name in ("store", "milter-socket"):
-            equal(found[name][0], "ok", name)
+    def journal(self):
+        """Lines have their priority, and one header: the journal's."""
+        self.mail.send("bob@plain.test", "REQUIRETLS")
+        out = self.m.run("journalctl", "--boot", "--no-pager", "--output=json", "--unit", UNIT,
+                         "SYSLOG_IDENTIFIER=requiretls-milter")
+        lines = [json.loads(line) for line in out.splitlines()]
+        told = [line for line in lines if "to=<bob@plain.test>" in line["MESSAGE"]]
+        equal([told[-1][key] for key in ("PRIORITY", "SYSLOG_FACILITY")], ["6", "2"], told[-1])
+        check(re.match(r"\S+: to=<bob@plain.test>, from=<alice@sender.test>, nexthop=", told[-1]["MESSAGE"]),
+              told[-1]["MESSAGE"])
+        odd = [line["MESSAGE"] for line in lines if re.match(r"<\d>|\d{4}-", line["MESSAGE"])]
+        equal(odd, [], "with another header")
 
     def reloads(self):
         """20, while mail comes in: none fails, no message is deferred."""
         deferred, over = [], threading.Event()
 
         def keep_sending():
-            mail = Mail()
+            mail = service.Mail()
             mail.number = 1000
             while not over.is_set():
                 for recipient, parameters in (("bob@dane.test", ["REQUIRETLS"]), ("bob@plain.test", [])):
@@ -218,7 +145,7 @@ class Checks:
     def reboot(self):
         self.m.reboot()
         self.in_order()
-        self.check_setup()
+        self.setup_in_order()
 
     def root_owned(self):
         """As an earlier unit of root's left them: mended by systemd and tmpfiles."""
@@ -245,16 +172,120 @@ class Checks:
                              f"systemd-tmpfiles --create; rm {SOCKETS}/*; systemctl restart {UNIT}")):
             self.m.run("sh", "-c", spoil)
             found = self.setup()
-            equal((found["milter-socket"][0], found["map-socket"][0]), ("error", "error"), f"{spoil}: {found}")
+            equal(found["milter-socket"][0], "error", f"{spoil}: {found}")  # the map's follows from it
             self.m.run("sh", "-c", mend)
             self.in_order()
+
+    def does_not_start(self):
+        """What etc/OPERATION has of it, and its remedies."""
+        config = operation.symptom("status=78/CONFIG")
+        socket = operation.symptom("cannot open the socket")
+        tmpfiles = "systemd-tmpfiles --create"
+        for spoil, said, mend in (
+                (f"echo rcpt_wait = x >>{CONFIGURATION}", (config,), f"sed -i '$d' {CONFIGURATION}"),
+                (f"rm -r {SOCKETS}", (config, socket), tmpfiles),
+                (f"chown root:root {SOCKETS}", ("status=77/NOPERM", socket), tmpfiles)):
+            self.m.run("sh", "-c", f"systemctl stop {UNIT}; {spoil}; systemctl reset-failed {UNIT}")
+            check(self.m.command("systemctl", "start", UNIT).returncode != 0, f"{spoil}: it starts")
+            text = self.m.command("systemctl", "status", UNIT).stdout
+            check(all(re.search(each, text) for each in said), f"{spoil}: {text}")
+            named = self.m.command("requiretls-milter", "-t").stderr
+            equal(bool(re.search(rf"{CONFIGURATION}:\d+: ", named)), "rcpt_wait" in spoil, named)
+            self.m.run("sh", "-c", f"{mend}; systemctl start {UNIT}")
+            self.in_order()
+
+
+    # --- the delivery agent
+
+    def passed_on(self, count=1):
+        """Mail that requires TLS leaves by the agent, with REQUIRETLS, and none of it waits."""
+        for _ in range(count):
+            word, reply = self.mail.send("bob@dane.test", "REQUIRETLS")
+            equal(reply.code, 250, str(reply))
+            arrived = self.mail.arrivals.wait(word, "bob@dane.test")[0]
+            check("REQUIRETLS" in arrived.parameters, f"{arrived}")
+            equal(arrived.header("X-REQUIRETLS-Ticket"), [])
+
+    def agent(self):
+        """As the README of the snippet says."""
+        self.take("requiretls-milter.conf", CONFIGURATION)
+        self.take("requiretls-deliver.conf", AGENT_CONFIGURATION)
+        readme = (self.m.snippet / "README").read_text()
+        steps = re.search(r"^2\.  requiretls-milter.conf and .*:?\n\n((?: {8}.*\n)+)", readme, re.M)[1]
+        for step in steps.splitlines():
+            self.m.run("sh", "-c", step)
+        procs.wait_for(lambda: self.show("ActiveState", AGENT) == "active", "the agent")
+        self.owners(AGENT_OWNERS)
+        self.passed_on()
+
+    def agent_set_up(self):
+        """--check-setup tries its socket, and reads the key of tickets as its user does."""
+        def states():
+            found = self.setup()
+            return tuple(found[name][0] for name in ("agent-socket", "ticket-key"))
+
+        equal(states(), ("ok", "ok"))
+        self.m.run("gpasswd", "-d", AGENT, USER)
+        try:
+            equal(states(), ("ok", "error"))
+        finally:
+            self.m.run("usermod", "-a", "-G", USER, AGENT)
+        self.m.run("systemctl", "stop", f"{AGENT}.socket", f"{AGENT}.service")
+        equal(states(), ("error", "ok"))
+        self.m.run("systemctl", "enable", "--now", f"{AGENT}.socket", f"{AGENT}.service")
+        equal(states(), ("ok", "ok"))
+
+    def agent_is_apart(self):
+        """It has a user and groups of its own, can run nothing, and sees none of the filter's sockets."""
+        self.runs_as_its_user(AGENT, (AGENT, USER), AGENT)
+        self.runs_nothing_else(AGENT, (f"/var/lib/{AGENT}", f"/run/{AGENT}", AGENT_SOCKETS))
+        self.exposure(AGENT)
+        for path in (SOCKETS, f"/run/{UNIT}"):
+            done = self.m.command("ls", f"/proc/{self.show('MainPID', AGENT)}/root{path}/")
+            equal(done.stdout.split(), [], f"{path} as the agent sees it")
+
+    def agent_restarts(self):
+        """Ten times while mail is on its way: it waits for the socket, and is not deferred."""
+        over = threading.Event()
+
+        def keep_restarting():
+            for _ in range(10):
+                self.m.run("sh", "-c", f"systemctl reset-failed {AGENT}; systemctl restart {AGENT}")
+                time.sleep(0.2)
+            over.set()
+
+        restarter = threading.Thread(target=keep_restarting)
+        restarter.start()
+        try:
+            while not over.is_set():
+                self.passed_on()
+        finally:
+            restarter.join()
+        deferred = [line for line in self.m.run("journalctl", "--boot", "--no-pager").splitlines()
+                    if "requiretls-deliver/lmtp" in line and "status=deferred" in line]
+        equal(deferred, [], "deferred")
+        self.owners(AGENT_OWNERS)
+
+    def agent_stopped(self):
+        """Without its socket mail waits, and leaves when it is back."""
+        self.m.run("systemctl", "stop", f"{AGENT}.socket", f"{AGENT}.service")
+        word, reply = self.mail.send("bob@dane.test", "REQUIRETLS")
+        equal(reply.code, 250, str(reply))
+        procs.wait_for(lambda: "deferred" in self.m.run("sh", "-c", "postqueue -j"), "it to be deferred")
+        self.m.run("systemctl", "start", AGENT)  # by itself: it makes its socket
+        self.owners(AGENT_OWNERS)
+        self.m.run("postqueue", "-f")
+        check("REQUIRETLS" in self.mail.arrivals.wait(word, "bob@dane.test")[0].parameters, "REQUIRETLS is lost")
+        self.passed_on()
 
 
 TABLE = (
     ("installed as README says", Checks.install),
     ("it runs as its user, without any capability", Checks.runs_as_its_user),
+    ("nothing else can be run in its place", Checks.runs_nothing_else),
     ("its exposure is 2.0 at most", Checks.exposure),
-    ("--check-setup finds store and sockets in order", Checks.check_setup),
+    ("--check-setup finds store and sockets in order", Checks.setup_in_order),
+    ("lines in the journal have a priority, and no other header", Checks.journal),
     ("20 reloads under mail", Checks.reloads),
     ("a restart with a client in the middle of a message", Checks.restart),
     ("stopped and started", Checks.stop),
@@ -262,33 +293,14 @@ TABLE = (
     ("what an earlier unit gave to root is its user's again", Checks.root_owned),
     ("--check-setup finds a store that is another's", Checks.store_of_another),
     ("--check-setup finds sockets that Postfix cannot reach", Checks.sockets_out_of_reach),
+    ("it does not start: what is said, and the remedies", Checks.does_not_start),
+    ("the delivery agent as the README of the snippet says", Checks.agent),
+    ("--check-setup finds the delivery agent's socket, and its key", Checks.agent_set_up),
+    ("the delivery agent is apart from the filter", Checks.agent_is_apart),
+    ("ten restarts of the delivery agent under mail", Checks.agent_restarts),
+    ("the delivery agent stopped and started without its socket unit", Checks.agent_stopped),
 )
 
 
-def run(words, build, tree):
-    checks = Checks(build, tree)
-    passed = failed = 0
-    try:
-        for n, (name, function) in enumerate(TABLE):
-            if n > 0 and words and not any(word in name for word in words):
-                continue
-            began = time.monotonic()
-            try:
-                function(checks)
-            except (Wrong, procs.LabError, OSError, subprocess.SubprocessError, KeyError, ValueError,
-                    smtpclient.Closed) as error:
-                failed += 1
-                print(f"FAIL {name}\n     {type(error).__name__}: {error}", flush=True)
-                if n == 0:
-                    break  # nothing runs
-            else:
-                passed += 1
-                print(f"ok   {name} ({time.monotonic() - began:.1f} s)", flush=True)
-    finally:
-        checks.m.halt()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[3:], sys.argv[1], sys.argv[2]))
+    sys.exit(service.run(Checks(sys.argv[1], sys.argv[2]), TABLE, sys.argv[3:]))

@@ -1,6 +1,8 @@
 """A Debian that boots with its own systemd as process 1, in the lab's network: systemd-nspawn(1) on
 the tree of tree.py, with everything that is written to it in a layer of its own."""
 
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,8 +15,8 @@ import snippets
 
 HOST = "mta37.lab.test"
 ADDRESS = layout.MTA_ADDRESSES["3.7"][0]  # no such machine is in this lab
-SNIPPET = snippets.etc("postfix-older")
 BOOT_S = 120
+CGROUP2_ONLY = 258  # the systemd that no longer boots with cgroups of version 1, which this machine may have
 REBOOT = 133  # how systemd-nspawn ends for whom it is told to start it again
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -38,10 +40,11 @@ smtpd_client_connection_rate_limit = 0
 class Machine:
     """One, from its making to its end. Paths are those in it; path() has them from outside."""
 
-    def __init__(self, tree):
+    def __init__(self, tree, snippet):
         self.where = layout.RUN / "machine"
         self.root = self.where / "root"
         self.process = None
+        self.snippet = snippets.etc(snippet)
         for part in ("root", "upper", "work"):
             (self.where / part).mkdir(parents=True)
         procs.run("mount", "-t", "overlay", "overlay", "-o",
@@ -68,28 +71,38 @@ class Machine:
         self.path("/usr/sbin/policy-rc.d").unlink(missing_ok=True)
 
     def _postfix(self):
-        """As etc/postfix-older says, on Debian's own master.cf."""
+        """As the snippet says, on Debian's own master.cf."""
         ca.make("machine", [HOST], "good")
         shutil.copy(ca.chain("machine"), self.path("/etc/postfix/machine.pem"))
         self.write("/etc/postfix/main.cf",
-                   snippets.merged(MAIN_CF, (SNIPPET / "main.cf").read_text()))
+                   snippets.merged(MAIN_CF, (self.snippet / "main.cf").read_text()))
         lines = self.path("/etc/postfix/master.cf.proto").read_text().splitlines(keepends=True)
         at = next(n for n, line in enumerate(lines) if line.split()[:2] == ["smtp", "inet"])
-        lines.insert(at + 1, snippets.command_filter())
-        self.write("/etc/postfix/master.cf", "".join(lines) + (SNIPPET / "master.cf").read_text())
-        for table in SNIPPET.glob("requiretls_*"):
+        if self.snippet.name == "postfix-older":
+            lines.insert(at + 1, snippets.command_filter())
+        self.write("/etc/postfix/master.cf", "".join(lines) + (self.snippet / "master.cf").read_text())
+        for table in self.snippet.glob("requiretls_*"):
             shutil.copy(table, self.path("/etc/postfix"))
 
     # --- life
 
+    def _systemd(self):
+        """The version of its systemd."""
+        found = next(self.root.glob("usr/lib/*/systemd/libsystemd-shared-*.so"))
+        return int(re.search(r"-shared-(\d+)", found.name)[1])
+
     def boot(self):
         """Starts it and waits until it is up."""
+        environment = dict(os.environ)
+        if self._systemd() >= CGROUP2_ONLY:
+            environment["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
         with open(self.where / "console", "ab") as console:
             self.process = subprocess.Popen(
                 ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--directory",
                  self.root, "--resolv-conf=off", "--timezone=off", "--link-journal=no",
                  f"--hostname={HOST}", "--boot"],
-                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
+                env=environment)
         self.wait_up()
 
     def leader(self):

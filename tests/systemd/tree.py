@@ -1,4 +1,4 @@
-"""A small Debian of this machine's own release, with systemd, Postfix and the libraries that the
+"""A small Debian, of this machine's own release or another, with systemd, Postfix and the libraries that the
 programs need: made once by debootstrap, kept with the lab's chroots (chroot.py), never written
 afterwards. Another list of packages makes another one."""
 
@@ -27,10 +27,11 @@ def libraries(build):
     return {line.split(":")[0] for line in known.splitlines()}
 
 
-def ensure(build, say=print):
-    """Makes the tree if it is missing; returns its path."""
-    packages = sorted(libraries(build) | set(PACKAGES))
+def ensure(more, release=None, say=print):
+    """Makes the tree with more packages, and of another release, if it is missing; returns its path."""
+    release = release or chroot.own_release()
+    packages = sorted(set(more) | set(PACKAGES))
     mark = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
-    name = f"systemd-{chroot.own_release()}-{mark}"
-    chroot.ensure(say, name, packages, chroot.own_release())
+    name = f"systemd-{release}-{mark}"
+    chroot.ensure(say, name, packages, release)
     return layout.cache_dir() / name

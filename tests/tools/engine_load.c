@@ -9,11 +9,11 @@
  * enforce-verdict`, and then what was counted; with -m instead of the answers the time that
  * engine_cached takes. Memory is in kilobytes, as the kernel counts it for the process.
  */
+#include "load.h"
 #include "policy/clock.h"
-#include "policy/engine.h"
+#include "policy/findings_summary.h"
 #include "policy/verdict.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,74 +32,28 @@ static size_t name_count;
 static size_t answered;
 static bool quiet;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static size_t outstanding;
-
-static void done(void)
-{
-    pthread_mutex_lock(&lock);
-    outstanding--;
-    pthread_cond_signal(&changed);
-    pthread_mutex_unlock(&lock);
-}
-
 static void on_done(const struct findings *f, void *arg)
 {
     const struct nexthop *nexthop = arg;
     struct verdict verdict;
 
-    if (f && !quiet) {
+    if (f != NULL && !quiet) {
         verdict_derive(f, &terms, &verdict);
-        printf("%s %s %s %s\n", nexthop->text, findings_summary_name(f->summary),
-               verdict_value_name(verdict.value), f->sts.failure_text ? f->sts.failure_text : "-");
+        printf("%s %s %s %s\n", nexthop->text, findings_summary_name(findings_summarise(f, NULL)),
+               verdict_value_name(verdict.value),
+               f->sts.failure_text != NULL ? f->sts.failure_text : "-");
     } else if (!quiet) {
         printf("%s no-findings -\n", nexthop->text);
     }
     answered += f != NULL;
-    done();
+    load_done();
 }
 
 static void ask(struct engine *engine, struct nexthop *nexthop, size_t limit)
 {
-    pthread_mutex_lock(&lock);
-    while (limit > 0 && outstanding >= limit)
-        pthread_cond_wait(&changed, &lock);
-    outstanding++;
-    pthread_mutex_unlock(&lock);
+    load_begin(limit);
     if (engine_lookup(engine, nexthop, NULL, on_done, nexthop, NULL) < 0)
         on_done(NULL, nexthop);
-}
-
-static void await_all(void)
-{
-    pthread_mutex_lock(&lock);
-    while (outstanding > 0)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
-}
-
-static bool read_names(void)
-{
-    char line[NEXTHOP_NAME_MAX + 2];
-    size_t room = 0;
-
-    while (fgets(line, sizeof line, stdin)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (name_count == room) {
-            room = room ? 2 * room : 1024;
-            struct nexthop *grown = realloc(names, room * sizeof *names);
-            if (!grown)
-                return false;
-            names = grown;
-        }
-        if (nexthop_parse(line, &names[name_count]) < 0) {
-            fprintf(stderr, "%s: not a next-hop\n", line);
-            return false;
-        }
-        name_count++;
-    }
-    return true;
 }
 
 /* A figure of /proc/self/status: "VmRSS", "VmHWM". */
@@ -109,11 +63,11 @@ static long memory_kb(const char *what)
     char line[200];
     long kb = -1;
 
-    while (file && fgets(line, sizeof line, file)) {
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
         if (strncmp(line, what, strlen(what)) == 0)
             kb = atol(line + strlen(what) + 1);
     }
-    if (file)
+    if (file != NULL)
         fclose(file);
     return kb;
 }
@@ -151,47 +105,34 @@ static void time_cached(struct engine *engine)
 
 int main(int argc, char **argv)
 {
-    const char *resolvers[2] = {NULL, NULL};
     struct engine_config config;
     struct engine_stats before;
     struct engine *engine;
     struct nexthop warm;
     size_t limit = 0;
     int callers = 1, opt;
-    char err[256];
 
-    engine_config_init(&config);
-    config.trust_ad = ENGINE_TRUST_AD_YES;
-    config.prefetch = false;
-    /* On a busy machine thousands of lookups take their time; time-outs are not what is tested. */
-    config.dns_timeout_ms = 10 * 1000;
+    load_config_init(&config);
     config.sts_connect_timeout_ms = config.sts_timeout_ms = 60 * 1000;
     while ((opt = getopt(argc, argv, "r:a:c:o:m")) != -1) {
-        if (opt == 'r') {
-            resolvers[0] = optarg;
-            config.resolvers = resolvers;
-        } else if (opt == 'a') {
-            config.sts_ca_file = optarg;
-        } else if (opt == 'c') {
+        if (opt == 'c')
             callers = atoi(optarg);
-        } else if (opt == 'o') {
+        else if (opt == 'o')
             limit = (size_t)atol(optarg);
-        } else if (opt == 'm') {
+        else if (opt == 'm')
             quiet = true;
-        } else {
+        else if (!load_option(&config, opt, optarg))
             return 64;
-        }
     }
-    if (!read_names() || nexthop_parse("com", &warm) < 0)
+    if (!load_read_names(&names, &name_count) || nexthop_parse("com", &warm) < 0)
         return 64;
-    if (engine_new(&config, &engine, err, sizeof err) < 0) {
-        fprintf(stderr, "engine: %s\n", err);
+    engine = load_engine_new(&config);
+    if (engine == NULL)
         return 1;
-    }
     bool was_quiet = quiet;
     quiet = true;
     ask(engine, &warm, 0);
-    await_all();
+    load_await_all();
     quiet = was_quiet;
     answered = 0;
 
@@ -201,7 +142,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < name_count; i++)
         for (int caller = 0; caller < callers; caller++)
             ask(engine, &names[i], limit);
-    await_all();
+    load_await_all();
     print_stats(engine, &before, clock_mono_ms() - began_ms, rss_kb);
     if (quiet)
         time_cached(engine);

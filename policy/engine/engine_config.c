@@ -38,6 +38,7 @@ void engine_config_init(struct engine_config *config)
     config->negative_ttl_ms = 5 * 60 * 1000;
     config->max_ttl_ms = 24 * 60 * 60 * 1000;
     config->prefetch = true;
+    config->shared_timeout_ms = 100;
 }
 
 int engine_config_check(const struct engine_config *config, char *err, size_t err_size)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct shared_mac_keys; /* policy/shared_cache.h */
+
 /* Durations in milliseconds. Strings are copied. A list ends with NULL. */
 struct engine_config {
     const char *const *resolvers; /* "192.0.2.1", "192.0.2.1:5353", "[::1]:53"; NULL: resolv.conf */
@@ -54,6 +56,13 @@ struct engine_config {
     int negative_ttl_ms;
     int max_ttl_ms;
     bool prefetch;
+
+    /* What hosts of one site share. */
+    const char *const *shared_servers; /* "redis://host:port/db", "unix:/path", in the order they
+                                          are tried; NULL: nothing is shared */
+    int shared_timeout_ms;             /* how long an answer of theirs is waited for */
+    const char *shared_password;       /* what they ask for; NULL: nothing. Never in a message */
+    const struct shared_mac_keys *shared_keys; /* of the rows' MACs; copied */
 
     /* Warnings and errors, one line without newline; called on the engine's threads, also at the
      * same time (and on the caller's during engine_new). NULL: silence. */

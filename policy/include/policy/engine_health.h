@@ -1,6 +1,6 @@
 /*
- * How the engine is: which of its resolvers validate DNSSEC, and whether its store is written.
- * engine_get_health (engine.h) gives a copy.
+ * How the engine is: which of its resolvers validate DNSSEC, whether its store is written, and
+ * whether a shared cache is there. engine_get_health (engine.h) gives a copy.
  */
 #ifndef POLICY_ENGINE_HEALTH_H
 #define POLICY_ENGINE_HEALTH_H
@@ -25,6 +25,13 @@ enum engine_store_health {
     ENGINE_STORE_DOWN, /* it cannot be opened or written now */
 };
 
+enum engine_shared_health {
+    ENGINE_SHARED_OFF,       /* none is configured */
+    ENGINE_SHARED_CONNECTED, /* a server of the list answers and takes rows */
+    ENGINE_SHARED_READ_ONLY, /* one answers, but none takes rows */
+    ENGINE_SHARED_NOT_CONNECTED,
+};
+
 struct engine_health {
     bool security_known;
     struct engine_resolver_health resolvers[ENGINE_HEALTH_RESOLVERS_MAX];
@@ -32,6 +39,9 @@ struct engine_health {
     size_t dns_waiting;    /* queries that are not sent yet: the resolver has enough to do */
     enum engine_store_health store;
     char store_failure[ENGINE_HEALTH_TEXT_MAX]; /* of ENGINE_STORE_DOWN */
+    enum engine_shared_health shared;
+    char shared_server[80];                      /* which one is asked, as configured; "": none */
+    char shared_failure[ENGINE_HEALTH_TEXT_MAX]; /* where it is not ENGINE_SHARED_CONNECTED */
 };
 
 #endif

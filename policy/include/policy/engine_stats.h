@@ -5,6 +5,7 @@
 #define POLICY_ENGINE_STATS_H
 
 #include "policy/findings.h"
+#include "policy/shared_cache.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,6 +36,19 @@ enum engine_fetch_result {
     ENGINE_FETCH_WEBPKI,
     ENGINE_FETCH_FAILED,
     ENGINE_FETCH_RESULTS
+};
+
+/* What came of a question to the shared cache, or of a row that it was to keep or to forget. */
+enum engine_shared_result {
+    ENGINE_SHARED_FOUND,
+    ENGINE_SHARED_MISSING,
+    ENGINE_SHARED_REJECTED,    /* what it had is not used, see enum shared_reject */
+    ENGINE_SHARED_LATE,        /* no answer within shared_timeout_ms */
+    ENGINE_SHARED_FAILED,      /* an error, or what is no answer */
+    ENGINE_SHARED_DOWN,        /* there was no server to ask */
+    ENGINE_SHARED_WRITTEN,     /* a row, or that there is none any more */
+    ENGINE_SHARED_NOT_WRITTEN, /* likewise, whatever the reason */
+    ENGINE_SHARED_RESULTS
 };
 
 /* Upper bounds, in milliseconds, of the buckets of the histograms, of lookups and of probes; one
@@ -69,6 +83,9 @@ struct engine_stats {
     size_t probe_entries; /* results that are kept */
     size_t probe_octets;  /* that they take */
     bool probe_rests;     /* none is begun now, as no server could be reached of late */
+
+    uint64_t shared_results[ENGINE_SHARED_RESULTS];
+    uint64_t shared_rejected[SHARED_REJECTS]; /* by enum shared_reject */
 };
 
 /* The bucket of what took so long. Any thread. */

@@ -1,10 +1,11 @@
 /*
- * The file with the keys of tickets. ticket_keys_read opens it, looks at what was opened (type,
- * owner, mode), and reads it line by line; ticket_keys_read_or_make first makes one where there is
- * none: beside it, and then linked to its name, which fails if another process was quicker. The
- * results are 0 or a negative errno with a sentence that names the file.
+ * The file with the keys of tickets. ticket_keys_read reads it; ticket_keys_read_or_make first
+ * makes one where there is none: beside it, and then linked to its name, which fails if another
+ * process was quicker. The results are 0 or a negative errno with a sentence that names the file.
  */
 #include "ticket/ticket_key.h"
+
+#include "config/key_file.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -20,8 +21,7 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
-/* Keys and comments; what is longer is another file. */
-enum { FILE_MAX = 16 * 1024, KEY_DIGITS = 2 * TICKET_KEY_LEN, FILE_MODE = 0640 };
+enum { KEY_DIGITS = 2 * TICKET_KEY_LEN, FILE_MODE = 0640 };
 
 void ticket_keys_forget(struct ticket_keys *keys)
 {
@@ -29,45 +29,6 @@ void ticket_keys_forget(struct ticket_keys *keys)
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
-
-/* Whether another user's file may be believed for where it lies: that user owns the directory and
- * can put any file there anyhow, or only root or this user can. */
-static bool is_placed_by_owner(const char *path, uid_t owner)
-{
-    char copy[PATH_MAX];
-    struct stat st;
-
-    if (strlen(path) >= sizeof(copy))
-        return false;
-    strcpy(copy, path);
-    if (stat(dirname(copy), &st) != 0)
-        return false;
-    return st.st_uid == owner ||
-           ((st.st_uid == 0 || st.st_uid == geteuid()) && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0);
-}
-
-static int check_file(const char *path, const struct stat *st, char *err, size_t err_size)
-{
-    if (!S_ISREG(st->st_mode)) {
-        snprintf(err, err_size, "%s: not a regular file", path);
-        return -EINVAL;
-    }
-    if ((st->st_mode & (S_IWGRP | S_IRWXO)) != 0) {
-        snprintf(err, err_size,
-                 "%s: mode %04o, but none but its owner may write to it, and none but owner and "
-                 "group read it: chmod 0640",
-                 path, (unsigned)(st->st_mode & 07777));
-        return -EPERM;
-    }
-    if (st->st_uid != geteuid() && st->st_uid != 0 && !is_placed_by_owner(path, st->st_uid)) {
-        snprintf(err, err_size,
-                 "%s: belongs to user %lu, and lies where neither that user alone nor root alone "
-                 "puts files",
-                 path, (unsigned long)st->st_uid);
-        return -EPERM;
-    }
-    return 0;
-}
 
 static int digit_value(char c)
 {
@@ -91,111 +52,25 @@ static bool read_key(const char *line, size_t len, uint8_t out[TICKET_KEY_LEN])
     return true;
 }
 
-static size_t trimmed_len(const char *line, size_t len)
+/* key_file_take_fn */
+static const char *take_key(const char *key, size_t len, void *arg)
 {
-    while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t' || line[len - 1] == '\r'))
-        len--;
-    return len;
-}
+    struct ticket_keys *keys = arg;
 
-static int read_lines(const char *path, const char *text, size_t text_len, struct ticket_keys *out,
-                      char *err, size_t err_size)
-{
-    const char *end = text + text_len;
-    unsigned line_number = 0;
-
-    for (const char *line = text, *next; line < end; line = next + 1) {
-        size_t len;
-
-        next = memchr(line, '\n', (size_t)(end - line));
-        if (next == NULL)
-            next = end;
-        len = trimmed_len(line, (size_t)(next - line));
-        line_number++;
-        if (len == 0 || line[0] == '#')
-            continue;
-        if (out->count == TICKET_KEYS_MAX) {
-            snprintf(err, err_size, "%s:%u: more than %d keys", path, line_number, TICKET_KEYS_MAX);
-            return -EINVAL;
-        }
-        if (!read_key(line, len, out->keys[out->count])) {
-            snprintf(err, err_size, "%s:%u: a key is %d hexadecimal digits", path, line_number,
-                     KEY_DIGITS);
-            return -EINVAL;
-        }
-        out->count++;
-    }
-    if (out->count == 0) {
-        snprintf(err, err_size, "%s: there is no key in it", path);
-        return -EINVAL;
-    }
-    return 0;
-}
-
-static int failed(const char *path, const char *what, char *err, size_t err_size)
-{
-    int error = errno;
-
-    snprintf(err, err_size, "%s: %s: %s", path, what, strerror(error));
-    return -error;
-}
-
-/* Returns how much was read, at most `size`, or a negative errno. */
-static ssize_t read_all(int fd, char *out, size_t size)
-{
-    size_t len = 0;
-
-    while (len < size) {
-        ssize_t n = read(fd, out + len, size - len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
-    return (ssize_t)len;
-}
-
-static int read_open(int fd, const char *path, struct ticket_keys *out, char *err, size_t err_size)
-{
-    char text[FILE_MAX + 1];
-    struct stat st;
-    ssize_t len;
-    int error;
-
-    if (fstat(fd, &st) != 0)
-        return failed(path, "cannot be looked at", err, err_size);
-    error = check_file(path, &st, err, err_size);
-    if (error != 0)
-        return error;
-    len = read_all(fd, text, sizeof(text));
-    if (len < 0) {
-        errno = (int)-len;
-        return failed(path, "cannot be read", err, err_size);
-    }
-    if (len > FILE_MAX) {
-        snprintf(err, err_size, "%s: longer than %d octets", path, FILE_MAX);
-        error = -EINVAL;
-    } else {
-        error = read_lines(path, text, (size_t)len, out, err, err_size);
-    }
-    OPENSSL_cleanse(text, sizeof(text));
-    return error;
+    if (keys->count == TICKET_KEYS_MAX)
+        return "more than 8 keys";
+    if (!read_key(key, len, keys->keys[keys->count]))
+        return "a key is 64 hexadecimal digits";
+    keys->count++;
+    return NULL;
 }
 
 int ticket_keys_read(const char *path, struct ticket_keys *out, char *err, size_t err_size)
 {
-    int fd, error;
+    int error;
 
     ticket_keys_forget(out);
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return failed(path, "cannot be opened", err, err_size);
-    error = read_open(fd, path, out, err, err_size);
-    close(fd);
+    error = key_file_read(path, KEY_FILE_OTHERS_ERROR, take_key, out, err, err_size);
     if (error != 0)
         ticket_keys_forget(out);
     return error;
@@ -216,6 +91,14 @@ static bool write_all(int fd, const char *data, size_t len)
         len -= (size_t)n;
     }
     return true;
+}
+
+static int failed(const char *path, const char *what, char *err, size_t err_size)
+{
+    int error = errno;
+
+    snprintf(err, err_size, "%s: %s: %s", path, what, strerror(error));
+    return -error;
 }
 
 /* A file with one new key. False: errno says why. */

@@ -184,8 +184,7 @@ static enum shared_reject check_head(const struct head *head, enum shared_kind k
 {
     if (head->kind != kind)
         return SHARED_REJECT_KIND;
-    if (head->written_at_s > INT64_MAX || head->ends_at_s > INT64_MAX ||
-        head->ends_at_s <= head->written_at_s)
+    if (head->ends_at_s > INT64_MAX || head->ends_at_s <= head->written_at_s)
         return SHARED_REJECT_CONTENT;
     if ((int64_t)head->ends_at_s <= now_s)
         return SHARED_REJECT_EXPIRED;

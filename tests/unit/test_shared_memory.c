@@ -20,6 +20,8 @@
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
+void __real_free(void *block);
+void __wrap_free(void *block);
 
 static unsigned countdown; /* 0: none fails */
 static long held;          /* blocks that are not freed yet */
@@ -31,7 +33,16 @@ static bool fails(void)
 
 void *__wrap_malloc(size_t size)
 {
-    return fails() ? NULL : __real_malloc(size);
+    void *block = fails() ? NULL : __real_malloc(size);
+
+    held += block != NULL;
+    return block;
+}
+
+void __wrap_free(void *block)
+{
+    held -= block != NULL;
+    __real_free(block);
 }
 
 static void *openssl_malloc(size_t size, const char *file, int line)
@@ -58,7 +69,6 @@ static void openssl_free(void *old, const char *file, int line)
 {
     (void)file;
     (void)line;
-    held -= old != NULL;
     free(old);
 }
 

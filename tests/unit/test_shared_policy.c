@@ -53,6 +53,8 @@ static void reads_the_policy_that_was_written(void **state)
                      SHARED_REJECT_TOO_LARGE);
     assert_int_equal(policy_as(payload, len, "example.com", 9999, &got), SHARED_REJECT_CONTENT);
     assert_int_equal(policy_as(payload, len, "example.or", 9999, &got), SHARED_REJECT_CONTENT);
+    assert_int_equal(policy_as(payload, len, "example.org.test", 9999, &got),
+                     SHARED_REJECT_CONTENT);
     assert_int_equal(policy_as(payload, len, "", 9999, &got), SHARED_REJECT_CONTENT);
     for (size_t shorter = 0; shorter < len; shorter++)
         assert_int_equal(policy_as(payload, shorter, "example.org", 9999, &got),

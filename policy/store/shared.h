@@ -41,7 +41,7 @@ struct shared_config {
     int timeout_ms;     /* from question to answer, and for a row to be deleted. 0: 100 */
     size_t max_payload; /* octets of a row's payload; more is no answer, and is not written */
 
-    /* Warnings and notices, one line; on the loop's thread. NULL: silence. */
+    /* Warnings and notices, one line; on the loop's thread. NULL: silence. Always the same. */
     void (*log)(void *log_arg, int priority /* syslog(3) LOG_... */, const char *message);
     void *log_arg;
 };

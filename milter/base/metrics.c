@@ -269,6 +269,9 @@ static void write_state(const struct metrics_gauges *gauges, FILE *out)
     metrics_text_plain(out, "requiretls_store_up", "gauge",
                        "1 while the store can be written, or none is configured.",
                        gauges->store_up ? 1 : 0);
+    metrics_text_plain(out, "requiretls_shared_up", "gauge",
+                       "1 while a server of the shared cache answers, or none is configured.",
+                       gauges->shared_up ? 1 : 0);
     metrics_text_plain(out, "requiretls_dns_waiting", "gauge",
                        "Those of the DNS queries that are not sent yet.", gauges->dns_waiting);
     metrics_text_head(out, "requiretls_warning", "gauge",

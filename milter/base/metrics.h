@@ -41,7 +41,8 @@ enum metrics_reply { METRICS_OK, METRICS_NOTFOUND, METRICS_TEMP, METRICS_PERM, M
 /* Values that are read when the metrics are asked for. */
 struct metrics_gauges {
     bool security_known;
-    bool store_up; /* or there is none */
+    bool store_up;  /* or there is none */
+    bool shared_up; /* likewise of the shared cache */
     bool standing[STANDING_COUNT];
     size_t socketmap_connections;
     size_t dns_waiting; /* queries that are not sent yet */

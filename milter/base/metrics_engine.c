@@ -1,6 +1,6 @@
 /*
  * The engine's part of the metrics: metrics_engine_write writes what it has counted, of lookups,
- * cache, DNS queries, policy fetches and probes.
+ * cache, DNS queries, policy fetches, probes and the shared cache.
  */
 #include "base/metrics_engine.h"
 
@@ -79,6 +79,25 @@ static void write_probes(const struct engine_stats *stats, FILE *out)
                        stats->probe_octets);
 }
 
+static void write_shared(const struct engine_stats *stats, FILE *out)
+{
+    static const char *const results[ENGINE_SHARED_RESULTS] = {
+        [ENGINE_SHARED_FOUND] = "found",       [ENGINE_SHARED_MISSING] = "missing",
+        [ENGINE_SHARED_REJECTED] = "rejected", [ENGINE_SHARED_LATE] = "late",
+        [ENGINE_SHARED_FAILED] = "failed",     [ENGINE_SHARED_DOWN] = "down",
+        [ENGINE_SHARED_WRITTEN] = "written",   [ENGINE_SHARED_NOT_WRITTEN] = "not_written"};
+    metrics_text_head(out, "requiretls_shared_requests_total", "counter",
+                      "Requests to the shared cache by result.");
+    for (size_t i = 0; i < ENGINE_SHARED_RESULTS; i++)
+        fprintf(out, "requiretls_shared_requests_total{result=\"%s\"} %" PRIu64 "\n", results[i],
+                stats->shared_results[i]);
+    metrics_text_head(out, "requiretls_shared_rejected_total", "counter",
+                      "Rows of the shared cache that were not used, by reason.");
+    for (unsigned i = SHARED_OK + 1; i < SHARED_REJECTS; i++)
+        fprintf(out, "requiretls_shared_rejected_total{reason=\"%s\"} %" PRIu64 "\n",
+                shared_reject_name(i), stats->shared_rejected[i]);
+}
+
 void metrics_engine_write(const struct engine_stats *stats, FILE *out)
 {
     write_summaries(stats, out);
@@ -98,4 +117,5 @@ void metrics_engine_write(const struct engine_stats *stats, FILE *out)
     write_queries(stats, out);
     write_fetches(stats, out);
     write_probes(stats, out);
+    write_shared(stats, out);
 }

@@ -12,6 +12,12 @@ static const struct {
                            "a trusted resolver does not validate DNSSEC, others are used"},
     [STANDING_STORE_DOWN] = {"store_down", "the store cannot be written: MTA-STS policies that "
                                            "come now do not outlive a restart"},
+    [STANDING_SHARED_DOWN] = {"shared_down",
+                              "no server of the shared cache can be used: what hosts learn is not "
+                              "shared, mail is not affected"},
+    [STANDING_SHARED_READ_ONLY] = {"shared_read_only",
+                                   "no server of the shared cache takes rows: what this host "
+                                   "learns is not shared, mail is not affected"},
     [STANDING_QUEUE_IDS_DOWN] = {"queue_ids_down",
                                  "the file queue-ids beside the store cannot be written: after a "
                                  "restart bounces are not known by the queue id"},

@@ -9,6 +9,8 @@ enum standing {
     STANDING_DNSSEC_UNKNOWN,        /* no trusted resolver shows that it validates */
     STANDING_RESOLVER,              /* one does, and another that is trusted does not */
     STANDING_STORE_DOWN,            /* it cannot be opened or written */
+    STANDING_SHARED_DOWN,           /* no server of the shared cache answers */
+    STANDING_SHARED_READ_ONLY,      /* one answers, and none takes rows */
     STANDING_QUEUE_IDS_DOWN,        /* the file of queue ids cannot be opened or written */
     STANDING_CONFIGURATION_REFUSED, /* the last reload failed */
     STANDING_CONFIGURATION_CHANGED, /* the file is another than the one that was read */

@@ -90,6 +90,15 @@ struct config_socketmap {
     unsigned max_connections;
 };
 
+/* [cache] shared and what belongs to it: a cache that hosts have in common. */
+struct config_shared {
+    struct config_list
+        servers;    /* as written, in the order they are tried; none: nothing is shared */
+    char *password; /* path of a file; NULL: the servers ask for none */
+    char *key;      /* path of a file; NULL: none is given */
+    unsigned line, password_line, key_line; /* where they stand; 0: nowhere */
+};
+
 /* What messages that come by a socket of the agent ask for, where no ticket says it. */
 enum config_deliver_request {
     CONFIG_DELIVER_REQUIRE,
@@ -172,6 +181,7 @@ struct config {
     bool web_pki;                        /* [dane] web_pki */
     bool accept_testing;                 /* [mta_sts] accept_testing */
     unsigned ca_file_line, ca_path_line; /* where they stand; 0: nowhere */
+    struct config_shared shared;
     struct config_socketmap socketmap;
     struct config_deliver deliver;
     struct config_address metrics_listen; /* text NULL: off */

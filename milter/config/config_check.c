@@ -243,6 +243,23 @@ static void check_waits(struct config_check *c)
                          "[mta_sts] connect_timeout is longer than timeout, which comes first");
 }
 
+/* What is shared counts with a MAC alone, so that without a key nothing would be. */
+static void check_shared(struct config_check *c)
+{
+    const struct config_shared *s = &c->config->shared;
+
+    if (s->servers.count > 0 && s->key == NULL)
+        config_report_at(c->report, CONFIG_REPORT_ERROR, s->line,
+                         "shared needs shared_key: no row counts without a MAC");
+    if (s->servers.count == 0 && s->password != NULL)
+        config_report_at(c->report, CONFIG_REPORT_WARNING, s->password_line,
+                         "shared_password without shared: nothing is shared");
+    if (s->servers.count > 0 && c->config->engine.store == NULL)
+        config_report_at(c->report, CONFIG_REPORT_WARNING, s->line,
+                         "shared with store = memory: while no server of it answers, a restart "
+                         "forgets all MTA-STS policies");
+}
+
 /* Only a route that passes REQUIRETLS on can be told by a server that it does not offer it. */
 static void check_probe(struct config_check *c)
 {
@@ -294,6 +311,9 @@ int config_check(struct config *config, struct arena *arena, struct config_repor
     before = report->errors;
     check_probe(&c);
     note_doubt(&c, before, CONFIG_PART_PROBE);
+    before = report->errors;
+    check_shared(&c);
+    note_doubt(&c, before, CONFIG_PART_CACHE);
     before = report->errors;
     config_check_deliver(&c);
     note_doubt(&c, before, CONFIG_PART_DELIVER);

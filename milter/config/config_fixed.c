@@ -52,6 +52,7 @@ static const struct type {
     {config_type_sessions, FORM_OCTETS, sizeof(unsigned)},
     {config_type_addresses, FORM_OCTETS, sizeof(unsigned)},
     {config_type_smtp_timeout, FORM_OCTETS, sizeof(int)},
+    {config_type_shared_timeout, FORM_OCTETS, sizeof(int)},
     {config_type_text, FORM_TEXT, 0},
     {config_type_user, FORM_TEXT, 0},
     {config_type_marker, FORM_TEXT, 0},

@@ -53,6 +53,10 @@ TYPE(config_type_unix_socket);  /* unix:/path, of which the path is kept; empty:
 TYPE(config_type_audit);        /* a template; empty: NULL */
 TYPE(config_type_nexthop);      /* in its canonical form; empty: NULL */
 
+/* Of the shared cache (config_types_shared.c). */
+TYPE(config_item_shared);         /* an item of a list; it tells what is wrong */
+TYPE(config_type_shared_timeout); /* milliseconds; 10 ms to 2 s */
+
 /* Items of lists: *field is the array, already grown by one. */
 TYPE(config_item_text);
 TYPE(config_item_resolver);

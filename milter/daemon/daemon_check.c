@@ -6,6 +6,7 @@
  */
 #include "base/privilege.h"
 #include "config/config_host.h"
+#include "config/shared_files.h"
 #include "daemon/daemon_internal.h"
 #include "decide/rules_check.h"
 
@@ -37,6 +38,7 @@ static bool listens_unix(const struct config *config)
 int daemon_check_host(const struct config *config)
 {
     struct privilege_user user;
+    struct shared_files shared;
     char err[400];
     int status = EX_OK;
     bool wrong;
@@ -65,5 +67,8 @@ int daemon_check_host(const struct config *config)
     wrong |= config_host_check_files(config, daemon_error_to_stderr, NULL) != 0;
     wrong |= daemon_check_ticket_keys(config, daemon_error_to_stderr, daemon_warning_to_stderr,
                                       NULL) != 0;
+    wrong |= shared_files_read(config, &shared, daemon_error_to_stderr, daemon_warning_to_stderr,
+                               NULL) != 0;
+    shared_files_forget(&shared);
     return wrong ? EX_CONFIG : status;
 }

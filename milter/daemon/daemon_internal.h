@@ -17,6 +17,7 @@
 struct deliver;
 struct listeners;
 struct observer;
+struct shared_files;
 
 struct daemon {
     char *config_path; /* absolute: a daemon's directory is the root */
@@ -63,8 +64,9 @@ int daemon_check_host(const struct config *config);
  * Returns an exit status; what is not EX_OK was logged, and nothing runs. */
 int daemon_start(struct daemon *d, struct config *config);
 
-/* The configuration of the engine; its messages go to the log. Borrows from config. */
-void daemon_engine_config(const struct config *config, struct engine_config *out);
+/* The configuration of the engine; its messages go to the log. Borrows from both. */
+void daemon_engine_config(const struct config *config, const struct shared_files *shared,
+                          struct engine_config *out);
 
 /* --- daemon_ticket_keys.c --------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "config/config_host.h"
+#include "config/shared_files.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/listeners.h"
 #include "daemon/notify.h"
@@ -30,14 +31,18 @@ static void report_fixed(const struct daemon *d, const struct config *loaded)
 
 /* All files that the configuration names, before anything changes: one that cannot be read refuses
  * the configuration for filter and agent alike. */
-static int try_files(struct daemon *d, const struct config *loaded, struct ticket_keys *keys)
+static int try_files(struct daemon *d, const struct config *loaded, struct ticket_keys *keys,
+                     struct shared_files *shared)
 {
     bool filter = d->at_start->milter.socket != NULL;
     int error = config_host_check_files(loaded, daemon_error_to_log, NULL);
     int key_error = daemon_ticket_keys(loaded, filter, keys, daemon_error_to_log, NULL);
 
+    int shared_error =
+        shared_files_read(loaded, shared, daemon_error_to_log, daemon_warning_to_log, NULL);
+
     metrics_set_standing(d->metrics, STANDING_TICKET_KEY, key_error != 0);
-    return error != 0 ? error : key_error;
+    return error != 0 ? error : key_error != 0 ? key_error : shared_error;
 }
 
 /* Returns whether the new configuration is in force. */
@@ -45,6 +50,7 @@ static bool take_over(struct daemon *d, struct config *loaded)
 {
     struct config *running = runtime_config(d->runtime);
     struct ticket_keys keys;
+    struct shared_files shared;
     struct engine_config engine;
     char err[400];
     int error;
@@ -58,10 +64,11 @@ static bool take_over(struct daemon *d, struct config *loaded)
         return false;
     }
     config_unref(running);
-    daemon_engine_config(loaded, &engine);
-    error = try_files(d, loaded, &keys);
+    error = try_files(d, loaded, &keys, &shared);
+    daemon_engine_config(loaded, &shared, &engine);
     if (error == 0 && (error = engine_reconfigure(d->engine, &engine, err, sizeof(err))) != 0)
         log_msg(LOG_ERR, "%s", err);
+    shared_files_forget(&shared);
     if (error != 0) {
         ticket_keys_forget(&keys);
         config_unref(loaded);

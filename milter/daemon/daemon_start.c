@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/privilege.h"
 #include "config/config_host.h"
+#include "config/shared_files.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/daemonize.h"
 #include "daemon/filter_socket.h"
@@ -103,9 +104,14 @@ static void on_engine_message(void *arg, int priority, const char *message)
     log_msg(priority, "%s", message);
 }
 
-void daemon_engine_config(const struct config *config, struct engine_config *out)
+void daemon_engine_config(const struct config *config, const struct shared_files *shared,
+                          struct engine_config *out)
 {
     *out = config->engine;
+    if (config->shared.servers.count > 0)
+        out->shared_servers = (const char *const *)config->shared.servers.items;
+    out->shared_keys = &shared->keys;
+    out->shared_password = shared->password[0] != '\0' ? shared->password : NULL;
     out->log = on_engine_message;
     out->log_arg = NULL;
 }
@@ -126,14 +132,17 @@ static int fail(int exit_status, const char *message, char *err, size_t err_size
     return exit_status;
 }
 
-/* Tries the files that the configuration names. Without a key the filter runs, and defers what
- * needs one; the agent does not. Returns an exit status; what is not EX_OK was logged. */
-static int try_files(struct daemon *d, const struct config *config, struct ticket_keys *keys)
+/* Tries the files that the configuration names. Without a key of tickets the filter runs, and
+ * defers what needs one; the agent does not. Returns an exit status; what is not EX_OK was logged.
+ */
+static int try_files(struct daemon *d, const struct config *config, struct ticket_keys *keys,
+                     struct shared_files *shared)
 {
     bool filter = config->milter.socket != NULL;
     int error;
 
-    if (config_host_check_files(config, daemon_error_to_log, NULL) != 0)
+    if (config_host_check_files(config, daemon_error_to_log, NULL) != 0 ||
+        shared_files_read(config, shared, daemon_error_to_log, daemon_warning_to_log, NULL) != 0)
         return EX_CONFIG;
     error = daemon_ticket_keys(config, filter, keys, daemon_error_to_log, NULL);
     metrics_set_standing(d->metrics, STANDING_TICKET_KEY, error != 0);
@@ -145,12 +154,12 @@ static int try_files(struct daemon *d, const struct config *config, struct ticke
 
 /* Engine, listeners, agent and libmilter. What is not EX_OK has a message in err. */
 static int start_threads(struct daemon *d, struct config *config, const struct ticket_keys *keys,
-                         char *err, size_t err_size)
+                         const struct shared_files *shared, char *err, size_t err_size)
 {
     struct engine_config engine;
     int error;
 
-    daemon_engine_config(config, &engine);
+    daemon_engine_config(config, shared, &engine);
     error = engine_new(&engine, &d->engine, err, err_size);
     if (error != 0)
         return exit_status_of(error);
@@ -188,6 +197,7 @@ static void undo_start(struct daemon *d)
 static int start(struct daemon *d, struct config *config)
 {
     struct ticket_keys keys = {.count = 0};
+    struct shared_files shared = {.keys = {.count = 0}};
     char err[400];
     int status;
 
@@ -202,15 +212,17 @@ static int start(struct daemon *d, struct config *config)
     }
     metrics_set_standing(d->metrics, STANDING_FEW_OPEN_FILES, d->few_files);
     runtime_set_metrics(d->runtime, d->metrics);
-    status = try_files(d, config, &keys);
+    status = try_files(d, config, &keys, &shared);
     if (status != EX_OK) {
+        shared_files_forget(&shared);
         undo_start(d);
         return status;
     }
     if (config->milter.socket != NULL)
         runtime_keep_seen_ids(d->runtime, config->engine.store);
-    status = start_threads(d, config, &keys, err, sizeof(err));
+    status = start_threads(d, config, &keys, &shared, err, sizeof(err));
     ticket_keys_forget(&keys);
+    shared_files_forget(&shared);
     if (status == EX_OK) {
         signals_take();
         return EX_OK;

@@ -62,17 +62,18 @@ static void print_resolvers(const struct json_value *resolvers, FILE *out)
     }
 }
 
-static void print_store(const struct json_value *status, FILE *out)
+/* The store, and the shared cache: the state, where it is, and what is wrong. */
+static void print_store(const char *label, const struct json_value *store, const char *where,
+                        FILE *out)
 {
-    const struct json_value *store = json_get(status, "store");
-    char path[SHOWN_MAX], state[SHOWN_MAX], failure[SHOWN_MAX];
+    char place[SHOWN_MAX], state[SHOWN_MAX], failure[SHOWN_MAX];
     const char *why = json_text(json_get(store, "failure"));
-    fprintf(out, "store          %s", shown(store, "state", state));
-    if (json_text(json_get(store, "path")) != NULL)
-        fprintf(out, ", %s", shown(store, "path", path));
+    fprintf(out, "%-13s  %s", label, shown(store, "state", state));
+    if (json_text(json_get(store, where)) != NULL)
+        fprintf(out, ", %s", shown(store, where, place));
     if (why != NULL)
         fprintf(out, ": %s", log_quote(why, failure, sizeof(failure)));
-    fprintf(out, "\nshared cache   %s\n", shown(json_get(status, "shared_cache"), "state", state));
+    fputc('\n', out);
 }
 
 /* A daemon of an older version says nothing of it, nor of deliveries. */
@@ -116,7 +117,8 @@ void query_status_text(const struct json_value *status, FILE *out)
             shown(status, "started", since), json_number(json_get(status, "pid"), 0));
     print_configuration(json_get(status, "configuration"), out);
     print_resolvers(json_get(status, "resolvers"), out);
-    print_store(status, out);
+    print_store("store", json_get(status, "store"), "path", out);
+    print_store("shared cache", json_get(status, "shared_cache"), "server", out);
     fprintf(out,
             "sessions       %" PRId64 " of the milter, %" PRId64 " of the socketmap\n"
             "cache          %" PRId64 " next-hops, %" PRId64 " kB\n",

@@ -102,10 +102,12 @@ static void respond_metrics(struct client *client, bool head_only)
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     status_collect(http->socketmap, &status);
-    gauges = (struct metrics_gauges){.security_known = status.health.security_known,
-                                     .store_up = status.health.store != ENGINE_STORE_DOWN,
-                                     .socketmap_connections = status.socketmap_connections,
-                                     .dns_waiting = status.health.dns_waiting};
+    gauges =
+        (struct metrics_gauges){.security_known = status.health.security_known,
+                                .store_up = status.health.store != ENGINE_STORE_DOWN,
+                                .shared_up = status.health.shared != ENGINE_SHARED_NOT_CONNECTED,
+                                .socketmap_connections = status.socketmap_connections,
+                                .dns_waiting = status.health.dns_waiting};
     memcpy(gauges.standing, status.standing, sizeof(gauges.standing));
     if (out != NULL)
         metrics_write(http->metrics, &status.stats, &gauges, out);

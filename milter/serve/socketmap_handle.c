@@ -115,6 +115,13 @@ static void purge_nexthop(struct socketmap_conn *c, const struct socketmap_reque
     int error = engine_purge(c->server->engine, &request->nexthop);
     if (error == -ENOENT) {
         reply_text(c, request, METRICS_NOTFOUND, "");
+    } else if (error == -EIO) {
+        log_msg(
+            LOG_WARNING,
+            "socketmap: forgot what was cached about %s, but the shared cache may still have it",
+            request->nexthop.text);
+        reply_text(c, request, METRICS_TEMP,
+                   "forgotten here, but the shared cache may still have it: try again");
     } else if (error < 0) {
         reply_text(c, request, METRICS_TEMP, strerror(-error));
     } else {

@@ -38,6 +38,8 @@ void status_collect(const struct socketmap *server, struct status *out)
     out->standing[STANDING_DNSSEC_UNKNOWN] = !out->health.security_known;
     out->standing[STANDING_RESOLVER] = out->health.security_known && misses_resolver(&out->health);
     out->standing[STANDING_STORE_DOWN] = out->health.store == ENGINE_STORE_DOWN;
+    out->standing[STANDING_SHARED_DOWN] = out->health.shared == ENGINE_SHARED_NOT_CONNECTED;
+    out->standing[STANDING_SHARED_READ_ONLY] = out->health.shared == ENGINE_SHARED_READ_ONLY;
     out->standing[STANDING_CONFIGURATION_CHANGED] = out->config_changed;
     out->standing[STANDING_PROBE_RESTS] =
         out->stats.probe_rests && out->config->engine.probe_enable != ENGINE_PROBE_NO;
@@ -107,9 +109,22 @@ static void add_store(const struct status *status, struct json *json)
     add_string(json, "state", states[health->store]);
     add_string(json, "failure", health->store == ENGINE_STORE_DOWN ? health->store_failure : NULL);
     json_object_end(json);
+}
+
+static void add_shared(const struct engine_health *health, struct json *json)
+{
+    static const char *const states[] = {[ENGINE_SHARED_OFF] = "off",
+                                         [ENGINE_SHARED_CONNECTED] = "up",
+                                         [ENGINE_SHARED_READ_ONLY] = "read-only",
+                                         [ENGINE_SHARED_NOT_CONNECTED] = "down"};
+    bool wrong =
+        health->shared == ENGINE_SHARED_READ_ONLY || health->shared == ENGINE_SHARED_NOT_CONNECTED;
+
     json_key(json, "shared_cache");
     json_object_begin(json);
-    add_string(json, "state", "off");
+    add_string(json, "state", states[health->shared]);
+    add_string(json, "server", health->shared_server[0] != '\0' ? health->shared_server : NULL);
+    add_string(json, "failure", wrong ? health->shared_failure : NULL);
     json_object_end(json);
 }
 
@@ -161,6 +176,7 @@ void status_json(const struct status *status, struct json *json)
     add_configuration(status, json);
     add_resolvers(&status->health, json);
     add_store(status, json);
+    add_shared(&status->health, json);
     add_int(json, "sessions", (int64_t)status->sessions);
     add_int(json, "socketmap_connections", (int64_t)status->socketmap_connections);
     add_int(json, "cache_entries", (int64_t)status->stats.cache_entries);

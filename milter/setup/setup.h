@@ -42,6 +42,11 @@ void setup_check_tlsrpt(const struct config *config, const struct setup_who *who
 void setup_check_ticket_key(const struct config *config, const struct setup_who *who,
                             struct setup_report *report);
 
+/* The shared cache: whether that user, the daemon's, can read key and password, and what each of
+ * its servers says. */
+void setup_check_shared(const struct config *config, const struct setup_who *who,
+                        struct setup_report *report);
+
 /* Asks the running daemon whether it has the configuration as it stands in the file, and how it is;
  * `resolvers_wrong`: they are a finding already. Where none answers, this adds nothing. The second
  * is the finding of the configuration alone, from the daemon's answer. */

@@ -1,8 +1,8 @@
 /*
- * This host apart from MTA and resolver: the daemon's user, the store, the keys of tickets
- * (setup_ticket_key.c), the collector of TLS reports (setup_tlsrpt.c), the certificates of
- * authorities; setup_check_limits, when the sockets have been tried, the limits of the daemon found
- * there.
+ * This host apart from MTA and resolver: the daemon's user, the store, the shared cache
+ * (setup_shared.c), the keys of tickets (setup_ticket_key.c), the collector of TLS reports
+ * (setup_tlsrpt.c), the certificates of authorities; setup_check_limits, when the sockets have been
+ * tried, the limits of the daemon found there.
  */
 #include "setup/setup.h"
 
@@ -159,6 +159,9 @@ void setup_check_host(const struct config *config, struct setup_report *report)
         }
         if (setup_can_examine(config, CONFIG_PART_CACHE, "store", report))
             check_store(config, &who, report);
+        if (config->shared.servers.count > 0 &&
+            setup_can_examine(config, CONFIG_PART_CACHE, "shared-key, shared-cache", report))
+            setup_check_shared(config, &who, report);
         if (config_uses_tickets(config) &&
             setup_can_examine(config, CONFIG_PART_DELIVER, "ticket-key", report))
             setup_check_ticket_key(config, &who, report);

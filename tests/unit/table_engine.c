@@ -244,6 +244,9 @@ void engine_get_health(struct engine *engine, struct engine_health *out)
              {.address = "192.0.2.1"}},
         .store = ENGINE_STORE_DOWN,
         .store_failure = "disk full",
+        .shared = ENGINE_SHARED_NOT_CONNECTED,
+        .shared_server = "redis://192.0.2.7:6379/0",
+        .shared_failure = "Connection refused",
     };
 }
 
@@ -260,7 +263,9 @@ void engine_get_stats(struct engine *engine, struct engine_stats *out)
         .probe_total_ms = 70056,
         .probe_entries = 12,
         .probe_octets = 3456,
-        .probe_rests = true};
+        .probe_rests = true,
+        .shared_results = {[ENGINE_SHARED_FOUND] = 4, [ENGINE_SHARED_NOT_WRITTEN] = 8},
+        .shared_rejected = {[SHARED_REJECT_MAC] = 2}};
 }
 
 unsigned table_engine_lookups(struct engine *engine)

@@ -282,6 +282,14 @@ static const struct {
      "FILE:2: store = lmdb:/x: expected sqlite:/path or memory\n"},
     {"less memory than anything needs", "[cache]\nmax_memory = 1023k\n",
      "FILE:2: max_memory = 1023k: expected a size from 1m to 1024m\n"},
+    {"a shared cache without a key", "[cache]\nshared = redis://192.0.2.1\n",
+     "FILE:2: shared needs shared_key: no row counts without a MAC\n"},
+    {"a shared cache, too soon late", "[cache]\nshared_timeout = 9ms\n",
+     "FILE:2: shared_timeout = 9ms: expected a duration from 10ms to 2s\n"},
+    {"a shared cache that holds mail up", "[cache]\nshared_timeout = 3s\n",
+     "FILE:2: shared_timeout = 3s: expected a duration from 10ms to 2s\n"},
+    {"a shared cache's key by a relative path", "[cache]\nshared_key = shared.key\n",
+     "FILE:2: shared_key = shared.key: expected an absolute path\n"},
     {"all errors at once", "[dns]\ntries = x\nfoo = 1\n[rule a]\nroute = none\n",
      "FILE:2: tries = x: expected a number from 1 to 100\n"
      "FILE:3: unknown key foo; [dns] takes resolvers, trust_ad, timeout, tries, check_name, "
@@ -553,6 +561,10 @@ static void test_defaults(void **state)
     assert_int_equal(c->engine.negative_ttl_ms, 300000);
     assert_int_equal(c->engine.max_ttl_ms, 86400000);
     assert_true(c->engine.prefetch);
+    assert_int_equal(c->shared.servers.count, 0);
+    assert_null(c->shared.password);
+    assert_null(c->shared.key);
+    assert_int_equal(c->engine.shared_timeout_ms, 100);
 
     assert_int_equal(c->socketmap.listen_count, 1);
     assert_string_equal(c->socketmap.listen[0].path, "/run/requiretls-milter/policy.sock");
@@ -595,7 +607,8 @@ static const char every_key[] =
     "timeout = 3s\nhelo_name = b\xc3\xbc"
     "cher.example\nsource = 192.0.2.9, 2001:db8::9\nport = 2525\n"
     "[cache]\nstore = memory\nmax_domains = 10\nmax_memory = 2m\nnegative_ttl = 1m\nmax_ttl = "
-    "1h\nprefetch = no\n"
+    "1h\nprefetch = no\nshared = redis://[2001:db8::1]:6380/3\n  unix:/run/redis.sock\n"
+    "shared_timeout = 250ms\nshared_password = /etc/p\nshared_key = /etc/k\n"
     "[socketmap]\nlisten = unix:/a, inet:127.0.0.1:8461\n inet:[::1]:8462\nsocket_mode = 0600\n"
     "socket_group = mail\ntlsrpt = yes\nmax_connections = 3\n"
     "[metrics]\nlisten = inet:127.0.0.1:9000\n"
@@ -676,6 +689,13 @@ static void test_every_key(void **state)
     assert_int_equal(c->engine.negative_ttl_ms, 60000);
     assert_int_equal(c->engine.max_ttl_ms, 3600000);
     assert_false(c->engine.prefetch);
+    assert_int_equal(c->shared.servers.count, 2);
+    assert_string_equal(c->shared.servers.items[0], "redis://[2001:db8::1]:6380/3");
+    assert_string_equal(c->shared.servers.items[1], "unix:/run/redis.sock");
+    assert_null(c->shared.servers.items[2]);
+    assert_string_equal(c->shared.password, "/etc/p");
+    assert_string_equal(c->shared.key, "/etc/k");
+    assert_int_equal(c->engine.shared_timeout_ms, 250);
     assert_int_equal(c->socketmap.listen_count, 3);
     assert_string_equal(c->socketmap.listen[1].host, "127.0.0.1");
     assert_string_equal(c->socketmap.listen[1].port, "8461");

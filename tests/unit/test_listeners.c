@@ -434,12 +434,14 @@ static void test_status(void **state)
         "{\"address\":\"192.0.2.1\",\"trusted\":false,\"checked\":false,\"validates\":false,"
         "\"failure\":null}],"
         "\"store\":{\"path\":\"/var/lib/requiretls-milter/cache.db\",\"state\":\"down\","
-        "\"failure\":\"disk full\"},\"shared_cache\":{\"state\":\"off\"},"
+        "\"failure\":\"disk full\"},\"shared_cache\":{\"state\":\"down\",\"server\":"
+        "\"redis://192.0.2.7:6379/0\",\"failure\":\"Connection refused\"},"
         "\"sessions\":2,\"socketmap_connections\":1,\"cache_entries\":0,",
         "\"probe\":{\"enabled\":true,\"in_progress\":2,\"entries\":12,\"resting\":true},",
         "\"deliver\":{\"enabled\":false,\"sessions\":1,\"setup\":0,\"active\":1,\"idle\":0},",
         "\"warnings\":[{\"name\":\"resolver_not_validating\",\"text\":",
         "},{\"name\":\"store_down\",\"text\":",
+        "},{\"name\":\"shared_down\",\"text\":",
         "},{\"name\":\"configuration_changed\",\"text\":",
         "},{\"name\":\"restart_needed\",\"text\":",
         "},{\"name\":\"probe_rests\",\"text\":",
@@ -486,6 +488,9 @@ static void test_metrics(void **state)
         "\nrequiretls_recipients_total{level=\"enforce\",verdict=\"unsatisfied\"} 1\n",
         "\nrequiretls_dsn_redacted_total 1\n",
         "\nrequiretls_store_up 0\n",
+        "\nrequiretls_shared_up 0\n",
+        "\nrequiretls_warning{name=\"shared_down\"} 1\n",
+        "\nrequiretls_warning{name=\"shared_read_only\"} 0\n",
         "\nrequiretls_dns_waiting 17\n",
         "\nrequiretls_warning{name=\"store_down\"} 1\n",
         "\nrequiretls_warning{name=\"dnssec_unknown\"} 0\n",
@@ -508,6 +513,11 @@ static void test_metrics(void **state)
         "\nrequiretls_probes_in_progress 2\n",
         "\nrequiretls_probe_entries 12\n",
         "\nrequiretls_probe_bytes 3456\n",
+        "\nrequiretls_shared_requests_total{result=\"found\"} 4\n",
+        "\nrequiretls_shared_requests_total{result=\"late\"} 0\n",
+        "\nrequiretls_shared_requests_total{result=\"not_written\"} 8\n",
+        "\nrequiretls_shared_rejected_total{reason=\"mac\"} 2\n",
+        "\nrequiretls_shared_rejected_total{reason=\"version\"} 0\n",
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         if (strstr(text, lines[i]) == NULL)

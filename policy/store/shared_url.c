@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static int parse_port(const char *text, size_t len, struct shared_url *out, cons
 
     if (port < 1)
         return fail(err, "the port is a number from 1 to 65535");
-    snprintf(out->port, sizeof(out->port), "%ld", port);
+    snprintf(out->port, sizeof(out->port), "%u", (unsigned)(uint16_t)port);
     return 0;
 }
 

@@ -8,7 +8,7 @@
 #include "store/shared.h"
 
 enum {
-    CLIENT_TIMEOUT_MS = 300, /* what the client is configured with */
+    CLIENT_TIMEOUT_MS = 500, /* what the client is configured with */
     CLIENT_MAX_PAYLOAD = 4096,
     CLIENT_PATIENCE_MS = 20000, /* until a test that waits fails */
 };

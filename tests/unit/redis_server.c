@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { START_TRIES = 2000, TRY_US = 5000, WORDS_MAX = 8 };
+enum { START_TRIES = 2000, TRY_US = 5000, WORDS_MAX = 16 };
 
 static void spawn(struct redis_server *server)
 {

@@ -27,8 +27,8 @@ void redis_server_kill(struct redis_server *server);    /* SIGKILL; it is gone t
 void redis_server_restart(struct redis_server *server); /* a new process, without its rows */
 void redis_server_signal(const struct redis_server *server, int signal);
 
-/* What it answers to a command, at most 8 words split at blanks; an error is text as any other, nil
- * is "(nil)", a number is decimal. Lives until the next call. */
+/* What it answers to a command, at most 16 words split at blanks; an error is text as any other,
+ * nil is "(nil)", a number is decimal. Lives until the next call. */
 const char *redis_server_do(const struct redis_server *server, const char *command);
 
 /* SET of any octets. */

@@ -168,6 +168,27 @@ static void with_a_password(void **state)
     redis_server_end(&server);
 }
 
+/* With no more than what etc/MANY-HOSTS says that the server must allow. */
+static void restricted_user(void **state)
+{
+    struct redis_server server;
+    struct shared_client client;
+    (void)state;
+
+    redis_server_start(&server, "6390", "right secret");
+    assert_string_equal(redis_server_do(&server, "ACL SETUSER default resetkeys ~requiretls:1:* "
+                                                 "-@all +select +getrange +set +del"),
+                        "OK");
+    shared_client_start(&client, "right secret", "redis://127.0.0.1:6390/3", NULL);
+    shared_client_await(&client, ENGINE_SHARED_CONNECTED);
+    put_and_get(&client, DOMAIN, TEXT);
+    assert_int_equal(shared_client_delete(&client, DOMAIN), 1);
+    assert_null(shared_client_get(&client, DOMAIN));
+    assert_int_equal(client.lines, 1);
+    shared_client_end(&client);
+    redis_server_end(&server);
+}
+
 /* While it is gone a question is answered at once; it goes and comes, once each. */
 static void killed_and_started_again(void **state)
 {
@@ -483,6 +504,7 @@ int main(void)
         cmocka_unit_test(by_tcp),
         cmocka_unit_test(not_connected),
         cmocka_unit_test(with_a_password),
+        cmocka_unit_test(restricted_user),
         cmocka_unit_test(killed_and_started_again),
         cmocka_unit_test(stopped),
         cmocka_unit_test(full),

@@ -7,6 +7,7 @@
 #include "deliver/agent_internal.h"
 
 #include "policy/clock.h"
+#include "policy/engine_probe.h"
 #include "policy/own_address.h"
 
 #include <errno.h>
@@ -167,6 +168,7 @@ int agent_new(struct event_base *base, struct config *config, struct engine *eng
     agent->engine = engine;
     agent->metrics = metrics;
     agent->config = config_ref(config);
+    agent->probe_configured = engine_probe_configured(engine);
     TAILQ_INIT(&agent->come);
     if (getrandom(&agent->seed, sizeof(agent->seed), GRND_NONBLOCK) < 0)
         agent->seed = (uintptr_t)agent;
@@ -201,6 +203,7 @@ int agent_reload(struct agent *agent, struct config *config, char *err, size_t e
     agent_connections_flush(agent->connections);
     config_unref(agent->config);
     agent->config = config_ref(config);
+    agent->probe_configured = engine_probe_configured(agent->engine);
     return 0;
 }
 

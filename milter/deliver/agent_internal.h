@@ -41,7 +41,8 @@ struct agent {
     struct event_base *base;
     struct engine *engine;
     struct metrics *metrics;
-    struct config *config; /* for deliveries that begin now; a reference */
+    struct config *config;     /* for deliveries that begin now; a reference */
+    unsigned probe_configured; /* engine_probe_configured, of it */
     struct ca_store *ca_store;
     struct tls_client *tls_client;
     struct credentials *credentials; /* NULL: none */

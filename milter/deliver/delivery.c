@@ -273,6 +273,8 @@ static void set_facts(struct delivery *delivery)
         .connections = agent->connections,
         .limits = agent->limits,
         .metrics = agent->metrics,
+        .engine = agent->engine,
+        .probe_configured = agent->probe_configured,
         .tlsrpt = agent->tlsrpt,
         .config = delivery->config,
         .treatment = &delivery->treatment,

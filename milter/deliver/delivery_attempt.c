@@ -165,8 +165,10 @@ static void on_over(struct delivery_attempt *attempt)
         smtp_transport_connection(delivery_attempt_transport(attempt)) == SMTP_CONNECTION_CLOSED;
 
     note_reached(attempt);
-    if (made)
+    if (made) {
         delivery_attempt_tell(attempt);
+        delivery_attempt_note(attempt);
+    }
     if (was_closed_meanwhile(attempt)) {
         connect_again(attempt, true);
         return;
@@ -192,6 +194,7 @@ static void on_peer(struct delivery_attempt *attempt)
         smtp_transport_go(delivery_attempt_transport(attempt));
         return;
     }
+    delivery_attempt_note(attempt);
     delivery_attempt_fail(attempt, SMTP_LACK_NONE);
     if (goes_on_in_plaintext(attempt)) {
         attempt->plaintext = true;
@@ -232,6 +235,7 @@ static void on_command(struct delivery_attempt *attempt)
     if (first) {
         note_reached(attempt);
         delivery_attempt_tell(attempt);
+        delivery_attempt_note(attempt);
         if (delivery_transaction_take(attempt) != 0)
             delivery_attempt_fail_own(attempt, -ENOMEM);
     } else {

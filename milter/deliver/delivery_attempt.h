@@ -31,6 +31,8 @@ struct delivery_attempt_facts {
     struct agent_limits *limits;
     struct metrics *metrics;
     struct tlsrpt *tlsrpt;
+    struct engine *engine;
+    unsigned probe_configured; /* engine_probe_configured, of `config` */
     const struct config *config;
     const struct treatment *treatment;
     const struct treatment_demands *demands;
@@ -56,6 +58,7 @@ struct delivery_attempt {
     bool reused;                         /* it was kept */
     bool plaintext;                      /* TLS did not work, and need not */
     bool told;                           /* TLSRPT and metrics know of the connection */
+    bool noted;                          /* the engine knows what it has shown */
     bool met;                            /* the demand was met, and the message begun */
     uint64_t content_at;                 /* how much of the content was given */
     int64_t data_deadline_ms;       /* clock_awake_ms; of the whole delivery; 0: no content yet */

@@ -257,16 +257,23 @@ static void on_content(struct delivery_attempt *attempt)
     const struct delivery_attempt_facts *facts = attempt->facts;
     char piece[SMTP_TRANSPORT_PIECE];
     size_t len;
-    int error = content_read(facts->content, attempt->content_at, piece, sizeof(piece), &len);
+    bool first = attempt->content_at == 0;
+    int error;
 
+    if (attempt->without_waiver) {
+        error =
+            content_read_without(facts->content, &attempt->content_at, piece, sizeof(piece), &len);
+    } else {
+        error = content_read(facts->content, attempt->content_at, piece, sizeof(piece), &len);
+        attempt->content_at += error == 0 ? len : 0;
+    }
     if (error != 0) {
         delivery_transaction_settle(attempt, 451, "4.3.0", "the message cannot be read");
         end(attempt); /* without the final dot */
         return;
     }
-    if (attempt->content_at == 0)
+    if (first)
         limit_content(attempt);
-    attempt->content_at += len;
     if (len > 0)
         smtp_session_content(delivery_attempt_session(attempt), piece, len);
     else

@@ -61,6 +61,7 @@ struct delivery_attempt {
     bool noted;                          /* the engine knows what it has shown */
     bool met;                            /* the demand was met, and the message begun */
     uint64_t content_at;                 /* how much of the content was given */
+    bool without_waiver;                 /* TLS-Required fields are left out of it */
     int64_t data_deadline_ms;       /* clock_awake_ms; of the whole delivery; 0: no content yet */
     struct smtp_mail mail;          /* of the transaction; rcpt_count 0: there is none */
     struct smtp_rcpt *rcpts;        /* of the transaction; owned */

@@ -92,6 +92,8 @@ static void end_content(struct lmtp_transaction *t)
     if (t->error == 0)
         t->error = content_write(t->content, kept->buf, kept->len);
     kept->len = 0;
+    if (t->error == 0 && request_waiver_goes(&t->header.request, t->mail.sender[0] == '\0'))
+        content_set_parts(t->content, t->header.waivers, t->header.waiver_count);
 }
 
 /* Why the content could not be kept. */

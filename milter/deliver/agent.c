@@ -101,10 +101,16 @@ unsigned agent_share(const struct config *config)
     return config->deliver.max_sessions >= 4 ? config->deliver.max_sessions / 4 : 1;
 }
 
+bool agent_may_wait(const struct agent *agent, const struct nexthop *nexthop)
+{
+    return !agent_limits_is_slow(agent->limits, nexthop->text, clock_awake_ms());
+}
+
 bool agent_is_busy(const struct agent *agent, const struct nexthop *nexthop)
 {
     return agent_limits_taken(agent->limits, AGENT_LIMITS_NEXTHOP, nexthop->text) >=
-           agent_share(agent->config);
+               agent_share(agent->config) &&
+           !agent_may_wait(agent, nexthop);
 }
 
 static int read_credentials(const struct config *config, struct credentials **out, char *err,

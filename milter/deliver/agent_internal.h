@@ -71,4 +71,7 @@ bool agent_is_own_address(struct agent *agent, const uint8_t *address, bool ipv6
 /* Deliveries to one next-hop at once at most. */
 unsigned agent_share(const struct config *config);
 
+/* Whether a delivery may wait for a share of this next-hop: it is not slow. */
+bool agent_may_wait(const struct agent *agent, const struct nexthop *nexthop);
+
 #endif

@@ -242,6 +242,14 @@ void lmtp_transaction_deliver(struct lmtp_transaction *t)
     t->content = NULL;
 }
 
+void lmtp_transaction_stop(struct lmtp_transaction *t)
+{
+    for (struct lmtp_group *group = t->groups; group != NULL; group = group->next) {
+        if (group->delivery != NULL)
+            delivery_stop(group->delivery);
+    }
+}
+
 bool lmtp_transaction_next(struct lmtp_transaction *t, struct lmtp_reply *out)
 {
     if (t->told == t->recipient_count || t->recipients[t->told].reply.code == 0)

@@ -12,6 +12,8 @@
 #include "deliver/deliver.h"
 #include "ticket/ticket_key.h"
 
+#include <errno.h>
+
 /* config_report_fn; arg is whether there was one */
 static void on_fixed(void *arg, const char *message)
 {
@@ -29,14 +31,21 @@ static void report_fixed(const struct daemon *d, const struct config *loaded)
 }
 
 /* All files that the configuration names, before anything changes: one that cannot be read refuses
- * the configuration for filter and agent alike. */
-static int try_files(struct daemon *d, const struct config *loaded, struct ticket_keys *keys)
+ * the configuration for filter and agent alike. So does a file of keys that has gone, but not one
+ * that was never there: *awaits then. */
+static int try_files(struct daemon *d, const struct config *loaded, struct ticket_keys *keys,
+                     bool *awaits)
 {
     bool filter = d->at_start->milter.socket != NULL;
+    bool had = !filter && !d->awaits_keys && daemon_agent_wants_tickets(d->at_start);
     int error = config_host_check_files(loaded, daemon_error_to_log, NULL);
-    int key_error = daemon_ticket_keys(loaded, filter, keys, daemon_error_to_log, NULL);
+    int key_error = daemon_ticket_keys(loaded, filter, keys, daemon_error_to_log,
+                                       had ? daemon_error_to_log : daemon_warning_to_log, NULL);
 
-    metrics_set_standing(d->metrics, STANDING_TICKET_KEY, key_error != 0);
+    *awaits = key_error == 0 && daemon_awaits_ticket_keys(loaded, filter, keys);
+    if (*awaits && had)
+        key_error = -ENOENT;
+    metrics_set_standing(d->metrics, STANDING_TICKET_KEY, key_error != 0 || *awaits);
     return error != 0 ? error : key_error;
 }
 
@@ -46,6 +55,7 @@ static bool take_over(struct daemon *d, struct config *loaded)
     struct config *running = runtime_config(d->runtime);
     struct ticket_keys keys;
     struct engine_config engine;
+    bool awaits;
     char err[400];
     int error;
 
@@ -59,7 +69,7 @@ static bool take_over(struct daemon *d, struct config *loaded)
     }
     config_unref(running);
     daemon_engine_config(loaded, &engine);
-    error = try_files(d, loaded, &keys);
+    error = try_files(d, loaded, &keys, &awaits);
     if (error == 0 && (error = engine_reconfigure(d->engine, &engine, err, sizeof(err))) != 0)
         log_msg(LOG_ERR, "%s", err);
     if (error != 0) {
@@ -67,6 +77,7 @@ static bool take_over(struct daemon *d, struct config *loaded)
         config_unref(loaded);
         return false;
     }
+    d->awaits_keys = awaits;
     report_fixed(d, loaded);
     log_configure(&loaded->log, DAEMON_NAME, !d->foreground);
     listeners_reload(d->listeners, loaded);

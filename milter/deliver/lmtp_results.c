@@ -61,7 +61,9 @@ bool lmtp_transaction_decide(const struct lmtp_transaction *t, const char *recip
                 "deliver %s: to=<%s>: no valid %s field (%s): is ticket_key the filter's, and does "
                 "all mail of this socket pass it?",
                 t->socket->name, log_quote_field(recipient, to, sizeof(to)), TICKET_HEADER,
-                facts.ticket_count == 0 ? "there is none" : ticket_status_text(ticket_status));
+                facts.ticket_count == 0  ? "there is none"
+                : facts.keys->count == 0 ? "the agent has no key yet"
+                                         : ticket_status_text(ticket_status));
         break;
     }
     outcome_local(451, "4.3.5", "the message has no valid ticket for this recipient", refused);

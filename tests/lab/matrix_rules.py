@@ -134,14 +134,9 @@ def envelope(cell):
 
 
 def nothing_of_ours(cell):
-    # A bounce that keeps its content keeps the ticket in the message that it returns (dsn_rewrite.c).
-    may_return = by_agent(cell) and not requires(cell)
     for copy in cell.arrived + cell.bounces:
         envelope = " ".join([*copy.mail, *(w for r in copy.rcpt for w in r), copy.helo]).encode()
-        content = copy.bytes()
-        if copy in cell.bounces and may_return:
-            content = re.sub(rb"\nX-REQUIRETLS-Ticket: .*", b"", content, count=1)
-        seen = OURS.findall(content + envelope)
+        seen = OURS.findall(copy.bytes() + envelope)
         if seen:
             yield f"{seen} in {copy}"
     for data in cell.mailbox:

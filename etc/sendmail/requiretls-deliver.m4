@@ -9,6 +9,7 @@ LOCAL_NET_CONFIG
 R$* < @ $+ > $*			$: $1 < @ $2 > $3 $| $>RequireTLS_flags
 R$* < @ $+ > $* $| strict	$#rtlsdeliver $@ requiretls.invalid $: $1 < @ $2 > $3
 R$* < @ $+ > $* $| encrypt	$#rtlsdelivertls $@ requiretls.invalid $: $1 < @ $2 > $3
+R$* < @ $+ > $* $| may		$#rtlsdelivermay $@ requiretls.invalid $: $1 < @ $2 > $3
 R$* < @ $+ > $* $| optional	$#rtlsdeliverany $@ requiretls.invalid $: $1 < @ $2 > $3
 R$* $| $*			$: $1
 
@@ -20,13 +21,18 @@ Mrtlsdeliver,	P=[IPC], F=mDFMuXakz8, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP,
 Mrtlsdelivertls,	P=[IPC], F=mDFMuXakz8, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP,
 		E=\r\n, L=2040, T=DNS/RFC822/SMTP,
 		A=FILE /run/requiretls-deliver/encrypt.sock
+Mrtlsdelivermay,	P=[IPC], F=mDFMuXakz8, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP,
+		E=\r\n, L=2040, T=DNS/RFC822/SMTP,
+		A=FILE /run/requiretls-deliver/may.sock
 Mrtlsdeliverany,	P=[IPC], F=mDFMuXakz8, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP,
 		E=\r\n, L=2040, T=DNS/RFC822/SMTP,
 		A=FILE /run/requiretls-deliver/optional.sock
 
 LOCAL_RULESETS
-# What the message in hand asks for, by the listener that it was reinjected to. Bounces go the ordinary way, as in
-# RequireTLS_asked, which also looks at the host that is being delivered to: there is none yet.
+# What the message in hand asks for, by the listener that it was reinjected to. Mail from nobody goes the ordinary way,
+# as in RequireTLS_asked, which also looks at the host that is being delivered to: there is none yet. The address that a
+# bounce goes to is looked at while the message that it tells of is still in hand, so it goes the way of that: to the
+# agent, which treats what comes from nobody as at the level opportunistic at most.
 SRequireTLS_flags
 R$*				$: $&f $| $&{daemon_flags}
 R$* $| $* NN $*			$@ optional
@@ -35,6 +41,7 @@ R<> $| $*			$@ nothing
 R$&n $| $*			$@ nothing
 R$* $| $* QQ $*			$@ strict
 R$* $| $* YY $*			$@ encrypt
+R$* $| $* ZZ $*			$@ may
 R$*				$@ nothing
 
 divert(0)dnl

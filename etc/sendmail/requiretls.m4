@@ -17,10 +17,12 @@ dnl TLS, and defer or bounce what it should send.
 define(`confMCI_CACHE_SIZE', `0')dnl
 dnl
 dnl Mail on a route is reinjected here. sendmail keeps the flag of the listener with the message as long as
-dnl it is in the queue, whatever its recipients become by aliases: Q, TLS to verified servers; Y, TLS; N,
+dnl it is in the queue, whatever its recipients become by aliases: Q, TLS to verified servers; Y, TLS; Z,
+dnl the level opportunistic, which the delivery agent alone treats otherwise than mail without a request; N,
 dnl TLS-Required: No. Only clients on this host can connect; no milter is asked.
 DAEMON_OPTIONS(`Name=requiretls-strict, Family=inet, Addr=127.0.0.1, Port=8695, M=AESQ, InputMailFilters=')dnl
 DAEMON_OPTIONS(`Name=requiretls-encrypt, Family=inet, Addr=127.0.0.1, Port=8696, M=AESY, InputMailFilters=')dnl
+DAEMON_OPTIONS(`Name=requiretls-may, Family=inet, Addr=127.0.0.1, Port=8694, M=AESZ, InputMailFilters=')dnl
 DAEMON_OPTIONS(`Name=requiretls-optional, Family=inet, Addr=127.0.0.1, Port=8697, M=AESN, InputMailFilters=')dnl
 
 LOCAL_CONFIG
@@ -40,6 +42,9 @@ Mrtlsstrict,	P=[IPC], F=mDFMuXak8, S=EnvFromSMTP/HdrFromSMTP, R=RequireTLS_untag
 Mrtlsencrypt,	P=[IPC], F=mDFMuXak8, S=EnvFromSMTP/HdrFromSMTP, R=RequireTLS_untag,
 		E=\r\n, L=2040, T=DNS/RFC822/SMTP,
 		A=TCP [127.0.0.1] 8696
+Mrtlsmay,	P=[IPC], F=mDFMuXak8, S=EnvFromSMTP/HdrFromSMTP, R=RequireTLS_untag,
+		E=\r\n, L=2040, T=DNS/RFC822/SMTP,
+		A=TCP [127.0.0.1] 8694
 Mrtlsoptional,	P=[IPC], F=mDFMuXak8, S=EnvFromSMTP/HdrFromSMTP, R=RequireTLS_untag,
 		E=\r\n, L=2040, T=DNS/RFC822/SMTP,
 		A=TCP [127.0.0.1] 8697
@@ -57,15 +62,18 @@ SRequireTLS_tagged
 R$*				$: $1 $| $&{daemon_flags}
 R$* $| $* QQ $*			$#error $@ 5.1.2 $: "550 REQUIRETLS: reserved domain"
 R$* $| $* YY $*			$#error $@ 5.1.2 $: "550 REQUIRETLS: reserved domain"
+R$* $| $* ZZ $*			$#error $@ 5.1.2 $: "550 REQUIRETLS: reserved domain"
 R$* $| $* NN $*			$#error $@ 5.1.2 $: "550 REQUIRETLS: reserved domain"
 R$* $| $*			$: $1
 R$* < @ $+ . encrypt . requiretls . invalid . >	$#rtlsencrypt $@ requiretls.invalid $: $1 < @ $2 . encrypt . requiretls . invalid . >
+R$* < @ $+ . may . requiretls . invalid . >	$#rtlsmay $@ requiretls.invalid $: $1 < @ $2 . may . requiretls . invalid . >
 R$* < @ $+ . optional . requiretls . invalid . >	$#rtlsoptional $@ requiretls.invalid $: $1 < @ $2 . optional . requiretls . invalid . >
 R$*				$#rtlsstrict $@ requiretls.invalid $: $1
 
 SRequireTLS_untag
 R$* < @ $+ . > $*		$1 < @ $2 > $3
 R$* < @ $+ . encrypt . requiretls . invalid >	$@ $1 < @ $2 >
+R$* < @ $+ . may . requiretls . invalid >	$@ $1 < @ $2 >
 R$* < @ $+ . optional . requiretls . invalid >	$@ $1 < @ $2 >
 R$* < @ $+ . requiretls . invalid >	$@ $1 < @ $2 >
 

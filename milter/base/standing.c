@@ -38,7 +38,8 @@ static const struct {
                               "sessions go unreported, mail is not affected"},
     [STANDING_TICKET_KEY] = {"ticket_key",
                              "the file at [deliver] ticket_key could not be read at the last start "
-                             "or reload: without a key mail for the delivery agent is deferred"},
+                             "or reload: without a key mail for the delivery agent is deferred; "
+                             "where the filter has yet to make it the agent looks for it again"},
 };
 
 const char *standing_name(unsigned standing)

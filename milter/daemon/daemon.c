@@ -1,6 +1,7 @@
 /*
  * The life of the daemon: the configuration is read, daemon_start opens the sockets and starts
- * engine, agent and libmilter, then the main thread takes signals until the end.
+ * engine, agent and libmilter, then the main thread takes signals until the end; while the agent
+ * has no key of tickets it looks for it now and then.
  *
  * SIGUSR1 (and SIGHUP) reload: a new snapshot replaces the running one, or, if it has errors,
  * nothing changes. SIGTERM (and SIGINT) drain: no new message begins, those in progress that have a
@@ -33,7 +34,11 @@ static const char *absent_text(const struct config *config)
 static int serve(struct daemon *d)
 {
     for (;;) {
-        switch (signals_next(-1)) {
+        switch (signals_next(d->awaits_keys ? DAEMON_KEYS_MS : -1)) {
+        case SIGNALS_NONE:
+            if (d->awaits_keys)
+                daemon_look_for_ticket_keys(d);
+            break;
         case SIGUSR1:
         case SIGHUP:
             daemon_reload(d);

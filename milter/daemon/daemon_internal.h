@@ -25,6 +25,8 @@ struct daemon {
     bool config_given; /* the file was named, and must be there */
     bool foreground;
     bool few_files;          /* the limit of open files is low */
+    bool awaits_keys;        /* the agent has none yet: the filter is to make them */
+    bool told_of_bad_keys;   /* while it waits: the file that has come cannot be used */
     struct config *at_start; /* what only a restart changes is as it says; a reference */
     struct runtime *runtime;
     struct engine *engine;
@@ -73,13 +75,24 @@ void daemon_engine_config(const struct config *config, const struct shared_files
 /*
  * The keys of tickets, where filter or agent need them; *out has none where neither does, or after
  * an error. `filter`: there is one in this process, which makes the file if there is none; the
- * agent alone only reads it. Returns 0 or a negative errno, after one message to on_error. The
- * caller overwrites *out after use (ticket_keys_forget).
+ * agent alone only reads it, and that there is none yet is a warning. Returns 0 or a negative
+ * errno, after one message to on_error. The caller overwrites *out after use (ticket_keys_forget).
  */
 int daemon_ticket_keys(const struct config *config, bool filter, struct ticket_keys *out,
-                       config_report_fn on_error, void *arg);
+                       config_report_fn on_error, config_report_fn on_warning, void *arg);
 
-/* Whether a socket of the agent has tickets = yes: without keys it does not start. */
+/* Whether `keys`, which daemon_ticket_keys gave without an error, lack: the agent is to look for
+ * them again (daemon_look_for_ticket_keys). */
+bool daemon_awaits_ticket_keys(const struct config *config, bool filter,
+                               const struct ticket_keys *keys);
+
+/* With awaits_keys, every DAEMON_KEYS_MS: once they are there the agent has them, and the warning
+ * stands no longer. A file that cannot be used is told once. */
+void daemon_look_for_ticket_keys(struct daemon *d);
+enum { DAEMON_KEYS_MS = 2000 };
+
+/* Whether a socket of the agent has tickets = yes: with a file of keys that cannot be used it does
+ * not start. */
 bool daemon_agent_wants_tickets(const struct config *config);
 
 /* Whether the file could be read; nothing is made. That the agent has none yet is a warning: the

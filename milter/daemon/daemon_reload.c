@@ -13,6 +13,8 @@
 #include "deliver/deliver.h"
 #include "ticket/ticket_key.h"
 
+#include <errno.h>
+
 /* config_report_fn; arg is whether there was one */
 static void on_fixed(void *arg, const char *message)
 {
@@ -30,18 +32,23 @@ static void report_fixed(const struct daemon *d, const struct config *loaded)
 }
 
 /* All files that the configuration names, before anything changes: one that cannot be read refuses
- * the configuration for filter and agent alike. */
+ * the configuration for filter and agent alike. So does a file of keys that has gone, but not one
+ * that was never there: *awaits then. */
 static int try_files(struct daemon *d, const struct config *loaded, struct ticket_keys *keys,
-                     struct shared_files *shared)
+                     struct shared_files *shared, bool *awaits)
 {
     bool filter = d->at_start->milter.socket != NULL;
+    bool had = !filter && !d->awaits_keys && daemon_agent_wants_tickets(d->at_start);
     int error = config_host_check_files(loaded, daemon_error_to_log, NULL);
-    int key_error = daemon_ticket_keys(loaded, filter, keys, daemon_error_to_log, NULL);
-
+    int key_error = daemon_ticket_keys(loaded, filter, keys, daemon_error_to_log,
+                                       had ? daemon_error_to_log : daemon_warning_to_log, NULL);
     int shared_error =
         shared_files_read(loaded, shared, daemon_error_to_log, daemon_warning_to_log, NULL);
 
-    metrics_set_standing(d->metrics, STANDING_TICKET_KEY, key_error != 0);
+    *awaits = key_error == 0 && daemon_awaits_ticket_keys(loaded, filter, keys);
+    if (*awaits && had)
+        key_error = -ENOENT;
+    metrics_set_standing(d->metrics, STANDING_TICKET_KEY, key_error != 0 || *awaits);
     return error != 0 ? error : key_error != 0 ? key_error : shared_error;
 }
 
@@ -52,6 +59,7 @@ static bool take_over(struct daemon *d, struct config *loaded)
     struct ticket_keys keys;
     struct shared_files shared;
     struct engine_config engine;
+    bool awaits;
     char err[400];
     int error;
 
@@ -64,7 +72,7 @@ static bool take_over(struct daemon *d, struct config *loaded)
         return false;
     }
     config_unref(running);
-    error = try_files(d, loaded, &keys, &shared);
+    error = try_files(d, loaded, &keys, &shared, &awaits);
     daemon_engine_config(loaded, &shared, &engine);
     if (error == 0 && (error = engine_reconfigure(d->engine, &engine, err, sizeof(err))) != 0)
         log_msg(LOG_ERR, "%s", err);
@@ -74,6 +82,7 @@ static bool take_over(struct daemon *d, struct config *loaded)
         config_unref(loaded);
         return false;
     }
+    d->awaits_keys = awaits;
     report_fixed(d, loaded);
     log_configure(&loaded->log, DAEMON_NAME, !d->foreground);
     listeners_reload(d->listeners, loaded);

@@ -133,8 +133,8 @@ static int fail(int exit_status, const char *message, char *err, size_t err_size
 }
 
 /* Tries the files that the configuration names. Without a key of tickets the filter runs, and
- * defers what needs one; the agent does not. Returns an exit status; what is not EX_OK was logged.
- */
+ * defers what needs one, and so does the agent where the filter has yet to make it; with a file that
+ * cannot be used the agent does not run. Returns an exit status; what is not EX_OK was logged. */
 static int try_files(struct daemon *d, const struct config *config, struct ticket_keys *keys,
                      struct shared_files *shared)
 {
@@ -144,8 +144,10 @@ static int try_files(struct daemon *d, const struct config *config, struct ticke
     if (config_host_check_files(config, daemon_error_to_log, NULL) != 0 ||
         shared_files_read(config, shared, daemon_error_to_log, daemon_warning_to_log, NULL) != 0)
         return EX_CONFIG;
-    error = daemon_ticket_keys(config, filter, keys, daemon_error_to_log, NULL);
-    metrics_set_standing(d->metrics, STANDING_TICKET_KEY, error != 0);
+    error =
+        daemon_ticket_keys(config, filter, keys, daemon_error_to_log, daemon_warning_to_log, NULL);
+    d->awaits_keys = error == 0 && daemon_awaits_ticket_keys(config, filter, keys);
+    metrics_set_standing(d->metrics, STANDING_TICKET_KEY, error != 0 || d->awaits_keys);
     if (error != 0 && daemon_agent_wants_tickets(config))
         return EX_CONFIG;
     runtime_set_ticket_keys(d->runtime, keys);

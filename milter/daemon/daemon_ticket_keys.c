@@ -1,11 +1,14 @@
 /*
  * The keys of tickets, for filter and agent of this process: whether it needs any, who makes the
  * file, and what is said of one that cannot be read. daemon_ticket_keys, at the start and before a
- * reload, hands over what both then use; daemon_check_ticket_keys, for -t, makes nothing. The
- * results are 0 or a negative errno, after a message.
+ * reload, hands over what both then use; daemon_look_for_ticket_keys does while an agent waits for
+ * the filter to make the file; daemon_check_ticket_keys, for -t, makes nothing. The results are 0
+ * or a negative errno, after a message.
  */
+#include "base/log.h"
 #include "config/config_report.h"
 #include "daemon/daemon_internal.h"
+#include "deliver/deliver.h"
 #include "ticket/ticket_key.h"
 
 #include <errno.h>
@@ -44,10 +47,10 @@ static int read_keys(const struct config *config, bool filter, bool check_only,
     if (error == -ENOENT && check_only && filter)
         return 0;
     if (error == -ENOENT && !filter) {
-        kind = check_only ? CONFIG_REPORT_WARNING : CONFIG_REPORT_ERROR;
+        kind = CONFIG_REPORT_WARNING;
         snprintf(err, sizeof(err),
                  "%s: there is none yet: the filter makes it, at its first start with a route "
-                 "that has agent = yes; start it before the agent",
+                 "that has agent = yes; until then the agent defers what needs a ticket",
                  path);
     }
     if (error != 0)
@@ -56,11 +59,43 @@ static int read_keys(const struct config *config, bool filter, bool check_only,
 }
 
 int daemon_ticket_keys(const struct config *config, bool filter, struct ticket_keys *out,
-                       config_report_fn on_error, void *arg)
+                       config_report_fn on_error, config_report_fn on_warning, void *arg)
 {
-    struct config_report to = {.path = config->path, .on_error = on_error, .arg = arg};
+    struct config_report to = {config->path, on_error, on_warning, arg, 0};
 
     return read_keys(config, filter, false, out, &to);
+}
+
+bool daemon_awaits_ticket_keys(const struct config *config, bool filter,
+                               const struct ticket_keys *keys)
+{
+    return !filter && keys->count == 0 && daemon_agent_wants_tickets(config);
+}
+
+/* config_report_fn: it was told already. */
+static void tell_nobody(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
+void daemon_look_for_ticket_keys(struct daemon *d)
+{
+    struct config *config = runtime_config(d->runtime);
+    config_report_fn on_error = d->told_of_bad_keys ? tell_nobody : daemon_error_to_log;
+    struct ticket_keys keys;
+
+    /* Not by their sight is the agent ended: who makes the file may mend it. */
+    d->told_of_bad_keys = daemon_ticket_keys(config, false, &keys, on_error, tell_nobody, NULL) < 0;
+    d->awaits_keys = daemon_awaits_ticket_keys(config, false, &keys);
+    if (!d->awaits_keys) {
+        log_msg(LOG_INFO, "ticket_key: %s is there: what needs a ticket is delivered",
+                config->deliver.ticket_key);
+        metrics_set_standing(d->metrics, STANDING_TICKET_KEY, false);
+        deliver_reload(d->deliver, config, &keys);
+    }
+    ticket_keys_forget(&keys);
+    config_unref(config);
 }
 
 int daemon_check_ticket_keys(const struct config *config, config_report_fn on_error,

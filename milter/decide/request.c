@@ -12,6 +12,7 @@
 #include <strings.h>
 
 const char request_tls_required[] = "TLS-Required";
+const char request_signature[] = "DKIM-Signature";
 const char request_require_esmtp[] = "Require-TLS-ESMTP";
 
 /* RFC 3461 section 4.4 allows 100 characters; some clients use more. Repeated in a modification
@@ -123,11 +124,16 @@ bool request_read_header(struct request_header *header, const char *name, const 
         header->require_exact |= strcmp(value + (*value == ' '), "yes") == 0;
         return true;
     }
-    if (request_is_field(name, "DKIM-Signature")) {
+    if (request_is_field(name, request_signature)) {
         header->signed_tls_required |= dkim_covers(value, request_tls_required);
         header->signed_require |= dkim_covers(value, request_require_esmtp);
     }
     return false;
+}
+
+bool request_waiver_goes(const struct request_header *header, bool null_sender)
+{
+    return !header->signed_tls_required && !null_sender;
 }
 
 bool request_header_optional(const struct request_header *header)

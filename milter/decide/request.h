@@ -52,6 +52,7 @@ struct request_header {
 };
 
 extern const char request_tls_required[], request_require_esmtp[]; /* the two names */
+extern const char request_signature[]; /* that of the field that may cover them */
 
 /*
  * Reads one header field. `value` may begin with white space and be folded.
@@ -64,6 +65,13 @@ bool request_read_header(struct request_header *header, const char *name, const 
  * value No (RFC 8689 section 3). Anything else is ignored, which is the safe side.
  */
 bool request_header_optional(const struct request_header *header);
+
+/*
+ * Whether the TLS-Required fields of a message that requires TLS are to go where the next server is
+ * not told REQUIRETLS, by which it would ignore them (RFC 8689 section 4.1). Not where a signature
+ * covers them, nor from the null sender.
+ */
+bool request_waiver_goes(const struct request_header *header, bool null_sender);
 
 /* Whether two header field names are the same: letters in any case, blanks at the end ignored. */
 bool request_is_field(const char *name, const char *wanted);

@@ -7,6 +7,7 @@
 #include "deliver/agent_internal.h"
 
 #include "policy/clock.h"
+#include "policy/engine_probe.h"
 #include "policy/own_address.h"
 
 #include <errno.h>
@@ -100,10 +101,16 @@ unsigned agent_share(const struct config *config)
     return config->deliver.max_sessions >= 4 ? config->deliver.max_sessions / 4 : 1;
 }
 
+bool agent_may_wait(const struct agent *agent, const struct nexthop *nexthop)
+{
+    return !agent_limits_is_slow(agent->limits, nexthop->text, clock_awake_ms());
+}
+
 bool agent_is_busy(const struct agent *agent, const struct nexthop *nexthop)
 {
     return agent_limits_taken(agent->limits, AGENT_LIMITS_NEXTHOP, nexthop->text) >=
-           agent_share(agent->config);
+               agent_share(agent->config) &&
+           !agent_may_wait(agent, nexthop);
 }
 
 static int read_credentials(const struct config *config, struct credentials **out, char *err,
@@ -167,6 +174,7 @@ int agent_new(struct event_base *base, struct config *config, struct engine *eng
     agent->engine = engine;
     agent->metrics = metrics;
     agent->config = config_ref(config);
+    agent->probe_configured = engine_probe_configured(engine);
     TAILQ_INIT(&agent->come);
     if (getrandom(&agent->seed, sizeof(agent->seed), GRND_NONBLOCK) < 0)
         agent->seed = (uintptr_t)agent;
@@ -201,6 +209,7 @@ int agent_reload(struct agent *agent, struct config *config, char *err, size_t e
     agent_connections_flush(agent->connections);
     config_unref(agent->config);
     agent->config = config_ref(config);
+    agent->probe_configured = engine_probe_configured(agent->engine);
     return 0;
 }
 

@@ -75,8 +75,12 @@ int delivery_start(struct agent *agent, const struct delivery_request *request,
 /* The MTA has gone: the final dot is not sent if it was not yet; `done` is not called. */
 void delivery_cancel(struct delivery *delivery);
 
+/* The service is stopping: where the next-hop is slow, and no server has been given any of the
+ * content, the recipients get 451 4.3.2; `done` is called soon. Else it goes on. */
+void delivery_stop(struct delivery *delivery);
+
 /* Whether a delivery for this next-hop would be turned away at once, as it has its share of
- * connections already (a quarter of max_sessions): for 451 4.3.2 at RCPT. */
+ * deliveries already (a quarter of max_sessions) and is slow: for 451 4.3.2 at RCPT. */
 bool agent_is_busy(const struct agent *agent, const struct nexthop *nexthop);
 
 #endif

@@ -122,7 +122,7 @@ void agent_connection_drop(struct agent_connection *connection)
     limits = connection->all->config.limits;
     memcpy(endpoint, connection->endpoint, sizeof(endpoint));
     destroy(connection);
-    agent_limits_wake(limits, endpoint);
+    agent_limits_wake(limits, AGENT_LIMITS_ADDRESS, endpoint);
 }
 
 /* ---- New ones ---- */
@@ -200,7 +200,7 @@ static bool is_in_turn(const struct agent_connections *all,
                        const struct agent_connection_wish *wish, const char *endpoint)
 {
     return wish->fresh || (wish->wait != NULL && wish->wait->woken) ||
-           !agent_limits_has_line(all->config.limits, endpoint);
+           !agent_limits_has_line(all->config.limits, AGENT_LIMITS_ADDRESS, endpoint);
 }
 
 /* Frees what has no slot yet. */
@@ -291,7 +291,7 @@ static void wake_if_room(struct agent_connections *all, const char *endpoint, un
 {
     if (agent_limits_taken(all->config.limits, AGENT_LIMITS_ADDRESS, endpoint) < per_host ||
         find_kept(all, endpoint, NULL) != NULL)
-        agent_limits_wake(all->config.limits, endpoint);
+        agent_limits_wake(all->config.limits, AGENT_LIMITS_ADDRESS, endpoint);
 }
 
 int agent_connections_wait(struct agent_connections *all, const struct delivery_target *target,
@@ -301,7 +301,7 @@ int agent_connections_wait(struct agent_connections *all, const struct delivery_
     int error;
 
     delivery_target_endpoint(target, port, endpoint);
-    error = agent_limits_join(all->config.limits, endpoint, wait);
+    error = agent_limits_join(all->config.limits, AGENT_LIMITS_ADDRESS, endpoint, wait);
     if (error == 0)
         wake_if_room(all, endpoint, per_host);
     return error;
@@ -314,7 +314,7 @@ void agent_connections_leave(struct agent_connections *all, unsigned per_host,
 
     if (wait->entry == NULL)
         return;
-    snprintf(endpoint, sizeof(endpoint), "%s", agent_limits_address(wait));
+    snprintf(endpoint, sizeof(endpoint), "%s", agent_limits_name(wait));
     agent_limits_leave(all->config.limits, wait);
     wake_if_room(all, endpoint, per_host);
 }
@@ -374,7 +374,7 @@ void agent_connection_keep(struct agent_connection *connection)
     connection->is_kept = true;
     TAILQ_INSERT_TAIL(&all->kept, connection, link);
     all->kept_count++;
-    agent_limits_wake(all->config.limits, connection->endpoint);
+    agent_limits_wake(all->config.limits, AGENT_LIMITS_ADDRESS, connection->endpoint);
 }
 
 void agent_connection_used(struct agent_connection *connection)

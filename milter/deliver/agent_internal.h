@@ -41,7 +41,8 @@ struct agent {
     struct event_base *base;
     struct engine *engine;
     struct metrics *metrics;
-    struct config *config; /* for deliveries that begin now; a reference */
+    struct config *config;     /* for deliveries that begin now; a reference */
+    unsigned probe_configured; /* engine_probe_configured, of it */
     struct ca_store *ca_store;
     struct tls_client *tls_client;
     struct credentials *credentials; /* NULL: none */
@@ -69,5 +70,8 @@ bool agent_is_own_address(struct agent *agent, const uint8_t *address, bool ipv6
 
 /* Deliveries to one next-hop at once at most. */
 unsigned agent_share(const struct config *config);
+
+/* Whether a delivery may wait for a share of this next-hop: it is not slow. */
+bool agent_may_wait(const struct agent *agent, const struct nexthop *nexthop);
 
 #endif

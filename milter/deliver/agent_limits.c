@@ -25,6 +25,8 @@ struct agent_limits_entry {
     unsigned taken;
     struct waiting waiting; /* the first is the next */
     int64_t avoid_until_ms; /* 0: it is not avoided */
+    int64_t moved_ms;       /* of a next-hop: when one of its deliveries got on */
+    int64_t slow_until_ms;
     char name[];
 };
 
@@ -147,15 +149,16 @@ unsigned agent_limits_taken(const struct agent_limits *limits, enum agent_limits
     return entry != NULL ? entry->taken : 0;
 }
 
-int agent_limits_join(struct agent_limits *limits, const char *address,
+int agent_limits_join(struct agent_limits *limits, enum agent_limits_of of, const char *name,
                       struct agent_limits_wait *wait)
 {
-    struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_ADDRESS, address);
+    struct agent_limits_entry *entry = find(limits, of, name);
 
     if (entry == NULL)
-        entry = add(limits, AGENT_LIMITS_ADDRESS, address);
+        entry = add(limits, of, name);
     if (entry == NULL)
         return -ENOMEM;
+    wait->of = of;
     wait->entry = entry;
     wait->woken = false;
     TAILQ_INSERT_TAIL(&entry->waiting, wait, link);
@@ -171,12 +174,12 @@ void agent_limits_leave(struct agent_limits *limits, struct agent_limits_wait *w
     TAILQ_REMOVE(&entry->waiting, wait, link);
     wait->entry = NULL;
     wait->woken = false;
-    remove_unused(limits, AGENT_LIMITS_ADDRESS, entry);
+    remove_unused(limits, wait->of, entry);
 }
 
-void agent_limits_wake(struct agent_limits *limits, const char *address)
+void agent_limits_wake(struct agent_limits *limits, enum agent_limits_of of, const char *name)
 {
-    struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_ADDRESS, address);
+    struct agent_limits_entry *entry = find(limits, of, name);
     struct agent_limits_wait *wait;
 
     if (entry == NULL)
@@ -191,14 +194,15 @@ void agent_limits_wake(struct agent_limits *limits, const char *address)
     wait->on_turn(wait->arg);
 }
 
-bool agent_limits_has_line(const struct agent_limits *limits, const char *address)
+bool agent_limits_has_line(const struct agent_limits *limits, enum agent_limits_of of,
+                           const char *name)
 {
-    const struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_ADDRESS, address);
+    const struct agent_limits_entry *entry = find(limits, of, name);
 
     return entry != NULL && !TAILQ_EMPTY(&entry->waiting);
 }
 
-const char *agent_limits_address(const struct agent_limits_wait *wait)
+const char *agent_limits_name(const struct agent_limits_wait *wait)
 {
     return wait->entry->name;
 }
@@ -248,4 +252,28 @@ bool agent_limits_is_avoided(const struct agent_limits *limits, const char *addr
     const struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_ADDRESS, address);
 
     return entry != NULL && entry->avoid_until_ms > now_ms;
+}
+
+void agent_limits_moved(struct agent_limits *limits, const char *nexthop, int64_t now_ms)
+{
+    struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_NEXTHOP, nexthop);
+
+    if (entry != NULL)
+        entry->moved_ms = now_ms;
+}
+
+void agent_limits_lagged(struct agent_limits *limits, const char *nexthop, int64_t now_ms)
+{
+    struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_NEXTHOP, nexthop);
+
+    if (entry != NULL)
+        entry->slow_until_ms = now_ms + AGENT_LIMITS_LAGGED_MS;
+}
+
+bool agent_limits_is_slow(const struct agent_limits *limits, const char *nexthop, int64_t now_ms)
+{
+    const struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_NEXTHOP, nexthop);
+
+    return entry != NULL && entry->taken > 0 &&
+           (now_ms < entry->slow_until_ms || now_ms - entry->moved_ms >= AGENT_LIMITS_SLOW_MS);
 }

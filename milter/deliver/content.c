@@ -8,10 +8,13 @@
 #include "base/spool.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct content {
     unsigned references;
     struct spool *spool;
+    struct content_part parts[CONTENT_PARTS_MAX];
+    size_t part_count;
 };
 
 struct content *content_new(const char *dir, size_t memory_max)
@@ -61,4 +64,28 @@ uint64_t content_size(const struct content *content)
 int content_read(struct content *content, uint64_t offset, char *octets, size_t size, size_t *len)
 {
     return spool_read(content->spool, offset, octets, size, len);
+}
+
+void content_set_parts(struct content *content, const struct content_part *parts, size_t count)
+{
+    memcpy(content->parts, parts, count * sizeof(*parts));
+    content->part_count = count;
+}
+
+int content_read_without(struct content *content, uint64_t *offset, char *octets, size_t size,
+                         size_t *len)
+{
+    int error;
+
+    for (size_t i = 0; i < content->part_count; i++) {
+        const struct content_part *part = &content->parts[i];
+
+        if (*offset >= part->at && *offset - part->at < part->len)
+            *offset = part->at + part->len;
+        else if (part->at > *offset && part->at - *offset < size)
+            size = (size_t)(part->at - *offset);
+    }
+    error = content_read(content, *offset, octets, size, len);
+    *offset += error == 0 ? *len : 0;
+    return error;
 }

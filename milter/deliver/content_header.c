@@ -1,8 +1,9 @@
 /*
  * The header of a message: content_header_piece for each piece of the content until `ended`,
  * content_header_end after the last, content_header_fini. A field is collected until the next line
- * shows that it is whole; then it is kept or taken out. Require-TLS-ESMTP and TLS-Required are read
- * by request.h. A field that is too long to be collected is passed on as it comes.
+ * shows that it is whole; then it is kept or taken out, and the place of a TLS-Required noted.
+ * Require-TLS-ESMTP and TLS-Required are read by request.h. A field that is too long to be
+ * collected is passed on as it comes.
  */
 #include "deliver/content_header.h"
 
@@ -59,13 +60,32 @@ static char *to_string(struct octets *field, const char *part, size_t len)
     return string;
 }
 
+static int keep(struct content_header *header, struct octets *kept, const char *octets, size_t len)
+{
+    if (!octets_add(kept, octets, len))
+        return -ENOMEM;
+    header->kept += len;
+    return 0;
+}
+
+/* What is collected is a TLS-Required field. False: there are too many. */
+static bool note_waiver(struct content_header *header)
+{
+    if (header->waiver_count >= CONTENT_HEADER_WAIVERS_MAX)
+        return false;
+    header->waivers[header->waiver_count++] =
+        (struct content_part){.at = header->kept, .len = header->field.len};
+    return true;
+}
+
 /* `whole`: the field was collected to its end. A part of a value is no TLS-Required: No. */
 static void read_request(struct content_header *header, const struct mime_field *field, bool whole)
 {
-    static const char *const names[] = {request_tls_required, request_require_esmtp};
+    static const char *const names[] = {request_tls_required, request_require_esmtp,
+                                        request_signature};
     const char *value = field->value;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!mime_header_named(field, names[i]))
             continue;
         if (!whole && i == 0)
@@ -84,21 +104,26 @@ static int judge(struct content_header *header, bool whole, struct octets *kept)
     struct octets *collected = &header->field;
     struct mime_field field;
     size_t offset = 0;
-    bool is_ticket, from_line = !header->begun && is_from_line(collected);
+    bool is_dropped, is_ticket, from_line = !header->begun && is_from_line(collected);
     int error = 0;
 
     header->begun = true;
     header->part = CONTENT_HEADER_PASSED;
     if (from_line || !mime_header_next(collected->buf, collected->len, &offset, &field)) {
         header->ended = !from_line;
-        error = octets_add(kept, collected->buf, collected->len) ? 0 : -ENOMEM;
+        error = keep(header, kept, collected->buf, collected->len);
         collected->len = 0;
         return error;
     }
     is_ticket = mime_header_named(&field, TICKET_HEADER);
-    if (is_ticket)
+    is_dropped = is_ticket;
+    if (mime_header_named(&field, request_tls_required)) {
+        header->part = CONTENT_HEADER_WAIVER;
+        is_dropped = !note_waiver(header);
+    }
+    if (is_dropped)
         header->part = CONTENT_HEADER_DROPPED;
-    else if (!octets_add(kept, collected->buf, collected->len))
+    else if (keep(header, kept, collected->buf, collected->len) != 0)
         return -ENOMEM;
     if (!octets_add(collected, "", 1)) /* room for the end of a string */
         return -ENOMEM;
@@ -132,8 +157,10 @@ static int take(struct content_header *header, const char *octets, size_t len, s
 {
     if (header->part == CONTENT_HEADER_DROPPED)
         return 0;
-    if (header->part == CONTENT_HEADER_PASSED)
-        return octets_add(kept, octets, len) ? 0 : -ENOMEM;
+    if (header->part == CONTENT_HEADER_WAIVER)
+        header->waivers[header->waiver_count - 1].len += len;
+    if (header->part != CONTENT_HEADER_COLLECTED)
+        return keep(header, kept, octets, len);
     if (!octets_add(&header->field, octets, len))
         return -ENOMEM;
     return header->field.len > CONTENT_HEADER_FIELD_MAX ? judge(header, false, kept) : 0;

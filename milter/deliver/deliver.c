@@ -195,7 +195,8 @@ unsigned deliver_drain(struct deliver *deliver, int timeout_ms)
     wakeup_send(deliver->told);
     while (!deliver->idle && error == 0)
         error = pthread_cond_timedwait(&deliver->drained, &deliver->lock, &end);
-    left = deliver->idle ? 0 : deliver->busy;
+    /* Without a message there are sessions that may yet begin one. */
+    left = deliver->idle ? 0 : deliver->busy > 0 ? deliver->busy : 1;
     pthread_mutex_unlock(&deliver->lock);
     return left;
 }

@@ -30,8 +30,9 @@ int deliver_start(struct deliver *deliver, struct config *config, const struct t
  * all the same, the agent goes on as before, with an error in the log. Any thread. */
 void deliver_reload(struct deliver *deliver, struct config *config, const struct ticket_keys *keys);
 
-/* Sessions get 421 before their next transaction; what is being delivered may end, `timeout_ms` at
- * most. Returns how many are left. Not from its own thread. */
+/* Sessions get 421 where no message is about to begin, and before their next; what is being
+ * delivered may end, but for messages to slow next-hops (delivery_stop). Waits `timeout_ms` at
+ * most. Returns how many messages are left, 1 where sessions are. Not from its own thread. */
 unsigned deliver_drain(struct deliver *deliver, int timeout_ms);
 
 void deliver_close(struct deliver *deliver); /* NULL is allowed */

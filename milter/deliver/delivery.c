@@ -1,5 +1,6 @@
 /*
- * A delivery: delivery_start asks the engine; with its findings delivery_targets.c makes the plan,
+ * A delivery: delivery_start takes a share of the next-hop, for which it may have to wait
+ * (delivery_share.c), and asks the engine; with its findings delivery_targets.c makes the plan,
  * and go_on tries one target after the other (delivery_attempt.h) until every recipient is settled
  * or no target is left. Where all that are left have as many connections as they may have it waits
  * for one (delivery_wait.c). Then the treatment may fall back to a lower level, with a plan of its
@@ -33,9 +34,8 @@ static void delivery_free(struct delivery *delivery)
     delivery_wait_end(delivery);
     delivery_attempt_cancel(&delivery->attempt);
     stop_lookup(delivery);
-    if (delivery->has_share)
-        agent_limits_release(delivery->agent->limits, AGENT_LIMITS_NEXTHOP,
-                             delivery->treatment.nexthop.text);
+    if (delivery->on_time != NULL)
+        delivery_share_end(delivery, delivery->ended);
     if (delivery->on_time != NULL)
         event_free(delivery->on_time);
     delivery_relays_free(&delivery->relays);
@@ -76,6 +76,7 @@ static void finish(struct delivery *delivery)
     }
     delivery->request.done(results, count, delivery->request.arg);
     free(results);
+    delivery->ended = !delivery->stopping;
     delivery_free(delivery);
 }
 
@@ -221,32 +222,6 @@ static void on_lookup(struct agent_lookup *lookup)
     on_findings(delivery);
 }
 
-/* event_callback_fn: its begin, where nothing is looked up; the end of a lookup's time; while it
- * waits for a connection, its turn or the end of that time; or memory for the results was wanting.
- */
-static void on_time(evutil_socket_t fd, short what, void *arg)
-{
-    struct delivery *delivery = arg;
-    struct outcome outcome;
-    (void)fd;
-    (void)what;
-
-    if (!is_any_open(delivery)) {
-        finish(delivery);
-    } else if (delivery->is_busy) {
-        outcome_local(451, "4.3.2", "too many messages for this next-hop at the same time",
-                      &outcome);
-        settle(delivery, &outcome);
-        finish(delivery);
-    } else if (delivery->waits) {
-        if (!delivery_wait_try(delivery))
-            go_on(delivery);
-    } else {
-        stop_lookup(delivery);
-        on_findings(delivery);
-    }
-}
-
 static void ask(struct delivery *delivery)
 {
     struct agent *agent = delivery->agent;
@@ -263,6 +238,51 @@ static void ask(struct delivery *delivery)
         event_active(delivery->on_time, EV_TIMEOUT, 0);
 }
 
+/* The service is. What stands open was not said to any server, or not its content. */
+static void stop(struct delivery *delivery)
+{
+    struct outcome outcome;
+
+    delivery_wait_end(delivery);
+    delivery_attempt_cancel(&delivery->attempt);
+    stop_lookup(delivery);
+    outcome_local(451, "4.3.2", "this service is stopping", &outcome);
+    settle(delivery, &outcome);
+    finish(delivery);
+}
+
+/* event_callback_fn: its begin, where nothing is looked up; the end of a lookup's time; while it
+ * waits for its share or a connection, its turn or the end of that time; or memory for the results
+ * was wanting; or it is stopped.
+ */
+static void on_time(evutil_socket_t fd, short what, void *arg)
+{
+    struct delivery *delivery = arg;
+    struct outcome outcome;
+    (void)fd;
+    (void)what;
+
+    if (!is_any_open(delivery)) {
+        finish(delivery);
+    } else if (delivery->stopping) {
+        stop(delivery);
+    } else if (delivery_share_waits(delivery)) {
+        if (delivery_share_go_on(delivery))
+            ask(delivery);
+    } else if (delivery->is_busy) {
+        outcome_local(451, "4.3.2", "too many messages for this next-hop at the same time",
+                      &outcome);
+        settle(delivery, &outcome);
+        finish(delivery);
+    } else if (delivery->waits) {
+        if (!delivery_wait_try(delivery))
+            go_on(delivery);
+    } else {
+        stop_lookup(delivery);
+        on_findings(delivery);
+    }
+}
+
 static void set_facts(struct delivery *delivery)
 {
     struct agent *agent = delivery->agent;
@@ -273,6 +293,8 @@ static void set_facts(struct delivery *delivery)
         .connections = agent->connections,
         .limits = agent->limits,
         .metrics = agent->metrics,
+        .engine = agent->engine,
+        .probe_configured = agent->probe_configured,
         .tlsrpt = agent->tlsrpt,
         .config = delivery->config,
         .treatment = &delivery->treatment,
@@ -289,15 +311,6 @@ static void set_facts(struct delivery *delivery)
         .arg = delivery,
     };
     credentials_find(delivery->credentials, nexthop, &facts->user, &facts->password);
-}
-
-static void take_share(struct delivery *delivery)
-{
-    int error = agent_limits_take(delivery->agent->limits, AGENT_LIMITS_NEXTHOP,
-                                  delivery->treatment.nexthop.text, agent_share(delivery->config));
-
-    delivery->has_share = error == 0;
-    delivery->is_busy = error != 0;
 }
 
 /* The administrator can mend it, and nobody else. */
@@ -334,9 +347,20 @@ int delivery_start(struct agent *agent, const struct delivery_request *request,
     treatment_demands(&delivery->treatment, delivery->config, request->mail->sender[0] == '\0',
                       &delivery->demands);
     warn_of_policy(delivery);
-    take_share(delivery);
     set_facts(delivery);
-    ask(delivery);
+    delivery_share_begin(delivery);
+    if (!delivery_share_waits(delivery))
+        ask(delivery);
     *out = delivery;
     return 0;
+}
+
+void delivery_stop(struct delivery *delivery)
+{
+    if (delivery->attempt.data_deadline_ms != 0 ||
+        !agent_limits_is_slow(delivery->agent->limits, delivery->treatment.nexthop.text,
+                              clock_awake_ms()))
+        return;
+    delivery->stopping = true;
+    event_active(delivery->on_time, EV_TIMEOUT, 0);
 }

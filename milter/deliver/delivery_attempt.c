@@ -165,8 +165,10 @@ static void on_over(struct delivery_attempt *attempt)
         smtp_transport_connection(delivery_attempt_transport(attempt)) == SMTP_CONNECTION_CLOSED;
 
     note_reached(attempt);
-    if (made)
+    if (made) {
         delivery_attempt_tell(attempt);
+        delivery_attempt_note(attempt);
+    }
     if (was_closed_meanwhile(attempt)) {
         connect_again(attempt, true);
         return;
@@ -192,6 +194,7 @@ static void on_peer(struct delivery_attempt *attempt)
         smtp_transport_go(delivery_attempt_transport(attempt));
         return;
     }
+    delivery_attempt_note(attempt);
     delivery_attempt_fail(attempt, SMTP_LACK_NONE);
     if (goes_on_in_plaintext(attempt)) {
         attempt->plaintext = true;
@@ -232,6 +235,7 @@ static void on_command(struct delivery_attempt *attempt)
     if (first) {
         note_reached(attempt);
         delivery_attempt_tell(attempt);
+        delivery_attempt_note(attempt);
         if (delivery_transaction_take(attempt) != 0)
             delivery_attempt_fail_own(attempt, -ENOMEM);
     } else {
@@ -253,16 +257,23 @@ static void on_content(struct delivery_attempt *attempt)
     const struct delivery_attempt_facts *facts = attempt->facts;
     char piece[SMTP_TRANSPORT_PIECE];
     size_t len;
-    int error = content_read(facts->content, attempt->content_at, piece, sizeof(piece), &len);
+    bool first = attempt->content_at == 0;
+    int error;
 
+    if (attempt->without_waiver) {
+        error =
+            content_read_without(facts->content, &attempt->content_at, piece, sizeof(piece), &len);
+    } else {
+        error = content_read(facts->content, attempt->content_at, piece, sizeof(piece), &len);
+        attempt->content_at += error == 0 ? len : 0;
+    }
     if (error != 0) {
         delivery_transaction_settle(attempt, 451, "4.3.0", "the message cannot be read");
         end(attempt); /* without the final dot */
         return;
     }
-    if (attempt->content_at == 0)
+    if (first)
         limit_content(attempt);
-    attempt->content_at += len;
     if (len > 0)
         smtp_session_content(delivery_attempt_session(attempt), piece, len);
     else

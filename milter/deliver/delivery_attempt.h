@@ -31,6 +31,8 @@ struct delivery_attempt_facts {
     struct agent_limits *limits;
     struct metrics *metrics;
     struct tlsrpt *tlsrpt;
+    struct engine *engine;
+    unsigned probe_configured; /* engine_probe_configured, of `config` */
     const struct config *config;
     const struct treatment *treatment;
     const struct treatment_demands *demands;
@@ -56,8 +58,10 @@ struct delivery_attempt {
     bool reused;                         /* it was kept */
     bool plaintext;                      /* TLS did not work, and need not */
     bool told;                           /* TLSRPT and metrics know of the connection */
+    bool noted;                          /* the engine knows what it has shown */
     bool met;                            /* the demand was met, and the message begun */
     uint64_t content_at;                 /* how much of the content was given */
+    bool without_waiver;                 /* TLS-Required fields are left out of it */
     int64_t data_deadline_ms;       /* clock_awake_ms; of the whole delivery; 0: no content yet */
     struct smtp_mail mail;          /* of the transaction; rcpt_count 0: there is none */
     struct smtp_rcpt *rcpts;        /* of the transaction; owned */

@@ -22,6 +22,9 @@ static inline struct smtp_session *delivery_attempt_session(const struct deliver
 /* Takes a connection for the attempt; results as agent_connection_take, and -ETIMEDOUT: the time
  * for all hosts is over. */
 int delivery_connect(struct delivery_attempt *attempt, bool fresh, smtp_turn_fn on_turn);
+/* The address of the family in a list of sources. NULL: the system chooses. */
+const struct sockaddr *delivery_source(const struct config_list *source, bool ipv6,
+                                       struct sockaddr_storage *out);
 
 /* ---- delivery_transaction.c ---- */
 
@@ -54,5 +57,11 @@ void delivery_attempt_write_relay(const struct delivery_attempt *attempt, bool w
                                   size_t out_size);
 /* TLSRPT and metrics, once for each connection that was made. */
 void delivery_attempt_tell(struct delivery_attempt *attempt);
+
+/* ---- delivery_attempt_note.c ---- */
+
+/* What the connection has shown counts as a probe: once for each that was made, when it is over,
+ * has come to its first command, or to a peer that does not meet the demand. */
+void delivery_attempt_note(struct delivery_attempt *attempt);
 
 #endif

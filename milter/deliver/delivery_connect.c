@@ -1,5 +1,6 @@
 /*
- * delivery_connect: what is wanted of the connection of an attempt, from the facts of its delivery.
+ * delivery_connect: what is wanted of the connection of an attempt, from the facts of its delivery;
+ * delivery_source: the address that it comes from.
  */
 #include "deliver/delivery_attempt_internal.h"
 
@@ -11,10 +12,9 @@
 /* RFC 5321 section 4.5.3.2.4 */
 enum { DATA_BEGIN_MS = 2 * 60 * 1000 };
 
-static const struct sockaddr *source_of(const struct delivery_attempt_facts *facts, bool ipv6,
-                                        struct sockaddr_storage *out)
+const struct sockaddr *delivery_source(const struct config_list *source, bool ipv6,
+                                       struct sockaddr_storage *out)
 {
-    const struct config_list *source = facts->treatment->source;
     struct delivery_target own = {.ipv6 = ipv6};
 
     for (size_t i = 0; source != NULL && i < source->count; i++) {
@@ -38,7 +38,7 @@ int delivery_connect(struct delivery_attempt *attempt, bool fresh, smtp_turn_fn 
         .target = &attempt->target,
         .port = facts->port,
         .helo_name = facts->treatment->helo_name,
-        .source = source_of(facts, attempt->target.ipv6, &source),
+        .source = delivery_source(facts->treatment->source, attempt->target.ipv6, &source),
         .user = facts->user,
         .password = facts->password,
         .plaintext = attempt->plaintext,
@@ -61,6 +61,7 @@ int delivery_connect(struct delivery_attempt *attempt, bool fresh, smtp_turn_fn 
     };
 
     attempt->told = false;
+    attempt->noted = false;
     if (wish.limit_ms <= 0)
         return -ETIMEDOUT;
     return agent_connection_take(facts->connections, &wish, &attempt->connection, &attempt->reused);

@@ -9,7 +9,15 @@
 
 #include <assert.h>
 
-enum { DELIVERY_WAITS = 5 }; /* as many addresses as are tried for a message, unless configured */
+enum {
+    DELIVERY_WAITS = 5, /* as many addresses as are tried for a message, unless configured */
+    /*
+     * How long a delivery waits for its share and for connections, all together. Mail for a quick
+     * server that comes at once goes in that time, instead of minutes later from the MTA's queue;
+     * where it is not enough the server is slow, and the MTA can use the session for other mail.
+     */
+    DELIVERY_WAIT_MAX_MS = 10 * 1000,
+};
 
 static_assert(DELIVERY_PLAN_TARGETS <= 64, "busy has a bit for each");
 
@@ -28,7 +36,12 @@ struct delivery {
     struct treatment treatment, before;
     bool fell_back;
     const char *policy_before;
-    bool has_share, is_busy; /* of the connections to this next-hop */
+    /* Of the deliveries to this next-hop; is_busy: it has none, and does not wait for one. */
+    bool has_share, is_busy;
+    int64_t share_since_ms; /* clock_awake_ms: since then it has it, or waits for it */
+    struct agent_limits_wait share_line;
+    bool stopping; /* it ends with 451, as the service does */
+    bool ended;    /* by itself: neither cancelled nor stopped */
     struct event *on_time;
     int64_t setup_deadline_ms;
 
@@ -71,6 +84,16 @@ void delivery_note_attempt(struct delivery *delivery);
 
 /* Whether a target may be tried: by the limits, the time, and what its host has said. */
 bool delivery_may_try(const struct delivery *delivery, const struct delivery_target *target);
+
+/* ---- delivery_share.c ---- */
+
+/* Takes a share, or waits in line for one, or sets is_busy. */
+void delivery_share_begin(struct delivery *delivery);
+bool delivery_share_waits(const struct delivery *delivery);
+/* on_time was called while it waits. True: it waits no longer, and has its share or is busy. */
+bool delivery_share_go_on(struct delivery *delivery);
+/* Gives it back, or leaves the line. `by_itself`: nobody has ended the delivery. */
+void delivery_share_end(struct delivery *delivery, bool by_itself);
 
 /* ---- delivery_wait.c ---- */
 

@@ -58,16 +58,22 @@ static enum feature_tls tls_status(const struct delivery_relay_facts *facts)
     }
 }
 
-/* Of a connection that was left. */
-static enum feature_requiretls failed_requiretls(enum outcome_failure failure, bool demanded)
+/* Of a connection that was left. Below enforce a certificate is looked at for the level of TLS
+ * alone: REQUIRETLS would have been said without. */
+static enum feature_requiretls failed_requiretls(enum outcome_failure failure,
+                                                 const struct treatment_demands *demands)
 {
+    bool enforced = demands->requiretls == TREATMENT_REQUIRETLS_DEMANDED ||
+                    demands->level == VERDICT_LEVEL_ENFORCE;
+    bool starttls = enforced || demands->level == VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS;
+
     switch (failure) {
     case OUTCOME_NO_STARTTLS:
     case OUTCOME_STARTTLS_4XX:
     case OUTCOME_STARTTLS_5XX:
-        return demanded ? FEATURE_REQUIRETLS_NO_STARTTLS : FEATURE_REQUIRETLS_UNDECIDED;
+        return starttls ? FEATURE_REQUIRETLS_NO_STARTTLS : FEATURE_REQUIRETLS_UNDECIDED;
     case OUTCOME_NOT_VERIFIED:
-        return demanded ? FEATURE_REQUIRETLS_NO_CERTIFICATE_MATCH : FEATURE_REQUIRETLS_UNDECIDED;
+        return enforced ? FEATURE_REQUIRETLS_NO_CERTIFICATE_MATCH : FEATURE_REQUIRETLS_UNVERIFIED;
     case OUTCOME_NO_REQUIRETLS:
         return FEATURE_REQUIRETLS_NOT_SUPPORTED;
     case OUTCOME_NOT_TRIED:
@@ -87,12 +93,10 @@ static enum feature_requiretls failed_requiretls(enum outcome_failure failure, b
 
 static enum feature_requiretls requiretls_status(const struct delivery_relay_facts *facts)
 {
-    bool demanded = facts->demands->requiretls == TREATMENT_REQUIRETLS_DEMANDED;
-
     if (facts->demands->requiretls == TREATMENT_REQUIRETLS_NOT_SAID)
         return FEATURE_REQUIRETLS_NOT_ASKED;
     if (facts->failure != NULL)
-        return failed_requiretls(facts->failure->failure, demanded);
+        return failed_requiretls(facts->failure->failure, facts->demands);
     if (!facts->requiretls)
         return FEATURE_REQUIRETLS_NOT_OFFERED;
     return facts->peer != NULL && facts->peer->met && facts->peer->auth != TLS_AUTH_NONE

@@ -50,6 +50,9 @@ bool delivery_transaction_begin(struct delivery_attempt *attempt)
 
     mail->requiretls =
         treatment_says_requiretls(facts->demands, smtp_session_has_tls(session), extensions);
+    /* Who is not told REQUIRETLS would go by the field (RFC 8689 section 4.1). */
+    attempt->without_waiver =
+        facts->treatment->request == DECIDE_REQUEST_REQUIRE && !mail->requiretls;
     if (facts->demands->ret_hdrs)
         mail->ret = SMTP_RET_HDRS;
     if (!agent_connection_allows(attempt->connection)) {

@@ -8,13 +8,6 @@
 
 #include "policy/clock.h"
 
-/*
- * How long a delivery waits for connections, all together. Mail for a quick server that comes at
- * once goes in that time, instead of minutes later from the MTA's queue; where it is not enough the
- * server is slow, and the MTA can use the session for other mail.
- */
-enum { WAIT_MAX_MS = 10 * 1000 };
-
 /* event_active runs on_time from the event loop, so nothing is called from within the line. */
 static void on_turn(void *arg)
 {
@@ -44,7 +37,7 @@ void delivery_wait_end(struct delivery *delivery)
 static int64_t left_ms(const struct delivery *delivery)
 {
     int64_t now_ms = clock_awake_ms();
-    int64_t left = WAIT_MAX_MS - delivery->waited_ms;
+    int64_t left = DELIVERY_WAIT_MAX_MS - delivery->waited_ms;
 
     if (delivery->waits)
         left -= now_ms - delivery->wait_since_ms;

@@ -43,8 +43,6 @@ static void set_busy(struct lmtp_conn *c, bool busy)
         server->busy++;
     else
         server->busy--;
-    if (server->busy == 0 && server->draining)
-        server->c.on_idle(server->c.arg);
 }
 
 static void end_transaction(struct lmtp_conn *c)
@@ -67,7 +65,8 @@ static void on_mail(struct lmtp_conn *c)
     };
     int error;
 
-    if (c->server->draining) {
+    if (c->server->draining &&
+        clock_awake_ms() - c->server->draining_since_ms >= LMTP_CONN_STOP_MS) {
         lmtp_session_answer(&c->session, &draining);
         return;
     }
@@ -302,12 +301,24 @@ void lmtp_conn_free(struct lmtp_conn *c)
     octets_fini(&c->pending);
     config_unref(c->config);
     close(c->fd);
+    c->server->on_end(c->server);
     free(c);
 }
 
-void lmtp_conn_drain(struct lmtp_conn *c)
+void lmtp_conn_drain(struct lmtp_conn *c, int64_t now_ms)
 {
-    if (c->busy || c->closing)
+    int64_t draining_ms = now_ms - c->server->draining_since_ms;
+    int64_t quiet_ms = now_ms - c->since_ms;
+
+    if (c->closing || c->session.state == LMTP_STATE_CLOSED)
+        return;
+    if (c->busy) {
+        if (c->session.state == LMTP_STATE_RESULTS && draining_ms >= LMTP_CONN_STOP_MS &&
+            quiet_ms >= LMTP_CONN_STOP_MS)
+            lmtp_transaction_stop(c->transaction);
+        return;
+    }
+    if (quiet_ms < LMTP_CONN_YOUNG_MS && draining_ms < LMTP_CONN_STOP_MS)
         return;
     end_transaction(c);
     lmtp_session_close(&c->session, &draining);

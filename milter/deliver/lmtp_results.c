@@ -61,7 +61,9 @@ bool lmtp_transaction_decide(const struct lmtp_transaction *t, const char *recip
                 "deliver %s: to=<%s>: no valid %s field (%s): is ticket_key the filter's, and does "
                 "all mail of this socket pass it?",
                 t->socket->name, log_quote_field(recipient, to, sizeof(to)), TICKET_HEADER,
-                facts.ticket_count == 0 ? "there is none" : ticket_status_text(ticket_status));
+                facts.ticket_count == 0  ? "there is none"
+                : facts.keys->count == 0 ? "the agent has no key yet"
+                                         : ticket_status_text(ticket_status));
         break;
     }
     outcome_local(451, "4.3.5", "the message has no valid ticket for this recipient", refused);
@@ -92,6 +94,8 @@ static void end_content(struct lmtp_transaction *t)
     if (t->error == 0)
         t->error = content_write(t->content, kept->buf, kept->len);
     kept->len = 0;
+    if (t->error == 0 && request_waiver_goes(&t->header.request, t->mail.sender[0] == '\0'))
+        content_set_parts(t->content, t->header.waivers, t->header.waiver_count);
 }
 
 /* Why the content could not be kept. */
@@ -238,6 +242,14 @@ void lmtp_transaction_deliver(struct lmtp_transaction *t)
     }
     content_unref(t->content); /* each delivery has its own reference */
     t->content = NULL;
+}
+
+void lmtp_transaction_stop(struct lmtp_transaction *t)
+{
+    for (struct lmtp_group *group = t->groups; group != NULL; group = group->next) {
+        if (group->delivery != NULL)
+            delivery_stop(group->delivery);
+    }
 }
 
 bool lmtp_transaction_next(struct lmtp_transaction *t, struct lmtp_reply *out)

@@ -20,7 +20,8 @@ struct lmtp_server_config {
     const struct ticket_keys *keys;
     const struct listen_set *sockets; /* of config->deliver.sockets, in their order */
     size_t socket_count;
-    void (*on_idle)(void *arg); /* while it drains: no message is under way any more */
+    /* While it drains: no message is under way any more, and none will begin. */
+    void (*on_idle)(void *arg);
     void *arg;
 };
 
@@ -33,8 +34,9 @@ void lmtp_server_free(struct lmtp_server *server);
 /* For transactions that begin later. */
 void lmtp_server_reconfigure(struct lmtp_server *server, struct config *config);
 
-/* Ends every session that is not in the midst of a message, with 421, and the others after theirs;
- * takes no more connections. */
+/* Takes no more connections. Ends sessions with 421: soon where no message is about to begin, the
+ * others after theirs. A message that no server of a slow next-hop has been given yet is 451 then.
+ * May be called again. */
 void lmtp_server_drain(struct lmtp_server *server);
 
 unsigned lmtp_server_busy(const struct lmtp_server *server); /* messages that are under way */

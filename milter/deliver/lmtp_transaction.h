@@ -9,6 +9,7 @@
  *   lmtp_transaction_content  each piece
  *   lmtp_transaction_deliver  the content has ended
  *   lmtp_transaction_next     replies, as they are known
+ *   lmtp_transaction_stop     the service stops, and does not wait for slow next-hops
  *   lmtp_transaction_free     in any state: what is under way is cancelled
  *
  * On the thread of the agent's loop.
@@ -58,6 +59,9 @@ int lmtp_transaction_begin(struct lmtp_transaction *transaction);
 void lmtp_transaction_content(struct lmtp_transaction *transaction, const char *octets, size_t len);
 
 void lmtp_transaction_deliver(struct lmtp_transaction *transaction);
+
+/* After lmtp_transaction_deliver: what delivery_stop says. */
+void lmtp_transaction_stop(struct lmtp_transaction *transaction);
 
 /* The reply for the next recipient, if it is known; valid until the transaction is freed. */
 bool lmtp_transaction_next(struct lmtp_transaction *transaction, struct lmtp_reply *out);

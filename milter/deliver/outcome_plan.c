@@ -104,7 +104,8 @@ static void no_host(const struct findings *findings, const struct treatment_plan
     struct outcome_code failed = code_of_reason(REPLY_LOOKUP_FAILED, false);
     char reason[DECIDE_REASON_MAX];
 
-    if ((of[HOST_CLASS_ADDRESS_FAILED] | of[HOST_CLASS_TLSA_FAILED]) != 0)
+    if (findings->mx == FINDINGS_MX_FAILED ||
+        (of[HOST_CLASS_ADDRESS_FAILED] | of[HOST_CLASS_TLSA_FAILED]) != 0)
         outcome_text_set(out, failed, "%s", explain(findings, VERDICT_REASON_DNS_FAILED, reason));
     else if (plan->classes.counted != 0 && plan->requirement.kind == REQUIREMENT_STS)
         outcome_text_set(out, not_verified, "%s",

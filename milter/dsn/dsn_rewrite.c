@@ -111,7 +111,10 @@ static int start_walk(struct dsn_rewrite *rewrite)
         return 0;
     rewrite->walk = dsn_walk_new(has_parts(rewrite) ? &rewrite->type : NULL, rewrite->encoding,
                                  rewrite->hooks.sink, rewrite->hooks.sink_arg, &rewrite->evidence);
-    return rewrite->walk != NULL ? 0 : -ENOMEM;
+    if (rewrite->walk == NULL)
+        return -ENOMEM;
+    dsn_walk_keep_whole(rewrite->walk, rewrite->hooks.whole_sink, rewrite->hooks.whole_sink_arg);
+    return 0;
 }
 
 int dsn_rewrite_body(struct dsn_rewrite *rewrite, const char *data, size_t len)
@@ -134,12 +137,15 @@ int dsn_rewrite_end(struct dsn_rewrite *rewrite, struct dsn_rewrite_result *out)
         result->request = DSN_REWRITE_REQUIRE;
     else if (dsn_evidence_optional(&rewrite->evidence))
         result->request = DSN_REWRITE_OPTIONAL;
-    /* Tickets go from any bounce that has nothing else to lose by that; its content is not worth
-     * losing for them. */
-    result->tickets_only = !dsn_walk_redacted(rewrite->walk) && dsn_walk_tickets(rewrite->walk);
+    /* Tickets go from any bounce; no content is worth losing for them. */
+    result->whole = !rewrite->evidence.require && dsn_walk_redacted(rewrite->walk) &&
+                    dsn_walk_whole_len(rewrite->walk) > 0;
+    result->tickets_only =
+        result->whole || (!dsn_walk_redacted(rewrite->walk) && dsn_walk_tickets(rewrite->walk));
     result->replace_body =
         result->tickets_only || (rewrite->evidence.require && dsn_walk_redacted(rewrite->walk));
-    result->body_len = dsn_walk_output_len(rewrite->walk);
+    result->body_len =
+        result->whole ? dsn_walk_whole_len(rewrite->walk) : dsn_walk_output_len(rewrite->walk);
     rewrite->add_mime_version = result->replace_body && !rewrite->has_mime_version;
     rewrite->add_tls_required =
         result->request == DSN_REWRITE_OPTIONAL && !rewrite->has_tls_required;

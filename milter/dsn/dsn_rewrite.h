@@ -5,7 +5,8 @@
  *
  * The answer comes after the body, so the redacted body is written while the body passes, into a
  * sink of the caller's (spool.h, since the output may be as long as the input), and thrown away
- * when it turns out not to be needed:
+ * when it turns out not to be needed. A body that is returned in full may have to lose tickets
+ * alone: that form goes to a sink of its own.
  *
  *   dsn_rewrite_new
  *   dsn_rewrite_header         each header field
@@ -31,6 +32,9 @@ struct dsn_rewrite_hooks {
     void *sink_arg;
     dsn_known_id_fn *known_id; /* queue ids of REQUIRETLS messages; NULL when there are none */
     void *known_id_arg;
+    dsn_sink_fn *whole_sink; /* for the other form of the body, see .whole; NULL: it is not wanted.
+                                Its errors are no error: there is no other form then */
+    void *whole_sink_arg;
 };
 
 /* What the message that bounced had asked. */
@@ -44,7 +48,8 @@ struct dsn_rewrite_result {
     enum dsn_rewrite_request request;
     bool replace_body; /* the sink's bytes are the new body; else they are to be thrown away */
     bool tickets_only; /* it differs in this, that returned headers have no tickets */
-    uint64_t body_len; /* of them; never 0 when replace_body */
+    bool whole;        /* the new body is what the other sink has: nothing is redacted */
+    uint64_t body_len; /* of the sink's; of the new body; never 0 when replace_body */
 };
 
 /* One change of the message's own header. */

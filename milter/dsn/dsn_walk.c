@@ -39,7 +39,31 @@ static void keep_header_line(struct dsn_walk *walk, const char *line, size_t len
         return;
     }
     walk->tickets = true;
+    walk->whole_tickets = true;
+    walk->is_ticket = true;
     walk->fate = FATE_DROP;
+}
+
+/* --- the form that is not redacted --- */
+
+void dsn_walk_keep_whole(struct dsn_walk *walk, dsn_sink_fn *sink, void *arg)
+{
+    walk->whole_sink = sink;
+    walk->whole_arg = arg;
+}
+
+static void write_whole(struct dsn_walk *walk, const char *data, size_t len)
+{
+    if (walk->whole_sink == NULL || walk->is_ticket || len == 0)
+        return;
+    if (walk->evidence->require || walk->whole_sink(walk->whole_arg, data, len) != 0)
+        walk->whole_sink = NULL;
+    walk->whole_len += len;
+}
+
+uint64_t dsn_walk_whole_len(const struct dsn_walk *walk)
+{
+    return walk->whole_sink != NULL && walk->whole_tickets ? walk->whole_len : 0;
 }
 
 /* --- delimiters --- */
@@ -136,6 +160,8 @@ static void on_embedded(struct dsn_walk *walk, const char *line, size_t len)
     }
     dsn_evidence_end(walk->evidence);
     walk->region = REGION_DROP;
+    if (!walk->whole_tickets)
+        walk->whole_sink = NULL; /* a copy of a large message for nothing */
     if (mime_header_ends(line, len)) {
         keep_line(walk, line, len);
     } else { /* content without a blank line before it */
@@ -170,9 +196,8 @@ static void on_skip_header(struct dsn_walk *walk, const char *line, size_t len)
     dsn_evidence_begin(walk->evidence, DSN_EVIDENCE_ORIGINAL, MIME_ENCODING_IDENTITY);
 }
 
-static void on_head(void *arg, const char *line, size_t len)
+static void on_line(struct dsn_walk *walk, const char *line, size_t len)
 {
-    struct dsn_walk *walk = arg;
     bool closing = false;
     struct dsn_level *level = dsn_levels_match(&walk->levels, line, len, &closing);
 
@@ -217,11 +242,21 @@ static void on_head(void *arg, const char *line, size_t len)
     drop_line(walk);
 }
 
+static void on_head(void *arg, const char *line, size_t len)
+{
+    struct dsn_walk *walk = arg;
+
+    walk->is_ticket = false;
+    on_line(walk, line, len);
+    write_whole(walk, line, len);
+}
+
 /* More of a line that is longer than its head. */
 static void on_rest(void *arg, const char *data, size_t len)
 {
     struct dsn_walk *walk = arg;
 
+    write_whole(walk, data, len);
     if (walk->fate == FATE_HOLD) {
         if (!dsn_walk_hold(walk, data, len))
             give_up_header(walk, data, len);

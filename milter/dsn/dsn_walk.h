@@ -26,6 +26,16 @@ struct dsn_walk *dsn_walk_new(const struct mime_content_type *type, enum mime_en
                               dsn_sink_fn *sink, void *sink_arg, struct dsn_evidence *evidence);
 void dsn_walk_free(struct dsn_walk *walk); /* NULL is allowed */
 
+/*
+ * Writes a second form besides, into a sink of its own: all of the body but for the tickets. It is
+ * given up when a returned message turns out to have none, or to ask for REQUIRETLS, and when the
+ * sink has an error: that is no error of the walk. To be called before the first bytes.
+ */
+void dsn_walk_keep_whole(struct dsn_walk *walk, dsn_sink_fn *sink, void *arg);
+
+/* After the end: bytes of that form; 0: it was given up, or is the body as it came. */
+uint64_t dsn_walk_whole_len(const struct dsn_walk *walk);
+
 /* Takes the next bytes. Returns 0, -ENOMEM or the sink's error; an error is final. */
 int dsn_walk_feed(struct dsn_walk *walk, const char *data, size_t len);
 

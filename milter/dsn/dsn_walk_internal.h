@@ -35,6 +35,13 @@ struct dsn_walk {
     bool in_ticket;  /* the last line of its header was one of a ticket */
     bool tickets;    /* some were left out */
 
+    /* What is not redacted, see dsn_walk_keep_whole. */
+    dsn_sink_fn *whole_sink; /* NULL: it is not written, or not any more */
+    void *whole_arg;
+    uint64_t whole_len;
+    bool is_ticket;     /* the present line is not to be in it */
+    bool whole_tickets; /* some were left out of it */
+
     enum region region;
     enum fate fate;
 

@@ -20,6 +20,7 @@ static const char spool_dir[] = "/var/tmp"; /* not /tmp, which may be memory its
 struct bounce {
     struct dsn_rewrite *rewrite;
     struct spool *spool;
+    struct spool *whole; /* without tickets alone; NULL: memory was short */
     struct seen_ids *seen;
     struct dsn_rewrite_result result;
 };
@@ -31,16 +32,25 @@ static bool is_known(void *arg, const char *queue_id)
     return bounce->seen != NULL && seen_ids_contains(bounce->seen, queue_id);
 }
 
+/* dsn_sink_fn */
+static int write_whole(void *arg, const char *data, size_t len)
+{
+    return arg != NULL ? spool_write(arg, data, len) : -ENOMEM;
+}
+
 struct bounce *bounce_new(struct seen_ids *seen)
 {
     struct bounce *bounce = calloc(1, sizeof(*bounce));
-    struct dsn_rewrite_hooks hooks = {.sink = spool_write, .known_id = is_known};
+    struct dsn_rewrite_hooks hooks = {
+        .sink = spool_write, .known_id = is_known, .whole_sink = write_whole};
 
     if (bounce == NULL)
         return NULL;
     bounce->seen = seen;
     bounce->spool = spool_new(MEMORY_MAX, spool_dir);
+    bounce->whole = spool_new(MEMORY_MAX, spool_dir);
     hooks.sink_arg = bounce->spool;
+    hooks.whole_sink_arg = bounce->whole;
     hooks.known_id_arg = bounce;
     if (bounce->spool != NULL)
         bounce->rewrite = dsn_rewrite_new(&hooks);
@@ -57,6 +67,7 @@ void bounce_free(struct bounce *bounce)
         return;
     dsn_rewrite_free(bounce->rewrite);
     spool_free(bounce->spool);
+    spool_free(bounce->whole);
     free(bounce);
 }
 
@@ -117,7 +128,7 @@ static bool replace_body(struct bounce *bounce, const struct message_ops *ops)
         log_msg(LOG_ERR, "the MTA does not let its bounces be redacted: they are deferred");
         return false;
     }
-    return spool_each(bounce->spool, replace_part, &r) == 0;
+    return spool_each(bounce->result.whole ? bounce->whole : bounce->spool, replace_part, &r) == 0;
 }
 
 bool bounce_apply(struct bounce *bounce, const struct message_ops *ops, bool *redacted)

@@ -40,7 +40,7 @@ static bool passes_requiretls_on(const struct message *m, bool marked)
 
 bool message_drops_waiver(const struct message *m, bool marked)
 {
-    return !m->header.signed_tls_required && !message_has_null_sender(m) && m->bounce == NULL &&
+    return request_waiver_goes(&m->header, message_has_null_sender(m)) && m->bounce == NULL &&
            !passes_requiretls_on(m, marked);
 }
 

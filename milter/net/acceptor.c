@@ -1,7 +1,8 @@
 /*
  * Takes connections as they come, a few in one go: acceptor_new begins, acceptor_free ends. When
  * there is no descriptor for one, the owner may close another (make_room); else the sockets are
- * left alone for a moment, and connections wait in their queues.
+ * left alone for a moment, and connections wait in their queues, as they do while the owner wants
+ * no more (acceptor_pause).
  */
 #include "net/acceptor.h"
 
@@ -21,6 +22,7 @@ enum {
 struct acceptor {
     struct acceptor_config config;
     struct event *resume; /* accepts again after descriptors ran out */
+    bool paused;
     size_t count;
     struct event *listeners[];
 };
@@ -49,14 +51,17 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    set_accepting(arg, true);
+    struct acceptor *acceptor = arg;
+
+    if (!acceptor->paused)
+        set_accepting(acceptor, true);
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
     struct acceptor *acceptor = arg;
     (void)what;
-    for (int i = 0; i < BURST; i++) {
+    for (int i = 0; i < BURST && !acceptor->paused; i++) {
         struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof(peer);
         int client = accept4(fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -106,6 +111,14 @@ int acceptor_new(const struct acceptor_config *config, const struct listen_set *
     }
     *out = acceptor;
     return 0;
+}
+
+void acceptor_pause(struct acceptor *acceptor, bool paused)
+{
+    if (acceptor->paused == paused)
+        return;
+    acceptor->paused = paused;
+    set_accepting(acceptor, !paused);
 }
 
 void acceptor_free(struct acceptor *acceptor)

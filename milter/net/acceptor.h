@@ -27,6 +27,8 @@ struct acceptor_config {
  * has none. 0 or -ENOMEM. */
 int acceptor_new(const struct acceptor_config *config, const struct listen_set *sets,
                  size_t set_count, struct acceptor **out);
+/* Leaves connections in their queues, or takes them again; also from within on_connection. */
+void acceptor_pause(struct acceptor *acceptor, bool paused);
 void acceptor_free(struct acceptor *acceptor); /* NULL is allowed */
 
 #endif

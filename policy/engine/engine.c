@@ -63,6 +63,7 @@ static void on_wakeup(void *arg)
 
     engine_note_security(engine);
     engine_request_drop_all(engine);
+    engine_probe_take_notes(engine);
     run_calls(engine);
     engine_request_take_all(engine);
 }
@@ -125,6 +126,7 @@ static void core_settings_of(const struct engine_config *config, struct core_set
 /* What only engine_new and engine_free touch, in the reverse order of its making. */
 static void engine_destroy(struct engine *engine)
 {
+    engine_probe_drop_notes(engine);
     core_free(engine->core);
     engine_store_close(engine->store);
     world_real_free(engine->world);
@@ -192,6 +194,7 @@ int engine_new(const struct engine_config *config, struct engine **out, char *er
     list_init(&engine->posted);
     list_init(&engine->dropped);
     list_init(&engine->kept);
+    list_init(&engine->noted);
     error = set_up_parts(engine, config, err, err_size);
     if (error < 0) {
         if (err_size > 0 && !err[0])

@@ -32,11 +32,17 @@ struct engine {
     struct list posted;     /* requests, by state: see engine_request.c */
     struct list dropped;
     struct list kept;
+    struct list noted; /* of struct probe_note, to be kept */
+    size_t noted_count;
     const struct engine_request *calling; /* whose function is being called */
 };
 
 /* engine_state.c */
 void engine_note_security(struct engine *engine); /* on its thread */
+
+/* engine_probe.c */
+void engine_probe_take_notes(struct engine *engine); /* on its thread */
+void engine_probe_drop_notes(struct engine *engine); /* at its end */
 
 /* engine_request.c. Any thread: a request of a probe, as engine_lookup; the plan gets a reference.
  */

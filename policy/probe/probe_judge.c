@@ -1,7 +1,8 @@
 /*
- * Judges a probe: probe_judge is called once, when the server was asked for everything or the
- * connection is over, and gives the result with all that was seen (probe_client.h has the list).
- * In doubt the result is FAILED, which changes no verdict.
+ * Judges a probe: probe_judge is called once, when the server was asked for everything that
+ * is to be asked or the connection is over, be it a probe's or one for delivery, and gives the
+ * result with all that was seen (probe_client.h has the list). In doubt the result is FAILED, which
+ * changes no verdict.
  */
 #include "probe/probe_judge.h"
 
@@ -17,9 +18,19 @@ static bool is_starttls_offered(struct smtp_transport *transport)
     return smtp_session_has_tls(session) || state == SMTP_STATE_STARTTLS || state == SMTP_STATE_TLS;
 }
 
+/* A session that waits for its first command has read all that it was offered. */
+static bool is_ready(const struct smtp_session *session)
+{
+    return smtp_session_outcome(session) == SMTP_OUTCOME_NONE &&
+           smtp_session_state(session) == SMTP_STATE_READY;
+}
+
+/* Where it is not demanded the session goes on without. */
 static bool is_starttls_missing(const struct smtp_session *session)
 {
-    return smtp_session_outcome(session) == SMTP_OUTCOME_NO_STARTTLS;
+    return smtp_session_outcome(session) == SMTP_OUTCOME_NO_STARTTLS ||
+           (is_ready(session) && !smtp_session_has_tls(session) &&
+            !smtp_session_extensions(session)->starttls);
 }
 
 static bool is_starttls_refused(const struct smtp_session *session)
@@ -29,13 +40,14 @@ static bool is_starttls_refused(const struct smtp_session *session)
            smtp_reply_class(smtp_session_reply(session)) == 5;
 }
 
-/* The EHLO reply after STARTTLS was read, and nothing went wrong: the session came to QUIT, or
- * lacks REQUIRETLS alone. */
+/* The EHLO reply after STARTTLS was read, and nothing went wrong: the session came to a command, to
+ * QUIT, or lacks REQUIRETLS alone. */
 static bool is_set_up(const struct smtp_session *session)
 {
     enum smtp_outcome outcome = smtp_session_outcome(session);
 
-    return outcome == SMTP_OUTCOME_QUIT || outcome == SMTP_OUTCOME_NO_REQUIRETLS;
+    return outcome == SMTP_OUTCOME_QUIT || outcome == SMTP_OUTCOME_NO_REQUIRETLS ||
+           (is_ready(session) && smtp_session_has_tls(session));
 }
 
 /* What an EHLO reply does not offer. */

@@ -1,6 +1,6 @@
 /*
- * What an SMTP connection that is over, or has come to its last command, says of its server. Reads
- * the connection alone.
+ * What an SMTP connection says of its server that is over, or has come to its first command or its
+ * last, or to a peer that does not meet the demand. Reads the connection alone.
  */
 #ifndef POLICY_PROBE_PROBE_JUDGE_H
 #define POLICY_PROBE_PROBE_JUDGE_H

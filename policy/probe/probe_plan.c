@@ -98,7 +98,7 @@ static void add_host(struct plan *plan, size_t index, const struct tls_demand *d
     host->demand = *demand;
 }
 
-static bool is_looked_at(const struct tls_demand *demand)
+bool probe_plan_looks_at(const struct tls_demand *demand)
 {
     return demand->kind == TLS_DEMAND_DANE || demand->kind == TLS_DEMAND_STS ||
            demand->kind == TLS_DEMAND_WEB_PKI;
@@ -115,7 +115,7 @@ static void add_hosts_enforce(struct plan *plan, const struct verdict_terms *ter
     requirement_derive(f, terms, VERDICT_LEVEL_ENFORCE, &requirement);
     for (size_t i = 0; i < f->host_count && i < FINDINGS_MAX_HOSTS; i++) {
         tls_demand_of_host(f, classes, &requirement, i, &demand);
-        if (is_looked_at(&demand))
+        if (probe_plan_looks_at(&demand))
             add_host(plan, i, &demand);
     }
 }
@@ -148,7 +148,7 @@ static void demand_the_most(struct plan *plan, const struct verdict_terms *terms
             struct tls_demand demand;
 
             tls_demand_of_host(f, classes, &requirement, host->index, &demand);
-            if (host->demand.kind == TLS_DEMAND_ENCRYPT && is_looked_at(&demand))
+            if (host->demand.kind == TLS_DEMAND_ENCRYPT && probe_plan_looks_at(&demand))
                 host->demand = demand;
         }
     }
@@ -171,14 +171,19 @@ static void add_hosts(struct plan *plan, const struct verdict_terms *terms)
     }
 }
 
+int probe_plan_key(const struct tls_demand *demand, char key[TLS_DEMAND_KEY_MAX])
+{
+    /* The endpoint has a place of its own in the key of a result, and results end long before CA
+     * certificates change. */
+    return tls_demand_key(demand, "", 0, key);
+}
+
 static int set_keys(struct plan *plan)
 {
     int error = 0;
 
-    /* The endpoint has a place of its own in the key of a result, and results end long before CA
-     * certificates change. */
     for (size_t i = 0; plan->plan.connects && i < plan->plan.host_count && error == 0; i++)
-        error = tls_demand_key(&plan->hosts[i].demand, "", 0, plan->hosts[i].demand_key);
+        error = probe_plan_key(&plan->hosts[i].demand, plan->hosts[i].demand_key);
     return error;
 }
 

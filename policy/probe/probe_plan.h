@@ -60,6 +60,13 @@ struct probe_plan *probe_plan_new(const struct findings *findings,
 struct probe_plan *probe_plan_ref(struct probe_plan *plan);
 void probe_plan_unref(struct probe_plan *plan); /* NULL is allowed */
 
+/* Whether servers are looked at under such a demand; any other is met, or not, for nobody's
+ * verdict. */
+bool probe_plan_looks_at(const struct tls_demand *demand);
+
+/* The demand in the key of a result. 0 or -ENOMEM. */
+int probe_plan_key(const struct tls_demand *demand, char key[TLS_DEMAND_KEY_MAX]);
+
 /* What is known of a candidate. */
 enum probe_stage {
     PROBE_STAGE_OPEN,  /* nothing */

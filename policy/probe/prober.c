@@ -58,7 +58,7 @@ void prober_configure(struct prober *prober, const struct prober_settings *setti
 {
     take_settings(prober, settings);
     probe_cache_forget_certificates(prober->cache);
-    prober->configured++;
+    atomic_fetch_add(&prober->configured, 1);
     if (!settings->enable)
         probe_task_end_all(prober, true);
 }

@@ -9,7 +9,9 @@
 #ifndef POLICY_PROBE_PROBER_H
 #define POLICY_PROBE_PROBER_H
 
+#include "base/list.h"
 #include "policy/engine_stats.h"
+#include "policy/smtp_transport.h"
 #include "probe/probe_cache.h"
 #include "probe/probe_plan.h"
 #include "world/world.h"
@@ -77,6 +79,32 @@ int prober_ask(struct prober *prober, struct probe_plan *plan, probe_done_fn don
 
 /* Gives up a request that has not been called back. Probes that were begun go on. */
 void prober_drop(struct probe_request *request);
+
+/* What a connection for delivery has shown of its server. */
+struct probe_note {
+    struct list link; /* the holder's */
+    struct probe_result *result;
+    unsigned configured;
+    char *host; /* in the same block */
+    char endpoint[PROBE_ENDPOINT_MAX];
+    char demand[TLS_DEMAND_KEY_MAX];
+};
+
+/* How often it was configured: a number for prober_note. Any thread. */
+unsigned prober_configured(struct prober *prober);
+
+/*
+ * Judges the connection as one of a probe with that target. Returns what is to be kept of it, for
+ * prober_take_note or prober_free_note; NULL: nothing, as it is not definite, nobody would ask for
+ * it, the same is known and was seen within the last minute, the prober is turned off or was
+ * configured since `configured`, or out of memory. Reads the connection alone; any thread, that of
+ * the connection.
+ */
+struct probe_note *prober_note(struct prober *prober, struct smtp_transport *transport,
+                               const struct world_probe_target *target, unsigned configured);
+/* Keeps it as the result of a probe, and frees it. */
+void prober_take_note(struct prober *prober, struct probe_note *note);
+void prober_free_note(struct probe_note *note); /* any thread */
 
 struct probe_cache *prober_cache(struct prober *prober);
 

@@ -1,6 +1,6 @@
 /*
  * What the files of the prober share; nobody else includes this. Each uses those before it alone:
- * prober_keep.c, prober_task.c, prober_request.c, prober.c.
+ * prober_keep.c, prober_note.c, prober_task.c, prober_request.c, prober.c.
  */
 #ifndef POLICY_PROBE_PROBER_INTERNAL_H
 #define POLICY_PROBE_PROBER_INTERNAL_H
@@ -49,7 +49,7 @@ struct prober {
     size_t waiting_count, active_count, slow_count;
     struct world_timer *timer; /* for what is slow, or has waited too long; NULL: not set */
     bool starting;             /* tasks are being started */
-    unsigned configured;       /* how often: a task may be of a configuration before */
+    atomic_uint configured;    /* how often: a task may be of a configuration before */
 
     struct list requests;
 };
@@ -63,6 +63,10 @@ struct probe_cache_key probe_keep_key(const struct probe_plan *plan, size_t cand
 /* What is known of a candidate, with a reference for the caller, or NULL. Any thread. */
 struct probe_result *probe_keep_known(struct prober *prober, const struct probe_plan *plan,
                                       size_t candidate, int64_t now_ms);
+
+/* Keeps a result for ttl or negative_ttl from now. */
+void probe_keep(struct prober *prober, const struct probe_cache_key *key,
+                struct probe_result *result);
 
 /* Keeps and counts what a probe came to that was begun when `configured` was the prober's. With a
  * reference for the caller, or NULL for want of memory, and for a certificate that another

@@ -1,6 +1,7 @@
 /*
  * What becomes of the result of a probe: probe_keep_result counts it, looks whether it begins a
- * rest, which it warns of, and keeps it under probe_keep_key. probe_keep_known finds it.
+ * rest, which it warns of, and keeps it under probe_keep_key, by probe_keep, for as long as it
+ * counts. probe_keep_known finds it.
  * probe_keep_lack is for one that says nothing of the server.
  */
 #include "probe/prober_internal.h"
@@ -83,6 +84,16 @@ static void count_result(struct prober *prober, unsigned result, int64_t took_ms
     atomic_fetch_add(&prober->counters.total_ms, (uint64_t)(took_ms > 0 ? took_ms : 0));
 }
 
+void probe_keep(struct prober *prober, const struct probe_cache_key *key,
+                struct probe_result *result)
+{
+    bool ok = probe_result_probe(result)->result == FINDINGS_PROBE_OK;
+    int64_t ttl_ms = ok ? prober->settings.ttl_ms : prober->settings.negative_ttl_ms;
+
+    probe_cache_put(prober->cache, key, result,
+                    prober->world->ops->mono_ms(prober->world) + ttl_ms);
+}
+
 struct probe_result *probe_keep_result(struct prober *prober, const struct probe_plan *plan,
                                        size_t candidate, const struct findings_probe *probe,
                                        unsigned configured, int64_t took_ms, bool *rests)
@@ -91,8 +102,6 @@ struct probe_result *probe_keep_result(struct prober *prober, const struct probe
     struct probe_cache_key key = probe_keep_key(plan, candidate, endpoint);
     uint64_t host = table_siphash(prober->tasks.seed, key.host, strlen(key.host));
     int64_t now_ms = prober->world->ops->mono_ms(prober->world);
-    int64_t ttl_ms = probe->result == FINDINGS_PROBE_OK ? prober->settings.ttl_ms
-                                                        : prober->settings.negative_ttl_ms;
     struct probe_result *result;
 
     count_result(prober, probe->result, took_ms);
@@ -105,6 +114,6 @@ struct probe_result *probe_keep_result(struct prober *prober, const struct probe
         return NULL;
     result = probe_result_new(probe, prober->world->ops->wall_s(prober->world));
     if (result != NULL)
-        probe_cache_put(prober->cache, &key, result, now_ms + ttl_ms);
+        probe_keep(prober, &key, result);
     return result;
 }

@@ -7,6 +7,7 @@
 
 #include "findings/findings_make.h"
 #include "policy/clock.h"
+#include "policy/engine_probe.h"
 #include "policy/engine_tlsrpt.h"
 
 #include <arpa/inet.h>
@@ -296,6 +297,21 @@ int engine_lookup(struct engine *engine, const struct nexthop *nexthop, engine_e
         die("a thread");
     pthread_detach(thread);
     return 0;
+}
+
+unsigned engine_probe_configured(struct engine *engine)
+{
+    (void)engine;
+    return 0;
+}
+
+void engine_probe_note(struct engine *engine, struct smtp_transport *transport,
+                       const struct engine_probe_peer *peer, unsigned configured)
+{
+    (void)engine;
+    (void)transport;
+    (void)peer;
+    (void)configured;
 }
 
 void engine_cancel(struct engine *engine, struct engine_request *request)

@@ -1,5 +1,6 @@
 """Sessions with the MTA: limits, time-outs, faults of this host, and the end of the agent."""
 import contextlib
+import re
 import signal
 import subprocess
 import time
@@ -22,11 +23,17 @@ def begin(client, recipients, content=CONTENT):
 
 @scenario
 def too_many():
-    """beyond max_sessions a client is 421 4.3.2, and taken as soon as another ends."""
+    """beyond max_sessions a client is taken as soon as another ends, and 421 4.3.2 after ten seconds."""
     with suite.agent("max_sessions = 4") as agent, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(contextlib.closing(agent.connect())) for _ in range(4)]
-        more = agent.connect(greet=False)
+        first = stack.enter_context(contextlib.closing(agent.connect(greet=False)))
+        time.sleep(1)
+        clients[1].command("QUIT")
+        equal(first.reply().code, 220)
+        equal(agent.logged("a client was turned away"), [])
+        more, start = agent.connect(greet=False), time.monotonic()
         check(more.reply().is_(421, "4.3.2"))
+        check(9 < time.monotonic() - start < 25, f"{time.monotonic() - start} s")
         check(more.is_closed())
         more.close()
         clients[0].command("QUIT")
@@ -38,18 +45,43 @@ def too_many():
 
 @scenario
 def share():
-    """a next-hop has a quarter of the sessions: what is over is 451 4.3.2 at RCPT, others have theirs."""
+    """a slow next-hop has a quarter of the sessions: what is over is 451 4.3.2 at RCPT, others have theirs."""
     with suite.agent("max_sessions = 8") as agent, suite.domain("share.test", answers={"MAIL": hang}) as slow, \
             suite.domain("beside.test") as quick, contextlib.ExitStack() as stack:
         for _ in range(2):
             begin(stack.enter_context(contextlib.closing(agent.connect())), ["b@share.test"])
         wait_for(lambda: slow.hanging == 2, "two deliveries")
+        start = time.monotonic()
+        reply, = agent.send(["b@share.test"])  # waits until that shows
+        check(reply.is_(451, "4.3.2"), reply)
+        check(1 < time.monotonic() - start < 9, f"{time.monotonic() - start} s")
         with contextlib.closing(agent.connect()) as client:
             reply, = client.envelope(["b@share.test"])
             check(reply.is_(451, "4.3.2"), reply)
+        equal(slow.connections, 2)
         reply, = agent.send(["b@beside.test"])
         check(reply.is_(250, "2.0.0"), reply)
         equal(len(quick.messages), 1)
+
+
+@scenario
+def share_of_quick():
+    """mail for a quick next-hop beyond its quarter of the sessions waits for it, first come, first served."""
+    with suite.agent("max_sessions = 40\nper_host = 5") as agent, \
+            suite.domain("quick.test", answers={"dot": lambda peer, _: time.sleep(0.1)}) as quick, \
+            contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(contextlib.closing(agent.connect())) for _ in range(40)]
+        for number, client in enumerate(clients):
+            client.envelope([f"b{number}@quick.test"])
+            client.command("DATA")
+        for client in clients:
+            client.write(b"Subject: x\r\n\r\n.\r\n")
+        for client in clients:
+            reply = client.reply()
+            check(reply.is_(250, "2.0.0"), reply)
+        order = [int(re.search(r"<b(\d+)@", message.rcpts[0])[1]) for message in quick.messages]
+        equal(sorted(order), list(range(40)))
+        check(max(order[:10]) < 30, order)
 
 
 @scenario
@@ -152,6 +184,43 @@ def stopped():
         equal(len(server.messages), 1)
         for client in (idle, envelope, waiting):
             client.close()
+
+
+@scenario
+def stopped_beside_black_hole():
+    """SIGTERM: a server that says nothing holds nobody up; its messages are 451 4.3.2, and quick ones end."""
+    with suite.agent() as agent, suite.domain("stop-hole.test", answers={"greeting": hang}) as hole, \
+            suite.domain("stop-late.test", answers={"dot": lambda peer, _: time.sleep(8)}) as late, \
+            contextlib.ExitStack() as stack:
+        stuck, said = (stack.enter_context(contextlib.closing(agent.connect())) for _ in range(2))
+        begin(stuck, ["b@stop-hole.test"])
+        begin(said, ["b@stop-late.test"])
+        wait_for(lambda: hole.hanging and "DATA" in late.commands, "both")
+        start = time.monotonic()
+        agent.signal(signal.SIGTERM)
+        reply = stuck.reply()
+        check(reply.is_(451, "4.3.2") and "stopping" in str(reply), reply)
+        check(time.monotonic() - start < 7, f"{time.monotonic() - start} s")
+        check(said.reply().is_(250, "2.0.0", "taken"))  # it was being given the content
+        agent.ended()
+        equal(len(late.messages), 1)
+
+
+@scenario
+def stopped_young():
+    """SIGTERM: a session that has just begun may send its message."""
+    with suite.agent() as agent, suite.domain("stop-young.test") as server:
+        for _ in range(20):  # as when the MTA has tried an old session with RSET
+            with contextlib.closing(agent.connect()) as client:
+                check(client.send(["b@stop-young.test"], CONTENT)[0].is_(250, "2.0.0"))
+        young = agent.connect()
+        agent.signal(signal.SIGTERM)
+        wait_for(lambda: agent.logged("stopping: waiting"), "the drain")
+        check(young.send(["b@stop-young.test"], CONTENT)[0].is_(250, "2.0.0"))
+        check(young.reply().is_(421, "4.3.2"))
+        young.close()
+        agent.ended()
+        equal(len(server.messages), 21)
 
 
 @scenario

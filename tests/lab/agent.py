@@ -8,6 +8,7 @@ import signal
 
 import layout
 import procs
+import smrouted
 import snippets
 from routed import OLDER
 from scenario import scenario
@@ -40,11 +41,34 @@ def start_filter(lab, mta, more=""):
     return lab.milter(filter_configuration(mta, more), listens=snippets.sockets(mta) / "milter.sock")
 
 
-def start(lab, mta, more="", fresh=False):
-    """After the filter, which makes the key that the agent reads."""
+def wait_for_key():
+    """That of tickets, which the filter makes and the agent reads."""
     procs.wait_for((KEYS / "ticket.key").exists, "the key of tickets")
-    return lab.milter(configuration(snippets.agent_configuration(mta), more), fresh,
-                      listens=snippets.agent_socket(mta))
+
+
+def postfix_configuration(mta, more=""):
+    return configuration(snippets.agent_configuration(mta), more)
+
+
+def start(lab, mta, more="", fresh=False):
+    """After the filter."""
+    wait_for_key()
+    return lab.milter(postfix_configuration(mta, more), fresh, listens=snippets.agent_socket(mta))
+
+
+def sendmail_filter(more=""):
+    """etc/sendmail's requiretls-milter.conf, changed for the agent as it says itself."""
+    text = smrouted.configuration(more)
+    lines = re.findall(r"^# {5}(\w+ = .*)$", text, re.M)
+    changed = re.sub(r"^can = sts, web_pki$", "\n".join(lines), text, flags=re.M)
+    if not [line for line in lines if line.startswith("can = ")] or changed == text:
+        raise procs.LabError("etc/sendmail/requiretls-milter.conf has another `can` in [route strict]")
+    return changed
+
+
+def sendmail_configuration(more=""):
+    """etc/sendmail's requiretls-deliver.conf as it can be used here."""
+    return configuration(snippets.etc("sendmail", "requiretls-deliver.conf").read_text(), more)
 
 
 def delivers(name, more="", agent_more="", fresh=False, version=OLDER, setting="agent", **options):

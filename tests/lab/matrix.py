@@ -2,14 +2,16 @@
 level; and everything that became of it. What it should be stands in tests/MATRIX, and what holds
 whatever stands there in matrix_rules.py.
 
-The machines have the snippets of etc/ as they stand. The level is a rule for every next-hop, put at
-the end of requiretls-milter.conf; between two levels the daemon reads its file anew.
+The machines have the snippets of etc/ as they stand, without and with the delivery agent. The level is
+a rule for every next-hop, put at the end of requiretls-milter.conf; between two levels the daemon reads
+its file anew.
 """
 
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import agent
 import arrivals
 import layout
 import procs
@@ -19,9 +21,37 @@ import smtpclient
 import snippets
 
 LEVELS = ("enforce", "opportunistic+starttls", "opportunistic", "disable")
-SETTING = "snippets, strangers may relay"
 SENDERS = 8  # messages on their way in at a time
 SETTLE_S = 120
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine under test, and whether its mail with a request leaves by the delivery agent."""
+
+    key: str  # of its scenarios
+    name: str  # in the lab
+    title: str
+    agent: bool = False
+    like: str = None  # the key of the same without the agent, as etc/ has one configuration for both
+
+    @property
+    def setting(self):
+        return sendmail.STRANGERS_AGENT if self.is_sendmail and self.agent else sendmail.STRANGERS
+
+    @property
+    def is_sendmail(self):
+        return self.name == "sendmail"
+
+
+MACHINES = {m.key: m for m in (
+    Machine("3.11", "3.11", "Postfix 3.11"),
+    Machine("3.7", "3.7", "Postfix 3.7"),
+    Machine("3.7 with the agent", "3.7", "Postfix 3.7 with the delivery agent", True, "3.7"),
+    Machine("3.10 with the agent", "3.10", "Postfix 3.10 with the delivery agent", True, "3.7"),
+    Machine("sendmail", "sendmail", "sendmail"),
+    Machine("sendmail with the agent", "sendmail", "sendmail with the delivery agent", True, "sendmail"),
+)}
 
 
 @dataclass(frozen=True)
@@ -121,11 +151,12 @@ def message(token, headers):
 class Cell:
     """A message, and what became of it."""
 
-    mta: object
+    machine: Machine
     request: Request
     level: str
     to: Destination
-    token: str
+    token: str = ""
+    mta: object = None  # that of the lab
     sent: bytes = b""
     replies: list = field(default_factory=list)  # (MAIL, RCPT or DATA, Reply), to the first refusal
     transcript: list = field(default_factory=list)
@@ -135,10 +166,11 @@ class Cell:
     bounces: list = field(default_factory=list)
     mailbox: list = field(default_factory=list)
     decision: dict = None  # the daemon's line
+    agent: dict = None  # the delivery agent's, where it had the message
 
     @property
     def where(self):
-        return f"{self.mta.name}, {self.request.name}, {self.to.name}, {self.level}"
+        return f"{self.machine.key}, {self.request.name}, {self.to.name}, {self.level}"
 
     @property
     def refused(self):
@@ -205,7 +237,7 @@ def follow(log, cell):
         if not found:
             return False
         cell.last, queue_id = found[0], None
-        if "[127.0.0.1]" in cell.last.relay:  # reinjected
+        if "[127.0.0.1]" in cell.last.relay and not has_agent(cell.last):  # reinjected
             queue_id = queued_as(cell.last.text)
     return cell.last.status == "deferred" or log.finished(cell.last.queue_id)
 
@@ -216,16 +248,23 @@ def quiet(mta, cells):
     return all(queue == "deferred" or name in later for name, queue in mta.queued().items())
 
 
-def settle(cells, mta, log):
+def settle(cells, mta, log, agent_lines):
     """Waits until nothing more will become of them."""
     def done():
         log.refresh()
-        return all(follow(log, cell) for cell in cells if cell.queue_id)
+        seen = agent_lines()
+        return all(follow(log, cell) and (not has_agent(cell.last) or cell.to.recipient in seen)
+                   for cell in cells if cell.queue_id)
     procs.wait_for(done, f"{mta.name}'s first attempts", SETTLE_S)
     procs.wait_for(lambda: quiet(mta, cells), f"{mta.name}'s queue to be quiet", SETTLE_S)
 
 
-def collect(cells, got, mta, decisions):
+def has_agent(delivery):
+    """It was the delivery agent's. sendmail looks for MX records first, and where that fails asks nobody."""
+    return bool(delivery.relay) and bool(re.match(r"postfix/requiretls-deliver/|rtlsdeliver", delivery.service))
+
+
+def collect(cells, got, mta, decisions, agent_lines):
     """What arrived for each of them."""
     mailbox, everything = arrivals.mailbox(mta, "bob"), got.all()
     for cell in cells:
@@ -234,48 +273,69 @@ def collect(cells, got, mta, decisions):
         cell.bounces = [a for a in mine if not a.sender]
         cell.mailbox = [m for m in mailbox if cell.token.encode() in m]
         cell.decision = decisions.get(cell.to.recipient)
+        cell.agent = agent_lines.get(cell.to.recipient)
 
 
-def daemon(lab, mta):
-    """That of the snippets, at their sockets. A new one, which knows nothing yet of servers that are probed
-    for clients who have logged in."""
-    path = (sendmail.SOCKETS if mta.name == sendmail.NAME else snippets.sockets(mta)) / "milter.sock"
-    for running in [r for r in lab.milters if r.listens == path and r not in lab.kept.values()]:
-        lab.stop_milter(running)
-    return lab.milter(configuration(mta, LEVELS[0]), fresh=True, listens=path)
+class Daemons:
+    """Those of the snippets, at their sockets: new ones, which know nothing yet of servers."""
+
+    def __init__(self, lab, machine):
+        self.lab, self.machine, self.mta = lab, machine, lab.machines[machine.name]
+        sockets = sendmail.SOCKETS if machine.is_sendmail else snippets.sockets(self.mta)
+        self.filter = self._new(self._configuration(LEVELS[0]), sockets / "milter.sock")
+        self.agent = self._new_agent() if machine.agent else None
+
+    def _new(self, text, path):
+        lab = self.lab
+        for running in [r for r in lab.milters if r.listens == path and r not in lab.kept.values()]:
+            lab.stop_milter(running)
+        return lab.milter(text, fresh=True, listens=path)
+
+    def _new_agent(self):
+        if self.machine.is_sendmail:
+            return self._new(agent.sendmail_configuration(), sendmail.AGENT_SOCKETS / "strict.sock")
+        agent.wait_for_key()
+        return self._new(agent.postfix_configuration(self.mta), snippets.agent_socket(self.mta))
+
+    def _configuration(self, level):
+        rules = RULES.format(level=level)
+        if self.machine.is_sendmail:
+            return (agent.sendmail_filter if self.machine.agent else smrouted.configuration)(rules)
+        if self.machine.agent:
+            return agent.filter_configuration(self.mta, rules)
+        return snippets.daemon_configuration(self.mta, rules)
+
+    def set_level(self, level):
+        running = self.filter
+        running.forget()
+        running.reload(self._configuration(level))
+        try:
+            procs.wait_for(lambda: "reloaded " in running.log(), "the reload", SETTLE_S)
+        except procs.LabError as error:
+            raise procs.LabError(f"{error}:\n{running.whole_log()[-4000:]}") from None
+        running.forget()
+        if self.agent:
+            self.agent.forget()
+
+    def agent_lines(self):
+        """recipient -> the fields of the agent's line, since set_level()."""
+        return agent.lines(self.agent) if self.agent else {}
 
 
-def configuration(mta, level):
-    rules = RULES.format(level=level)
-    if mta.name == sendmail.NAME:
-        return smrouted.configuration(rules)
-    return snippets.daemon_configuration(mta, rules)
-
-
-def set_level(running, mta, level):
-    running.forget()
-    running.reload(configuration(mta, level))
-    try:
-        procs.wait_for(lambda: "reloaded " in running.log(), "the reload", SETTLE_S)
-    except procs.LabError as error:
-        raise procs.LabError(f"{error}:\n{running.whole_log()[-4000:]}") from None
-    running.forget()
-
-
-def run(lab, mta, request, levels=LEVELS):
+def run(lab, machine, request, levels=LEVELS):
     """A Cell for each destination and level."""
-    running, found = daemon(lab, mta), []
+    daemons, found, mta = Daemons(lab, machine), [], lab.machines[machine.name]
     port = mta.port(slot(request), 587 if request.login else 25)
     for level in levels:
-        set_level(running, mta, level)
+        daemons.set_level(level)
         got, log = arrivals.Arrivals(), tail(mta)
-        cells = [Cell(mta, request, level, to, lab.token()) for to in DESTINATIONS]
+        cells = [Cell(machine, request, level, to, lab.token(), mta) for to in DESTINATIONS]
         for cell in cells:
             cell.sent = message(cell.token, request.headers)
         with ThreadPoolExecutor(SENDERS) as pool:
             list(pool.map(lambda cell: send(cell, port), cells))
-        settle(cells, mta, log)
-        collect(cells, got, mta, running.decisions())
+        settle(cells, mta, log, daemons.agent_lines)
+        collect(cells, got, mta, daemons.filter.decisions(), daemons.agent_lines())
         mta.empty_queue()
         found += cells
     return found

@@ -9,21 +9,20 @@ import re
 import textwrap
 
 import layout
-from matrix import LEVELS, REQUESTS
+from matrix import DESTINATIONS, LEVELS, MACHINES, REQUESTS
 
 PATH = layout.TREE / "tests/MATRIX"
 LETTERS = dict(zip(LEVELS, "esod"))
 COLUMNS = ("level", "destination", "told", "left", "arrived", "bounce")
 WIDTHS = (5, 31, 15, 48, 19, 0)
-MACHINES = {"3.11": "Postfix 3.11", "3.7": "Postfix 3.7", "sendmail": "sendmail"}
-TITLES = {(key, r.name): f"{name}: {r.title}"
-          for key, name in MACHINES.items() for r in REQUESTS.values()}
+TITLES = {(m.key, r.name): f"{m.title}: {r.title}" for m in MACHINES.values() for r in REQUESTS.values()}
 
 HEAD = """\
 What becomes of a message: by the machine that has requiretls-milter, by how its sender asks, by
 what its destination is and by the level of policy. Machines have the snippets of etc/ as they
-stand; every message asks for RET=FULL. `tests/lab/lab matrix` writes this file anew; the scenarios
-`matrix` compare each row with what they see.
+stand, without and with the delivery agent; every message asks for RET=FULL. `tests/lab/lab matrix`
+writes this file anew, `tests/lab/lab matrix --mta 3.10` the part of that Postfix; the scenarios
+`matrix` compare each row with what they see, and what leaves by the agent with Postfix 3.11's row.
 
 level        e enforce, s opportunistic+starttls, o opportunistic, d disable
 destination  dane, sts (mode enforce), signed (its MX records, without TLSA; for the Web PKI) and
@@ -32,11 +31,11 @@ destination  dane, sts (mode enforce), signed (its MX records, without TLSA; for
              good enough for sendmail 8.17, which knows nothing of DANE
 told         what the client read: `accepted`, or the reply and to which command
              (on Postfix 3.11 servers are probed for a client who has logged in)
-left         Postfix 3.11: its own word (smtp_log_tls_feature_status); else the transport or mailer,
-             and what is logged of the server's certificate (Postfix: Verified, Trusted: by a CA,
-             but maybe another's, Untrusted; sendmail: verify=OK, which is the same as Trusted, or
-             FAIL), `no TLS` for plaintext. What was not sent is `bounced` or `deferred`, with the
-             status
+left         Postfix 3.11: its own word (smtp_log_tls_feature_status); by the delivery agent: tls= of
+             its line, in the same words; else the transport or mailer, and what is logged of the
+             server's certificate (Postfix: Verified, Trusted: by a CA, but maybe another's,
+             Untrusted; sendmail: verify=OK, which is the same as Trusted, or FAIL), `no TLS` for
+             plaintext. What was not sent is `bounced` or `deferred`, with the status
 arrived      `same`: byte for byte as it was sent, below the fields Received; `+ field`: the same
              and the field Require-TLS-ESMTP: yes; `- field`: without that; `- No`: without the
              field TLS-Required: No; REQUIRETLS: in MAIL FROM of the next server
@@ -54,6 +53,10 @@ def told(cell):
 def left(cell):
     if not cell.last:
         return "-"
+    if cell.agent:
+        status = cell.agent["status"].split(" ")[0]
+        words = [] if status == "sent" else [status, cell.agent["dsn"]]
+        return " ".join(w for w in (*words, cell.agent.get("tls", "")) if w)
     last = cell.last
     transport = re.sub("^postfix/|/smtp$", "", last.service)
     words = [] if last.status == "sent" else [last.status, last.dsn]
@@ -61,7 +64,7 @@ def left(cell):
         words.append(last.tls)
     elif transport in ("virtual", "local"):
         words.append("local")
-    elif not cell.mta.modern:
+    elif cell.machine.key != "3.11" and not transport.startswith("rtlsdeliver"):
         words += [transport, last.server or ("no TLS" if last.status == "sent" else "")]
     return " ".join(w for w in words if w)
 
@@ -151,6 +154,23 @@ def text(blocks):
     return "\n".join(parts)
 
 
+def rows(lines):
+    """(level, destination) -> outcome(), of a block's lines."""
+    found, names = {}, {d.name for d in DESTINATIONS}
+    whole = []  # the columns of each row, its destinations on one line
+    for line in lines[1:]:
+        if line.startswith(" "):
+            whole[-1][1] += f" {line.strip()}"
+        else:
+            whole.append(re.split(" {2,}", line))
+    for letters, places, *what in whole:
+        for name in places.split("; "):
+            if name not in names or len(what) != 4:
+                raise ValueError(f"{PATH}: {letters} {places}: {what}")
+            found.update({(level, name): tuple(what) for level in LEVELS if LETTERS[level] in letters})
+    return found
+
+
 def read():
     """(machine, request's name) -> the lines of its block."""
     found = {}
@@ -161,3 +181,8 @@ def read():
         for title in titles:
             found[keys[title]] = lines[len(titles) + 1:]
     return found
+
+
+def tables():
+    """(machine, request's name) -> rows() of its block."""
+    return {key: rows(lines) for key, lines in read().items()}

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Prints tests/MATRIX as this lab sees it, without judging it. Runs inside a lab (`lab matrix`)."""
+"""Writes tests/MATRIX as this lab sees it, without judging it. What it says of machines that are not up, or that
+are not named (words of their names), it goes on saying. Runs inside a lab (`lab matrix`)."""
 
 import json
 import sys
@@ -7,24 +8,28 @@ import sys
 import layout
 import matrix
 import matrix_table
+import procs
 import scenario
 
 
-def main(mtas):
+def main(mtas, words):
     lab = scenario.Lab(mtas)
-    lab.use(matrix.SETTING)
-    blocks = {}
-    for machine in lab.machines:
+    blocks = matrix_table.read()
+    for machine in matrix.MACHINES.values():
+        if machine.name not in lab.machines or words and not any(word in machine.title for word in words):
+            continue
+        lab.use(machine.setting)
         for request in matrix.REQUESTS.values():
-            cells = matrix.run(lab, lab.machines[machine], request)
-            blocks[machine, request.name] = matrix_table.block(cells)
+            blocks[machine.key, request.name] = matrix_table.block(matrix.run(lab, machine, request))
             lab.end()
             lab.begin()
     errors = lab.stop_kept()
     if errors:
         sys.exit("\n".join(errors))
-    print(matrix_table.text(blocks), end="")
+    procs.replace(matrix_table.PATH,
+                  matrix_table.text({key: blocks[key] for key in matrix_table.TITLES if key in blocks}))
+    print(f"{matrix_table.PATH} is written")
 
 
 if __name__ == "__main__":
-    main(json.loads((layout.RUN / "lab.json").read_text())["mtas"])
+    main(json.loads((layout.RUN / "lab.json").read_text())["mtas"], sys.argv[1:])

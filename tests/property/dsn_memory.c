@@ -107,7 +107,7 @@ static bool run(const struct shape *shape, uint64_t total)
 {
     static char piece[PIECE];
     uint64_t out_len = 0;
-    struct dsn_rewrite_hooks hooks = {count, &out_len, is_known, NULL};
+    struct dsn_rewrite_hooks hooks = {.sink = count, .sink_arg = &out_len, .known_id = is_known};
     struct dsn_rewrite *rewrite = dsn_rewrite_new(&hooks);
     struct dsn_rewrite_result result = {0};
     size_t piece_len = fill(piece, shape->repeated);

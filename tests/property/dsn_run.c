@@ -50,7 +50,7 @@ static void feed(struct dsn_rewrite *rewrite, const char *data, size_t len)
 void dsn_run(struct dsn_run *run, const char *content_type, const char *body, size_t len,
              size_t (*piece_len)(void *arg, size_t offset), void *arg)
 {
-    struct dsn_rewrite_hooks hooks = {take, run, is_known, NULL};
+    struct dsn_rewrite_hooks hooks = {.sink = take, .sink_arg = run, .known_id = is_known};
     struct dsn_rewrite *rewrite = dsn_rewrite_new(&hooks);
     size_t n;
 

@@ -266,8 +266,11 @@ def tickets():
               "a header alone")
         equal(bounce(m, report(ticket, b"", headers))["eom"].changes,
               [("replacebody", report("", b"", headers))], "no request")
-        equal(bounce(m, report(ticket + no))["eom"].changes, [("addheader", "TLS-Required", " No")],
-              "content that stays")
+        got = bounce(m, report(ticket + no))["eom"]
+        equal((new_body(got), others(got)), (report(no), [("addheader", "TLS-Required", " No")]), "content that stays")
+        large = b"0123456789abcde\r\n" * 30000  # more than is kept in memory
+        equal(new_body(bounce(m, report(ticket, large))["eom"]), report("", large), "no request, in full")
+        equal(bounce(m, report("", large))["eom"].changes, [], "no ticket")
         equal(len(d.logged("took the returned message's body")), 1)
 
 

@@ -159,14 +159,18 @@ def drains():
         equal(idle.read()[:3], "220")
         d.signal(signal.SIGTERM)
         wait_for(lambda: d.logged("stopping: waiting for 1 messages"), "it to wait")
-        try:
-            last = idle.say("LHLO mta.example") and idle.say("MAIL FROM:<a@b.example>")
-        except OSError:
-            last = ""
-        check(last == "" or last.startswith("421"), f"another transaction: {last}")
+        matches(idle.read(), "^421 4.3.2 ")  # it has said nothing for long enough
+        equal(idle.read(), "")
+        late = Lmtp(d.lmtp)
         server.go.set()
         matches(client.read(), "^250 .*so be it")
         d.ended()
+        with late:
+            try:
+                greeting = late.read()
+            except OSError:
+                greeting = ""
+        equal(greeting, "", "a connection was taken")
         matches(d.log(), r"status=sent")
 
 
@@ -224,17 +228,56 @@ def fails_to_start():
     d.remove()
 
 
+def told(d):
+    """The reply for a message."""
+    with Lmtp(d.lmtp) as client:
+        client.begin("bob@dane.example")
+        return client.read()
+
+
 def no_key():
-    """Where tickets are asked for, and their key cannot be read."""
-    d = Agent(more="tickets = yes\n[deliver]\nticket_key = /nonexistent/key\n")
-    d.write(d.file.read_text().replace("request = header\n", "").replace("nexthop = [127.0.0.1]:2526\n", ""))
-    status, output = d.run()
-    equal(status, CONFIG, output)
-    matches(output.splitlines()[-1], "error: .*ticket_key: /nonexistent/key: there is none yet: the filter makes it")
-    check(not d.lmtp.exists(), "its socket is left")
+    """Where tickets are asked for, and the filter has made no key yet: the agent starts, says so, defers what
+    needs one, and has it as soon as it is there. One that cannot be used is told, and taken when it is mended;
+    without it the agent does not start."""
+    d = Agent()
+    key, maps = d.dir / "ticket.key", d.dir / "maps"
+    text = (f"[milter]\nsocket =\n[socketmap]\nlisten = unix:{maps}\n[metrics]\nlisten = unix:{d.dir}/metrics\n"
+            f"[deliver tickets]\nlisten = unix:{d.lmtp}\ntickets = yes\n[deliver]\nticket_key = {key}\n")
+    none_yet = f"warning: .*ticket_key: {key}: there is none yet: the filter makes it"
+    d.write(text)
     status, _, err = run_program("-t", "-c", str(d.file))
     equal(status, 0, err)
-    matches(err, "warning: .*ticket_key: /nonexistent/key: there is none yet: the filter makes it")
+    matches(err, none_yet)
+    with d:
+        matches(d.log(), none_yet)
+        check("ticket_key" in standing(d)[0], standing(d))
+        check("ticket_key" in warnings_in_metrics(d.dir / "metrics"), "not in the metrics")
+        equal(told(d).split()[:2], ["451", "4.3.5"])
+        matches(d.log(), "no valid X-REQUIRETLS-Ticket field")
+        d.reload(text)  # is no error for want of it
+        equal((len(d.logged("reloaded")), d.logged("was not taken over")), (1, []), d.log())
+        key.write_text("11" * 32 + "\n")
+        key.chmod(0o644)
+        wait_for(lambda: d.logged("mode 0644"), "the key that others can read to be told")
+        time.sleep(5)
+        equal(len(d.logged("mode 0644")), 1, "once")
+        check("ticket_key" in standing(d)[0], standing(d))
+        key.chmod(0o640)
+        wait_for(lambda: d.logged("is there: what needs a ticket is delivered"), "the key to be taken")
+        wait_for(lambda: "ticket_key" not in standing(d)[0], "the warning to end")
+        check("ticket_key" not in warnings_in_metrics(d.dir / "metrics"), "in the metrics")
+        key.unlink()  # one that was there is not done without
+        d.reload(text + "max_message = 1m\n")
+        matches(d.log(), "error: .*ticket_key: .*: there is none yet")
+        equal(len(d.logged("was not taken over")), 1)
+    d = Agent()
+    (d.dir / "ticket.key").write_text("11" * 32 + "\n")
+    (d.dir / "ticket.key").chmod(0o644)
+    d.write(text.replace(str(key.parent), str(d.dir)))
+    status, output = d.run()
+    equal(status, CONFIG, output)
+    matches(output.splitlines()[-1], "error: .*ticket_key: .*mode 0644")
+    check(not d.lmtp.exists(), "its socket is left")
     d.remove()
 
 
@@ -292,6 +335,6 @@ def run(suite):
             ("--status shows sessions and connections", status),
             ("a reload holds for the next session", reloads),
             ("a start that fails leaves no socket", fails_to_start),
-            ("a start without the key of tickets fails", no_key),
+            ("a start before the filter has made the key of tickets", no_key),
             ("files that cannot be read, at a reload: nothing changes", files_at_reload)):
         suite.run(f"deliver: {name}", function)

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lab"))
 import layout  # noqa: E402
 import operation  # noqa: E402
 import procs  # noqa: E402
+import queued  # noqa: E402
 import service  # noqa: E402
 from service import (AGENT, AGENT_CONFIGURATION, AGENT_OWNERS, AGENT_SOCKETS, CONFIGURATION, SOCKETS, STATE,  # noqa: E402
                      UNIT, USER, check, equal)
@@ -244,6 +245,22 @@ class Checks(service.Service):
             done = self.m.command("ls", f"/proc/{self.show('MainPID', AGENT)}/root{path}/")
             equal(done.stdout.split(), [], f"{path} as the agent sees it")
 
+    def agent_before_key(self):
+        """It runs, says what is missing, and has the key as soon as it is there."""
+        self.m.run("systemctl", "stop", UNIT, f"{AGENT}.socket", f"{AGENT}.service")
+        self.m.run("rm", f"{STATE}/ticket.key")
+        self.m.run("systemctl", "start", f"{AGENT}.socket", f"{AGENT}.service")
+        equal(self.show("ActiveState", AGENT), "active")
+        check("there is none yet" in self.m.log(AGENT), self.m.log(AGENT)[-500:])
+        status = ("requiretls-query", "--status", "-c", AGENT_CONFIGURATION)
+        shown = self.m.command(*status)
+        check(shown.returncode == 1 and "ticket_key" in shown.stdout, shown)
+        self.m.run("systemctl", "start", UNIT)
+        procs.wait_for(lambda: "is there: what needs a ticket is delivered" in self.m.log(AGENT), "the key")
+        equal(self.show("NRestarts", AGENT), "0")
+        self.owners(AGENT_OWNERS)
+        self.passed_on()
+
     def agent_restarts(self):
         """Ten times while mail is on its way: it waits for the socket, and is not deferred."""
         over = threading.Event()
@@ -297,7 +314,10 @@ TABLE = (
     ("the delivery agent as the README of the snippet says", Checks.agent),
     ("--check-setup finds the delivery agent's socket, and its key", Checks.agent_set_up),
     ("the delivery agent is apart from the filter", Checks.agent_is_apart),
+    ("the delivery agent is started before the filter has made the key of tickets", Checks.agent_before_key),
     ("ten restarts of the delivery agent under mail", Checks.agent_restarts),
+    ("a restart of the delivery agent with 1,000 messages queued beside a server that says nothing",
+     queued.restart_beside_black_hole),
     ("the delivery agent stopped and started without its socket unit", Checks.agent_stopped),
 )
 

@@ -417,6 +417,21 @@ const struct findings *engine_probe_cached(struct engine *engine, const struct f
     return known;
 }
 
+unsigned engine_probe_configured(struct engine *engine)
+{
+    (void)engine;
+    return 0;
+}
+
+void engine_probe_note(struct engine *engine, struct smtp_transport *transport,
+                       const struct engine_probe_peer *peer, unsigned configured)
+{
+    (void)engine;
+    (void)transport;
+    (void)peer;
+    (void)configured;
+}
+
 void engine_cancel(struct engine *engine, struct engine_request *request)
 {
     struct engine_request **link;

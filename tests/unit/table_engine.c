@@ -166,6 +166,21 @@ const struct findings *engine_probe_cached(struct engine *engine, const struct f
     return found;
 }
 
+unsigned engine_probe_configured(struct engine *engine)
+{
+    (void)engine;
+    return 0;
+}
+
+void engine_probe_note(struct engine *engine, struct smtp_transport *transport,
+                       const struct engine_probe_peer *peer, unsigned configured)
+{
+    (void)engine;
+    (void)transport;
+    (void)peer;
+    (void)configured;
+}
+
 int engine_lookup(struct engine *engine, const struct nexthop *nexthop, engine_enough_fn enough,
                   engine_done_fn done, void *arg, struct engine_request **out)
 {

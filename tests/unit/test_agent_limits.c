@@ -107,8 +107,8 @@ static void on_turn(void *arg)
 static void join(struct agent_limits *limits, const char *address, struct waiter *waiter)
 {
     *waiter = (struct waiter){.wait = {.on_turn = on_turn, .arg = waiter}};
-    assert_int_equal(agent_limits_join(limits, address, &waiter->wait), 0);
-    assert_string_equal(agent_limits_address(&waiter->wait), address);
+    assert_int_equal(agent_limits_join(limits, AGENT_LIMITS_ADDRESS, address, &waiter->wait), 0);
+    assert_string_equal(agent_limits_name(&waiter->wait), address);
 }
 
 /* First come, first served, each address for itself. */
@@ -118,30 +118,30 @@ static void line(void **state)
     struct waiter first, second, third, other;
     (void)state;
 
-    agent_limits_wake(limits, "a:25");
-    assert_false(agent_limits_has_line(limits, "a:25"));
+    agent_limits_wake(limits, AGENT_LIMITS_ADDRESS, "a:25");
+    assert_false(agent_limits_has_line(limits, AGENT_LIMITS_ADDRESS, "a:25"));
     join(limits, "a:25", &first);
     join(limits, "a:25", &second);
     join(limits, "a:25", &third);
     join(limits, "b:25", &other);
-    assert_true(agent_limits_has_line(limits, "a:25"));
-    agent_limits_wake(limits, "a:25");
+    assert_true(agent_limits_has_line(limits, AGENT_LIMITS_ADDRESS, "a:25"));
+    agent_limits_wake(limits, AGENT_LIMITS_ADDRESS, "a:25");
     assert_true(first.wait.woken && first.turns == 1 && second.turns == 0);
-    agent_limits_wake(limits, "a:25");
+    agent_limits_wake(limits, AGENT_LIMITS_ADDRESS, "a:25");
     assert_true(second.wait.woken && first.turns == 1 && second.turns == 1);
     /* Who has tried in vain is the first again. */
     first.wait.woken = false;
-    agent_limits_wake(limits, "a:25");
+    agent_limits_wake(limits, AGENT_LIMITS_ADDRESS, "a:25");
     assert_true(first.turns == 2 && third.turns == 0);
-    agent_limits_wake(limits, "a:25");
-    agent_limits_wake(limits, "a:25"); /* all are woken */
+    agent_limits_wake(limits, AGENT_LIMITS_ADDRESS, "a:25");
+    agent_limits_wake(limits, AGENT_LIMITS_ADDRESS, "a:25"); /* all are woken */
     assert_true(first.turns == 2 && second.turns == 1 && third.turns == 1 && other.turns == 0);
     agent_limits_leave(limits, &second.wait);
     agent_limits_leave(limits, &second.wait);
     agent_limits_leave(limits, &first.wait);
-    assert_true(agent_limits_has_line(limits, "a:25"));
+    assert_true(agent_limits_has_line(limits, AGENT_LIMITS_ADDRESS, "a:25"));
     agent_limits_leave(limits, &third.wait);
-    assert_false(agent_limits_has_line(limits, "a:25"));
+    assert_false(agent_limits_has_line(limits, AGENT_LIMITS_ADDRESS, "a:25"));
     agent_limits_free(limits);
     assert_null(other.wait.entry);
 }
@@ -158,11 +158,55 @@ static void line_in_use(void **state)
     agent_limits_release(limits, AGENT_LIMITS_ADDRESS, "a:25");
     agent_limits_failed(limits, "a:25", 0);
     agent_limits_connected(limits, "a:25");
-    agent_limits_wake(limits, "a:25");
+    agent_limits_wake(limits, AGENT_LIMITS_ADDRESS, "a:25");
     assert_int_equal(waiter.turns, 1);
     assert_int_equal(agent_limits_take(limits, AGENT_LIMITS_ADDRESS, "a:25", 1), 0);
     agent_limits_leave(limits, &waiter.wait);
     assert_int_equal(agent_limits_taken(limits, AGENT_LIMITS_ADDRESS, "a:25"), 1);
+    agent_limits_free(limits);
+}
+
+/* A next-hop is slow when nothing got on for three seconds, or somebody has waited in vain. */
+static void slow(void **state)
+{
+    struct agent_limits *limits = agent_limits_new();
+    (void)state;
+
+    agent_limits_moved(limits, "a.test", 0);
+    agent_limits_lagged(limits, "a.test", 0);
+    assert_false(agent_limits_is_slow(limits, "a.test", 1)); /* nothing of it is taken */
+    assert_int_equal(agent_limits_take(limits, AGENT_LIMITS_NEXTHOP, "a.test", 9), 0);
+    agent_limits_moved(limits, "a.test", 50000);
+    assert_false(agent_limits_is_slow(limits, "a.test", 52999));
+    assert_true(agent_limits_is_slow(limits, "a.test", 53000));
+    assert_false(agent_limits_is_slow(limits, "b.test", 53000));
+    agent_limits_moved(limits, "a.test", 54000);
+    assert_false(agent_limits_is_slow(limits, "a.test", 54000));
+    agent_limits_lagged(limits, "a.test", 55000);
+    agent_limits_moved(limits, "a.test", 64000);
+    assert_true(agent_limits_is_slow(limits, "a.test", 64999));
+    assert_false(agent_limits_is_slow(limits, "a.test", 65000));
+    agent_limits_release(limits, AGENT_LIMITS_NEXTHOP, "a.test");
+    assert_false(agent_limits_is_slow(limits, "a.test", 99000));
+    agent_limits_free(limits);
+}
+
+/* The lines for a next-hop and for an address of that name are two. */
+static void line_of_nexthop(void **state)
+{
+    struct agent_limits *limits = agent_limits_new();
+    struct waiter waiter = {.wait = {.on_turn = on_turn, .arg = &waiter}};
+    (void)state;
+
+    assert_int_equal(agent_limits_join(limits, AGENT_LIMITS_NEXTHOP, "a:25", &waiter.wait), 0);
+    assert_false(agent_limits_has_line(limits, AGENT_LIMITS_ADDRESS, "a:25"));
+    assert_true(agent_limits_has_line(limits, AGENT_LIMITS_NEXTHOP, "a:25"));
+    agent_limits_wake(limits, AGENT_LIMITS_ADDRESS, "a:25");
+    assert_int_equal(waiter.turns, 0);
+    agent_limits_wake(limits, AGENT_LIMITS_NEXTHOP, "a:25");
+    assert_int_equal(waiter.turns, 1);
+    agent_limits_leave(limits, &waiter.wait);
+    assert_false(agent_limits_has_line(limits, AGENT_LIMITS_NEXTHOP, "a:25"));
     agent_limits_free(limits);
 }
 
@@ -172,6 +216,7 @@ int main(void)
         cmocka_unit_test(shares),         cmocka_unit_test(avoided_for_a_minute),
         cmocka_unit_test(avoided_in_use), cmocka_unit_test(many_failures),
         cmocka_unit_test(line),           cmocka_unit_test(line_in_use),
+        cmocka_unit_test(slow),           cmocka_unit_test(line_of_nexthop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,8 @@
 
 #define TICKET "X-REQUIRETLS-Ticket: "
 
-/* `read`: each ticket in brackets, then R for Require-TLS-ESMTP: yes, O for TLS-Required: No. */
+/* `read`: each ticket in brackets, then R for Require-TLS-ESMTP: yes, O for TLS-Required: No, S if
+ * that is signed. */
 static const struct {
     const char *name;
     const char *content;
@@ -57,6 +58,9 @@ static const struct {
     {"TLS-Required", "TLS-Required: No\r\n\r\n", "TLS-Required: No\r\n\r\n", "O"},
     {"TLS-Required twice", "TLS-Required: No\r\nTLS-Required: No\r\n\r\n",
      "TLS-Required: No\r\nTLS-Required: No\r\n\r\n", ""},
+    {"TLS-Required, covered by a signature",
+     "DKIM-Signature: v=1; h=From:TLS-Required; b=x\r\nTLS-Required: No\r\n\r\n",
+     "DKIM-Signature: v=1; h=From:TLS-Required; b=x\r\nTLS-Required: No\r\n\r\n", "OS"},
     {"TLS-Required with more behind it", "TLS-Required: No\r\n way\r\n\r\n",
      "TLS-Required: No\r\n way\r\n\r\n", ""},
 };
@@ -70,6 +74,8 @@ static void show(const struct content_header *header, char *out)
         strcat(out, "R");
     if (request_header_optional(&header->request))
         strcat(out, "O");
+    if (header->request.signed_tls_required)
+        strcat(out, "S");
 }
 
 static void scan(const char *content, size_t len, size_t piece, struct content_header *header,
@@ -109,6 +115,89 @@ static void test_table(void **state)
             octets_fini(&kept);
         }
     }
+}
+
+/* Content, and what is left of it without the TLS-Required fields. */
+static const struct {
+    const char *content;
+    const char *without;
+} waivers[] = {
+    {"TLS-Required: No\r\n\r\nbody\r\n", "\r\nbody\r\n"},
+    {TICKET "x\r\nA: b\r\ntls-required : No\r\nC: d\r\n\r\nTLS-Required: No\r\n",
+     "A: b\r\nC: d\r\n\r\nTLS-Required: No\r\n"},
+    {"TLS-Required:\r\n No\r\nA: b\r\nTLS-Required: No\r\nTLS-Required: yes\r\n", "A: b\r\n"},
+    {"TLS-Required: No\r\n", ""},
+    {"A: b\r\n TLS-Required: No\r\nTLS-Required2: No\r\n\r\n",
+     "A: b\r\n TLS-Required: No\r\nTLS-Required2: No\r\n\r\n"},
+};
+
+static void expect_without(const struct content_header *header, const struct octets *kept,
+                           size_t size, const char *wanted)
+{
+    struct content *content = content_new("/tmp", CONTENT_MEMORY_MAX);
+    char *got = calloc(1, kept->len + 1);
+    uint64_t offset = 0;
+    size_t len, total = 0;
+
+    assert_int_equal(content_write(content, kept->buf, kept->len), 0);
+    content_set_parts(content, header->waivers, header->waiver_count);
+    do {
+        size_t left = kept->len - total;
+
+        assert_int_equal(
+            content_read_without(content, &offset, got + total, size < left ? size : left, &len),
+            0);
+        total += len;
+    } while (len > 0);
+    assert_string_equal(got, wanted);
+    free(got);
+    content_unref(content);
+}
+
+static void test_waivers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(waivers) / sizeof(waivers[0]); i++) {
+        size_t len = strlen(waivers[i].content);
+
+        for (size_t piece = 1; piece <= len; piece++) {
+            struct content_header header;
+            struct octets kept = {0};
+
+            scan(waivers[i].content, len, piece, &header, &kept);
+            expect_without(&header, &kept, piece, waivers[i].without);
+            content_header_fini(&header);
+            octets_fini(&kept);
+        }
+    }
+}
+
+/* As many as are noted, and one more, which is in neither; long ones, with blanks alone, among
+ * them. */
+static void test_many_waivers(void **state)
+{
+    enum { LONG = CONTENT_HEADER_FIELD_MAX + 1000 };
+    size_t room = LONG + 1000, at = 0;
+    char *content = malloc(room);
+    struct content_header header;
+    struct octets kept = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < CONTENT_HEADER_WAIVERS_MAX + 1; i++)
+        at += (size_t)sprintf(content + at, "TLS-Required:%*s\r\nA: %u\r\n", i == 3 ? LONG : 3,
+                              "No", i);
+    scan(content, at, 999, &header, &kept);
+    assert_int_equal(header.waiver_count, CONTENT_HEADER_WAIVERS_MAX);
+    assert_int_equal(kept.len, at - strlen("TLS-Required: No\r\n"));
+    free(content);
+    content = calloc(1, room);
+    at = 0;
+    for (unsigned i = 0; i < CONTENT_HEADER_WAIVERS_MAX + 1; i++)
+        at += (size_t)sprintf(content + at, "A: %u\r\n", i);
+    expect_without(&header, &kept, 777, content);
+    free(content);
+    content_header_fini(&header);
+    octets_fini(&kept);
 }
 
 /* `name: ` and a value of that many letters, then two fields and a body. */
@@ -195,10 +284,9 @@ static void test_many_tickets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_long_fields),
-        cmocka_unit_test(test_cut_value),
-        cmocka_unit_test(test_many_tickets),
+        cmocka_unit_test(test_table),        cmocka_unit_test(test_waivers),
+        cmocka_unit_test(test_many_waivers), cmocka_unit_test(test_long_fields),
+        cmocka_unit_test(test_cut_value),    cmocka_unit_test(test_many_tickets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

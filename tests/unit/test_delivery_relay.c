@@ -25,35 +25,52 @@ static const struct {
     int failure; /* enum outcome_failure, or USED */
     bool has_tls, verified, said;
     const char *tls;
+    enum verdict_level level;
 } cases[] = {
     {"DANE and REQUIRETLS", REQUIREMENT_DANE_ONLY, TLS_DEMAND_DANE, TREATMENT_REQUIRETLS_DEMANDED,
-     USED, true, true, true, "dane-only/requiretls"},
+     USED, true, true, true, "dane-only/requiretls", VERDICT_LEVEL_ENFORCE},
     {"the Web PKI", REQUIREMENT_WEB_PKI, TLS_DEMAND_WEB_PKI, TREATMENT_REQUIRETLS_DEMANDED, USED,
-     true, true, true, "secure/requiretls"},
+     true, true, true, "secure/requiretls", VERDICT_LEVEL_ENFORCE},
     {"REQUIRETLS need not be offered", REQUIREMENT_DANE_ONLY, TLS_DEMAND_DANE,
-     TREATMENT_REQUIRETLS_OFFERED, USED, true, true, false, "dane-only/requiretls:none"},
+     TREATMENT_REQUIRETLS_OFFERED, USED, true, true, false, "dane-only/requiretls:none",
+     VERDICT_LEVEL_ENFORCE},
     {"said to whoever it is", REQUIREMENT_ENCRYPT, TLS_DEMAND_ENCRYPT, TREATMENT_REQUIRETLS_OFFERED,
-     USED, true, false, true, "encrypt/requiretls:nocertmatch"},
+     USED, true, false, true, "encrypt/requiretls:nocertmatch", VERDICT_LEVEL_OPPORTUNISTIC},
     {"a request for nothing", REQUIREMENT_DANE, TLS_DEMAND_DANE, TREATMENT_REQUIRETLS_NOT_SAID,
-     USED, true, true, false, "dane"},
+     USED, true, true, false, "dane", VERDICT_LEVEL_OPPORTUNISTIC},
     {"a host without TLSA", REQUIREMENT_DANE, TLS_DEMAND_MAY, TREATMENT_REQUIRETLS_NOT_SAID, USED,
-     true, false, false, "may"},
+     true, false, false, "may", VERDICT_LEVEL_OPPORTUNISTIC},
     {"plaintext", REQUIREMENT_NONE, TLS_DEMAND_MAY, TREATMENT_REQUIRETLS_NOT_SAID, USED, false,
-     false, false, "may:none"},
+     false, false, "may:none", VERDICT_LEVEL_OPPORTUNISTIC},
     {"plaintext where TLS was asked for", REQUIREMENT_NONE, TLS_DEMAND_MAY,
-     TREATMENT_REQUIRETLS_OFFERED, USED, false, false, false, "may:none/requiretls:none"},
+     TREATMENT_REQUIRETLS_OFFERED, USED, false, false, false, "may:none/requiretls:none",
+     VERDICT_LEVEL_OPPORTUNISTIC},
     {"not verified", REQUIREMENT_DANE_ONLY, TLS_DEMAND_DANE, TREATMENT_REQUIRETLS_DEMANDED,
-     OUTCOME_NOT_VERIFIED, false, false, false, "!dane-only/!requiretls:nocertmatch"},
+     OUTCOME_NOT_VERIFIED, false, false, false, "!dane-only/!requiretls:nocertmatch",
+     VERDICT_LEVEL_ENFORCE},
+    {"not verified at enforce, where REQUIRETLS need not be offered", REQUIREMENT_STS,
+     TLS_DEMAND_STS, TREATMENT_REQUIRETLS_OFFERED, OUTCOME_NOT_VERIFIED, false, false, false,
+     "!secure/!requiretls:nocertmatch", VERDICT_LEVEL_ENFORCE},
     {"no REQUIRETLS", REQUIREMENT_DANE_ONLY, TLS_DEMAND_DANE, TREATMENT_REQUIRETLS_DEMANDED,
-     OUTCOME_NO_REQUIRETLS, true, true, false, "dane-only/!requiretls:none"},
+     OUTCOME_NO_REQUIRETLS, true, true, false, "dane-only/!requiretls:none", VERDICT_LEVEL_ENFORCE},
     {"no STARTTLS", REQUIREMENT_DANE_ONLY, TLS_DEMAND_DANE, TREATMENT_REQUIRETLS_DEMANDED,
-     OUTCOME_NO_STARTTLS, false, false, false, "!dane-only/!requiretls:nostarttls"},
+     OUTCOME_NO_STARTTLS, false, false, false, "!dane-only/!requiretls:nostarttls",
+     VERDICT_LEVEL_ENFORCE},
     {"no STARTTLS, no request", REQUIREMENT_DANE, TLS_DEMAND_DANE, TREATMENT_REQUIRETLS_NOT_SAID,
-     OUTCOME_NO_STARTTLS, false, false, false, "!dane"},
+     OUTCOME_NO_STARTTLS, false, false, false, "!dane", VERDICT_LEVEL_OPPORTUNISTIC},
+    {"no STARTTLS, where that alone is demanded", REQUIREMENT_ENCRYPT, TLS_DEMAND_ENCRYPT,
+     TREATMENT_REQUIRETLS_OFFERED, OUTCOME_NO_STARTTLS, false, false, false,
+     "!encrypt/!requiretls:nostarttls", VERDICT_LEVEL_OPPORTUNISTIC_STARTTLS},
+    {"no STARTTLS, where nothing is demanded for the request", REQUIREMENT_DANE_ONLY,
+     TLS_DEMAND_DANE, TREATMENT_REQUIRETLS_OFFERED, OUTCOME_NO_STARTTLS, false, false, false,
+     "!dane-only/requiretls?", VERDICT_LEVEL_OPPORTUNISTIC},
+    {"not verified, where nothing is demanded for the request", REQUIREMENT_STS, TLS_DEMAND_STS,
+     TREATMENT_REQUIRETLS_OFFERED, OUTCOME_NOT_VERIFIED, false, false, false,
+     "!secure/requiretls:nocertmatch", VERDICT_LEVEL_OPPORTUNISTIC},
     {"a broken handshake", REQUIREMENT_STS, TLS_DEMAND_STS, TREATMENT_REQUIRETLS_DEMANDED,
-     OUTCOME_HANDSHAKE, false, false, false, "!secure/requiretls?"},
+     OUTCOME_HANDSHAKE, false, false, false, "!secure/requiretls?", VERDICT_LEVEL_ENFORCE},
     {"lost", REQUIREMENT_STS, TLS_DEMAND_STS, TREATMENT_REQUIRETLS_DEMANDED, OUTCOME_LOST, false,
-     false, false, "secure?/requiretls?"},
+     false, false, "secure?/requiretls?", VERDICT_LEVEL_ENFORCE},
 };
 
 static void test_tls(void **state)
@@ -61,7 +78,8 @@ static void test_tls(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct treatment_demands demands = {.requiretls = cases[i].requiretls};
+        const struct treatment_demands demands = {.requiretls = cases[i].requiretls,
+                                                  .level = cases[i].level};
         const struct treatment_plan plan = {.requirement.kind = cases[i].kind};
         const struct tls_demand demand = {.kind = cases[i].demand};
         const struct tls_peer peer = {.met = true,

@@ -144,6 +144,18 @@ static const struct rewrite_case {
      {REPORT},
      NOTE STATUS RETURNED "\n" FIELDS NO_TLS TICKET SECRET "--B--\n",
      DSN_REWRITE_OPTIONAL,
+     NOTE STATUS RETURNED "\n" FIELDS NO_TLS SECRET "--B--\n"},
+    {"no content is lost for tickets, without a request",
+     {REPORT},
+     NOTE STATUS RETURNED "\n" TICKET FIELDS "x-requiretls-TICKET :\n v=1\n\t;m=0\n" SECRET
+                          "--B\nContent-Type: text/plain\n\nmore\n--B--\nepilogue\n",
+     DSN_REWRITE_NONE,
+     NOTE STATUS RETURNED "\n" FIELDS SECRET
+                          "--B\nContent-Type: text/plain\n\nmore\n--B--\nepilogue\n"},
+    {"a ticket in the content of what is returned in full",
+     {REPORT},
+     NOTE STATUS RETURNED "\n" FIELDS "\n" TICKET SECRET "--B--\n",
+     DSN_REWRITE_NONE,
      NULL},
     {"a ticket in the returned content",
      {REPORT},
@@ -595,6 +607,8 @@ struct sink {
     int fail_after; /* calls; -1: never */
 };
 
+static struct sink whole; /* of the form that loses tickets alone */
+
 static int take(void *arg, const char *data, size_t len)
 {
     struct sink *sink = arg;
@@ -623,9 +637,16 @@ static bool is_known(void *arg, const char *id)
 static struct dsn_rewrite *begin(struct sink *sink, const char *const *header)
 {
     static char ids[] = "ids";
-    struct dsn_rewrite_hooks hooks = {take, sink, is_known, ids};
+    struct dsn_rewrite_hooks hooks = {.sink = take,
+                                      .sink_arg = sink,
+                                      .known_id = is_known,
+                                      .known_id_arg = ids,
+                                      .whole_sink = take,
+                                      .whole_sink_arg = &whole};
     struct dsn_rewrite *rewrite = dsn_rewrite_new(&hooks);
 
+    whole.len = 0;
+    whole.fail_after = -1;
     sink->len = 0;
     sink->fail_after = -1;
     assert_non_null(rewrite);
@@ -657,6 +678,8 @@ static void expect(struct dsn_rewrite *rewrite, const struct rewrite_case *c,
     assert_int_equal(dsn_rewrite_end(rewrite, &result), 0);
     assert_int_equal(result.request, c->request);
     assert_int_equal(result.replace_body, expected != NULL);
+    if (result.whole)
+        sink = &whole;
     assert_int_equal(result.body_len, sink->len);
     if (expected != NULL) {
         if (sink->len != strlen(expected) || memcmp(sink->data, expected, sink->len) != 0)

@@ -7,8 +7,10 @@
  */
 #include "asker.h"
 #include "findings/findings_make.h"
+#include "policy/ca_store.h"
 #include "policy/engine_probe.h"
 #include "policy/loop.h"
+#include "policy/tls_client.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -414,12 +416,218 @@ static void a_restart(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* ---- What connections for delivery have shown ---- */
+
+/* A connection to our server, as one for delivery, until it is over. */
+struct seen {
+    struct bench *bench;
+    struct event_base *base;
+    struct ca_store *ca_store;
+    struct tls_client *tls_client;
+    struct tls_demand demand;
+    struct smtp_transport *transport;
+    enum smtp_turn turn;
+};
+
+/* smtp_turn_fn */
+static void on_turn(struct smtp_transport *transport, enum smtp_turn turn, void *arg)
+{
+    struct seen *seen = arg;
+    (void)transport;
+
+    seen->turn = turn;
+    event_base_loopbreak(seen->base);
+}
+
+static void look(struct seen *seen, struct bench *b, enum smtp_tls tls)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons(b->server.port)};
+    char err[200];
+    struct smtp_transport_config config = {
+        .address = (const struct sockaddr *)&address,
+        .smtp = {.helo_name = "client.example", .tls = tls},
+        .limit_ms = atomic_load(&b->server.silent) ? 50 : ASKER_WAIT_S * 1000,
+        .on_turn = on_turn,
+        .arg = seen,
+    };
+
+    memset(seen, 0, sizeof(*seen));
+    seen->bench = b;
+    seen->base = event_base_new();
+    assert_non_null(seen->base);
+    assert_int_equal(ca_store_new(NULL, NULL, &seen->ca_store, err, sizeof(err)), 0);
+    assert_int_equal(tls_client_new(seen->ca_store, 0, &seen->tls_client), 0);
+    tls_demand_web_pki("n1.example", &seen->demand);
+    if (tls != SMTP_TLS_REQUIRED)
+        seen->demand = (struct tls_demand){.kind = TLS_DEMAND_MAY};
+    config.base = seen->base;
+    config.tls_client = seen->tls_client;
+    config.demand = &seen->demand;
+    assert_int_equal(smtp_transport_new(&config, &seen->transport), 0);
+    event_base_dispatch(seen->base);
+    assert_int_equal(seen->turn, tls == SMTP_TLS_REQUIRED ? SMTP_TURN_OVER : SMTP_TURN_COMMAND);
+}
+
+static void look_end(struct seen *seen)
+{
+    smtp_transport_free(seen->transport);
+    tls_client_free(seen->tls_client);
+    ca_store_free(seen->ca_store);
+    event_base_free(seen->base);
+}
+
+/* It counts as one of [nNUMBER.example]. */
+static void note(const struct seen *seen, unsigned number, unsigned configured)
+{
+    static const uint8_t loopback[] = {127, 0, 0, 1};
+    char name[40];
+    const struct engine_probe_peer peer = {
+        .host = name,
+        .address = loopback,
+        .port = seen->bench->server.port,
+        .demand = &seen->demand,
+    };
+
+    snprintf(name, sizeof(name), "n%u.example", number);
+    engine_probe_note(seen->bench->engine, seen->transport, &peer, configured);
+}
+
+static size_t entries(struct bench *b)
+{
+    struct engine_health health;
+    struct engine_stats stats;
+
+    engine_get_health(b->engine, &health); /* its thread has taken what it was left */
+    engine_get_stats(b->engine, &stats);
+    assert_int_equal(stats.probes, 0);
+    return stats.probe_entries;
+}
+
+static void a_delivery_counts(void **state)
+{
+    const struct findings *f, *known;
+    struct asker *a = asker_new();
+    struct seen seen;
+    struct bench b;
+    (void)state;
+
+    bench_start(&b, false);
+    for (int i = 0; i < 2; i++) {
+        look(&seen, &b, i == 0 ? SMTP_TLS_REQUIRED : SMTP_TLS_OFFERED);
+        note(&seen, 1 + (unsigned)i, engine_probe_configured(b.engine));
+        assert_int_equal(entries(&b), 1 + i);
+        look_end(&seen);
+        f = findings_of(&b, 1 + (unsigned)i);
+        known = engine_probe_cached(b.engine, f, &terms);
+        check_no_starttls(known);
+        findings_unref(known);
+        findings_unref(f);
+    }
+    ask(&b, a, 1);
+    asker_wait(a);
+    check_no_starttls(a->findings);
+    engine_cancel(b.engine, a->request);
+    asker_free(a);
+    assert_int_equal(atomic_load(&b.server.connections), 2);
+    bench_stop(&b);
+}
+
+/* Other CA certificates, or another source address, may have come meanwhile. */
+static void a_delivery_before_a_reload(void **state)
+{
+    struct seen seen;
+    struct bench b;
+    char err[200];
+    unsigned before;
+    (void)state;
+
+    bench_start(&b, false);
+    before = engine_probe_configured(b.engine);
+    look(&seen, &b, SMTP_TLS_REQUIRED);
+    assert_int_equal(engine_reconfigure(b.engine, &b.config, err, sizeof(err)), 0);
+    note(&seen, 1, before);
+    assert_int_equal(entries(&b), 0);
+    note(&seen, 1, engine_probe_configured(b.engine));
+    assert_int_equal(entries(&b), 1);
+    b.config.probe_enable = ENGINE_PROBE_NO;
+    assert_int_equal(engine_reconfigure(b.engine, &b.config, err, sizeof(err)), 0);
+    note(&seen, 2, engine_probe_configured(b.engine));
+    assert_int_equal(entries(&b), 1);
+    look_end(&seen);
+    bench_stop(&b);
+}
+
+/* A server that says nothing within the time. */
+static void an_indefinite_delivery(void **state)
+{
+    struct seen seen;
+    struct bench b;
+    (void)state;
+
+    bench_start(&b, true);
+    look(&seen, &b, SMTP_TLS_REQUIRED);
+    note(&seen, 1, engine_probe_configured(b.engine));
+    assert_int_equal(entries(&b), 0);
+    look_end(&seen);
+    bench_stop(&b);
+}
+
+struct gate {
+    pthread_mutex_t lock;
+    bool entered; /* changed under the lock */
+};
+
+/* engine_done_fn: holds the engine's thread while the lock is held by others. */
+static void on_gate(const struct findings *findings, void *arg)
+{
+    struct gate *gate = arg;
+    (void)findings;
+
+    __atomic_store_n(&gate->entered, true, __ATOMIC_SEQ_CST);
+    pthread_mutex_lock(&gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/* While the engine's thread is busy so many are kept for it, and no more; those that are left at
+ * its end are freed. */
+static void many_deliveries(void **state)
+{
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    const struct findings *f;
+    struct seen seen;
+    struct bench b;
+    (void)state;
+
+    bench_start(&b, false);
+    look(&seen, &b, SMTP_TLS_REQUIRED);
+    note(&seen, 1, engine_probe_configured(b.engine));
+    assert_int_equal(entries(&b), 1);
+    pthread_mutex_lock(&gate.lock);
+    f = findings_of(&b, 1); /* known: called back at once */
+    assert_int_equal(engine_probe(b.engine, f, &terms, on_gate, &gate, NULL), 0);
+    findings_unref(f);
+    while (!__atomic_load_n(&gate.entered, __ATOMIC_SEQ_CST))
+        usleep(1000);
+    for (unsigned i = 0; i < 2 * ENGINE_PROBE_NOTES; i++)
+        note(&seen, 2 + i, engine_probe_configured(b.engine));
+    pthread_mutex_unlock(&gate.lock);
+    assert_int_equal(entries(&b), 1 + ENGINE_PROBE_NOTES);
+    for (unsigned i = 0; i < ENGINE_PROBE_NOTES; i++)
+        note(&seen, 2000 + i, engine_probe_configured(b.engine));
+    bench_stop(&b);
+    look_end(&seen);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_threads_ask),         cmocka_unit_test(cancels_at_any_time),
         cmocka_unit_test(the_end_in_flight),        cmocka_unit_test(turned_off),
         cmocka_unit_test(a_reload_that_is_refused), cmocka_unit_test(a_restart),
+        cmocka_unit_test(a_delivery_counts),        cmocka_unit_test(a_delivery_before_a_reload),
+        cmocka_unit_test(an_indefinite_delivery),   cmocka_unit_test(many_deliveries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

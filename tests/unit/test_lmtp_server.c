@@ -72,7 +72,7 @@ enum { DELIVERIES_MAX = 8, RCPTS_MAX = 8, CONTENT_MAX = 3000000 };
 struct delivery {
     struct delivery_request request;
     char rcpts[200]; /* with a comma behind each */
-    bool cancelled, done;
+    bool cancelled, done, stopped;
 };
 
 static struct delivery deliveries[DELIVERIES_MAX];
@@ -103,6 +103,12 @@ void delivery_cancel(struct delivery *delivery)
     assert_false(delivery->cancelled || delivery->done);
     delivery->cancelled = true;
     content_unref(delivery->request.content);
+}
+
+void delivery_stop(struct delivery *delivery)
+{
+    assert_false(delivery->cancelled || delivery->done);
+    delivery->stopped = true;
 }
 
 bool agent_is_busy(const struct agent *agent, const struct nexthop *nexthop)
@@ -596,7 +602,17 @@ static void test_too_many_sessions(void **state)
     begin(&w, "max_sessions = 4\n");
     for (size_t i = 0; i < MAX; i++)
         fds[i] = greeted(&w, i % 2 == 0 ? "a" : "t");
-    more = connect_to(&w, "a");
+    more = connect_to(&w, "a"); /* waits for one that ends */
+    assert_string_equal(hear(&w, more), "");
+    close(fds[0]);
+    turn(&w);
+    assert_int_equal(metrics_lmtp_sessions(w.metrics), MAX);
+    assert_string_equal(hear(&w, more), "220 requiretls-deliver LMTP\r\n");
+    fds[0] = more;
+    more = connect_to(&w, "t"); /* ten seconds at most */
+    assert_string_equal(wait_for(&w, more), "421 4.3.2 too many sessions\r\n!");
+    close(more);
+    more = connect_to(&w, "a"); /* and then nobody waits, until one has ended */
     assert_string_equal(hear(&w, more), "421 4.3.2 too many sessions\r\n!");
     close(more);
     assert_int_equal(metrics_lmtp_sessions(w.metrics), MAX);
@@ -669,6 +685,7 @@ static void test_drain(void **state)
 {
     struct world w;
     int idle, envelope, content, waiting;
+    int64_t begin_ms;
 
     (void)state;
     begin(&w, "");
@@ -683,10 +700,18 @@ static void test_drain(void **state)
     say(&w, waiting, FROM TO("1@b.test") DATA);
     hear(&w, waiting);
     lmtp_server_drain(w.server);
-    assert_string_equal(hear(&w, idle), "421 4.3.2 this service is stopping\r\n!");
-    assert_string_equal(hear(&w, envelope), "421 4.3.2 this service is stopping\r\n!");
+    /* All of them have just spoken, and may begin a message. */
+    assert_string_equal(hear(&w, idle), "");
+    assert_string_equal(wait_for(&w, idle), "421 4.3.2 this service is stopping\r\n!");
+    assert_string_equal(wait_for(&w, envelope), "421 4.3.2 this service is stopping\r\n!");
     assert_string_equal(hear(&w, waiting), "");
     assert_int_equal(lmtp_server_busy(w.server), 2);
+    assert_false(deliveries[0].stopped);
+    lmtp_server_drain(w.server);
+    begin_ms = now_ms();
+    while (!deliveries[0].stopped && now_ms() - begin_ms < 20000)
+        turn(&w);
+    assert_true(deliveries[0].stopped); /* it may: that is the agent's to say */
     finish(0, 250);
     assert_string_equal(hear(&w, waiting),
                         "250 2.9.9 0\r\n421 4.3.2 this service is stopping\r\n!");
@@ -700,6 +725,27 @@ static void test_drain(void **state)
     close(envelope);
     close(content);
     close(waiting);
+    end(&w);
+}
+
+/* A session that has just spoken may yet send a message; it is the last. */
+static void test_drain_young(void **state)
+{
+    struct world w;
+    int young;
+
+    (void)state;
+    begin(&w, "");
+    young = greeted(&w, "a");
+    lmtp_server_drain(w.server);
+    assert_int_equal(w.idle, 0);
+    say(&w, young, FROM TO("1@b.test") DATA);
+    assert_int_equal(lmtp_server_busy(w.server), 1);
+    finish(0, 250);
+    assert_non_null(
+        strstr(hear(&w, young), "250 2.9.9 0\r\n421 4.3.2 this service is stopping\r\n!"));
+    assert_int_equal(w.idle, 1);
+    close(young);
     end(&w);
 }
 
@@ -838,6 +884,7 @@ int main(void)
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_reads_no_replies),
         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_drain_young),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_end_at_once),
         cmocka_unit_test(test_memory),

@@ -8,8 +8,8 @@
 #include "policy/smtp_transport.h"
 #include "probe/probe_client.h"
 #include "smtp/smtp_stream.h"
+#include "smtp_child.h"
 #include "tls_certs.h"
-#include "tls_pair.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -23,12 +23,9 @@
 #include <cmocka.h>
 #include <event2/event.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 enum { NEVER = -1, MOST = 20000, STRIDE = 5, LIMIT_MS = 5000 };
 
@@ -95,118 +92,7 @@ static void openssl_free(void *old, const char *file, int line)
     free(old);
 }
 
-/* The server's side of a connection. */
-struct served {
-    int fd;
-    SSL *ssl;
-    char line[2048];
-};
-
-static void say(struct served *served, const char *text)
-{
-    if (served->ssl != NULL)
-        SSL_write(served->ssl, text, (int)strlen(text));
-    else if (send(served->fd, text, strlen(text), MSG_NOSIGNAL) < 0)
-        _exit(1);
-}
-
-/* A line without its end; false: the client has gone. */
-static bool hear(struct served *served)
-{
-    size_t len = 0;
-
-    while (len < sizeof(served->line) - 1) {
-        char *to = &served->line[len];
-        ssize_t got =
-            served->ssl != NULL ? SSL_read(served->ssl, to, 1) : recv(served->fd, to, 1, 0);
-
-        if (got <= 0)
-            return false;
-        if (*to == '\n')
-            break;
-        len++;
-    }
-    served->line[len] = '\0';
-    return true;
-}
-
-static void serve_message(struct served *served)
-{
-    bool content = false;
-
-    while (hear(served)) {
-        if (content) {
-            content = strcmp(served->line, ".\r") != 0;
-            if (!content)
-                say(served, "250 2.0.0 taken\r\n");
-        } else if (strncmp(served->line, "DATA", 4) == 0) {
-            say(served, "354 go\r\n");
-            content = true;
-        } else if (strncmp(served->line, "QUIT", 4) == 0) {
-            say(served, "221 bye\r\n");
-            return;
-        } else {
-            say(served, "250 ok\r\n");
-        }
-    }
-}
-
-static void serve(int fd, SSL_CTX *ctx)
-{
-    struct served served = {.fd = fd};
-
-    say(&served, "220 mx\r\n");
-    if (!hear(&served))
-        return;
-    say(&served, "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n");
-    if (!hear(&served))
-        return;
-    say(&served, "220 go\r\n");
-    served.ssl = SSL_new(ctx);
-    SSL_set_fd(served.ssl, fd);
-    if (SSL_accept(served.ssl) == 1 && hear(&served)) {
-        say(&served, "250-mx\r\n250-PIPELINING\r\n250 REQUIRETLS\r\n");
-        serve_message(&served);
-    }
-    SSL_free(served.ssl);
-}
-
-struct server {
-    enum cert_id leaf;
-    pid_t pid;
-    struct sockaddr_in address;
-};
-
-static struct server good = {.leaf = CERT_MX}, other = {.leaf = CERT_OTHER_NAME};
-
-static void server_start(struct server *server)
-{
-    const struct tls_server_terms terms = {.leaf = server->leaf, .chain = {CERT_INTERMEDIATE}};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    socklen_t size = sizeof(server->address);
-
-    server->address.sin_family = AF_INET;
-    server->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(fd, (const struct sockaddr *)&server->address, size), 0);
-    assert_int_equal(listen(fd, 100), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&server->address, &size), 0);
-    server->pid = fork();
-    if (server->pid == 0) {
-        SSL_CTX *ctx = tls_pair_server(&terms);
-
-        signal(SIGPIPE, SIG_IGN);
-        for (;;) {
-            const struct timeval wait = {.tv_sec = 5};
-            int client = accept(fd, NULL, NULL), on = 1;
-
-            setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-            setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-            serve(client, ctx);
-            close(client);
-        }
-    }
-    close(fd);
-}
+static struct smtp_child good = {.leaf = CERT_MX}, other = {.leaf = CERT_OTHER_NAME};
 
 static struct event_base *base;
 static struct ca_store *ca_store;
@@ -233,7 +119,7 @@ static void on_probe(const struct world_probe_result *result, void *arg)
 }
 
 /* The result, or -1: it was not begun. */
-static int probe(const struct server *server)
+static int probe(const struct smtp_child *server)
 {
     struct tls_demand demand;
     const struct world_probe_target target = {
@@ -251,7 +137,7 @@ static int probe(const struct server *server)
     return result;
 }
 
-static void probe_all(enum whose of_whom, int stride, const struct server *server, int without)
+static void probe_all(enum whose of_whom, int stride, const struct smtp_child *server, int without)
 {
     int n = 0, result;
 
@@ -391,7 +277,7 @@ static void test_message_openssl(void **state)
 static void test_reset(void **state)
 {
     const struct linger at_once = {.l_onoff = 1};
-    struct server server = {.address = {.sin_family = AF_INET}};
+    struct smtp_child server = {.address = {.sin_family = AF_INET}};
     struct tls_demand demand = {.kind = TLS_DEMAND_ENCRYPT};
     struct world_probe_target target = {.address = (const uint8_t *)&server.address.sin_addr,
                                         .demand = &demand};
@@ -453,8 +339,8 @@ static int setup(void **state)
     unlink(name);
     certs_get(CERT_MX);
     certs_get(CERT_OTHER_NAME);
-    server_start(&good);
-    server_start(&other);
+    smtp_child_start(&good);
+    smtp_child_start(&other);
     base = event_base_new();
     if (error == 0)
         error = tls_client_new(ca_store, 10, &tls_client);
@@ -470,10 +356,8 @@ static int teardown(void **state)
     tls_client_free(tls_client);
     ca_store_free(ca_store);
     event_base_free(base);
-    kill(good.pid, SIGKILL);
-    kill(other.pid, SIGKILL);
-    waitpid(good.pid, NULL, 0);
-    waitpid(other.pid, NULL, 0);
+    smtp_child_stop(&good);
+    smtp_child_stop(&other);
     certs_free();
     return 0;
 }

@@ -365,6 +365,10 @@ static const struct policy_case {
     {"skip", REQUIRE, STARTTLS, "host=mx1,10,tlsa=usable", "may 0:may retry -"},
     {"secure", OPTIONAL, ENFORCE, "host=mx1,10,tlsa=usable", "may 0:may retry -"},
     {"none", OPTIONAL, ENFORCE, "host=mx1,10", "may 0:may retry -"},
+    {NULL, OPTIONAL, ENFORCE, "mx=failed",
+     "451 4.4.3 the MX lookup for example.org failed (SERVFAIL)"},
+    {"secure", OPTIONAL, ENFORCE, "mx=failed", "451 4.4.3"},
+    {"may", NONE, ENFORCE, "mx=failed", "451 4.4.3"},
     /* Address literals have no name, but may be given one. */
     {"secure", REQUIRE, ENFORCE, "nexthop=[192.0.2.1] mx=not-asked",
      "451 4.7.5 no mail server of [192.0.2.1] can be authenticated"},

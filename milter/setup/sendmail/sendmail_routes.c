@@ -61,6 +61,7 @@ static bool has_rules(const struct setup_sendmail *s, const char *ruleset)
 static const char *known_tag(const struct config_route *route)
 {
     return strcmp(route->name, "encrypt") == 0    ? "encrypt.requiretls.invalid"
+           : strcmp(route->name, "may") == 0      ? "may.requiretls.invalid"
            : strcmp(route->name, "optional") == 0 ? "optional.requiretls.invalid"
                                                   : "requiretls.invalid";
 }

@@ -19,12 +19,16 @@
  * choose. What a bound leaves out is not waited for, but for two seconds until others have ended:
  * the caller gets what is known.
  *
+ * What a connection for delivery shows counts as a probe (engine_probe_note), and as none for these
+ * bounds.
+ *
  * With probe_enable no, nothing is known and nothing connects.
  */
 #ifndef POLICY_ENGINE_PROBE_H
 #define POLICY_ENGINE_PROBE_H
 
 #include "policy/engine.h"
+#include "policy/smtp_transport.h"
 #include "policy/verdict.h"
 
 /*
@@ -68,5 +72,37 @@ int engine_probe_now(struct engine *engine, const struct findings *findings,
  */
 const struct findings *engine_probe_cached(struct engine *engine, const struct findings *findings,
                                            const struct verdict_terms *terms);
+
+/* ---- Connections for delivery ---- */
+
+enum {
+    /* Results that wait for the engine's thread at most; what is beyond is dropped. */
+    ENGINE_PROBE_NOTES = 256,
+};
+
+/* The server of a connection: address, port and demand that the connection was made with. */
+struct engine_probe_peer {
+    const char *host;       /* name of the MX host, as in the findings */
+    const uint8_t *address; /* 4 octets, or 16 with ipv6; network byte order */
+    bool ipv6;
+    uint16_t port;
+    const struct tls_demand *demand;
+};
+
+/* A number that changes when the engine is configured anew. Any thread. */
+unsigned engine_probe_configured(struct engine *engine);
+
+/*
+ * What the connection has shown counts as a probe of its server, under its own demand, if it is
+ * definite: to be called once for a new connection that is over, or in its first SMTP_TURN_COMMAND,
+ * or in SMTP_TURN_PEER where the demand is not met. Only for a connection that a probe could have
+ * made: from its source address, with its CA certificates. `configured`: engine_probe_configured,
+ * when the caller's configuration began to count; what was seen under another is dropped. All is
+ * borrowed for the call. Never fails: what cannot be kept is dropped. On the thread of the
+ * connection, which may be any; takes locks for moments only. A probe that is asked for afterwards
+ * has it; engine_probe_cached has it a moment later, when the engine's thread has taken it.
+ */
+void engine_probe_note(struct engine *engine, struct smtp_transport *transport,
+                       const struct engine_probe_peer *peer, unsigned configured);
 
 #endif

@@ -15,6 +15,7 @@
 #include "deliver/agent.h"
 #include "findings/findings_make.h"
 #include "policy/clock.h"
+#include "policy/engine_probe.h"
 #include "policy/engine_tlsrpt.h"
 #include "tls_certs.h"
 #include "tls_pair.h"
@@ -199,6 +200,21 @@ const struct findings *engine_cached(struct engine *engine, const struct nexthop
     (void)engine;
 
     return findings_of(&situations[number - first]);
+}
+
+unsigned engine_probe_configured(struct engine *engine)
+{
+    (void)engine;
+    return 0;
+}
+
+void engine_probe_note(struct engine *engine, struct smtp_transport *transport,
+                       const struct engine_probe_peer *peer, unsigned configured)
+{
+    (void)engine;
+    (void)transport;
+    (void)peer;
+    (void)configured;
 }
 
 int engine_lookup(struct engine *engine, const struct nexthop *nexthop, engine_enough_fn enough,

@@ -33,7 +33,6 @@ UNBOUND = """
     rrset-cache-size: 128m
     outgoing-range: 4000
     num-queries-per-thread: 2000
-    so-rcvbuf: 4m
     cache-max-negative-ttl: 600
 """
 LOCAL = """

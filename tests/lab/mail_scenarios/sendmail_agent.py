@@ -1,29 +1,26 @@
 """sendmail with the delivery agent, by etc/sendmail: REQUIRETLS is passed on, DANE is verified."""
 
 import agent
+import procs
 import sendmail
 import smrouted
-import snippets
 from scenario import check, expect
 from smrouted import ends, routed, submit
 
-CAN = "can = dane, sts, web_pki, requiretls"
 
+def delivers(name, more="", change=lambda text: text, **options):
+    """Registers a scenario of (lab, sendmail, running filter, running agent).
 
-def delivers(name, more=""):
-    """Registers a scenario of (lab, sendmail, running filter, running agent)."""
+    more: lines at the end of the filter's configuration; change: of the agent's.
+    """
     def register(function):
         def run(lab, mta, _):
-            text = smrouted.configuration(more)
-            changed = text.replace("\ncan = sts, web_pki\n", f"\n{CAN}\n")
-            check(changed != text, "the snippet's [route strict] has another `can`")
-            running = lab.milter(changed, listens=smrouted.MILTER)
-            conf = snippets.etc("sendmail", "requiretls-deliver.conf").read_text()
-            for socket in ("strict", "encrypt", "optional"):
-                check(f"{sendmail.AGENT_SOCKETS}/{socket}.sock" in conf, f"no socket {socket}")
-            text = agent.configuration(conf)
+            running = lab.milter(agent.sendmail_filter(more), listens=smrouted.MILTER)
+            text = change(agent.sendmail_configuration())
+            for socket in ("strict", "encrypt", "may", "optional"):
+                check(f"{sendmail.AGENT_SOCKETS}/{socket}.sock" in text, f"no socket {socket}")
             function(lab, mta, running, lab.milter(text, listens=sendmail.AGENT_SOCKETS / "strict.sock"))
-        routed(f"agent: {name}", setting="snippets, agent")(run)
+        routed(f"agent: {name}", setting="snippets, agent", **options)(run)
         return function
     return register
 
@@ -38,6 +35,27 @@ def _(lab, mta, _, running):
         check(arrival.tls and {"REQUIRETLS", "RET=HDRS"} <= set(arrival.parameters), f"{arrival}")
         check(agent.lines(running)[to]["tls"].endswith("/requiretls"), f"{agent.lines(running)[to]}")
         smrouted.check_untagged(sent)
+
+
+def by_the_next(text):
+    """All that requires TLS goes to Postfix 3.11, as by SMART_HOST."""
+    return text.replace("[deliver strict]\n", "[deliver strict]\nnexthop = [mta311.lab.test]\n")
+
+
+@delivers("the next Postfix 3.11 holds the message to it, and its bounce has the header alone", change=by_the_next,
+          machines={"sendmail", "3.11"})
+def _(lab, mta, _, __):
+    peer = lab.mtas["3.11"]
+    for to in ("bob@dane.test", "nobody@dane.test"):
+        sent = submit(lab, mta, to)
+        expect(ends(sent)[to].status, "sent", to)
+        tried = procs.wait_for(lambda: [line for line in peer.log.lines() if f"to=<{to}>" in line],
+                               "3.11 to deliver it")
+        check(all("/requiretls" in line for line in tried), f"3.11 says: {tried}")
+        smrouted.check_untagged(sent)
+    bounce = procs.wait_for(lambda: next((a for a in lab.arrivals.of(sent.token) if not a.sender), None),
+                            "the bounce of 3.11")
+    check(b"A secret line" not in bounce.bytes(), "its bounce holds the body")
 
 
 @delivers("servers that do not offer it are refused before the message is taken")
@@ -66,6 +84,22 @@ def _(lab, mta, _, __):
         expect(ends(sent)[to].status, "sent", to)
         arrival = sent.arrived(to)
         expect((bool(arrival.tls), arrival.header("TLS-Required")), (tls, ["No"]), f"{arrival}")
+
+
+@delivers("the level opportunistic: REQUIRETLS is said where it is offered, and nothing is demanded",
+          more="[rule opportunistic]\nnexthop = .test\nlevel = opportunistic\n")
+def _(lab, mta, _, running):
+    for domain, seen in (("plain.test", (True, True)), ("plain-badcert.test", (True, True)),
+                         ("plain-no-requiretls.test", (True, False)), ("plain-no-starttls.test", (False, False))):
+        to = f"bob@{domain}"
+        sent = submit(lab, mta, to)
+        expect(ends(sent)[to].status, "sent", to)
+        arrival = sent.arrived(to)
+        expect((bool(arrival.tls), "REQUIRETLS" in arrival.parameters), seen, to)
+        expect(agent.lines(running)[to]["level"], "opportunistic", to)
+        smrouted.check_untagged(sent)
+    check("REQUIRETLS" not in submit(lab, mta, "bob@plain.test", ()).arrived("bob@plain.test").parameters,
+          "nobody asked")
 
 
 @delivers("the level opportunistic+starttls, and mail that asks for nothing",

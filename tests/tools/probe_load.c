@@ -118,8 +118,8 @@ static void run(struct engine *engine, int callers)
         print(&names[i]);
     engine_get_stats(engine, &stats);
     printf("lookups_ms=%lld ms=%lld probes=%llu left_out=%llu rests=%d\n", (long long)lookups_ms,
-           (long long)(clock_mono_ms() - began_ms), (unsigned long long)stats.probes, (unsigned long long)stats.probes_left_out,
-           stats.probe_rests);
+           (long long)(clock_mono_ms() - began_ms), (unsigned long long)stats.probes,
+           (unsigned long long)stats.probes_left_out, stats.probe_rests);
 }
 
 static void on_log(void *arg, int priority, const char *message)

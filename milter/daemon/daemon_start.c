@@ -133,8 +133,9 @@ static int fail(int exit_status, const char *message, char *err, size_t err_size
 }
 
 /* Tries the files that the configuration names. Without a key of tickets the filter runs, and
- * defers what needs one, and so does the agent where the filter has yet to make it; with a file that
- * cannot be used the agent does not run. Returns an exit status; what is not EX_OK was logged. */
+ * defers what needs one, and so does the agent where the filter has yet to make it; with a file
+ * that cannot be used the agent does not run. Returns an exit status; what is not EX_OK was logged.
+ */
 static int try_files(struct daemon *d, const struct config *config, struct ticket_keys *keys,
                      struct shared_files *shared)
 {

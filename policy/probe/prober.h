@@ -80,6 +80,10 @@ void prober_drop(struct probe_request *request);
 
 struct probe_cache *prober_cache(struct prober *prober);
 
+/* Forgets the results of a host, as probe_cache_forget, and does not use what the shared cache has
+ * been asked of it and answers later. */
+size_t prober_forget(struct prober *prober, const char *host, probe_cache_key_fn each, void *arg);
+
 /* Fills in what the statistics have of probes. Any thread. */
 void prober_read(struct prober *prober, int64_t now_ms, struct engine_stats *out);
 

@@ -42,6 +42,7 @@ int core_new(struct world *world, const struct core_settings *settings, struct c
     core->trust_withdrawn = world->ops->trust_withdrawn(world);
     list_init(&core->refreshes);
     list_init(&core->outdated);
+    list_init(&core->purges);
     error = table_init(&core->tasks);
     if (error == 0)
         error = cache_new(settings->max_domains, &core->cache);
@@ -71,6 +72,7 @@ void core_free(struct core *core)
     if (core == NULL)
         return;
     core_renew_stop(core);
+    core_purge_end_all(core);
     prober_free(core->prober);
     tlsrpt_lookups_free(core->tlsrpt);
     core_task_fail_all(core);

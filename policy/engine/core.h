@@ -26,6 +26,7 @@ struct core_settings {
     int64_t sts_min_retry_ms;
     int64_t sts_give_up_ms;
     int64_t sts_refresh_ms;
+    size_t sts_max_policy; /* octets of a policy file */
     int64_t negative_ttl_ms;
     int64_t max_ttl_ms;
     size_t max_domains;
@@ -73,9 +74,14 @@ void core_drop(struct core_waiter *waiter);
 const struct findings *core_cached(struct core *core, const struct nexthop *nexthop, int64_t now_ms,
                                    bool security_known);
 
-/* Forgets what is cached, and does not keep the findings of a lookup in flight, but for a policy
- * that it fetches; whether anything was cached. */
-bool core_purge(struct core *core, const struct nexthop *nexthop);
+/*
+ * Forgets what is cached here, and the rows of it in the shared cache; does not keep the findings
+ * of a lookup in flight, but for a policy that it fetches. `done` is called once, before it returns
+ * or later: 0; -ENOENT, nothing was cached here; -EIO, a row of the shared cache may still be
+ * there; -ENOMEM, nothing was forgotten.
+ */
+typedef void (*core_purged_fn)(int status, void *arg);
+void core_purge(struct core *core, const struct nexthop *nexthop, core_purged_fn done, void *arg);
 
 struct cache *core_cache(struct core *core);
 struct sts_cache *core_sts_cache(struct core *core);

@@ -88,13 +88,23 @@ struct keeping {
     bool failed; /* a part of it is what it was before: to be renewed again soon */
 };
 
+/* Another host may have fetched a newer file with the same id. */
+static bool is_same_file(const struct findings_sts *a, const struct findings_sts *b)
+{
+    return a->policy_lines != NULL && b->policy_lines != NULL &&
+           strcmp(a->policy_lines, b->policy_lines) == 0;
+}
+
 /* Whether the old MTA-STS part says more than a new one that failed. */
 static bool old_sts_is_better(const struct findings_sts *old, const struct findings_sts *fresh)
 {
     if (fresh->state == FINDINGS_STS_FAILED)
         return true;
-    return fresh->state == FINDINGS_STS_POLICY && fresh->source == FINDINGS_STS_CACHED_FAILED &&
-           old->state == FINDINGS_STS_POLICY && strcmp(old->id, fresh->id) == 0;
+    if (fresh->state != FINDINGS_STS_POLICY || old->state != FINDINGS_STS_POLICY ||
+        strcmp(old->id, fresh->id) != 0)
+        return false;
+    return fresh->source == FINDINGS_STS_CACHED_FAILED ||
+           (fresh->source == FINDINGS_STS_SHARED && !fresh->id_current && is_same_file(old, fresh));
 }
 
 /* Whether the old DANE part says more than the new one: that failed, is of unknown security, or

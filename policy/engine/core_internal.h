@@ -34,6 +34,7 @@ struct core {
     struct prober *prober;
     struct tlsrpt_lookups *tlsrpt;
     struct table tasks;
+    struct list purges;   /* that wait for the shared cache */
     struct list outdated; /* tasks that settings or an administrator have overtaken */
     size_t outdated_count;
     unsigned trust_withdrawn; /* the world's count that the cache knows of */
@@ -89,6 +90,9 @@ void core_task_finish_if_complete(struct core *core, struct core_task *task);
 int core_task_join(struct core *core, struct core_task *task, struct core_waiter *waiter,
                    const struct findings **out);
 void core_task_fail_all(struct core *core); /* every waiter is called back with NULL */
+
+/* core_purge.c */
+void core_purge_end_all(struct core *core); /* those that wait are called back */
 
 /* core_renew.c */
 int core_renew_start(struct core *core); /* 0 or -ENOMEM */

@@ -30,6 +30,7 @@ struct lookup *core_lookup_new(struct core *core, const struct lookup_request *r
         .sts_enable = core->settings.sts_enable,
         .sts_min_retry_ms = core->settings.sts_min_retry_ms,
         .sts_give_up_ms = core->settings.sts_give_up_ms,
+        .sts_max_policy = core->settings.sts_max_policy,
         .negative_ttl_ms = core->settings.negative_ttl_ms,
         .max_ttl_ms = core->settings.max_ttl_ms,
     };

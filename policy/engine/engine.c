@@ -103,6 +103,7 @@ static void core_settings_of(const struct engine_config *config, struct core_set
         .sts_min_retry_ms = config->sts_min_retry_ms,
         .sts_give_up_ms = config->sts_give_up_ms,
         .sts_refresh_ms = config->sts_refresh_ms,
+        .sts_max_policy = config->sts_max_policy,
         .negative_ttl_ms = config->negative_ttl_ms,
         .max_ttl_ms = config->max_ttl_ms,
         .max_domains = config->max_domains,
@@ -255,23 +256,41 @@ bool engine_security_known(struct engine *engine)
 }
 
 struct purge {
+    struct engine *engine;
     const struct nexthop *nexthop;
-    bool had;
+    int status;
+    bool finished; /* under the engine's lock */
 };
+
+/* core_purged_fn */
+static void on_purged(int status, void *arg)
+{
+    struct purge *p = arg;
+
+    pthread_mutex_lock(&p->engine->lock);
+    p->status = status;
+    p->finished = true;
+    pthread_cond_broadcast(&p->engine->changed);
+    pthread_mutex_unlock(&p->engine->lock);
+}
 
 static void purge(struct engine *engine, void *arg)
 {
     struct purge *p = arg;
 
-    p->had = core_purge(engine->core, p->nexthop);
+    core_purge(engine->core, p->nexthop, on_purged, p);
 }
 
 int engine_purge(struct engine *engine, const struct nexthop *nexthop)
 {
-    struct purge p = {.nexthop = nexthop};
+    struct purge p = {.engine = engine, .nexthop = nexthop};
 
     call_on_thread(engine, purge, &p);
-    return p.had ? 0 : -ENOENT;
+    pthread_mutex_lock(&engine->lock);
+    while (!p.finished) /* the shared cache is waited for, shared_timeout_ms at most */
+        pthread_cond_wait(&engine->changed, &engine->lock);
+    pthread_mutex_unlock(&engine->lock);
+    return p.status;
 }
 
 int engine_snapshot(struct engine *engine, const struct findings ***out, size_t *count)
@@ -300,4 +319,5 @@ void engine_get_stats(struct engine *engine, struct engine_stats *out)
     out->cache_entries = cache_count(core_cache(engine->core));
     out->cache_octets = cache_octets(core_cache(engine->core));
     prober_read(core_prober(engine->core), clock_mono_ms(), out);
+    world_real_stats(engine->world, out);
 }

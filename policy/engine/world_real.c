@@ -1,12 +1,14 @@
 /*
  * struct world on the real network: each operation is a call of the module that does it, DNS of
- * resolver.c, MTA-STS fetches of sts_fetch.c, SMTP servers of probe_client.c, timers of libevent.
+ * resolver.c, MTA-STS fetches of sts_fetch.c, SMTP servers of probe_client.c, the shared cache of
+ * shared.c, timers of libevent.
  * world_real_new begins with the resolver and its first check; world_real_reconfigure takes over a
  * new configuration, all of it or nothing.
  */
 #include "engine/world_real.h"
 
 #include "dns/resolver.h"
+#include "engine/world_settings.h"
 #include "policy/ca_store.h"
 #include "policy/clock.h"
 #include "policy/own_address.h"
@@ -26,6 +28,8 @@ struct world_real {
     struct resolver *resolver;
     struct sts_fetcher *fetcher;
     struct probe_client *probe_client;
+    struct shared *shared;
+    bool shared_is_on;         /* it has servers */
     struct ca_store *ca_store; /* for all that verifies by the Web PKI */
     uint16_t sts_port;         /* is not reconfigured */
 };
@@ -117,6 +121,35 @@ static bool is_own(struct world *w, const uint8_t *address, bool ipv6)
     return own_address_is(address, ipv6);
 }
 
+static bool shared_is_on(struct world *w)
+{
+    return real_of_world(w)->shared_is_on;
+}
+
+static struct world_shared *ask_shared(struct world *w, enum shared_kind kind, const char *name,
+                                       world_shared_fn done, void *arg)
+{
+    return (struct world_shared *)shared_get(real_of_world(w)->shared, kind, name, done, arg);
+}
+
+static void put_shared(struct world *w, enum shared_kind kind, const char *name,
+                       const void *payload, size_t len, int64_t ends_at_s)
+{
+    shared_put(real_of_world(w)->shared, kind, name, payload, len, ends_at_s);
+}
+
+static struct world_shared *delete_shared(struct world *w, enum shared_kind kind, const char *name,
+                                          world_shared_deleted_fn done, void *arg)
+{
+    return (struct world_shared *)shared_delete(real_of_world(w)->shared, kind, name, done, arg);
+}
+
+static void drop_shared(struct world *w, struct world_shared *request)
+{
+    (void)w;
+    shared_drop((struct shared_request *)request);
+}
+
 static void timer_free(struct world_timer *timer)
 {
     event_free(timer->event);
@@ -206,6 +239,11 @@ static const struct world_ops ops = {
     .probe = start_probe,
     .probe_cancel = probe_cancel,
     .is_own = is_own,
+    .shared_is_on = shared_is_on,
+    .shared_get = ask_shared,
+    .shared_put = put_shared,
+    .shared_delete = delete_shared,
+    .shared_drop = drop_shared,
     .timer = timer_new,
     .timer_cancel = timer_cancel,
     .mono_ms = mono_ms,
@@ -231,11 +269,29 @@ static int new_probe_client(struct event_base *base, const struct engine_config 
                             struct ca_store *ca_store, struct probe_client **out, char *err,
                             size_t err_size)
 {
-    const struct probe_client_config probing = {.helo_name = config->probe_helo_name,
-                                                .sources = config->probe_sources,
-                                                .timeout_ms = config->probe_timeout_ms};
+    const struct probe_client_config probing = world_settings_probe(config);
 
     return probe_client_new(base, ca_store, &probing, out, err, err_size);
+}
+
+static int new_shared(struct world_real *real, const struct engine_config *config, char *err,
+                      size_t err_size)
+{
+    const struct shared_config sharing = world_settings_shared(config);
+
+    real->shared_is_on = world_settings_share(config);
+    return shared_new(real->base, &sharing, &real->shared, err, err_size);
+}
+
+static int reconfigure_shared(struct world_real *real, const struct engine_config *config,
+                              char *err, size_t err_size)
+{
+    const struct shared_config sharing = world_settings_shared(config);
+    int error = shared_reconfigure(real->shared, &sharing, err, err_size);
+
+    if (error == 0)
+        real->shared_is_on = world_settings_share(config);
+    return error;
 }
 
 int world_real_new(struct event_base *base, const struct engine_config *config, struct world **out,
@@ -252,6 +308,8 @@ int world_real_new(struct event_base *base, const struct engine_config *config, 
     error = ca_store_new(config->sts_ca_file, config->sts_ca_path, &real->ca_store, err, err_size);
     if (error == 0)
         error = new_probe_client(base, config, real->ca_store, &real->probe_client, err, err_size);
+    if (error == 0)
+        error = new_shared(real, config, err, err_size);
     if (error == 0)
         error = resolver_new(base, config, &real->resolver, err, err_size);
     if (error == 0) {
@@ -275,6 +333,7 @@ void world_real_free(struct world *world)
     sts_fetcher_free(real_of_world(world)->fetcher);
     probe_client_free(real_of_world(world)->probe_client);
     resolver_free(real_of_world(world)->resolver);
+    shared_free(real_of_world(world)->shared);
     ca_store_free(real_of_world(world)->ca_store);
     free(world);
 }
@@ -292,6 +351,10 @@ int world_real_reconfigure(struct world *world, const struct engine_config *conf
         return error;
     error = new_probe_client(r->base, config, ca_store, &probe_client, err, err_size);
     if (error == 0)
+        error = reconfigure_shared(r, config, err, err_size);
+    /* Last: it cannot be taken back. If it fails the shared cache is the new one, which answers as
+     * well. */
+    if (error == 0)
         error = resolver_reconfigure(r->resolver, config, err, err_size);
     if (error < 0) {
         probe_client_free(probe_client);
@@ -307,4 +370,10 @@ int world_real_reconfigure(struct world *world, const struct engine_config *conf
 void world_real_health(struct world *world, struct engine_health *out)
 {
     resolver_health(real_of_world(world)->resolver, out);
+    shared_health(real_of_world(world)->shared, out);
+}
+
+void world_real_stats(const struct world *world, struct engine_stats *out)
+{
+    shared_get_stats(((const struct world_real *)world)->shared, out);
 }

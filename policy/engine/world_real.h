@@ -1,5 +1,6 @@
 /*
- * The real world: DNS by resolver.c, HTTPS by sts_fetch.c, timers by libevent, the system's clocks.
+ * The real world: DNS by resolver.c, HTTPS by sts_fetch.c, the shared cache by shared.c, timers by
+ * libevent, the system's clocks.
  */
 #ifndef POLICY_ENGINE_WORLD_REAL_H
 #define POLICY_ENGINE_WORLD_REAL_H
@@ -20,7 +21,10 @@ void world_real_free(struct world *world);
 int world_real_reconfigure(struct world *world, const struct engine_config *config, char *err,
                            size_t err_size);
 
-/* What the resolver has of engine_health.h. On the loop's thread. */
+/* What the resolver and the shared cache have of engine_health.h. On the loop's thread. */
 void world_real_health(struct world *world, struct engine_health *out);
+
+/* Adds what the shared cache has of engine_stats.h. Any thread. */
+void world_real_stats(const struct world *world, struct engine_stats *out);
 
 #endif

@@ -72,6 +72,7 @@ const char *findings_sts_source_name(unsigned source)
         [FINDINGS_STS_FRESH] = "fresh",
         [FINDINGS_STS_CACHED] = "cached",
         [FINDINGS_STS_CACHED_FAILED] = "cached-refresh-failed",
+        [FINDINGS_STS_SHARED] = "shared",
     };
     return NAME_OF(names, source);
 }

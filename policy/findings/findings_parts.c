@@ -62,7 +62,7 @@ void findings_take_part(struct findings *draft, enum findings_part part,
         return;
     case FINDINGS_PART_STS:
         draft->sts = from->sts;
-        if (draft->sts.source == FINDINGS_STS_FRESH)
+        if (draft->sts.source == FINDINGS_STS_FRESH || draft->sts.source == FINDINGS_STS_SHARED)
             draft->sts.source = FINDINGS_STS_CACHED;
         return;
     case FINDINGS_PARTS:

@@ -30,7 +30,7 @@ static void set_octets(struct lookup *l, size_t octets)
 /* What it holds by now. */
 static void count_octets(struct lookup *l)
 {
-    set_octets(l, sizeof *l + l->arena.octets);
+    set_octets(l, sizeof *l + l->arena.octets + l->shared_policy.body_len);
 }
 
 /* An answer has come whose security nobody vouches for: from now on nothing counts as secure. */
@@ -236,6 +236,11 @@ void lookup_distrust(struct lookup *l)
     if (is_asked_about(l, FINDINGS_PART_DANE) || l->known != NULL)
         start_dane_anew(l, NULL);
     lookup_advance(l);
+}
+
+void lookup_bar_shared(struct lookup *l)
+{
+    l->shared_barred = true;
 }
 
 void lookup_free(struct lookup *l)

@@ -21,6 +21,7 @@ struct lookup_settings {
     bool sts_enable;
     int64_t sts_min_retry_ms;
     int64_t sts_give_up_ms; /* passing failures of a fetch that last longer are definite */
+    size_t sts_max_policy;  /* octets of a policy file */
     int64_t negative_ttl_ms;
     int64_t max_ttl_ms;
 };
@@ -80,6 +81,10 @@ struct lookup *lookup_new(const struct lookup_env *env, const struct lookup_sett
  * have been taken from what was known. Calls `changed`. Not from a callback of the world.
  */
 void lookup_distrust(struct lookup *lookup);
+
+/* What the shared cache has, or has answered already, is not to be used: an administrator wants it
+ * forgotten. Calls nobody. */
+void lookup_bar_shared(struct lookup *lookup);
 
 /* Cancels what is in flight. NULL is allowed. */
 void lookup_free(struct lookup *lookup);

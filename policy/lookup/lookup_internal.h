@@ -2,8 +2,8 @@
  * What the files of a lookup share. Each part of it (the MX records, each host, MTA-STS) is a small
  * state machine with a step function: it moves as far as what is known allows, and says whether it
  * moved. Callbacks of the world only record what they are told and then call `advance`. Each file
- * uses those before it alone: lookup_state.c, lookup_check.c, lookup_ask.c; lookup_host.c,
- * lookup_mx.c and lookup_sts.c beside each other; lookup.c.
+ * uses those before it alone: lookup_state.c, lookup_check.c, lookup_ask.c, lookup_shared.c;
+ * lookup_host.c, lookup_mx.c and lookup_sts.c beside each other; lookup.c.
  */
 #ifndef POLICY_LOOKUP_LOOKUP_INTERNAL_H
 #define POLICY_LOOKUP_LOOKUP_INTERNAL_H
@@ -12,6 +12,7 @@
 #include "findings/findings_make.h"
 #include "lookup/lookup.h"
 #include "policy/arena.h"
+#include "store/shared_policy.h"
 
 enum {
     /* Room for a question's name: _65535._tcp. before the longest name; longer than DNS allows, so
@@ -94,8 +95,9 @@ struct host {
 
 enum sts_state {
     STS_START,   /* entered first */
-    STS_TXT,     /* from START: the record is asked for */
-    STS_FETCH,   /* from TXT: its id is not that of a cached policy; the policy is fetched */
+    STS_TXT,     /* from START: the record is asked for, and so is the shared cache */
+    STS_SHARED,  /* from TXT: what is known here is not enough, the shared cache is awaited */
+    STS_FETCH,   /* from SHARED: no policy with the record's id is known; it is fetched */
     STS_SETTLED, /* from any: draft.sts is known */
 };
 
@@ -146,6 +148,10 @@ struct lookup {
     struct world_fetch *fetch;    /* made ready, or from STS_FETCH on its way; else NULL */
     char id[STS_ID_MAX + 1];
     enum sts_record_status record;
+    struct world_shared *shared; /* asked of the shared cache, else NULL */
+    bool shared_barred;          /* what it has is not to be used, though it may still answer */
+    bool shared_known;           /* it has answered: */
+    struct shared_policy shared_policy;
 };
 
 /* lookup_state.c */
@@ -174,6 +180,23 @@ void lookup_match_hosts(struct lookup *l);
 /* lookup_check.c */
 void lookup_check_answer(struct lookup *l, uint32_t resolver); /* an answer of DNS_INSECURE came */
 void lookup_check_stop(struct lookup *l);
+
+/* lookup_shared.c */
+
+/* Asks the shared cache for the policy of the next-hop, unless nobody asks for the lookup. */
+void lookup_shared_ask(struct lookup *l);
+/* Whether its answer is still awaited. */
+bool lookup_shared_is_awaited(const struct lookup *l);
+/*
+ * Puts the policy that the shared cache has in force here, with the time of its fetch, if there is
+ * one: with the id in DNS, or any where `id` is NULL, and fetched later than one that is in force
+ * here. Returns whether it did. To be called once, when nothing is awaited any more.
+ */
+bool lookup_shared_take(struct lookup *l, const char *id);
+/* Gives the shared cache a policy that was just fetched at wall clock fetched_at_s. */
+void lookup_shared_put(struct lookup *l, const struct sts_policy *policy, const char *body,
+                       size_t body_len, int64_t fetched_at_s);
+void lookup_shared_stop(struct lookup *l);
 
 bool lookup_mx_step(struct lookup *l);
 bool lookup_host_step(struct host *host);

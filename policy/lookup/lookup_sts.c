@@ -1,7 +1,8 @@
 /*
  * The MTA-STS policy of a next-hop: RFC 8461 section 3.1 (record), 3.3 (fetch, what failures mean,
  * retry), 5 and 5.1 (cached policies). A policy in force stays in force until its max_age is over,
- * whatever DNS and the policy host do; only a newer policy replaces it.
+ * whatever DNS and the policy host do; only a newer policy replaces it. The shared cache is asked
+ * together with DNS (lookup_shared.c), and awaited only where what is cached here is not enough.
  */
 #include "lookup/lookup_internal.h"
 
@@ -111,11 +112,12 @@ static const struct sts_cached *in_force(struct lookup *l)
 /* The record could not be looked up. */
 static void txt_failed(struct lookup *l)
 {
+    bool shared = lookup_shared_take(l, NULL);
     const struct sts_cached *cached = in_force(l);
 
     say_failure(l, FINDINGS_STS_DNS_ERROR, l->txt.failure);
     if (cached != NULL)
-        apply_policy(l, cached, FINDINGS_STS_CACHED_FAILED, false);
+        apply_policy(l, cached, shared ? FINDINGS_STS_SHARED : FINDINGS_STS_CACHED_FAILED, false);
     else
         sts_settle(l, FINDINGS_STS_FAILED);
 }
@@ -123,13 +125,14 @@ static void txt_failed(struct lookup *l)
 /* There is no record, or none that counts: that alone removes no policy (3.1, 5.1). */
 static void txt_absent(struct lookup *l)
 {
+    bool shared = lookup_shared_take(l, NULL);
     const struct sts_cached *cached = in_force(l);
 
     say_failure(
         l, l->record == STS_RECORD_INVALID ? FINDINGS_STS_INVALID_RECORD : FINDINGS_STS_NO_RECORD,
         NULL);
     if (cached != NULL)
-        apply_policy(l, cached, FINDINGS_STS_CACHED, true);
+        apply_policy(l, cached, shared ? FINDINGS_STS_SHARED : FINDINGS_STS_CACHED, true);
     else
         sts_settle(l, FINDINGS_STS_NONE);
 }
@@ -175,6 +178,7 @@ static void fetch_ok(struct lookup *l, const struct fetch_result *result)
 
     if (error == 0) {
         counters_add(&l->env.counters->fetch_results[ENGINE_FETCH_OK], 1);
+        lookup_shared_put(l, policy, result->body, result->body_len, world->ops->wall_s(world));
         cached = sts_cache_put(l->env.sts_cache, l->nexthop.name, l->id, policy, result->body,
                                result->body_len, lookup_now_ms(l), world->ops->wall_s(world));
         if (cached != NULL)
@@ -285,15 +289,27 @@ static void start_fetch(struct lookup *l)
     l->sts_state = STS_FETCH;
 }
 
+/* Whether it is the policy of the record. */
+static bool has_id(const struct lookup *l, const struct sts_cached *cached)
+{
+    return cached != NULL && cached->policy != NULL && strcmp(cached->id, l->id) == 0;
+}
+
 /* There is a record with an id: do we have its policy, may we fetch it? */
 static void txt_found(struct lookup *l)
 {
     int64_t now = lookup_now_ms(l);
+    enum findings_sts_source source = FINDINGS_STS_CACHED;
     const struct sts_cached *cached = policy_find(l);
-    bool same = cached != NULL && cached->policy != NULL && strcmp(cached->id, l->id) == 0;
 
-    if (same && cached->expires_ms >= l->sts_fresh_until_ms) {
-        apply_policy(l, cached, FINDINGS_STS_CACHED, true);
+    /* Also where a fetch has failed of late: another host may have been luckier. */
+    if (!has_id(l, cached) && lookup_shared_take(l, l->id)) {
+        cached = policy_find(l);
+        source = FINDINGS_STS_SHARED;
+    }
+    lookup_shared_stop(l);
+    if (has_id(l, cached) && cached->expires_ms >= l->sts_fresh_until_ms) {
+        apply_policy(l, cached, source, true);
         return;
     }
     if (cached != NULL && cached->retry_ms > now && strcmp(cached->failed_id, l->id) == 0) {
@@ -301,6 +317,13 @@ static void txt_found(struct lookup *l)
         return;
     }
     start_fetch(l);
+}
+
+/* The record names the policy that is in force here: nothing else is waited for. */
+static bool is_known_here(struct lookup *l)
+{
+    return l->txt.status != DNS_FAILED && l->record == STS_RECORD_FOUND &&
+           has_id(l, policy_find(l));
 }
 
 static void take_txt(struct ask *ask, const struct dns_answer *answer)
@@ -322,6 +345,7 @@ static void sts_start(struct lookup *l)
     l->record = STS_RECORD_NONE;
     snprintf(name, sizeof name, "%s%s", record_prefix, l->nexthop.name);
     ask_start(&l->txt, l, name, DNS_TYPE_TXT, take_txt, NULL);
+    lookup_shared_ask(l);
     /* Where nothing is known of the domain, a record with an id means a fetch: what that needs to
      * know of the policy host can be asked for at once. If it is in vain nothing is lost. */
     if (l->known == NULL && policy_find(l) == NULL)
@@ -342,6 +366,11 @@ bool lookup_sts_step(struct lookup *l)
         if (l->record != STS_RECORD_FOUND)
             lookup_limit(l, FINDINGS_PART_STS,
                          lookup_left_of(l, &l->txt, l->settings.negative_ttl_ms));
+        l->sts_state = STS_SHARED;
+        return true;
+    case STS_SHARED:
+        if (l->out_of_memory || (lookup_shared_is_awaited(l) && !is_known_here(l)))
+            return false;
         if (l->txt.status == DNS_FAILED)
             txt_failed(l);
         else if (l->record == STS_RECORD_FOUND)
@@ -359,6 +388,7 @@ bool lookup_sts_step(struct lookup *l)
 void lookup_sts_stop(struct lookup *l)
 {
     ask_stop(&l->txt);
+    lookup_shared_stop(l);
     drop_fetch(l);
     drop_late(l);
 }

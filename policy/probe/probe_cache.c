@@ -233,15 +233,18 @@ static bool is_any(const struct entry *entry, const void *arg)
 }
 
 static size_t forget_all(struct probe_cache *cache,
-                         bool (*match)(const struct entry *entry, const void *arg), const void *arg)
+                         bool (*match)(const struct entry *entry, const void *arg),
+                         const void *match_arg, probe_cache_key_fn each, void *arg)
 {
     size_t count = 0;
 
     pthread_mutex_lock(&cache->lru.lock);
     for (struct lru_entry *lru = lru_first(&cache->lru), *next; lru != NULL; lru = next) {
         next = lru_next(&cache->lru, lru);
-        if (!match(entry_of(lru), arg))
+        if (!match(entry_of(lru), match_arg))
             continue;
+        if (each != NULL)
+            each(entry_of(lru)->key, arg);
         entry_forget(cache, entry_of(lru));
         count++;
     }
@@ -249,19 +252,20 @@ static size_t forget_all(struct probe_cache *cache,
     return count;
 }
 
-size_t probe_cache_forget(struct probe_cache *cache, const char *host)
+size_t probe_cache_forget(struct probe_cache *cache, const char *host, probe_cache_key_fn each,
+                          void *arg)
 {
-    return forget_all(cache, is_of_host, host);
+    return forget_all(cache, is_of_host, host, each, arg);
 }
 
 void probe_cache_forget_certificates(struct probe_cache *cache)
 {
-    forget_all(cache, is_of_certificate, NULL);
+    forget_all(cache, is_of_certificate, NULL, NULL, NULL);
 }
 
 void probe_cache_clear(struct probe_cache *cache)
 {
-    forget_all(cache, is_any, NULL);
+    forget_all(cache, is_any, NULL, NULL, NULL);
 }
 
 size_t probe_cache_count(struct probe_cache *cache)

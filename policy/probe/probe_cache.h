@@ -56,8 +56,11 @@ void probe_cache_put(struct probe_cache *cache, const struct probe_cache_key *ke
 bool probe_cache_restore(struct probe_cache *cache, const char *key, struct probe_result *result,
                          int64_t ends_ms);
 
-/* Forgets the results of a host; how many there were. */
-size_t probe_cache_forget(struct probe_cache *cache, const char *host);
+/* Forgets the results of a host; how many there were. `each`, if it is not NULL, is told their
+ * keys, which are borrowed for the call; the cache's lock is held. */
+typedef void (*probe_cache_key_fn)(const char *key, void *arg);
+size_t probe_cache_forget(struct probe_cache *cache, const char *host, probe_cache_key_fn each,
+                          void *arg);
 /* Forgets those that say that a certificate was not as demanded: other CA certificates may be
  * trusted now. */
 void probe_cache_forget_certificates(struct probe_cache *cache);

@@ -25,6 +25,7 @@ int prober_new(struct world *world, const struct prober_settings *settings, stru
     if (prober == NULL)
         return -ENOMEM;
     prober->world = world;
+    list_init(&prober->asking);
     list_init(&prober->waiting);
     list_init(&prober->active);
     list_init(&prober->slow);
@@ -72,6 +73,12 @@ struct probe_plan *prober_plan(struct prober *prober, const struct findings *fin
 struct probe_cache *prober_cache(struct prober *prober)
 {
     return prober->cache;
+}
+
+size_t prober_forget(struct prober *prober, const char *host, probe_cache_key_fn each, void *arg)
+{
+    probe_task_bar_shared(prober, host);
+    return probe_cache_forget(prober->cache, host, each, arg);
 }
 
 static uint64_t get(const atomic_uint_least64_t *counter)

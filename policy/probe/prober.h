@@ -85,6 +85,7 @@ struct probe_note {
     struct list link; /* the holder's */
     struct probe_result *result;
     unsigned configured;
+    enum tls_demand_kind kind;
     char *host; /* in the same block */
     char endpoint[PROBE_ENDPOINT_MAX];
     char demand[TLS_DEMAND_KEY_MAX];
@@ -107,6 +108,10 @@ void prober_take_note(struct prober *prober, struct probe_note *note);
 void prober_free_note(struct probe_note *note); /* any thread */
 
 struct probe_cache *prober_cache(struct prober *prober);
+
+/* Forgets the results of a host, as probe_cache_forget, and does not use what the shared cache has
+ * been asked of it and answers later. */
+size_t prober_forget(struct prober *prober, const char *host, probe_cache_key_fn each, void *arg);
 
 /* Fills in what the statistics have of probes. Any thread. */
 void prober_read(struct prober *prober, int64_t now_ms, struct engine_stats *out);

@@ -1,8 +1,8 @@
 /*
  * What connections for delivery show counts as a probe. prober_note judges one on its own thread
  * (probe_judge.c) and copies what is to be kept; prober_take_note puts it where the results of
- * probes are, on the engine's thread. It is no probe for the limits: nothing was connected to for
- * it.
+ * probes are, the shared cache included, on the engine's thread. It is no probe for the limits:
+ * nothing was connected to for it.
  *
  * A busy agent shows the same of a server many times a second: what is known already and was seen
  * a moment ago costs a look into the cache.
@@ -64,6 +64,7 @@ static struct probe_note *note_new(const struct world_probe_target *target, unsi
         return NULL;
     list_init(&note->link);
     note->configured = configured;
+    note->kind = target->demand->kind;
     note->host = (char *)(note + 1);
     memcpy(note->host, target->host, len);
     probe_address_endpoint(target->address, target->ipv6, target->port, note->endpoint);
@@ -105,7 +106,9 @@ void prober_take_note(struct prober *prober, struct probe_note *note)
 {
     struct probe_cache_key key = key_of(note);
 
-    if (prober->settings.enable && note->configured == prober_configured(prober))
+    if (prober->settings.enable && note->configured == prober_configured(prober)) {
         probe_keep(prober, &key, note->result);
+        probe_shared_put(prober, &key, note->kind, note->result);
+    }
     prober_free_note(note);
 }

@@ -1,8 +1,9 @@
 /*
  * Probes in flight, one for all who ask for the same host, address, port and demand. A task goes
- * probe_task_ask (it waits), start_tasks (it has one of `parallel` slots, and connects), after a
- * second on_timer (it gives up its slot, and stays in flight), on_probed (its result is kept
- * by prober_keep.c, and told). What a limit leaves out is told at once that it is left.
+ * probe_task_ask (the shared cache is asked), on_shared_answer (that has nothing, it waits),
+ * start_tasks (it has one of `parallel` slots, and connects), after a second on_timer (it gives up
+ * its slot, and stays in flight), on_probed (its result is kept by prober_keep.c, and told). What a
+ * limit leaves out is told that it is left.
  *
  * Those who wait are called when the lists are in order: they may ask for more.
  */
@@ -10,135 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-struct probe_task {
-    struct table_node node; /* in prober->tasks */
-    struct list link;       /* in the list of its state */
-    struct prober *prober;
-    struct probe_plan *plan; /* with a reference: the demand and the address are in it */
-    size_t candidate;
-    enum { TASK_WAITING, TASK_ACTIVE, TASK_SLOW } state;
-    struct list waiters;
-    struct world_probe *probe; /* of ACTIVE and SLOW */
-    struct world_probe_target target;
-    unsigned configured; /* prober->configured when it connected */
-    int64_t started_ms;  /* when it began to wait, or connected */
-    char key[];
-};
-
-static int64_t now_of(const struct prober *prober)
-{
-    return prober->world->ops->mono_ms(prober->world);
-}
-
-/* ---- Tasks ---- */
-
-static struct probe_task *task_of(struct list *link)
-{
-    return list_entry(link, struct probe_task, link);
-}
-
-static struct probe_task *task_new(struct prober *prober, struct probe_plan *plan, size_t candidate,
-                                   const char *key)
-{
-    const struct probe_candidate *c = &plan->candidates[candidate];
-    const struct probe_host *host = &plan->hosts[c->host];
-    struct probe_task *task = calloc(1, sizeof(*task) + strlen(key) + 1);
-
-    if (task == NULL)
-        return NULL;
-    strcpy(task->key, key);
-    task->prober = prober;
-    task->plan = probe_plan_ref(plan);
-    task->candidate = candidate;
-    task->target = (struct world_probe_target){
-        .host = plan->findings->hosts[host->index].name,
-        .address = c->address,
-        .ipv6 = c->ipv6,
-        .port = plan->port,
-        .demand = &host->demand,
-        .web_pki_name = plan->findings->hosts[host->index].name,
-    };
-    task->started_ms = now_of(prober);
-    list_init(&task->waiters);
-    table_add(&prober->tasks, &task->node, task->key);
-    list_append(&prober->waiting, &task->link);
-    prober->waiting_count++;
-    return task;
-}
-
-static size_t *count_of_state(struct probe_task *task)
-{
-    switch (task->state) {
-    case TASK_ACTIVE:
-        return &task->prober->active_count;
-    case TASK_SLOW:
-        return &task->prober->slow_count;
-    case TASK_WAITING:
-    default:
-        return &task->prober->waiting_count;
-    }
-}
-
-static void task_move(struct probe_task *task, int state)
-{
-    struct prober *prober = task->prober;
-
-    --*count_of_state(task);
-    list_remove(&task->link);
-    task->state = state;
-    list_append(state == TASK_ACTIVE ? &prober->active : &prober->slow, &task->link);
-    ++*count_of_state(task);
-}
-
-static void note_in_flight(struct prober *prober)
-{
-    atomic_store_explicit(&prober->counters.in_flight, prober->active_count + prober->slow_count,
-                          memory_order_relaxed);
-}
-
-/* Leaves those who waited in `waiters`, which is initialised here. */
-static void task_end(struct probe_task *task, struct list *waiters)
-{
-    struct prober *prober = task->prober;
-
-    --*count_of_state(task);
-    list_remove(&task->link);
-    table_remove(&prober->tasks, &task->node);
-    list_take(waiters, &task->waiters);
-    for (struct list *link = waiters->next; link != waiters; link = link->next)
-        list_entry(link, struct probe_waiter, link)->task = NULL;
-    if (task->probe != NULL)
-        prober->world->ops->probe_cancel(prober->world, task->probe);
-    probe_plan_unref(task->plan);
-    free(task);
-    note_in_flight(prober);
-}
-
-/* Nothing of a task is used from here on. */
-static void tell(struct list *waiters, enum probe_stage stage, struct probe_result *result)
-{
-    struct list *link;
-
-    while ((link = list_shift(waiters)) != NULL) {
-        struct probe_waiter *waiter = list_entry(link, struct probe_waiter, link);
-        waiter->changed(waiter, stage, result);
-    }
-}
-
-static void end_and_tell(struct probe_task *task)
-{
-    struct list waiters;
-
-    task_end(task, &waiters);
-    tell(&waiters, PROBE_STAGE_LEFT, NULL);
-}
-
-static void end_waiting(struct prober *prober)
-{
-    while (!list_empty(&prober->waiting))
-        end_and_tell(task_of(prober->waiting.next));
-}
 
 /* ---- Slots ---- */
 
@@ -155,7 +27,7 @@ static size_t connections_to_address(struct prober *prober, const struct probe_t
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         for (struct list *link = lists[i]->next; link != lists[i]; link = link->next)
-            connections += is_same_address(task, task_of(link));
+            connections += is_same_address(task, probe_task_of(link));
     }
     return connections;
 }
@@ -166,8 +38,8 @@ static struct probe_task *next_task(struct prober *prober)
     if (prober->active_count >= prober->settings.parallel)
         return NULL;
     for (struct list *link = prober->waiting.next; link != &prober->waiting; link = link->next) {
-        if (connections_to_address(prober, task_of(link)) < PROBER_ADDRESS_MAX)
-            return task_of(link);
+        if (connections_to_address(prober, probe_task_of(link)) < PROBER_ADDRESS_MAX)
+            return probe_task_of(link);
     }
     return NULL;
 }
@@ -178,17 +50,16 @@ static void start_task(struct probe_task *task)
 {
     struct prober *prober = task->prober;
 
-    task->started_ms = now_of(prober);
+    task->started_ms = prober_now_ms(prober);
     task->configured = prober->configured;
     task->probe = prober->world->ops->probe(prober->world, &task->target, on_probed, task);
     if (task->probe == NULL) {
-        end_and_tell(task);
+        probe_task_end_and_tell(task);
         return;
     }
-    task_move(task, TASK_ACTIVE);
+    probe_task_move(task, PROBE_TASK_ACTIVE);
     probe_limits_begun(&prober->limits, task->started_ms);
     atomic_fetch_add(&prober->counters.begun, 1);
-    note_in_flight(prober);
 }
 
 static bool may_be_slow(const struct prober *prober)
@@ -202,8 +73,8 @@ static void on_timer(void *arg);
 static int64_t overdue_ms(const struct prober *prober)
 {
     for (struct list *link = prober->waiting.next; link != &prober->waiting; link = link->next) {
-        if (task_of(link)->plan->scope != PROBE_SCOPE_ALL)
-            return task_of(link)->started_ms + PROBER_WAIT_MS;
+        if (probe_task_of(link)->plan->scope != PROBE_SCOPE_ALL)
+            return probe_task_of(link)->started_ms + PROBER_WAIT_MS;
     }
     return INT64_MAX;
 }
@@ -212,14 +83,14 @@ static int64_t slow_ms(const struct prober *prober)
 {
     if (list_empty(&prober->active) || !may_be_slow(prober))
         return INT64_MAX;
-    return task_of(prober->active.next)->started_ms + PROBER_SLOW_MS;
+    return probe_task_of(prober->active.next)->started_ms + PROBER_SLOW_MS;
 }
 
 /* It may fire too soon, never too late: what begins to wait is due later than what is there. */
 static void set_timer(struct prober *prober)
 {
     int64_t due_ms = slow_ms(prober) < overdue_ms(prober) ? slow_ms(prober) : overdue_ms(prober);
-    int64_t delay_ms = due_ms - now_of(prober);
+    int64_t delay_ms = due_ms - prober_now_ms(prober);
 
     if (prober->timer == NULL && due_ms != INT64_MAX)
         prober->timer =
@@ -256,13 +127,13 @@ static void tell_slow(struct probe_task *task)
 /* So many are slow that no slot becomes free: those who have waited get what is known. */
 static void end_overdue(struct prober *prober)
 {
-    while (overdue_ms(prober) <= now_of(prober)) {
+    while (overdue_ms(prober) <= prober_now_ms(prober)) {
         struct list *link = prober->waiting.next;
 
-        while (task_of(link)->plan->scope == PROBE_SCOPE_ALL)
+        while (probe_task_of(link)->plan->scope == PROBE_SCOPE_ALL)
             link = link->next;
         atomic_fetch_add(&prober->counters.left_out, 1);
-        end_and_tell(task_of(link));
+        probe_task_end_and_tell(probe_task_of(link));
     }
 }
 
@@ -272,10 +143,10 @@ static void on_timer(void *arg)
     struct prober *prober = arg;
 
     prober->timer = NULL;
-    while (slow_ms(prober) <= now_of(prober)) {
-        struct probe_task *task = task_of(prober->active.next);
+    while (slow_ms(prober) <= prober_now_ms(prober)) {
+        struct probe_task *task = probe_task_of(prober->active.next);
 
-        task_move(task, TASK_SLOW);
+        probe_task_move(task, PROBE_TASK_SLOW);
         tell_slow(task);
     }
     start_tasks(prober);
@@ -284,6 +155,22 @@ static void on_timer(void *arg)
 }
 
 /* ---- Results ---- */
+
+static void end_waiting(struct prober *prober)
+{
+    while (!list_empty(&prober->waiting))
+        probe_task_end_and_tell(probe_task_of(prober->waiting.next));
+}
+
+static void share_result(struct probe_task *task, const struct probe_result *result)
+{
+    const struct probe_plan *plan = task->plan;
+    char endpoint[PROBE_ENDPOINT_MAX];
+    struct probe_cache_key key = probe_keep_key(plan, task->candidate, endpoint);
+
+    probe_shared_put(task->prober, &key,
+                     plan->hosts[plan->candidates[task->candidate].host].demand.kind, result);
+}
 
 /* world_probe_fn */
 static void on_probed(const struct world_probe_result *outcome, void *arg)
@@ -298,10 +185,13 @@ static void on_probed(const struct world_probe_result *outcome, void *arg)
     if (outcome->local)
         result = probe_keep_lack(prober, task->plan, task->candidate, outcome->probe);
     else
-        result = probe_keep_result(prober, task->plan, task->candidate, outcome->probe,
-                                   task->configured, now_of(prober) - task->started_ms, &rests);
-    task_end(task, &waiters);
-    tell(&waiters, result != NULL ? PROBE_STAGE_KNOWN : PROBE_STAGE_LEFT, result);
+        result =
+            probe_keep_result(prober, task->plan, task->candidate, outcome->probe, task->configured,
+                              prober_now_ms(prober) - task->started_ms, &rests);
+    if (result != NULL && !outcome->local)
+        share_result(task, result);
+    probe_task_end(task, &waiters);
+    probe_task_tell(&waiters, result != NULL ? PROBE_STAGE_KNOWN : PROBE_STAGE_LEFT, result);
     probe_result_unref(result);
     if (rests)
         end_waiting(prober);
@@ -312,7 +202,7 @@ static void on_probed(const struct world_probe_result *outcome, void *arg)
 
 static bool may_begin(struct prober *prober)
 {
-    int64_t now_ms = now_of(prober);
+    int64_t now_ms = prober_now_ms(prober);
 
     return !probe_limits_rests(&prober->limits, now_ms) &&
            prober->waiting_count < prober->settings.parallel * PROBER_SLOW_SHARE &&
@@ -332,7 +222,68 @@ static enum probe_stage join(struct probe_task *task, struct probe_waiter *waite
 {
     waiter->task = task;
     list_append(&task->waiters, &waiter->link);
-    return task->state == TASK_SLOW ? PROBE_STAGE_SLOW : PROBE_STAGE_ASKED;
+    return task->state == PROBE_TASK_SLOW ? PROBE_STAGE_SLOW : PROBE_STAGE_ASKED;
+}
+
+/* From now on it waits for a slot. */
+static void line_up(struct probe_task *task)
+{
+    struct prober *prober = task->prober;
+
+    task->started_ms = prober_now_ms(prober);
+    probe_task_move(task, PROBE_TASK_WAITING);
+    start_tasks(prober);
+}
+
+/* struct probe_shared's */
+static void on_shared_answer(struct probe_shared *shared, struct probe_result *result)
+{
+    struct probe_task *task = list_entry(shared, struct probe_task, shared);
+    struct list waiters;
+
+    if (result != NULL) {
+        probe_task_end(task, &waiters);
+        probe_task_tell(&waiters, PROBE_STAGE_KNOWN, result);
+    } else if (may_begin(task->prober)) {
+        line_up(task);
+    } else {
+        atomic_fetch_add(&task->prober->counters.left_out, 1);
+        probe_task_end_and_tell(task);
+    }
+}
+
+/* Somebody wants to look now, whatever others have seen. */
+static void begin_now(struct probe_task *task)
+{
+    if (task->state != PROBE_TASK_ASKING)
+        return;
+    probe_shared_stop(&task->shared);
+    line_up(task);
+}
+
+/* A task for what nobody looks at yet; NULL: it is left out. It has the waiter, or has told it that
+ * it came to nothing. */
+static struct probe_task *begin(struct prober *prober, struct probe_plan *plan, size_t candidate,
+                                const char *key, struct probe_waiter *waiter)
+{
+    bool all = plan->scope == PROBE_SCOPE_ALL, may = all || may_begin(prober);
+    bool asks = !all && prober->world->ops->shared_is_on(prober->world);
+    struct probe_task *task = NULL;
+    struct list none;
+
+    if ((may || asks) && !probe_task_is_own(prober, plan, candidate))
+        task = probe_task_new(prober, plan, candidate, key);
+    if (task == NULL)
+        return NULL;
+    asks = asks && probe_shared_ask(&task->shared, prober, plan, candidate, on_shared_answer);
+    if (!asks && !may) {
+        probe_task_end(task, &none);
+        return NULL;
+    }
+    join(task, waiter);
+    if (!asks)
+        line_up(task);
+    return task;
 }
 
 enum probe_stage probe_task_ask(struct prober *prober, struct probe_plan *plan, size_t candidate,
@@ -342,30 +293,30 @@ enum probe_stage probe_task_ask(struct prober *prober, struct probe_plan *plan, 
     char endpoint[PROBE_ENDPOINT_MAX], text[PROBE_CACHE_KEY_MAX + 1];
     struct probe_cache_key key = probe_keep_key(plan, candidate, endpoint);
     struct table_node *node;
-    struct probe_task *task;
+    enum probe_stage stage;
 
     if (!prober->settings.enable || !plan->connects)
         return PROBE_STAGE_LEFT;
     if (!all) {
         /* It may have come to be known since the request began. */
-        *result = probe_cache_get(prober->cache, &key, now_of(prober));
+        *result = probe_cache_get(prober->cache, &key, prober_now_ms(prober));
         if (*result != NULL)
             return PROBE_STAGE_KNOWN;
     }
     probe_cache_key_text(&key, key.demand, text);
     node = table_find(&prober->tasks, text);
-    if (node != NULL)
-        return join(list_entry(node, struct probe_task, node), waiter);
-    task = (all || may_begin(prober)) && !probe_task_is_own(prober, plan, candidate)
-               ? task_new(prober, plan, candidate, text)
-               : NULL;
-    if (task == NULL) {
-        atomic_fetch_add(&prober->counters.left_out, 1);
-        return PROBE_STAGE_LEFT;
+    if (node != NULL) {
+        struct probe_task *task = list_entry(node, struct probe_task, node);
+
+        stage = join(task, waiter);
+        if (all)
+            begin_now(task);
+        return stage;
     }
-    join(task, waiter);
-    start_tasks(prober);
-    return PROBE_STAGE_ASKED;
+    if (begin(prober, plan, candidate, text, waiter) != NULL)
+        return PROBE_STAGE_ASKED;
+    atomic_fetch_add(&prober->counters.left_out, 1);
+    return PROBE_STAGE_LEFT;
 }
 
 void probe_task_leave(struct probe_waiter *waiter)
@@ -375,20 +326,31 @@ void probe_task_leave(struct probe_waiter *waiter)
 
     list_remove(&waiter->link);
     waiter->task = NULL;
-    if (task != NULL && task->state == TASK_WAITING && list_empty(&task->waiters))
-        task_end(task, &none);
+    if (task != NULL && list_empty(&task->waiters) &&
+        (task->state == PROBE_TASK_ASKING || task->state == PROBE_TASK_WAITING))
+        probe_task_end(task, &none);
+}
+
+void probe_task_bar_shared(struct prober *prober, const char *host)
+{
+    for (struct list *link = prober->asking.next; link != &prober->asking; link = link->next) {
+        struct probe_task *task = probe_task_of(link);
+
+        task->shared.barred |= strcmp(task->target.host, host) == 0;
+    }
 }
 
 void probe_task_end_all(struct prober *prober, bool told)
 {
-    struct list *const lists[] = {&prober->waiting, &prober->active, &prober->slow};
+    struct list *const lists[] = {&prober->asking, &prober->waiting, &prober->active,
+                                  &prober->slow};
     struct list waiters;
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         while (!list_empty(lists[i])) {
-            task_end(task_of(lists[i]->next), &waiters);
+            probe_task_end(probe_task_of(lists[i]->next), &waiters);
             if (told)
-                tell(&waiters, PROBE_STAGE_LEFT, NULL);
+                probe_task_tell(&waiters, PROBE_STAGE_LEFT, NULL);
             while (list_shift(&waiters) != NULL)
                 ;
         }

@@ -97,7 +97,7 @@ const struct sts_cached *sts_cache_find(struct sts_cache *cache, const char *dom
 static struct sts_entry *entry_put(struct sts_cache *cache, const char *domain, const char *id,
                                    struct sts_policy *policy, int64_t fetched_ms, int64_t now_ms)
 {
-    struct sts_entry *entry = sts_entry_obtain(cache, domain, fetched_ms);
+    struct sts_entry *entry = sts_entry_obtain(cache, domain, now_ms);
 
     if (entry == NULL) {
         sts_policy_free(policy);
@@ -117,20 +117,28 @@ static struct sts_entry *entry_put(struct sts_cache *cache, const char *domain, 
     return entry;
 }
 
-const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *domain, const char *id,
-                                       struct sts_policy *policy, const char *body, size_t body_len,
-                                       int64_t now_ms, int64_t wall_s)
+const struct sts_cached *sts_cache_take_over(struct sts_cache *cache, const char *domain,
+                                             const char *id, struct sts_policy *policy,
+                                             const char *body, size_t body_len, int64_t fetched_ms,
+                                             int64_t fetched_wall_s, int64_t now_ms)
 {
-    struct sts_entry *entry = entry_put(cache, domain, id, policy, now_ms, now_ms);
+    struct sts_entry *entry = entry_put(cache, domain, id, policy, fetched_ms, now_ms);
 
     if (entry == NULL)
         return NULL;
-    entry->cached.fetched_wall_s = wall_s;
+    entry->cached.fetched_wall_s = fetched_wall_s;
     entry->cached.told_ms = now_ms;
     list_remove(&entry->unsaved);
     if (cache->sink.saved != NULL)
         cache->sink.saved(&entry->cached, body, body_len, cache->sink.arg);
     return &entry->cached;
+}
+
+const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *domain, const char *id,
+                                       struct sts_policy *policy, const char *body, size_t body_len,
+                                       int64_t now_ms, int64_t wall_s)
+{
+    return sts_cache_take_over(cache, domain, id, policy, body, body_len, now_ms, wall_s, now_ms);
 }
 
 int sts_cache_restore(struct sts_cache *cache, const char *domain, const char *id,

@@ -71,6 +71,13 @@ const struct sts_cached *sts_cache_put(struct sts_cache *cache, const char *doma
                                        struct sts_policy *policy, const char *body, size_t body_len,
                                        int64_t now_ms, int64_t wall_s);
 
+/* The same for a policy that another host fetched, at fetched_ms, which may be negative; and of
+ * that host's wall clock fetched_wall_s. */
+const struct sts_cached *sts_cache_take_over(struct sts_cache *cache, const char *domain,
+                                             const char *id, struct sts_policy *policy,
+                                             const char *body, size_t body_len, int64_t fetched_ms,
+                                             int64_t fetched_wall_s, int64_t now_ms);
+
 /* The same for a policy from the store, fetched at fetched_ms (which may be negative): 0 or
  * -ENOMEM. The sink is not told. */
 int sts_cache_restore(struct sts_cache *cache, const char *domain, const char *id,

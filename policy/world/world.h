@@ -1,14 +1,14 @@
 /*
- * What the engine's logic needs from outside: DNS, HTTPS, SMTP servers, timers and two clocks. The
- * real one is made of resolver.c, sts_fetch.c, probe_client.c and libevent (world_real.c); scenario
- * tests bring their own.
- * Everything here happens on one thread, the engine's. No callback fires before the call that
- * asked for it has returned.
+ * What the engine's logic needs from outside: DNS, HTTPS, SMTP servers, the shared cache, timers
+ * and two clocks. The real one is made of resolver.c, sts_fetch.c, probe_client.c, shared.c and
+ * libevent (world_real.c); scenario tests bring their own. Everything here happens on one thread,
+ * the engine's. No callback fires before the call that asked for it has returned.
  */
 #ifndef POLICY_WORLD_WORLD_H
 #define POLICY_WORLD_WORLD_H
 
 #include "dns/dns_answer.h"
+#include "store/shared_row.h"
 
 #include <stdint.h>
 
@@ -18,6 +18,7 @@ struct world_fetch;
 struct world_timer;
 struct world_check;
 struct world_probe;
+struct world_shared;
 
 struct findings_probe;
 struct tls_demand;
@@ -66,6 +67,11 @@ typedef void (*world_fetch_fn)(const struct fetch_result *result, void *arg);
 typedef void (*world_probe_fn)(const struct world_probe_result *result, void *arg);
 typedef void (*world_timer_fn)(void *arg);
 typedef void (*world_check_fn)(bool passed, void *arg);
+/* What the shared cache has, borrowed for the call, or NULL: nothing that counts. Returns what came
+ * of the row's payload, SHARED_OK or why it is not used; without a row that is ignored. */
+typedef enum shared_reject (*world_shared_fn)(const struct shared_row *row, void *arg);
+/* Whether the shared cache has the row no more. */
+typedef void (*world_shared_deleted_fn)(bool gone, void *arg);
 
 struct world_ops {
     /* Each start returns NULL only when out of memory; then there is no callback. A handle is dead
@@ -91,6 +97,20 @@ struct world_ops {
     /* Whether this host has the address itself, or that is not known. `address` as in struct
      * world_probe_target. */
     bool (*is_own)(struct world *w, const uint8_t *address, bool ipv6);
+    /* Whether there is a shared cache, up or down. */
+    bool (*shared_is_on)(struct world *w);
+    /* Asks the shared cache for the row of `name` (shared_key.h); called back within the time of
+     * the configuration, from this call on. NULL also when there is nobody to ask. */
+    struct world_shared *(*shared_get)(struct world *w, enum shared_kind kind, const char *name,
+                                       world_shared_fn done, void *arg);
+    /* Writes a row as well as it can, at once: nobody learns what became of it. */
+    void (*shared_put)(struct world *w, enum shared_kind kind, const char *name,
+                       const void *payload, size_t len, int64_t ends_at_s);
+    /* Deletes a row; rows put before do not come back. As shared_get; NULL: it was not deleted. */
+    struct world_shared *(*shared_delete)(struct world *w, enum shared_kind kind, const char *name,
+                                          world_shared_deleted_fn done, void *arg);
+    /* Of both kinds of request. */
+    void (*shared_drop)(struct world *w, struct world_shared *request);
     struct world_timer *(*timer)(struct world *w, int64_t delay_ms, world_timer_fn fire, void *arg);
     void (*timer_cancel)(struct world *w, struct world_timer *timer);
     int64_t (*mono_ms)(struct world *w); /* CLOCK_BOOTTIME where there is one: sleep counts */

@@ -6,6 +6,7 @@
 
 #include "policy/verdict.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,8 @@ static int config(struct play *play, char *args)
             s->sts_give_up_ms = atoll(value) * 1000;
         else if (strcmp(word, "refresh") == 0)
             s->sts_refresh_ms = atoll(value) * 1000;
+        else if (strcmp(word, "max_policy") == 0)
+            s->sts_max_policy = (size_t)atoll(value);
         else if (strcmp(word, "max_domains") == 0)
             s->max_domains = (size_t)atoll(value);
         else if (strcmp(word, "max_memory") == 0)
@@ -308,13 +311,23 @@ static int distrust(struct play *play, char *args)
     return 0;
 }
 
+/* core_purged_fn */
+static void on_purged(int status, void *arg)
+{
+    struct play *play = arg;
+
+    play->purge_status = status;
+}
+
 static int purge(struct play *play, char *args)
 {
     struct nexthop nexthop;
 
     if (nexthop_parse(args, &nexthop) < 0)
         return scenario_fail(play, "no next-hop: %s", args);
-    return core_purge(play->core, &nexthop) ? 0 : scenario_fail(play, "there was nothing");
+    play->purge_status = 1;
+    core_purge(play->core, &nexthop, on_purged, play);
+    return play->purge_status != -ENOENT ? 0 : scenario_fail(play, "there was nothing");
 }
 
 static int not_cached(struct play *play, char *args)
@@ -409,6 +422,15 @@ static const struct {
     {"at-once", scenario_at_once},
     {"tlsrpt", scenario_tlsrpt},
     {"record", scenario_record},
+    {"shared", scenario_shared},
+    {"shared-policy", scenario_shared_policy},
+    {"shared-asked", scenario_shared_asked},
+    {"shared-found", scenario_shared_found},
+    {"row", scenario_row},
+    {"row-life", scenario_row_life},
+    {"rows", scenario_rows},
+    {"purged", scenario_purged},
+    {"another-host", scenario_another_host},
     {"security", security},
     {"distrust", distrust},
     {"check", check},
@@ -481,6 +503,7 @@ int scenario_play(const char *path, bool verbose, char *err, size_t err_size)
         .sts_min_retry_ms = 5 * 60 * 1000,
         .sts_give_up_ms = 24 * 60 * 60 * 1000,
         .sts_refresh_ms = 24 * 60 * 60 * 1000,
+        .sts_max_policy = 64 * 1024,
         .negative_ttl_ms = 5 * 60 * 1000,
         .max_ttl_ms = 24 * 60 * 60 * 1000,
         .max_domains = 1000,

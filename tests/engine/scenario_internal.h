@@ -57,6 +57,7 @@ struct play {
     struct core_settings settings;
     struct asker *askers;
     unsigned sent_before;
+    int purge_status; /* of the last; 1: it is not done */
     char log[8192];
 };
 
@@ -72,6 +73,16 @@ int scenario_https(struct play *play, char *args);
 int scenario_expect(struct play *play, char *args);
 int scenario_cached(struct play *play, char *args);
 int scenario_compare(struct play *play, const struct findings *findings);
+
+int scenario_shared(struct play *play, char *args);
+int scenario_shared_policy(struct play *play, char *args);
+int scenario_shared_asked(struct play *play, char *args);
+int scenario_shared_found(struct play *play, char *args);
+int scenario_row(struct play *play, char *args);
+int scenario_row_life(struct play *play, char *args);
+int scenario_rows(struct play *play, char *args);
+int scenario_purged(struct play *play, char *args);
+int scenario_another_host(struct play *play, char *args);
 
 int scenario_smtp(struct play *play, char *args);
 int scenario_probe(struct play *play, char *args);

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "policy/findings.h"
+#include "store/shared_policy.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -17,7 +18,16 @@ struct event {
     struct sim_world *sim;
     int64_t at_ms;
     /* EVENT_READY: a fetch that was not told to go; it happens never, and counts for nothing. */
-    enum { EVENT_ANSWER, EVENT_FETCHED, EVENT_TIMER, EVENT_READY, EVENT_CHECK, EVENT_PROBED } kind;
+    enum {
+        EVENT_ANSWER,
+        EVENT_FETCHED,
+        EVENT_TIMER,
+        EVENT_READY,
+        EVENT_CHECK,
+        EVENT_PROBED,
+        EVENT_ROW,
+        EVENT_DELETED
+    } kind;
     struct dns_answer answer;
     struct fetch_result result;
     char *body;
@@ -34,6 +44,11 @@ struct event {
     struct world_probe_result probed;
     struct findings_probe probe;
     struct sim_smtp *smtp;
+    world_shared_fn on_row;
+    world_shared_deleted_fn on_deleted;
+    bool has_row, gone;
+    struct shared_row row;
+    uint8_t *payload;
     void *arg;
 };
 
@@ -44,6 +59,10 @@ struct sim_world {
     struct sim_https *https;
     struct sim_smtp *smtp;
     unsigned connected, connections, at_once;
+    enum sim_shared shared;
+    int64_t shared_delay_ms;
+    struct sim_row *rows;
+    unsigned rows_asked, rows_found[SHARED_REJECTS];
     struct sim_dns nothing; /* what names that are not in the table are answered with */
     unsigned asked_by_type[65536];
     unsigned outstanding;
@@ -115,13 +134,15 @@ static void connection_end(struct event *event)
 static void event_free(struct event *event)
 {
     list_remove(&event->link);
-    if (event->kind == EVENT_ANSWER || event->kind == EVENT_FETCHED)
+    if (event->kind == EVENT_ANSWER || event->kind == EVENT_FETCHED || event->kind == EVENT_ROW ||
+        event->kind == EVENT_DELETED)
         event->sim->outstanding--;
     if (event->kind == EVENT_PROBED)
         connection_end(event);
     free(event->records);
     free(event->record_text);
     free(event->body);
+    free(event->payload);
     free(event);
 }
 
@@ -409,6 +430,172 @@ static bool is_own(struct world *w, const uint8_t *address, bool ipv6)
     return smtp != NULL && smtp->own;
 }
 
+/* ---- The shared cache ---- */
+
+static bool shared_is_on(struct world *w)
+{
+    return sim_of(w)->shared != SIM_SHARED_OFF;
+}
+
+/* Something that the server is asked; NULL: there is none. It answers in time, or not at all. */
+static struct event *ask_shared(struct sim_world *sim, bool *in_time)
+{
+    struct event *event;
+
+    *in_time = sim->shared_delay_ms < SIM_SHARED_TIMEOUT_MS;
+    if (sim->shared == SIM_SHARED_OFF || sim->shared == SIM_SHARED_DOWN)
+        return NULL;
+    sim->outstanding++;
+    event = schedule(sim, *in_time ? sim->shared_delay_ms : SIM_SHARED_TIMEOUT_MS);
+    return event;
+}
+
+static struct world_shared *get_row(struct world *w, enum shared_kind kind, const char *name,
+                                    world_shared_fn done, void *arg)
+{
+    struct sim_world *sim = sim_of(w);
+    const struct sim_row *row = sim_world_row(sim, kind, name);
+    bool in_time;
+    struct event *event = ask_shared(sim, &in_time);
+
+    if (event == NULL)
+        return NULL;
+    sim->rows_asked++;
+    event->kind = EVENT_ROW;
+    event->on_row = done;
+    event->arg = arg;
+    event->has_row = row != NULL && in_time && row->ends_at_s > sim->wall_s + sim->now_ms / 1000;
+    if (!event->has_row)
+        return (struct world_shared *)event;
+    event->payload = must_alloc(row->len);
+    memcpy(event->payload, row->payload, row->len);
+    event->row = (struct shared_row){.kind = kind,
+                                     .written_at_s = row->written_at_s,
+                                     .ends_at_s = row->ends_at_s,
+                                     .payload = event->payload,
+                                     .payload_len = row->len};
+    return (struct world_shared *)event;
+}
+
+static void put_row(struct world *w, enum shared_kind kind, const char *name, const void *payload,
+                    size_t len, int64_t ends_at_s)
+{
+    if (sim_of(w)->shared == SIM_SHARED_UP)
+        sim_world_write_row(sim_of(w), kind, name, payload, len, ends_at_s);
+}
+
+static struct world_shared *delete_row(struct world *w, enum shared_kind kind, const char *name,
+                                       world_shared_deleted_fn done, void *arg)
+{
+    struct sim_world *sim = sim_of(w);
+    struct sim_row *row = sim_world_row(sim, kind, name);
+    bool in_time;
+    struct event *event = ask_shared(sim, &in_time);
+
+    if (event == NULL)
+        return NULL;
+    event->kind = EVENT_DELETED;
+    event->on_deleted = done;
+    event->arg = arg;
+    event->gone = in_time && sim->shared == SIM_SHARED_UP;
+    if (row != NULL && sim->shared == SIM_SHARED_UP)
+        sim_world_delete_row(sim, row);
+    return (struct world_shared *)event;
+}
+
+static void drop_shared(struct world *w, struct world_shared *handle)
+{
+    cancel(w, handle);
+}
+
+void sim_world_set_shared(struct sim_world *sim, enum sim_shared state, int64_t delay_ms)
+{
+    sim->shared = state;
+    sim->shared_delay_ms = delay_ms;
+}
+
+struct sim_row *sim_world_row(const struct sim_world *sim, enum shared_kind kind, const char *name)
+{
+    for (struct sim_row *row = sim->rows; row != NULL; row = row->next) {
+        if (row->kind == kind && strcmp(row->name, name) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+struct sim_row *sim_world_rows(const struct sim_world *sim)
+{
+    return sim->rows;
+}
+
+void sim_world_write_row(struct sim_world *sim, enum shared_kind kind, const char *name,
+                         const void *payload, size_t len, int64_t ends_at_s)
+{
+    struct sim_row *row = sim_world_row(sim, kind, name);
+
+    if (row == NULL) {
+        row = must_alloc(sizeof *row);
+        row->kind = kind;
+        snprintf(row->name, sizeof row->name, "%s", name);
+        row->next = sim->rows;
+        sim->rows = row;
+    }
+    free(row->payload);
+    row->payload = must_alloc(len);
+    memcpy(row->payload, payload, len);
+    row->len = len;
+    row->written_at_s = sim->wall_s + sim->now_ms / 1000;
+    row->ends_at_s = ends_at_s;
+}
+
+void sim_world_delete_row(struct sim_world *sim, struct sim_row *row)
+{
+    struct sim_row **at = &sim->rows;
+
+    while (*at != row)
+        at = &(*at)->next;
+    *at = row->next;
+    free(row->payload);
+    free(row);
+}
+
+void sim_world_share_policy(struct sim_world *sim, const char *domain, const char *id,
+                            const char *body, int64_t fetched_at_s, int64_t ends_at_s)
+{
+    struct shared_policy policy = {
+        .fetched_at_s = fetched_at_s, .body = body, .body_len = strlen(body)};
+    uint8_t *payload;
+    size_t len;
+
+    snprintf(policy.domain, sizeof policy.domain, "%s", domain);
+    snprintf(policy.id, sizeof policy.id, "%s", id);
+    if (shared_policy_write(&policy, &payload, &len) < 0) {
+        fprintf(stderr, "cannot write a policy of %s\n", domain);
+        exit(99);
+    }
+    sim_world_write_row(sim, SHARED_POLICY, domain, payload, len, ends_at_s);
+    free(payload);
+}
+
+unsigned sim_world_shared_asked(const struct sim_world *sim)
+{
+    return sim->rows_asked;
+}
+
+unsigned sim_world_shared_found(const struct sim_world *sim, enum shared_reject reject)
+{
+    return sim->rows_found[reject];
+}
+
+static void answer_row(struct event *event)
+{
+    struct sim_world *sim = event->sim;
+    enum shared_reject reject = event->on_row(event->has_row ? &event->row : NULL, event->arg);
+
+    if (event->has_row)
+        sim->rows_found[reject]++;
+}
+
 static const struct world_ops ops = {
     .query = query,
     .query_cancel = query_cancel,
@@ -420,6 +607,11 @@ static const struct world_ops ops = {
     .probe = probe,
     .probe_cancel = probe_cancel,
     .is_own = is_own,
+    .shared_is_on = shared_is_on,
+    .shared_get = get_row,
+    .shared_put = put_row,
+    .shared_delete = delete_row,
+    .shared_drop = drop_shared,
     .timer = timer,
     .timer_cancel = timer_cancel,
     .mono_ms = mono_ms,
@@ -468,6 +660,8 @@ void sim_world_free(struct sim_world *sim)
         free(sim->https);
         sim->https = next;
     }
+    while (sim->rows != NULL)
+        sim_world_delete_row(sim, sim->rows);
     while (sim->smtp != NULL) {
         struct sim_smtp *next = sim->smtp->next;
         free(sim->smtp);
@@ -630,6 +824,12 @@ static void happen(struct event *event)
     case EVENT_PROBED:
         connection_end(event);
         event->on_probed(&event->probed, event->arg);
+        break;
+    case EVENT_ROW:
+        answer_row(event);
+        break;
+    case EVENT_DELETED:
+        event->on_deleted(event->gone, event->arg);
         break;
     case EVENT_READY: /* never comes to pass */
         break;

@@ -1,7 +1,7 @@
 /*
- * A world for scenarios: DNS, HTTPS and SMTP servers answer from a table, each after a delay of its
- * own, and time passes only when it is told to. Answers are taken from the table when the question
- * is asked.
+ * A world for scenarios: DNS, HTTPS and SMTP servers and the shared cache answer from a table, each
+ * after a delay of its own, and time passes only when it is told to. Answers are taken from the
+ * table when the question is asked.
  */
 #ifndef TESTS_ENGINE_SIM_WORLD_H
 #define TESTS_ENGINE_SIM_WORLD_H
@@ -12,6 +12,7 @@ enum {
     SIM_NAME_MAX = 300,
     SIM_DATA_MAX = 64, /* octets of TLSA data */
     SIM_DELAY_MS = 10, /* of an answer that names none */
+    SIM_SHARED_TIMEOUT_MS = 100,
 };
 
 struct sim_world;
@@ -58,6 +59,24 @@ struct sim_smtp {
     struct sim_smtp *next;
 };
 
+/* A row of the shared cache. */
+struct sim_row {
+    enum shared_kind kind;
+    char name[SHARED_NAME_MAX + 1];
+    uint8_t *payload;
+    size_t len;
+    int64_t written_at_s, ends_at_s;
+    struct sim_row *next;
+};
+
+/* How the shared cache is; at first there is none. */
+enum sim_shared {
+    SIM_SHARED_OFF,
+    SIM_SHARED_UP,
+    SIM_SHARED_READ_ONLY,
+    SIM_SHARED_DOWN, /* nobody can be asked */
+};
+
 struct sim_world *sim_world_new(void);
 void sim_world_free(struct sim_world *sim);
 struct world *sim_world_world(struct sim_world *sim);
@@ -78,11 +97,27 @@ unsigned sim_world_at_once(struct sim_world *sim, const char *address);
 void sim_world_delay(struct sim_world *sim, const char *name, uint16_t type, int64_t delay_ms);
 void sim_world_https_delay(struct sim_world *sim, const char *domain, int64_t delay_ms);
 
+/* Answers that take longer than SIM_SHARED_TIMEOUT_MS are none. */
+void sim_world_set_shared(struct sim_world *sim, enum sim_shared state, int64_t delay_ms);
+/* The row of that name, or NULL. */
+struct sim_row *sim_world_row(const struct sim_world *sim, enum shared_kind kind, const char *name);
+/* A row as another host writes it, now; it replaces one of the same name. */
+void sim_world_write_row(struct sim_world *sim, enum shared_kind kind, const char *name,
+                         const void *payload, size_t len, int64_t ends_at_s);
+void sim_world_delete_row(struct sim_world *sim, struct sim_row *row);
+/* The same for a policy. */
+void sim_world_share_policy(struct sim_world *sim, const char *domain, const char *id,
+                            const char *body, int64_t fetched_at_s, int64_t ends_at_s);
+struct sim_row *sim_world_rows(const struct sim_world *sim); /* the first of them */
+/* Questions so far, and rows of which that was said. */
+unsigned sim_world_shared_asked(const struct sim_world *sim);
+unsigned sim_world_shared_found(const struct sim_world *sim, enum shared_reject reject);
+
 /* How often something was asked so far; name NULL: all names; type 0: all types. */
 unsigned sim_world_asked(const struct sim_world *sim, const char *name, uint16_t type);
 unsigned sim_world_fetched(const struct sim_world *sim, const char *domain);
-unsigned sim_world_outstanding(const struct sim_world *sim); /* questions, fetches
-                                                                  and probes, no timers */
+unsigned sim_world_outstanding(const struct sim_world *sim); /* questions, fetches and probes, no
+                                                                timers */
 
 void sim_world_set_security(struct sim_world *sim, bool known);
 /* How checks of a resolver end that gave an answer without AD, and after how long. */

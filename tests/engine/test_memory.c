@@ -300,6 +300,159 @@ static void every_allocation_of_a_probe_may_fail(void **state)
     findings_unref(f);
 }
 
+/* ---- The shared cache ---- */
+
+struct taker {
+    struct core_waiter waiter;
+    unsigned calls, taken;
+    int purged; /* 1: not yet */
+};
+
+/* The policy of the other host, or that it is not known whether there is one. */
+static void on_taken(const struct findings *f, void *arg)
+{
+    struct taker *taker = arg;
+
+    taker->calls++;
+    if (f == NULL)
+        return;
+    if (f->sts.state != FINDINGS_STS_POLICY) {
+        assert_int_equal(f->sts.state, FINDINGS_STS_FAILED);
+        return;
+    }
+    assert_string_equal(f->sts.id, "1");
+    assert_int_equal(f->sts.max_age_s, 864000);
+    taker->taken++;
+}
+
+/* core_purged_fn */
+static void on_purged(int status, void *arg)
+{
+    struct taker *taker = arg;
+
+    taker->purged = status;
+}
+
+static void take(struct core *core, struct sim_world *sim, struct taker *taker)
+{
+    const struct findings *f = NULL;
+    struct nexthop nexthop;
+    int status;
+
+    taker->waiter = (struct core_waiter){.done = on_taken, .arg = taker};
+    assert_int_equal(nexthop_parse("example.org", &nexthop), 0);
+    status = core_ask(core, &nexthop, &taker->waiter, &f);
+    if (status != 0)
+        on_taken(f, taker);
+    findings_unref(f);
+    sim_world_run(sim, 1000);
+    assert_int_equal(taker->calls, 1);
+    taker->purged = 1;
+    core_purge(core, &nexthop, on_purged, taker);
+    sim_world_run(sim, 1000);
+    /* Whoever is told that it is forgotten can rely upon that. */
+    if (taker->purged == 0)
+        assert_null(sim_world_row(sim, SHARED_POLICY, "example.org"));
+    else
+        assert_true(taker->purged == -EIO || taker->purged == -ENOMEM || taker->purged == -ENOENT);
+}
+
+/* What another host has fetched, of a policy host that is down by now. */
+static unsigned take_over(unsigned long at)
+{
+    const struct core_settings settings = {.sts_enable = true,
+                                           .sts_min_retry_ms = 300000,
+                                           .sts_give_up_ms = 86400000,
+                                           .sts_max_policy = 65536,
+                                           .negative_ttl_ms = 300000,
+                                           .max_ttl_ms = 86400000,
+                                           .max_domains = 10};
+    struct sim_world *sim = sim_world_new();
+    struct sim_https *h;
+    struct taker taker = {.calls = 0};
+    struct core *core;
+
+    make_world(sim);
+    h = sim_world_https(sim, "example.org");
+    h->status = FETCH_FAILED;
+    sim_world_share_policy(sim, "example.org", "1",
+                           "version: STSv1\nmode: enforce\nmx: *.example.org\nmax_age: 864000\n",
+                           1700000000 - 60, 1700000000 + 864000);
+    sim_world_set_shared(sim, SIM_SHARED_UP, 1);
+    allocations = 0;
+    fail_at = at;
+    if (core_new(sim_world_world(sim), &settings, &core) == 0) {
+        take(core, sim, &taker);
+        core_free(core);
+    }
+    fail_at = 0;
+    sim_world_free(sim);
+    return taker.taken;
+}
+
+static void every_allocation_of_a_take_over_may_fail(void **state)
+{
+    unsigned long total;
+    unsigned taken = 0;
+    (void)state;
+
+    assert_int_equal(take_over(0), 1);
+    total = allocations;
+    assert_true(total > 20);
+    for (unsigned long at = 1; at <= total; at++)
+        taken += take_over(at);
+    assert_true(taken > 5 && taken < total - 5);
+}
+
+/* One host probes and shares, another takes over; what it takes over is true. */
+static unsigned probe_and_share(const struct findings *f, unsigned long at)
+{
+    const struct prober_settings settings = {.enable = true,
+                                             .ttl_ms = 86400000,
+                                             .negative_ttl_ms = 600000,
+                                             .parallel = 20,
+                                             .per_minute = 60,
+                                             .port = 25};
+    struct sim_world *sim = sim_world_new();
+    unsigned probed = 0;
+
+    sim_world_smtp(sim, "192.0.2.1")->result = FINDINGS_PROBE_NO_REQUIRETLS;
+    sim_world_set_shared(sim, SIM_SHARED_UP, 1);
+    allocations = 0;
+    fail_at = at;
+    for (int host = 0; host < 2; host++) {
+        struct prober_caller caller = {0};
+        struct prober *prober;
+
+        if (prober_new(sim_world_world(sim), &settings, &prober) < 0)
+            continue;
+        probe(prober, sim, f, &caller);
+        prober_free(prober);
+        assert_int_equal(caller.calls, 1);
+        probed += caller.probed;
+    }
+    if (at == 0)
+        assert_int_equal(sim_world_connected(sim, NULL), 1);
+    fail_at = 0;
+    sim_world_free(sim);
+    return probed;
+}
+
+static void every_allocation_of_a_shared_probe_may_fail(void **state)
+{
+    const struct findings *f = with_one_host();
+    unsigned long total;
+    unsigned failed = 0;
+    (void)state;
+
+    assert_int_equal(probe_and_share(f, 0), 2);
+    total = allocations;
+    for (unsigned long at = 1; at <= total; at++)
+        failed += probe_and_share(f, at) < 2;
+    assert_true(failed > 5);
+    findings_unref(f);
+}
+
 /* ---- TLSRPT records ---- */
 
 struct record_caller {
@@ -376,9 +529,12 @@ static void every_allocation_of_a_record_may_fail(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail),
-                                       cmocka_unit_test(every_allocation_of_a_probe_may_fail),
-                                       cmocka_unit_test(every_allocation_of_a_record_may_fail)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(every_allocation_of_a_probe_may_fail),
+        cmocka_unit_test(every_allocation_of_a_take_over_may_fail),
+        cmocka_unit_test(every_allocation_of_a_shared_probe_may_fail),
+        cmocka_unit_test(every_allocation_of_a_record_may_fail)};
 
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

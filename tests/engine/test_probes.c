@@ -349,7 +349,7 @@ static void step(struct prober *prober, struct sim_world *sim, struct caller *ca
         break;
     case 2:
         snprintf(host, sizeof host, "n%u.example", below(14));
-        probe_cache_forget(prober_cache(prober), host);
+        prober_forget(prober, host, NULL, NULL);
         break;
     case 3:
     case 4:

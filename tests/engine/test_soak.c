@@ -8,6 +8,8 @@
  *    another time;
  *  - a policy that was fetched is in force until its max_age is over, a newer one replaces it, or
  *    an administrator purges it;
+ *  - the shared cache, which other hosts write to and which is there or not, makes none of this
+ * wrong;
  *  - when everything has been answered, nothing is left in flight.
  *
  *   test_soak [SEED]
@@ -16,6 +18,7 @@
 #include "engine/core.h"
 #include "sim_world.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,8 +51,9 @@ struct soak {
     bool security_known;
     int64_t in_force_until_ms[DOMAINS]; /* of the policy that was fetched last; 0: none */
     int64_t saved_ms[DOMAINS];          /* when */
+    bool shared;                        /* there is a shared cache, used by other hosts too */
     bool purging;
-    unsigned handed_out, kept;
+    unsigned handed_out, kept, taken_over;
 };
 
 static int pick(struct soak *s, int n)
@@ -144,8 +148,12 @@ static void on_saved(const struct sts_cached *entry, const char *body, size_t le
 {
     struct soak *s = arg;
 
-    assert_int_equal(strlen(body), len);
-    assert_int_equal(entry->expires_ms, now_ms(s) + (int64_t)entry->policy->max_age_s * 1000);
+    assert_int_equal(strnlen(body, len), len);
+    assert_int_equal(entry->expires_ms,
+                     entry->fetched_ms + (int64_t)entry->policy->max_age_s * 1000);
+    assert_true(entry->fetched_ms <= now_ms(s));
+    assert_true(s->shared || entry->fetched_ms == now_ms(s));
+    s->taken_over += entry->fetched_ms < now_ms(s);
     s->in_force_until_ms[domain_of(entry->domain)] = entry->expires_ms;
     s->saved_ms[domain_of(entry->domain)] = now_ms(s);
     s->kept++;
@@ -223,6 +231,14 @@ static void give_up(struct soak *s)
     c->asking = false; /* a call would show */
 }
 
+/* core_purged_fn */
+static void on_purged(int status, void *arg)
+{
+    struct soak *s = arg;
+
+    assert_true(status == 0 || status == -ENOENT || (s->shared && status == -EIO));
+}
+
 static void purge(struct soak *s)
 {
     int domain = pick(s, DOMAINS);
@@ -232,9 +248,32 @@ static void purge(struct soak *s)
     domain_name(domain, name);
     assert_int_equal(nexthop_parse(name, &nexthop), 0);
     s->purging = true;
-    core_purge(s->core, &nexthop);
+    core_purge(s->core, &nexthop, on_purged, s);
     s->purging = false;
     s->in_force_until_ms[domain] = 0;
+}
+
+/* Another host has fetched a policy some time ago, or the server comes or goes. */
+static void change_shared(struct soak *s)
+{
+    static const int64_t delays_ms[] = {0, 1, 99, 5000};
+    static const unsigned ages[] = {600, 86400, 604800};
+    struct world *world = sim_world_world(s->sim);
+    int64_t fetched_at_s = world->ops->wall_s(world) - pick(s, pick(s, 2) ? 600 : 700000);
+    char name[40], id[8], body[200];
+
+    if (!s->shared)
+        return;
+    if (pick(s, 3) == 0) {
+        sim_world_set_shared(s->sim, (enum sim_shared)(SIM_SHARED_UP + pick(s, 3)),
+                             delays_ms[pick(s, 4)]);
+        return;
+    }
+    domain_name(pick(s, DOMAINS), name);
+    snprintf(id, sizeof(id), "%d", pick(s, 5));
+    snprintf(body, sizeof(body), "version: STSv1\nmode: enforce\nmx: *.%s\nmax_age: %u\n", name,
+             ages[pick(s, 3)]);
+    sim_world_share_policy(s->sim, name, id, body, fetched_at_s, fetched_at_s + 604800);
 }
 
 static void pass_time(struct soak *s)
@@ -266,6 +305,10 @@ static void step(struct soak *s)
     case 5:
         give_up(s);
         break;
+    case 9:
+    case 10:
+        change_shared(s);
+        break;
     case 6:
     case 7:
     case 8:
@@ -282,7 +325,7 @@ static void step(struct soak *s)
     }
 }
 
-static void live(unsigned seed, unsigned *handed_out, unsigned *kept)
+static void live(unsigned seed, unsigned *handed_out, unsigned *kept, unsigned *taken_over)
 {
     static struct soak s;
     memset(&s, 0, sizeof(s));
@@ -295,9 +338,13 @@ static void live(unsigned seed, unsigned *handed_out, unsigned *kept)
                                         .sts_min_retry_ms = 300000,
                                         .sts_give_up_ms = 86400000,
                                         .sts_refresh_ms = 86400000,
+                                        .sts_max_policy = 65536,
                                         .negative_ttl_ms = 300000,
                                         .max_ttl_ms = 86400000,
                                         .max_domains = DOMAINS};
+    s.shared = seed % 3 == 0;
+    if (s.shared)
+        sim_world_set_shared(s.sim, SIM_SHARED_UP, 1);
     assert_int_equal(core_new(sim_world_world(s.sim), &s.settings, &s.core), 0);
     sts_cache_set_sink(
         core_sts_cache(s.core),
@@ -314,20 +361,23 @@ static void live(unsigned seed, unsigned *handed_out, unsigned *kept)
     sim_world_free(s.sim);
     *handed_out += s.handed_out;
     *kept += s.kept;
+    *taken_over += s.taken_over;
 }
 
 static void nothing_is_lost(void **state)
 {
-    unsigned handed_out = 0, kept = 0;
+    unsigned handed_out = 0, kept = 0, taken_over = 0;
     (void)state;
 
     for (unsigned seed = only_seed ? only_seed : 1; seed <= (only_seed ? only_seed : LIVES);
          seed++) {
         running_seed = seed;
-        live(seed, &handed_out, &kept);
+        live(seed, &handed_out, &kept, &taken_over);
     }
     assert_true(handed_out > 1000);
     assert_true(kept > 10);
+    if (!only_seed)
+        assert_true(taken_over > 100);
 }
 
 /* What failed does not say in which life. */

@@ -511,7 +511,7 @@ static void probes_survive_a_restart(void **state)
     /* With the restart there may be other CA certificates. */
     put_probe(f, "wrong.example", FINDINGS_PROBE_NOT_AUTHENTICATED);
     put_probe(f, "plain.example", FINDINGS_PROBE_NO_STARTTLS);
-    assert_int_equal(probe_cache_forget(f->probes, "gone.example"), 1);
+    assert_int_equal(probe_cache_forget(f->probes, "gone.example", NULL, NULL), 1);
     shut_down(f);
 
     start_at(f, NOW_S + 100, 10);

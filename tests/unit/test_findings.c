@@ -444,6 +444,7 @@ static void names(void **state)
     assert_string_equal(findings_probe_check_name(FINDINGS_PROBE_CHECK_NOT_TRIED), "not-tried");
     assert_string_equal(findings_probe_check_name(FINDINGS_PROBE_CHECK_FAILED + 1), "unknown");
     assert_string_equal(findings_sts_source_name(FINDINGS_STS_FRESH), "fresh");
+    assert_string_equal(findings_sts_source_name(FINDINGS_STS_SHARED), "shared");
     assert_string_equal(findings_sts_failure_name(FINDINGS_STS_WEBPKI_INVALID),
                         "sts-webpki-invalid");
     assert_string_equal(findings_summary_name(200), "unknown");

@@ -267,9 +267,9 @@ static void the_store_is_told(void **state)
     assert_string_equal(sink.removed, "a.example 192.0.2.1:25 *\n");
     probe_cache_forget_certificates(cache);
     assert_string_equal(sink.removed, "a.example 192.0.2.1:25 *\na.example 192.0.2.1:25 two\n");
-    assert_int_equal(probe_cache_forget(cache, "a.example"), 1);
-    assert_int_equal(probe_cache_forget(cache, "a.example"), 0);
-    assert_int_equal(probe_cache_forget(cache, "a.exampl"), 0);
+    assert_int_equal(probe_cache_forget(cache, "a.example", NULL, NULL), 1);
+    assert_int_equal(probe_cache_forget(cache, "a.example", NULL, NULL), 0);
+    assert_int_equal(probe_cache_forget(cache, "a.exampl", NULL, NULL), 0);
     assert_int_equal(get(cache, "a.example.org", "two", 1), FINDINGS_PROBE_OK);
     probe_cache_free(cache);
 }

@@ -377,6 +377,33 @@ static void sink_is_told(void **state)
     assert_int_equal(told.removed, 2);
 }
 
+/* A policy of another host keeps the time of its fetch, here and for the sink; it is in use. */
+static void taken_over(void **state)
+{
+    struct told told = {0};
+    struct sts_cache *cache = cache_of(10);
+    const struct sts_cached *cached;
+    (void)state;
+
+    sts_cache_set_sink(cache, &(struct sts_cache_sink){on_saved, on_used, on_removed, &told});
+    fail_fetch(cache, "a.example", 40000);
+    cached = sts_cache_take_over(cache, "a.example", "7", policy("enforce", 60), "body", 4, -10000,
+                                 1234, 45000);
+    assert_non_null(cached);
+    assert_int_equal(told.saved, 1);
+    assert_string_equal(cached->id, "7");
+    assert_string_equal(cached->failed_id, "");
+    assert_int_equal(cached->fetched_ms, -10000);
+    assert_int_equal(cached->fetched_wall_s, 1234);
+    assert_int_equal(cached->expires_ms, 50000);
+    assert_true(in_force(cache, "a.example", 49999));
+    assert_false(in_force(cache, "a.example", 50000));
+    cached = sts_cache_take_over(cache, "b.example", "7", policy("enforce", 60), "body", 4, -10000,
+                                 1234, 45000);
+    assert_int_equal(cached->used_ms, 45000);
+    sts_cache_free(cache);
+}
+
 static void warns_now_and_then(void **state)
 {
     struct sts_cache *cache = cache_of(2);
@@ -403,6 +430,7 @@ int main(void)
         cmocka_unit_test(due_for_refresh),
         cmocka_unit_test(overdue_is_spread),
         cmocka_unit_test(sink_is_told),
+        cmocka_unit_test(taken_over),
         cmocka_unit_test(warns_now_and_then),
     };
 

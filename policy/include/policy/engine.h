@@ -89,9 +89,12 @@ bool engine_security_known(struct engine *engine);
  * with or without a port, covers that name on every port, and the host of that name in brackets;
  * `[host]` covers the host on every port, `[host]:port` itself alone.
  * Lookups in flight go on for those who asked; their findings are not kept, and not shared with who
- * asks later (a policy that they fetch, being fresh, is). For administrators only: to forget a
- * policy is a downgrade. Returns 0, -ENOENT when nothing was cached, or another negative errno. Any
- * thread but inside a callback.
+ * asks later (a policy that they fetch, being fresh, is). Rows of the shared cache are deleted as
+ * well: the policy's, and those of what probes have shown as far as it is known here; what the
+ * other hosts have of it in memory stays. For administrators only: to forget a policy is a
+ * downgrade. Returns 0; -ENOENT when nothing was cached here; -EIO when all is forgotten here, but
+ * the shared cache may still have a row, which then comes back; or another negative errno. Waits
+ * for the engine's thread and the shared cache. Any thread but inside a callback.
  */
 int engine_purge(struct engine *engine, const struct nexthop *nexthop);
 

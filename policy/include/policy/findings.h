@@ -162,6 +162,7 @@ enum findings_sts_source {
     FINDINGS_STS_FRESH,         /* fetched for this lookup */
     FINDINGS_STS_CACHED,        /* cached, id checked or within the TXT record's TTL */
     FINDINGS_STS_CACHED_FAILED, /* cached, because TXT lookup or refresh failed */
+    FINDINGS_STS_SHARED,        /* from the shared cache: another host has fetched it */
 };
 
 /* RFC 8460 section 4.3 result types where there is one. */

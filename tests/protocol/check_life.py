@@ -110,6 +110,41 @@ def check_files_of_agent():
         equal((status, err), (0, ""))
 
 
+def check_files_of_shared():
+    """The same for those of the shared cache, at the start and at a reload; a key that others can read is a
+    warning."""
+    with tempfile.TemporaryDirectory() as top:
+        key, short, password = (Path(top) / name for name in ("key", "short", "password"))
+        for file, text in ((key, "k" * 32), (short, "k" * 31), (password, "secret of the servers")):
+            file.write_text(text + "\n")
+            file.chmod(0o640)
+        shared = f"[cache]\nshared = unix:{top}/nowhere\n"
+        with Daemon() as running:
+            for lines, error in (
+                (f"shared_key = {top}/none\n", f"3: shared_key: {top}/none: .*No such file or directory"),
+                (f"shared_key = {short}\n", f"3: shared_key: {short}:1: a key has 32 octets at least"),
+                (f"shared_key = {key}\nshared_password = {top}/none\n",
+                 f"4: shared_password: {top}/none: .*No such file or directory"),
+            ):
+                for option in ("-t", "-f"):
+                    d = Daemon(shared + lines)
+                    status, _, err = run_program(option, "-c", str(d.file))
+                    d.remove()
+                    equal(status, CONFIG, f"{lines} {option}")
+                    matches(err, f"(?m){d.file}:{error}")
+                running.reload(shared + lines)
+                matches(running.log(), f"(?m){running.file}:{error}")
+                matches(running.log(), "was not taken over: the configuration in force stays as it is")
+        d = Daemon(f"{shared}shared_key = {key}\nshared_password = {password}\nstore = sqlite:{top}/cache.db\n")
+        equal(run_program("-t", "-c", str(d.file))[::2], (0, ""))
+        key.chmod(0o644)
+        status, _, err = run_program("-t", "-c", str(d.file))
+        equal(status, 0)
+        matches(err, f"{d.file}:3: shared_key: {key}: mode 0644")
+        with d:
+            check("secret of the servers" not in d.log(), "the log has the password")
+
+
 def check_files_as_user():
     """A file that root alone can read is none for the daemon, whose user cannot; -t says so too."""
     with tempfile.TemporaryDirectory() as top:
@@ -595,6 +630,7 @@ def run(suite):
             ("-t, no file: 78", check_missing_file),
             ("files that the configuration names: 78, file and line", check_files),
             ("files of the delivery agent: 78, file and line", check_files_of_agent),
+            ("files of the shared cache: 78, file and line, at a reload too", check_files_of_shared),
             ("files that the daemon's user cannot read: 78", check_files_as_user),
             ("files that the configuration names, at a reload", check_files_at_reload),
             ("an unknown user: 78", check_missing_user),

@@ -21,6 +21,7 @@ max_connections = {max_connections}
 listen = inet:{address}:9461
 [cache]
 store = memory
+{cache}
 [dns]
 resolvers = 127.0.0.1:5399
 trust_ad = yes
@@ -89,7 +90,7 @@ class Daemon:
     inet = ("127.0.0.1", 8461)
 
     def __init__(self, build, place, more="", max_connections=1200, dns_timeout="2s",
-                 level="debug", address="127.0.0.1"):
+                 level="debug", address="127.0.0.1", cache=""):
         self.binary = build
         self.place = Path(place)
         self.map_path = self.place / "map"
@@ -97,7 +98,7 @@ class Daemon:
         self.config.write_text(CONFIGURATION.format(place=place, more=more,
                                                     max_connections=max_connections,
                                                     dns_timeout=dns_timeout, level=level,
-                                                    address=address))
+                                                    address=address, cache=cache))
         self.log_path = self.place / "log"
         self.process = subprocess.Popen(
             [Path(build) / "milter/requiretls-milter", "-f", "-c", self.config],

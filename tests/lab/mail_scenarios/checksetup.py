@@ -14,6 +14,7 @@ import ca
 import checksetup
 import layout
 import procs
+import sharing
 import snippets
 from checksetup import in_order
 from scenario import check, expect, scenario
@@ -491,6 +492,15 @@ def _(lab):
     check("as root" in report.remedies("milter-socket")[0], str(report))
 
 
+@contextlib.contextmanager
+def without_shared_server(mta):
+    """A shared cache whose key is in order, and whose server is not there."""
+    sharing.prepare("a password")
+    keys = f"[cache]\nshared = redis://127.0.0.1:1\nshared_key = {sharing.KEY}\nshared_password = {sharing.PASSWORD}\n"
+    with ours("[cache]\n", keys)(mta) as text:
+        yield text
+
+
 # What is not wrong, but not as good as it could be: exit status 0, and a warning.
 WARNED = {
     "default action quarantine": (main(milter_default_action="quarantine"), BOTH,
@@ -514,6 +524,7 @@ WARNED = {
     "REQUIRETLS, and no route for it": (ours("\nroute = loop\n", "\nroute = native\n"), ("3.7",),
                                         {"route-native"}),
     "probes that leave from another address": (ours("[probe]\nsource = ", "[probe]\n# "), ("3.11",), {"probe"}),
+    "a shared cache without a server": (without_shared_server, BOTH, {"shared-cache"}),
     "policies in memory": (ours("[cache]\nstore = sqlite:", "[cache]\nstore = memory\n# "), BOTH,
                            {"store"}),
 }

@@ -15,6 +15,9 @@ import urllib.request
 import layout
 import procs
 import prometheus
+import sharedrow
+import sharedserver
+import sharing
 from milter import IMPATIENT, without_smtp
 from scenario import check, expect, scenario
 
@@ -29,6 +32,11 @@ listen = inet:{MAPS[0]}:{MAPS[1]}
 
 [metrics]
 listen = inet:127.0.0.1:{layout.METRICS_PORT}
+
+[cache]
+shared = @SHARED@
+shared_key = {sharing.KEY}
+shared_password = {sharing.PASSWORD}
 
 [deliver counted]
 listen = inet:127.0.0.1:{layout.DELIVER_PORT}
@@ -122,6 +130,9 @@ HAPPENED = {
     ("Connections of the delivery agent", "{{state}}"): set(),  # they are kept for some seconds alone
     ("Connections of the delivery agent", "LMTP sessions"): lambda v: v == 1,
     ("Store", "store"): lambda v: v == 1,
+    ("Shared cache", "{{result}}"): {"found", "missing", "rejected", "written"},
+    ("Shared cache", "rejected: {{reason}}"): {"rejected: mac"},
+    ("Shared cache servers", "shared cache"): lambda v: v == 1,
     ("Warnings that stand", "{{name}}"): {"configuration_changed"},
 }
 
@@ -276,7 +287,22 @@ def judge(panel, target, drawn):
           machines=["3.7"])
 def _(lab):
     mta = lab.mtas["3.7"]
-    running = lab.milter(CONFIG, fresh=True)
+    sharing.prepare(sharedserver.PASSWORD)
+    with sharedserver.Server("redis") as server:
+        shares(server)
+        count(lab, mta, lab.milter(CONFIG.replace("@SHARED@", server.url), fresh=True))
+
+
+def shares(server):
+    """What other hosts, and one that is none, have written to the shared cache."""
+    now = int(time.time())
+    for name, keys in (("sts.test", sharing.keys()), ("sts-testing.test", [b"not a key of ours"])):
+        body = f"version: STSv1\r\nmode: enforce\r\nmx: mx.{name}\r\nmax_age: 86400\r\n"
+        server.do("SET", sharedrow.row_key(sharedrow.POLICY, name), sharedrow.row(
+            keys, sharedrow.POLICY, name, sharedrow.policy(name, "20240101", body, now), now, now + 3600))
+
+
+def count(lab, mta, running):
     board = json.loads((layout.TREE / "etc/grafana-dashboard.json").read_text())
     panels = [p for p in board["panels"] if p["type"] != "row"]
     with prometheus.scraping(layout.METRICS_PORT):

@@ -49,6 +49,14 @@ class Log:
             return []
         return [line for line in text.splitlines() if not queue_id or f" {queue_id}: " in line]
 
+    def tried(self, token, to):
+        """The lines on deliveries to a recipient of the message with that token, by whatever queue id."""
+        lines = self.lines()
+        ids = {found[1] for line in lines
+               if token in line and (found := re.search(r"]: (\w+): message-id=", line))}
+        return [line for line in lines
+                if (found := re.search(r"]: (\w+): to=<", line)) and found[1] in ids and f"to=<{to}>" in line]
+
     def deliveries(self, queue_id):
         found, servers, fresh = [], {}, {}
         for line in self.lines():

@@ -49,8 +49,7 @@ def _(lab, mta, _, __):
     for to in ("bob@dane.test", "nobody@dane.test"):
         sent = submit(lab, mta, to)
         expect(ends(sent)[to].status, "sent", to)
-        tried = procs.wait_for(lambda: [line for line in peer.log.lines() if f"to=<{to}>" in line],
-                               "3.11 to deliver it")
+        tried = procs.wait_for(lambda: peer.log.tried(sent.token, to), "3.11 to deliver it")
         check(all("/requiretls" in line for line in tried), f"3.11 says: {tried}")
         smrouted.check_untagged(sent)
     bounce = procs.wait_for(lambda: next((a for a in lab.arrivals.of(sent.token) if not a.sender), None),

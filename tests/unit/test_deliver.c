@@ -330,6 +330,43 @@ static void test_share_and_lookup(void **state)
     end(&w);
 }
 
+static int begin_message(const struct world *w)
+{
+    int fd = connect_to(w);
+
+    hear(fd, 1);
+    say(fd, MESSAGE("never.test"));
+    hear(fd, 8 + 3);
+    return fd;
+}
+
+/* A message that takes long does not make its next-hop slow for those that come when there is a
+ * share left: who comes beyond it has the time to see how quick these are. */
+static void test_share_beside_long(void **state)
+{
+    struct world w;
+    int first, second, third;
+
+    (void)state;
+    begin(&w);
+    config_unref(w.config);
+    w.config = configure(&w, "max_sessions = 8\n"); /* a share is two */
+    start(&w);
+    first = begin_message(&w);
+    usleep(3200 * 1000);
+    second = begin_message(&w);
+    third = begin_message(&w);
+    usleep(300 * 1000);
+    assert_int_equal(table_engine_lookups(w.engine), 2);
+    close(second);
+    for (int i = 0; i < 200 && table_engine_lookups(w.engine) < 3; i++)
+        usleep(10 * 1000);
+    assert_int_equal(table_engine_lookups(w.engine), 3);
+    close(first);
+    close(third);
+    end(&w);
+}
+
 /* Sessions without a message end at once; one that waits for the engine ends with deliver_close. */
 static void test_drain(void **state)
 {
@@ -384,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_keys_come),
         cmocka_unit_test(test_share_and_lookup),
+        cmocka_unit_test(test_share_beside_long),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_close),
     };

@@ -27,6 +27,7 @@ struct agent_limits_entry {
     int64_t avoid_until_ms; /* 0: it is not avoided */
     int64_t moved_ms;       /* of a next-hop: when one of its deliveries got on */
     int64_t slow_until_ms;
+    bool stuck; /* one has ended since that did not get on */
     char name[];
 };
 
@@ -258,8 +259,26 @@ void agent_limits_moved(struct agent_limits *limits, const char *nexthop, int64_
 {
     struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_NEXTHOP, nexthop);
 
-    if (entry != NULL)
+    if (entry == NULL)
+        return;
+    entry->moved_ms = now_ms;
+    entry->stuck = false;
+}
+
+void agent_limits_filled(struct agent_limits *limits, const char *nexthop, int64_t now_ms)
+{
+    struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_NEXTHOP, nexthop);
+
+    if (entry != NULL && !entry->stuck)
         entry->moved_ms = now_ms;
+}
+
+void agent_limits_stuck(struct agent_limits *limits, const char *nexthop)
+{
+    struct agent_limits_entry *entry = find(limits, AGENT_LIMITS_NEXTHOP, nexthop);
+
+    if (entry != NULL)
+        entry->stuck = true;
 }
 
 void agent_limits_lagged(struct agent_limits *limits, const char *nexthop, int64_t now_ms)

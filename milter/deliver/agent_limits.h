@@ -69,6 +69,11 @@ bool agent_limits_is_avoided(const struct agent_limits *limits, const char *addr
 /* Of a next-hop, while something of it is taken: the first delivery began, or one got on; one has
  * waited in vain. `now_ms` is clock_awake_ms. */
 void agent_limits_moved(struct agent_limits *limits, const char *nexthop, int64_t now_ms);
+/* All that it may have is taken: those that came last have the time to get on, too, though those
+ * before take long; not where one has ended that did not get on (agent_limits_stuck), since the
+ * next take the places of such. */
+void agent_limits_filled(struct agent_limits *limits, const char *nexthop, int64_t now_ms);
+void agent_limits_stuck(struct agent_limits *limits, const char *nexthop);
 void agent_limits_lagged(struct agent_limits *limits, const char *nexthop, int64_t now_ms);
 /* False of one of which nothing is taken. */
 bool agent_limits_is_slow(const struct agent_limits *limits, const char *nexthop, int64_t now_ms);

@@ -73,17 +73,19 @@ int deliver_open(const struct config *config, struct deliver **out, char *err, s
     return 0;
 }
 
-/* The files were tried before: what fails now has gone, or changed, since. */
+/* The files were tried before: what fails now has gone, or changed, since. The keys hold all the
+ * same: the filter signs by them already, and who waited for the first is not told of them again.
+ */
 static void take_over(struct deliver *deliver, struct config *config,
                       const struct ticket_keys *keys)
 {
     char err[512];
 
+    deliver->keys = *keys;
     if (agent_reload(deliver->agent, config, err, sizeof(err)) < 0) {
         log_msg(LOG_ERR, "deliver: the configuration before stays in force: %s", err);
         return;
     }
-    deliver->keys = *keys;
     lmtp_server_reconfigure(deliver->server, config);
 }
 

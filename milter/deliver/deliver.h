@@ -27,7 +27,8 @@ int deliver_start(struct deliver *deliver, struct config *config, const struct t
                   struct engine *engine, struct metrics *metrics, char *err, size_t err_size);
 
 /* The files that the configuration names were tried (config_host_check_files): if one of them fails
- * all the same, the agent goes on as before, with an error in the log. Any thread. */
+ * all the same, the agent goes on as before but for the keys, with an error in the log. Any thread.
+ */
 void deliver_reload(struct deliver *deliver, struct config *config, const struct ticket_keys *keys);
 
 /* Sessions get 421 where no message is about to begin, and before their next; what is being

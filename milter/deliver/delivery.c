@@ -225,7 +225,8 @@ static void on_lookup(struct agent_lookup *lookup)
 static void ask(struct delivery *delivery)
 {
     struct agent *agent = delivery->agent;
-    int64_t ms = delivery->config->deliver.setup_timeout_ms;
+    int64_t left_ms = delivery->setup_deadline_ms - clock_awake_ms();
+    int64_t ms = left_ms > 0 ? left_ms : 0; /* it may have waited for its share */
     const struct timeval time = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     bool waits = false;
 

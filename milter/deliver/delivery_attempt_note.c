@@ -1,7 +1,8 @@
 /*
  * delivery_attempt_note: what the connection of an attempt has shown of its server counts as a
  * probe, where a probe could have made the same connection: from the same address, and with the
- * same CA certificates, where these matter. The engine decides what it comes to.
+ * same CA certificates, where these matter; not a second try in plaintext, after TLS that broke,
+ * which says nothing. The engine decides what it comes to.
  */
 #include "deliver/delivery_attempt_internal.h"
 
@@ -54,7 +55,7 @@ void delivery_attempt_note(struct delivery_attempt *attempt)
         .demand = &agent_connection_demand(attempt->connection)->tls,
     };
 
-    if (attempt->noted || attempt->reused)
+    if (attempt->noted || attempt->reused || attempt->plaintext)
         return;
     attempt->noted = true;
     if (facts->findings->nexthop.kind != NEXTHOP_LITERAL && has_source_of_probes(attempt) &&

@@ -20,15 +20,18 @@ static const char *name_of(const struct delivery *delivery)
 static int take(struct delivery *delivery)
 {
     struct agent_limits *limits = delivery->agent->limits;
-    int error = agent_limits_take(limits, AGENT_LIMITS_NEXTHOP, name_of(delivery),
-                                  agent_share(delivery->config));
+    unsigned share = agent_share(delivery->config), taken;
+    int error = agent_limits_take(limits, AGENT_LIMITS_NEXTHOP, name_of(delivery), share);
 
     if (error != 0)
         return error;
     delivery->has_share = true;
     delivery->share_since_ms = clock_awake_ms();
-    if (agent_limits_taken(limits, AGENT_LIMITS_NEXTHOP, name_of(delivery)) == 1)
+    taken = agent_limits_taken(limits, AGENT_LIMITS_NEXTHOP, name_of(delivery));
+    if (taken == 1)
         agent_limits_moved(limits, name_of(delivery), delivery->share_since_ms);
+    else if (taken >= share)
+        agent_limits_filled(limits, name_of(delivery), delivery->share_since_ms);
     return 0;
 }
 
@@ -140,6 +143,8 @@ void delivery_share_end(struct delivery *delivery, bool by_itself)
     delivery->has_share = false;
     if (by_itself && (delivery->met || now_ms - delivery->share_since_ms < AGENT_LIMITS_SLOW_MS))
         agent_limits_moved(limits, name_of(delivery), now_ms);
+    else
+        agent_limits_stuck(limits, name_of(delivery));
     agent_limits_release(limits, AGENT_LIMITS_NEXTHOP, name_of(delivery));
     wake_if_room(delivery);
 }

@@ -93,7 +93,10 @@ static void note_end(struct lmtp_server *server)
     if (!server->draining || server->idle || server->busy > 0)
         return;
     TAILQ_FOREACH (c, &server->connections, link) {
-        if (!c->closing && c->session.state != LMTP_STATE_CLOSED)
+        bool is_over = c->closing || c->session.state == LMTP_STATE_CLOSED;
+
+        /* A reply that the client has not got is a message that it sends again. */
+        if (!is_over || c->session.out.len > 0)
             return;
     }
     server->idle = true;

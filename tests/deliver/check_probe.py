@@ -136,6 +136,23 @@ def indefinite():
 
 
 @scenario
+def second_try():
+    """a second try in plaintext, after a handshake that the server broke off, has shown nothing."""
+    def broken(peer, _):
+        peer.say("220 2.0.0 go ahead")
+        server.answers, server.starttls = {}, False  # it offers STARTTLS to nobody for a while
+        return False
+
+    with Both() as agent, suite.domain("second.test") as server:
+        server.answers = {"STARTTLS": broken}
+        delivered(agent, "second.test", socket="optional")
+        equal((server.connections, server.messages[-1].tls), (2, False))
+        server.starttls = True
+        equal(agent.rcpt("second.test").action, "continue")
+        equal(server.connections, 3, "a probe")
+
+
+@scenario
 def not_ours():
     """from another address than probes come from, or with probing turned off, the agent notes nothing."""
     with Both(deliver="source = 10.25.0.2") as agent, suite.domain("source.test") as server:

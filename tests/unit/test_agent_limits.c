@@ -186,6 +186,16 @@ static void slow(void **state)
     agent_limits_moved(limits, "a.test", 64000);
     assert_true(agent_limits_is_slow(limits, "a.test", 64999));
     assert_false(agent_limits_is_slow(limits, "a.test", 65000));
+    /* Those that fill the share have three seconds, too; not in the place of one that failed. */
+    agent_limits_filled(limits, "a.test", 80000);
+    assert_false(agent_limits_is_slow(limits, "a.test", 82999));
+    assert_true(agent_limits_is_slow(limits, "a.test", 83000));
+    agent_limits_stuck(limits, "a.test");
+    agent_limits_filled(limits, "a.test", 83000);
+    assert_true(agent_limits_is_slow(limits, "a.test", 83000));
+    agent_limits_moved(limits, "a.test", 84000);
+    agent_limits_filled(limits, "a.test", 90000);
+    assert_false(agent_limits_is_slow(limits, "a.test", 90000));
     agent_limits_release(limits, AGENT_LIMITS_NEXTHOP, "a.test");
     assert_false(agent_limits_is_slow(limits, "a.test", 99000));
     agent_limits_free(limits);

@@ -5,8 +5,10 @@
 #include "deliver/deliver.h"
 
 #include "config_text.h"
+#include "policy/clock.h"
 #include "policy/engine_tlsrpt.h"
 #include "table_engine.h"
+#include "ticket/ticket.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +22,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The table has no records of where reports go. */
@@ -92,16 +95,21 @@ static void end(struct world *w)
     assert_int_equal(rmdir(w->dir), 0); /* and so the socket is gone */
 }
 
-static int connect_to(const struct world *w)
+static int connect_to_socket(const struct world *w, const char *name)
 {
     const struct timeval limit = {.tv_sec = 20};
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/a", w->dir);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s", w->dir, name);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
     return fd;
+}
+
+static int connect_to(const struct world *w)
+{
+    return connect_to_socket(w, "a");
 }
 
 static void say(int fd, const char *text)
@@ -240,6 +248,125 @@ static void test_reload(void **state)
     end(&w);
 }
 
+/* What a message with a ticket of `keys` is answered. */
+static const char *answer_to_ticket(const struct world *w)
+{
+    const struct ticket_envelope envelope = {"s@a.test", "r@null-x.test"};
+    struct ticket ticket = {.queue_id = "Q1", .request = TICKET_REQUIRE, .made_at_s = time(NULL)};
+    char value[TICKET_TEXT_MAX + 1];
+    const char *answer;
+    int fd = connect_to_socket(w, "t");
+
+    strcpy(ticket.nexthop, "null-x.test");
+    assert_int_equal(ticket_write(&ticket, &envelope, &keys, value), 0);
+    hear(fd, 1);
+    say(fd, "LHLO c\r\nMAIL FROM:<s@a.test>\r\nRCPT TO:<r@null-x.test>\r\nDATA\r\n");
+    expect(fd, 8 + 3, "354 ");
+    say(fd, TICKET_HEADER ": ");
+    say(fd, value);
+    say(fd, "\r\n\r\n.\r\n");
+    answer = hear(fd, 1);
+    close(fd);
+    return answer;
+}
+
+/* The keys that it waited for hold, though a file of the configuration has gone meanwhile. */
+static void test_keys_come(void **state)
+{
+    static const struct ticket_keys none;
+    struct config *config;
+    const char *answer;
+    struct world w;
+    int tries = 0;
+    char err[500];
+
+    (void)state;
+    begin(&w);
+    assert_int_equal(
+        deliver_start(w.deliver, w.config, &none, w.engine, w.metrics, err, sizeof(err)), 0);
+    assert_int_equal(strncmp(answer_to_ticket(&w), "451 4.3.5 ", 10), 0);
+    config = configure(&w, "credentials = /nonexistent/file\n");
+    deliver_reload(w.deliver, config, &keys);
+    config_unref(config);
+    do { /* the thread sees it soon */
+        usleep(10 * 1000);
+        answer = answer_to_ticket(&w);
+    } while (strncmp(answer, "451 4.4.3 ", 10) != 0 && tries++ < 100);
+    if (tries > 100)
+        fail_msg("%s", answer);
+    end(&w);
+}
+
+/* setup_timeout is all that there is, with the wait for a share of the next-hop. */
+static void test_share_and_lookup(void **state)
+{
+    int64_t begin_ms = clock_awake_ms(), took_ms;
+    struct world w;
+    int first, second;
+
+    (void)state;
+    begin(&w);
+    config_unref(w.config);
+    w.config = configure(
+        &w, "max_sessions = 4\nsetup_timeout = 4s\nconnect_timeout = 1s\n"); /* a share is one */
+    start(&w);
+    first = connect_to(&w);
+    hear(first, 1);
+    say(first, MESSAGE("never.test"));
+    hear(first, 8 + 3);
+    second = connect_to(&w);
+    hear(second, 1);
+    say(second, MESSAGE("never.test"));
+    hear(second, 8 + 3);
+    usleep(2000 * 1000);
+    assert_int_equal(table_engine_lookups(w.engine), 1);
+    close(first);
+    expect(second, 1, "451 4.4.3 ");
+    assert_int_equal(table_engine_lookups(w.engine), 2);
+    took_ms = clock_awake_ms() - begin_ms;
+    if (took_ms < 3500 || took_ms > 5500)
+        fail_msg("%d ms", (int)took_ms);
+    close(second);
+    end(&w);
+}
+
+static int begin_message(const struct world *w)
+{
+    int fd = connect_to(w);
+
+    hear(fd, 1);
+    say(fd, MESSAGE("never.test"));
+    hear(fd, 8 + 3);
+    return fd;
+}
+
+/* A message that takes long does not make its next-hop slow for those that come when there is a
+ * share left: who comes beyond it has the time to see how quick these are. */
+static void test_share_beside_long(void **state)
+{
+    struct world w;
+    int first, second, third;
+
+    (void)state;
+    begin(&w);
+    config_unref(w.config);
+    w.config = configure(&w, "max_sessions = 8\n"); /* a share is two */
+    start(&w);
+    first = begin_message(&w);
+    usleep(3200 * 1000);
+    second = begin_message(&w);
+    third = begin_message(&w);
+    usleep(300 * 1000);
+    assert_int_equal(table_engine_lookups(w.engine), 2);
+    close(second);
+    for (int i = 0; i < 200 && table_engine_lookups(w.engine) < 3; i++)
+        usleep(10 * 1000);
+    assert_int_equal(table_engine_lookups(w.engine), 3);
+    close(first);
+    close(third);
+    end(&w);
+}
+
 /* Sessions without a message end at once; one that waits for the engine ends with deliver_close. */
 static void test_drain(void **state)
 {
@@ -287,9 +414,15 @@ static void test_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_none),        cmocka_unit_test(test_open_fails),
-        cmocka_unit_test(test_start_fails), cmocka_unit_test(test_undecided),
-        cmocka_unit_test(test_reload),      cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_open_fails),
+        cmocka_unit_test(test_start_fails),
+        cmocka_unit_test(test_undecided),
+        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_keys_come),
+        cmocka_unit_test(test_share_and_lookup),
+        cmocka_unit_test(test_share_beside_long),
+        cmocka_unit_test(test_drain),
         cmocka_unit_test(test_close),
     };
 

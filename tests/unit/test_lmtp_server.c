@@ -749,6 +749,39 @@ static void test_drain_young(void **state)
     end(&w);
 }
 
+/* The last reply that does not go out yet is waited for, too: else its message would be sent again.
+ */
+static void test_drain_unread(void **state)
+{
+    const int little = 1;
+    struct world w;
+    const char *text;
+    int fd, ours;
+
+    (void)state;
+    begin(&w, "");
+    fd = greeted(&w, "a");
+    say(&w, fd, FROM TO("1@b.test") DATA);
+    hear(&w, fd);
+    ours = TAILQ_FIRST(&w.server->connections)->fd;
+    assert_int_equal(setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+    while (send(ours, "x", 1, MSG_NOSIGNAL) == 1)
+        continue;
+    assert_int_equal(errno, EAGAIN);
+    lmtp_server_drain(w.server);
+    finish(0, 250);
+    turn(&w);
+    lmtp_server_drain(w.server);
+    assert_int_equal(lmtp_server_busy(w.server), 0);
+    assert_int_equal(w.idle, 0);
+    for (text = hear(&w, fd); *text == 'x'; text++)
+        continue;
+    assert_string_equal(text, "250 2.9.9 0\r\n421 4.3.2 this service is stopping\r\n!");
+    assert_int_equal(w.idle, 1);
+    close(fd);
+    end(&w);
+}
+
 /* The next transaction has the new configuration; a socket that it has not got is 451. */
 static void test_reload(void **state)
 {
@@ -885,6 +918,7 @@ int main(void)
         cmocka_unit_test(test_reads_no_replies),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_young),
+        cmocka_unit_test(test_drain_unread),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_end_at_once),
         cmocka_unit_test(test_memory),

@@ -101,7 +101,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static void stop(pid_t pid)
+static void stop_server(pid_t pid)
 {
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -114,8 +114,8 @@ static int tear_down(void **state)
     char path[SOCKET_MAX];
 
     (void)state;
-    stop(primary);
-    stop(read_only);
+    stop_server(primary);
+    stop_server(read_only);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         unlink(in_dir(names[i], path));
     return rmdir(dir);

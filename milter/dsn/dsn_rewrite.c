@@ -153,6 +153,14 @@ int dsn_rewrite_end(struct dsn_rewrite *rewrite, struct dsn_rewrite_result *out)
     return 0;
 }
 
+void dsn_rewrite_keep_body(struct dsn_rewrite *rewrite)
+{
+    if (!rewrite->result.tickets_only)
+        return;
+    rewrite->result.replace_body = false;
+    rewrite->add_mime_version = false;
+}
+
 static bool set_change(struct dsn_rewrite_change *out, const char *name, const char *value,
                        int index)
 {

@@ -79,6 +79,10 @@ bool dsn_rewrite_wanted(const struct dsn_rewrite *rewrite);
 int dsn_rewrite_body(struct dsn_rewrite *rewrite, const char *data, size_t len);
 int dsn_rewrite_end(struct dsn_rewrite *rewrite, struct dsn_rewrite_result *out);
 
+/* After the end, before the changes: the body stays as it came, where that loses tickets alone, and
+ * so do the fields that tell of it. */
+void dsn_rewrite_keep_body(struct dsn_rewrite *rewrite);
+
 /* After the end: the next change to be made in this order, or false. */
 bool dsn_rewrite_next_change(struct dsn_rewrite *rewrite, struct dsn_rewrite_change *out);
 

@@ -133,10 +133,16 @@ static bool replace_body(struct bounce *bounce, const struct message_ops *ops)
 
 bool bounce_apply(struct bounce *bounce, const struct message_ops *ops, bool *redacted)
 {
+    struct dsn_rewrite_result *result = &bounce->result;
     struct dsn_rewrite_change change;
 
-    *redacted = bounce->result.replace_body && !bounce->result.tickets_only;
-    if (bounce->result.replace_body && !replace_body(bounce, ops))
+    /* A ticket that is returned to its sender is no reason to defer. */
+    if (result->tickets_only && !ops->can_replace_body) {
+        dsn_rewrite_keep_body(bounce->rewrite);
+        result->replace_body = false;
+    }
+    *redacted = result->replace_body && !result->tickets_only;
+    if (result->replace_body && !replace_body(bounce, ops))
         return false;
     while (dsn_rewrite_next_change(bounce->rewrite, &change)) {
         bool done = change.value == NULL

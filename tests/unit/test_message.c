@@ -840,6 +840,12 @@ static const struct message_case {
     {"an MTA that cannot replace the body", "", NULL, NULL, NULL,
      "mail <> client=local = ok\nrcpt a@b.example = ok\n" BOUNCE
      "body require = ok\neom no-chgbody = fail"},
+    {"such an MTA, and a bounce that would lose a ticket alone", "", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\n" BOUNCE
+     "body ticket = ok\neom no-chgbody = done"},
+    {"a bounce that loses a ticket alone", "", NULL, NULL, NULL,
+     "mail <> client=local = ok\nrcpt a@b.example = ok\n" BOUNCE
+     "body ticket = ok\neom = done + body plain + addheader MIME-Version 1.0"},
     {"a body that cannot be replaced", "", NULL, NULL, NULL,
      "mail <> client=local = ok\nrcpt a@b.example = ok\n" BOUNCE
      "body require = ok\neom broken = fail"},
@@ -1230,6 +1236,7 @@ static const struct body {
     {"require", PART RETURNED "Require-TLS-ESMTP: yes\r\n" SECRET "--B--\r\n"},
     {"headers", PART HEADERS "Require-TLS-ESMTP: yes\r\n\r\n--B--\r\n"},
     {"optional", PART RETURNED "TLS-Required: No\r\n" SECRET "--B--\r\n"},
+    {"ticket", PART RETURNED "X-REQUIRETLS-Ticket: 1 q\r\n" SECRET "--B--\r\n"},
     {"queue-id", ID PART RETURNED SECRET "--B--\r\n"},
     {"queue-id-headers", ID PART HEADERS "\r\n--B--\r\n"},
 };

@@ -247,11 +247,12 @@ static void check_waits(struct config_check *c)
 static void check_shared(struct config_check *c)
 {
     const struct config_shared *s = &c->config->shared;
+    bool doubt = (c->config->in_doubt & CONFIG_PART_CACHE) != 0; /* an error has been said */
 
-    if (s->servers.count > 0 && s->key == NULL)
+    if (s->servers.count > 0 && s->key == NULL && !(doubt && s->key_line != 0))
         config_report_at(c->report, CONFIG_REPORT_ERROR, s->line,
                          "shared needs shared_key: no row counts without a MAC");
-    if (s->servers.count == 0 && s->password != NULL)
+    if (s->servers.count == 0 && s->password != NULL && !(doubt && s->line != 0))
         config_report_at(c->report, CONFIG_REPORT_WARNING, s->password_line,
                          "shared_password without shared: nothing is shared");
     if (s->servers.count > 0 && c->config->engine.store == NULL)

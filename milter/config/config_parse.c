@@ -185,6 +185,14 @@ static bool on_section(void *arg, const char *section, unsigned line)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
+/* Where a value begins that an error may repeat: in a URL behind its user and password. */
+static const char *without_password(const char *value)
+{
+    const char *at = strstr(value, "://") != NULL ? strrchr(value, '@') : NULL;
+
+    return at != NULL ? at : value;
+}
+
 /* config_list_error_fn, and the same for single values */
 static void on_bad_value(void *arg, unsigned line, const char *value, const char *expected)
 {
@@ -194,7 +202,9 @@ static void on_bad_value(void *arg, unsigned line, const char *value, const char
         l->out_of_memory = true;
         return;
     }
-    error_at(l, line, "%s = %.200s: %s%s", l->key->name, value,
+    const char *shown = without_password(value);
+
+    error_at(l, line, "%s = %s%.200s: %s%s", l->key->name, shown != value ? "..." : "", shown,
              (l->key->flags & CONFIG_KEY_FAULT) != 0 ? "" : "expected ", expected);
     l->seen[l->key - config_keys] = 0; /* that it stays empty need not be said as well */
 }

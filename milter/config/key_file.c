@@ -107,7 +107,9 @@ static int read_lines(const struct reader *r, const char *text, size_t text_len)
         count++;
     }
     if (count == 0) {
-        snprintf(r->err, r->err_size, "%s: there is no key in it", r->path);
+        snprintf(r->err, r->err_size,
+                 "%s: there is no key or password in it, blank lines and those with # apart",
+                 r->path);
         return -EINVAL;
     }
     return 0;

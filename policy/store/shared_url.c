@@ -86,6 +86,9 @@ static int parse_authority(const char *text, size_t len, struct shared_url *out,
         return fail(err, "the bracket of the address is not closed");
     if (host_end == NULL)
         host_end = end;
+    if (!bracketed && memchr(host_end, ':', (size_t)(end - host_end)) != NULL &&
+        memchr(host_end + 1, ':', (size_t)(end - host_end - 1)) != NULL)
+        return fail(err, "an IPv6 address stands in brackets");
     if (!is_host(host, (size_t)(host_end - host), bracketed))
         return fail(err, bracketed ? "there is no IPv6 address in the brackets"
                                    : "the host is a name, an IPv4 address, or an IPv6 address in "
@@ -107,7 +110,9 @@ static int parse_redis(const char *text, struct shared_url *out, const struct er
     long db;
 
     if (strchr(text, '@') != NULL)
-        return fail(err, "a user or password does not belong in the URL");
+        return fail(
+            err,
+            "a user or password does not belong in the URL: the file of shared_password has it");
     error = parse_authority(text, len, out, err);
     if (error != 0 || text[len] == '\0' || text[len + 1] == '\0')
         return error;

@@ -114,8 +114,7 @@ static bool has_error(const struct setup_report *report, const char *name)
 static bool is_agent_alone(const struct config *config, const struct setup_mta *mta,
                            struct setup_report *report)
 {
-    if (config->milter.socket != NULL || config->deliver.socket_count == 0 ||
-        (config->in_doubt & (CONFIG_PART_SOCKETS | CONFIG_PART_DELIVER)) != 0)
+    if (!report->agent_alone)
         return false;
     for (size_t i = 0; i < mta->use_count; i++) {
         const struct setup_use *use = &mta->uses[i];
@@ -131,6 +130,15 @@ static bool is_agent_alone(const struct config *config, const struct setup_mta *
     return true;
 }
 
+/* What can be said without the MTA's configuration, as on a host that has another MTA. */
+static void examine_without_mta(const struct config *config, struct setup_report *report)
+{
+    setup_check_host(config, report);
+    if (setup_can_examine(config, CONFIG_PART_DNS, "resolver", report))
+        setup_check_resolver(config, report);
+    setup_check_running(config, has_error(report, "resolver"), report);
+}
+
 static void examine_postfix(const struct config *config, const char *dir,
                             struct setup_report *report)
 {
@@ -140,6 +148,7 @@ static void examine_postfix(const struct config *config, const char *dir,
     if (setup_postfix_read(&postfix, err, sizeof(err)) != 0) {
         setup_add(report, SETUP_UNKNOWN, "mta", "Postfix's configuration cannot be read: %s", err);
         setup_remedy(report, "run this check as root, on the MTA's host");
+        examine_without_mta(config, report);
         setup_postfix_fini(&postfix);
         return;
     }
@@ -178,6 +187,7 @@ static void examine_sendmail(const struct config *config, const char *file,
     if (setup_sendmail_read(&sendmail, err, sizeof(err)) != 0) {
         setup_add(report, SETUP_UNKNOWN, "mta", "sendmail's configuration cannot be read: %s", err);
         setup_remedy(report, "run this check as root, on the MTA's host");
+        examine_without_mta(config, report);
         setup_sendmail_fini(&sendmail);
         return;
     }
@@ -241,6 +251,8 @@ int setup_examine(const struct config *config, const char *mta, struct setup_rep
     const char *where;
 
     read_config_text(config, report);
+    report->agent_alone = config->milter.socket == NULL && config->deliver.socket_count > 0 &&
+                          (config->in_doubt & (CONFIG_PART_SOCKETS | CONFIG_PART_DELIVER)) == 0;
     if (mta == NULL)
         mta = find_mta();
     if (is_mta(mta, "postfix", &where))

@@ -146,5 +146,6 @@ void setup_edit_routes(struct setup_report *report, const char *sample, const ch
 
 void setup_edit_done(struct setup_report *report, bool restart)
 {
-    setup_command_reload(report, "systemctl %s requiretls-milter", restart ? "restart" : "reload");
+    setup_command_reload(report, "systemctl %s %s", restart ? "restart" : "reload",
+                         report->agent_alone ? "requiretls-deliver" : "requiretls-milter");
 }

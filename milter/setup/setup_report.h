@@ -40,6 +40,7 @@ struct setup_report {
     /* The daemon's configuration as it stands in its file, for setup_edit.h; borrowed. */
     const char *config_path; /* NULL: the default */
     const char *config_text; /* NULL: there is no such file */
+    bool agent_alone;        /* it is that of the service requiretls-deliver */
 };
 
 /* Adds a finding. What it quotes may be any text: control characters become `?`. */

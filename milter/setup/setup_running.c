@@ -6,6 +6,7 @@
 
 #include "base/standing.h"
 #include "base/status_client.h"
+#include "setup/setup_edit.h"
 #include "setup/setup_status.h"
 
 #include <limits.h>
@@ -39,13 +40,13 @@ void setup_compare_running(const struct config *config, const struct json_value 
         setup_add(report, SETUP_WARNING, name,
                   "%s has keys that the running daemon takes at a restart only", file);
         setup_remedy(report, "restart it");
-        setup_command_reload(report, "systemctl restart requiretls-milter");
+        setup_edit_done(report, true);
     } else if (json_is_true(json_get(configuration, "changed"))) {
         setup_add(report, SETUP_WARNING, name,
                   "the running daemon has the configuration of %s, and %s has changed since",
                   read != NULL ? read : "an earlier time", file);
         setup_remedy(report, "have it read the file");
-        setup_command_reload(report, "systemctl reload requiretls-milter");
+        setup_edit_done(report, false);
     } else {
         setup_add(report, SETUP_OK, name, "the running daemon has %s as it is", file);
     }

@@ -12,7 +12,9 @@
 #include "setup/setup_run.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     LOOK_MS = 10000,
@@ -65,14 +67,38 @@ static void look_at_server(const void *arg, void *result)
     explicit_bzero(password, sizeof(password));
 }
 
-/* The group of the daemon's process may read it, which root's file then is. */
+static bool is_in_group(const struct setup_who *who, gid_t gid)
+{
+    for (int i = 0; i < who->group_count; i++)
+        if (who->groups[i] == gid)
+            return true;
+    return false;
+}
+
+/* Root's file then is, and a group of the daemon's user reads it: the one that it has, if that is
+ * such a one. An agent alone joins the file's group, which the filter beside it reads it by. */
 static void secure(const struct setup_who *who, const char *path, struct setup_report *report)
 {
-    const char *file = setup_word(report, path);
+    bool joins = false;
+    const char *file = setup_word(report, path), *group = NULL;
+    const struct group *entry;
+    struct stat st;
 
-    setup_command(report, "chown root:%s %s", who->name, file);
+    if (stat(path, &st) == 0 && st.st_gid != 0 &&
+        (report->agent_alone || is_in_group(who, st.st_gid))) {
+        entry = getgrgid(st.st_gid);
+        joins = entry != NULL && !is_in_group(who, st.st_gid);
+        if (joins)
+            setup_command(report, "usermod -a -G %s %s", entry->gr_name, who->name);
+        group = entry != NULL ? arena_string(&report->arena, entry->gr_name) : NULL;
+    }
+    if (group == NULL) {
+        entry = getgrgid(who->gid);
+        group = entry != NULL ? entry->gr_name : who->name;
+    }
+    setup_command(report, "chown root:%s %s", group, file);
     setup_command(report, "chmod 0640 %s", file);
-    setup_edit_done(report, false);
+    setup_edit_done(report, joins); /* groups are those that it was started with */
 }
 
 static void check_key(const char *path, const struct setup_who *who, struct setup_report *report)

@@ -1,6 +1,7 @@
 /*
  * The set-up check of the shared cache, beside a real redis-server on unix sockets: what is found
- * of the file of keys, of the password, and of servers that take rows, take none, or are not there.
+ * of the file of keys, of the password, and of servers that take rows, take none, or are not there;
+ * and that the rest is examined without the MTA's configuration.
  */
 #include "config_text.h"
 #include "report_text.h"
@@ -8,6 +9,7 @@
 #include "setup/setup_run.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <setjmp.h>
@@ -28,6 +30,9 @@
 
 #define KEY "0123456789abcdef0123456789abcdef\n"
 #define PASSWORD "pass word"
+
+/* Debian's mail and games; where there are none the case is skipped. */
+enum { GROUP_OF_BOTH = 8, GROUP_OF_OTHERS = 60 };
 
 enum { SOCKET_MAX = 80, TRIES = 1000, TRY_US = 20000 };
 
@@ -184,9 +189,75 @@ static void what_is_found(void **state)
         check_row(i, &who);
 }
 
+/* Filter and agent read the same file by the filter's group: no command takes it from the filter.
+ */
+static void group_that_reads(void **state)
+{
+    static const struct {
+        gid_t group;
+        bool agent_alone, joins, keeps;
+    } cases[] = {{GROUP_OF_BOTH, false, false, true},    {0, false, false, false},
+                 {GROUP_OF_OTHERS, false, false, false}, {GROUP_OF_BOTH, true, false, true},
+                 {GROUP_OF_OTHERS, true, true, true},    {0, true, false, false}};
+    struct setup_who who = {
+        .uid = 1, .gid = 1, .groups = {1, GROUP_OF_BOTH}, .group_count = 2, .name = "someone"};
+    char path[SOCKET_MAX], text[300], wanted[200];
+
+    (void)state;
+    if (geteuid() != 0 || getgrgid(1) == NULL || getgrgid(GROUP_OF_BOTH) == NULL ||
+        getgrgid(GROUP_OF_OTHERS) == NULL)
+        skip();
+    assert_int_equal(chmod(dir, 0755), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct setup_report report = {0};
+        struct config *config;
+
+        snprintf(text, sizeof(text), "[cache]\nshared_key = %s\n", in_dir("open", path));
+        config = config_from_text(text, "mail.own.example");
+        report.agent_alone = cases[i].agent_alone;
+        assert_int_equal(chown(path, 0, cases[i].group), 0);
+        setup_check_shared(config, &who, &report);
+        assert_int_equal(report.count, 1);
+        snprintf(wanted, sizeof(wanted), "chown root:%s '%s'\n",
+                 getgrgid(cases[i].keeps ? cases[i].group : 1)->gr_name, path);
+        assert_non_null(strstr(report.items[0].commands, wanted));
+        assert_true((strstr(report.items[0].commands, "usermod -a -G ") != NULL) == cases[i].joins);
+        assert_string_equal(report.items[0].reloads,
+                            !cases[i].agent_alone ? "systemctl reload requiretls-milter\n"
+                            : cases[i].joins      ? "systemctl restart requiretls-deliver\n"
+                                                  : "systemctl reload requiretls-deliver\n");
+        setup_report_fini(&report);
+        config_unref(config);
+    }
+}
+
+/* On a host with an MTA that is not known the rest is examined all the same. */
+static void without_mta(void **state)
+{
+    char text[700], path[SOCKET_MAX], servers[SOCKET_MAX], found[1000];
+    struct setup_report report = {0};
+    struct config *config;
+
+    (void)state;
+    snprintf(text, sizeof(text),
+             "[milter]\nuser = %s\n[dns]\nresolvers = 127.0.0.1:1\ntries = 1\ntimeout = 100ms\n"
+             "[socketmap]\nlisten = unix:%s/none\n"
+             "[cache]\nstore = memory\nshared = unix:%s\nshared_key = %s\n",
+             getpwuid(geteuid())->pw_name, dir, in_dir("absent", servers), in_dir("key", path));
+    config = config_from_text(text, "mail.own.example");
+    assert_int_equal(setup_examine(config, "sendmail:/nonexistent/sendmail.cf", &report), 0);
+    report_to_text(&report, found, sizeof(found));
+    assert_non_null(strstr(found, "unknown mta;"));
+    assert_non_null(strstr(found, "warning shared-cache;"));
+    setup_report_fini(&report);
+    config_unref(config);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_found)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_found),
+                                       cmocka_unit_test(group_that_reads),
+                                       cmocka_unit_test(without_mta)};
 
     if (access("/usr/bin/redis-server", X_OK) != 0) {
         puts("1..0 # SKIP there is no redis-server");

@@ -3,7 +3,8 @@
  *
  * probe_shared_ask asks for both rows that may be there, that of the demand and that of all demands
  * (probe_cache.h); when both are answered the newer result is kept as if it was ours, until it ends
- * where it was seen, and told. probe_shared_put gives away what was seen here.
+ * where it was seen, and told, unless something has been seen here meanwhile. probe_shared_put
+ * gives away what was seen here.
  *
  * Only what is the server's doing is shared: that one host cannot reach it says nothing of the
  * others, nor does a certificate that one host's CA certificates do not verify.
@@ -102,13 +103,23 @@ static void keep_result(struct probe_shared *shared)
                     prober->world->ops->mono_ms(prober->world) + left_s * 1000);
 }
 
+/* What has been seen here while the shared cache was asked, as nothing was known before, with a
+ * reference; or NULL. */
+static struct probe_result *seen_meanwhile(const struct probe_shared *shared)
+{
+    struct prober *prober = shared->prober;
+
+    return probe_keep_known(prober, shared->plan, shared->candidate,
+                            prober->world->ops->mono_ms(prober->world));
+}
+
 static void finish(struct probe_shared *shared)
 {
-    struct probe_result *result = shared->barred ? NULL : shared->result;
+    struct probe_result *result = seen_meanwhile(shared);
 
-    if (result != NULL) {
+    if (result == NULL && shared->result != NULL && !shared->barred) {
         keep_result(shared);
-        probe_result_ref(result);
+        result = probe_result_ref(shared->result);
     }
     shared->done(shared, result);
     probe_result_unref(result);

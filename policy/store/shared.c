@@ -116,6 +116,7 @@ static void replace(struct shared *shared, const struct shared_config *config, s
     shared->setup_len = part->setup_len;
     shared->timeout_ms = timeout_of(config);
     shared->max_payload = config->max_payload;
+    shared->in_vain = false;
     shared_requests_end_soon(shared);
 }
 

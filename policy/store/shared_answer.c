@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PASSWORD_PART = 8 }; /* octets */
+
 /* The server answers questions still. NOPERM also stands here: that a user may not write does not
  * say that he may not read. */
 static const char *const refusals[] = {"READONLY", "OOM", "MISCONF", "NOREPLICAS", "NOPERM"};
@@ -25,11 +27,18 @@ static bool has(const struct shared_reply *reply, const char *text)
     return memmem(reply->text, reply->len, text, strlen(text)) != NULL;
 }
 
+/* Servers quote arguments cut: the first octets are enough to know it by. */
+static bool has_password(const struct shared_reply *reply, const char *password)
+{
+    return password != NULL && password[0] != '\0' &&
+           memmem(reply->text, reply->len, password, strnlen(password, PASSWORD_PART)) != NULL;
+}
+
 static void tell(const struct shared_reply *reply, const char *password, char why[SHARED_WHY_MAX])
 {
     size_t len = reply->len < SHARED_WHY_MAX - 1 ? reply->len : SHARED_WHY_MAX - 1;
 
-    if (password != NULL && password[0] != '\0' && has(reply, password)) {
+    if (has_password(reply, password)) {
         snprintf(why, SHARED_WHY_MAX, "it answers with an error that has the password");
         return;
     }

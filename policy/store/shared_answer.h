@@ -29,7 +29,8 @@ enum { SHARED_WHY_MAX = 160 };
 
 /*
  * `why` is for people if it is REFUSED or BAD: what the server said, printable and cut. Nothing of
- * it when it has the password, or answers AUTH, as an error may quote the command.
+ * it when it has the password, or how that begins, or answers AUTH, as an error may quote the
+ * command.
  */
 enum shared_answer shared_answer_of(enum shared_command command, const struct shared_reply *reply,
                                     const char *password, char why[SHARED_WHY_MAX]);

@@ -22,7 +22,9 @@ struct shared {
     struct event *on_time;          /* of the first of `open` */
     struct list open;               /* requests, the oldest first */
     size_t open_count;
-    bool ending; /* connections are being freed: requests are not told by them */
+    bool in_vain; /* one was not sent in its time, and there has been no connection since: none
+                     waits for it any more */
+    bool ending;  /* connections are being freed: requests are not told by them */
     atomic_uint_least64_t results[ENGINE_SHARED_RESULTS];
     atomic_uint_least64_t rejected[SHARED_REJECTS];
 };

@@ -11,10 +11,14 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Threads that are there. */
+static atomic_uint threads;
 
 struct shared_name {
     int fd;
@@ -77,6 +81,7 @@ static void *run(void *arg)
     }
     close(job->fd);
     free(job);
+    atomic_fetch_sub(&threads, 1);
     return NULL;
 }
 
@@ -116,6 +121,15 @@ static int start_thread(struct job *job)
     return -error;
 }
 
+/* A place among the threads; whether there was one. */
+static bool take_place(void)
+{
+    if (atomic_fetch_add(&threads, 1) < SHARED_NAMES_MAX)
+        return true;
+    atomic_fetch_sub(&threads, 1);
+    return false;
+}
+
 static int start_job(const char *host, const char *port, int fd)
 {
     struct job *job = calloc(1, sizeof(*job));
@@ -125,11 +139,17 @@ static int start_job(const char *host, const char *port, int fd)
         close(fd);
         return -ENOMEM;
     }
+    if (!take_place()) {
+        close(fd);
+        free(job);
+        return -EAGAIN;
+    }
     job->fd = fd;
     snprintf(job->host, sizeof(job->host), "%s", host);
     snprintf(job->port, sizeof(job->port), "%s", port);
     error = start_thread(job);
     if (error != 0) {
+        atomic_fetch_sub(&threads, 1);
         close(fd);
         free(job);
     }

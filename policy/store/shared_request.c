@@ -126,6 +126,8 @@ void shared_requests_on_time(evutil_socket_t fd, short what, void *arg)
 
         if (first->due_ms > now_ms)
             break;
+        if (!first->sent && first->due_ms != 0)
+            shared->in_vain = true;
         tell_none(first, first->sent ? ENGINE_SHARED_LATE : ENGINE_SHARED_DOWN);
     }
     arm(shared);
@@ -217,7 +219,7 @@ static enum engine_shared_result obstacle(const struct shared *shared)
     if (shared->servers == NULL)
         return ENGINE_SHARED_DOWN;
     c = shared_servers_current(shared->servers);
-    if (c == NULL && !shared_servers_is_coming(shared->servers))
+    if (c == NULL && (shared->in_vain || !shared_servers_is_coming(shared->servers)))
         return ENGINE_SHARED_DOWN;
     if (c != NULL && shared_connection_owed_ms(c) > shared->timeout_ms)
         return ENGINE_SHARED_LATE; /* as what was asked before is */
@@ -359,6 +361,7 @@ void shared_requests_send(struct shared *shared)
 {
     struct shared_connection *c = shared_servers_current(shared->servers);
 
+    shared->in_vain = false;
     for (struct list *link = shared->open.next; link != &shared->open; link = link->next) {
         struct shared_request *request = list_entry(link, struct shared_request, link);
 

@@ -255,6 +255,58 @@ static void reconfigured(void **state)
     bench_stop(&b);
 }
 
+/* Other servers and keys come, and the engine's end, while a server owes answers and lookups wait
+ * for them or were given up: each is called back once, or never; the sanitizers watch. */
+static void reconfigured_while_asked(void **state)
+{
+    enum { ASKERS = 40 };
+    const char *nobody[] = {"unix:/nonexistent/redis.sock", NULL};
+    struct shared_mac_keys other;
+    struct asker *askers[ASKERS];
+    struct bench b;
+    char err[200];
+    (void)state;
+
+    bench_start(&b);
+    other = b.host.keys;
+    other.keys[0][0] ^= 1;
+    b.config.shared_timeout_ms = 2000;
+    start_engine(&b);
+    await(&b, ENGINE_SHARED_CONNECTED);
+    redis_server_signal(&b.redis, SIGSTOP);
+    for (unsigned i = 0; i < ASKERS; i++) {
+        struct nexthop nexthop;
+        char name[40];
+
+        if (i % 10 == 5) {
+            b.config.shared_servers = i % 20 == 5 ? nobody : b.servers;
+            b.config.shared_keys = i < 20 ? &other : &b.host.keys;
+            assert_int_equal(engine_reconfigure(b.engine, &b.config, err, sizeof(err)), 0);
+        }
+        snprintf(name, sizeof(name), "n%u.example", 1 + i);
+        assert_int_equal(nexthop_parse(name, &nexthop), 0);
+        askers[i] = asker_new();
+        assert_int_equal(
+            engine_lookup(b.engine, &nexthop, NULL, asker_done, askers[i], &askers[i]->request), 0);
+    }
+    for (unsigned i = 0; i < ASKERS; i += 2) {
+        if (i % 4 == 0)
+            asker_wait(askers[i]);
+        engine_cancel(b.engine, askers[i]->request);
+        assert_true(askers[i]->calls <= 1);
+        asker_free(askers[i]);
+    }
+    b.config.shared_servers = NULL;
+    assert_int_equal(engine_reconfigure(b.engine, &b.config, err, sizeof(err)), 0);
+    for (unsigned i = 1; i < ASKERS; i += 2) {
+        asker_wait(askers[i]);
+        engine_cancel(b.engine, askers[i]->request);
+        assert_int_equal(askers[i]->calls, 1);
+        asker_free(askers[i]);
+    }
+    bench_stop(&b);
+}
+
 static void *ask_for_a_while(void *arg)
 {
     struct bench *b = arg;
@@ -293,11 +345,9 @@ static void many_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_another_host_fetched),
-        cmocka_unit_test(what_is_no_policy_is_counted),
-        cmocka_unit_test(a_server_that_stops),
-        cmocka_unit_test(reconfigured),
-        cmocka_unit_test(many_threads),
+        cmocka_unit_test(what_another_host_fetched), cmocka_unit_test(what_is_no_policy_is_counted),
+        cmocka_unit_test(a_server_that_stops),       cmocka_unit_test(reconfigured),
+        cmocka_unit_test(reconfigured_while_asked),  cmocka_unit_test(many_threads),
     };
 
     return cmocka_run_group_tests_name("engine_shared", tests, NULL, NULL);

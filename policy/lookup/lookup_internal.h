@@ -190,7 +190,8 @@ bool lookup_shared_is_awaited(const struct lookup *l);
 /*
  * Puts the policy that the shared cache has in force here, with the time of its fetch, if there is
  * one: with the id in DNS, or any where `id` is NULL, and fetched later than one that is in force
- * here. Returns whether it did. To be called once, when nothing is awaited any more.
+ * here; without the id also one with a weaker mode only where that is beyond doubt, whatever the
+ * clocks. Returns whether it did. To be called once, when nothing is awaited any more.
  */
 bool lookup_shared_take(struct lookup *l, const char *id);
 /* Gives the shared cache a policy that was just fetched at wall clock fetched_at_s. */

@@ -111,20 +111,42 @@ bool lookup_shared_is_awaited(const struct lookup *l)
     return l->shared != NULL && !l->shared_barred;
 }
 
-bool lookup_shared_take(struct lookup *l, const char *id)
+/* Whether it is weaker than what is in force here, and fetched later by no more than the clocks of
+ * two hosts may differ by: without a record to tell it may well be the older one. */
+static bool is_doubtful(struct lookup *l, const struct shared_policy *row,
+                        const struct sts_policy *policy)
+{
+    const struct sts_cached *cached =
+        sts_cache_find(l->env.sts_cache, l->nexthop.name, lookup_now_ms(l), false);
+
+    return cached != NULL && cached->policy != NULL && policy->mode < cached->policy->mode &&
+           row->fetched_at_s - cached->fetched_wall_s <= SHARED_ROW_EARLY_S;
+}
+
+static bool put_in_force(struct lookup *l, const struct shared_policy *row,
+                         struct sts_policy *policy)
 {
     struct world *world = l->env.world;
-    const struct shared_policy *row = &l->shared_policy;
     int64_t now_ms = lookup_now_ms(l);
+    int64_t fetched_ms = now_ms - age_s(row, world->ops->wall_s(world)) * 1000;
+
+    return sts_cache_take_over(l->env.sts_cache, l->nexthop.name, row->id, policy, row->body,
+                               row->body_len, fetched_ms, row->fetched_at_s, now_ms) != NULL;
+}
+
+bool lookup_shared_take(struct lookup *l, const char *id)
+{
+    const struct shared_policy *row = &l->shared_policy;
     struct sts_policy *policy;
     bool taken = false;
 
     if (l->shared_known && !l->shared_barred && (id == NULL || strcmp(row->id, id) == 0) &&
-        is_news(l, row) && parse(l, row, &policy) == SHARED_OK)
-        taken = sts_cache_take_over(l->env.sts_cache, l->nexthop.name, row->id, policy, row->body,
-                                    row->body_len,
-                                    now_ms - age_s(row, world->ops->wall_s(world)) * 1000,
-                                    row->fetched_at_s, now_ms) != NULL;
+        is_news(l, row) && parse(l, row, &policy) == SHARED_OK) {
+        if (id == NULL && is_doubtful(l, row, policy))
+            sts_policy_free(policy);
+        else
+            taken = put_in_force(l, row, policy);
+    }
     lookup_shared_stop(l);
     return taken;
 }

@@ -97,6 +97,7 @@ static void make_life(struct life *life, unsigned seed)
 {
     static const int64_t delays_ms[] = {0, 1, 30, 99, 100, 5000};
     static const int64_t ages_s[] = {0, 60, 3000, 7200, 50000, 90000, -200, -400};
+    static const int64_t apart_s[] = {20, 150, 280, 320}; /* delays are less than 20 s */
 
     life->seed = seed;
     life->first = pick(&seed, 3) != 0;
@@ -109,6 +110,8 @@ static void make_life(struct life *life, unsigned seed)
     life->row_id = 1 + pick(&seed, 3);
     life->row_age_s = ages_s[pick(&seed, 8)];
     life->row_body = &bodies[pick(&seed, BODIES)];
+    if (pick(&seed, 4) == 0) /* at about the time of the fetch here */
+        life->row_age_s = life->gap_s - apart_s[pick(&seed, 4)];
 }
 
 /* ---- The expectation ---- */
@@ -159,6 +162,14 @@ static bool is_later(const struct policy *policy, const struct policy *other)
     return policy->there && (!other->there || policy->age_s < other->age_s);
 }
 
+/* Of two hosts' clocks that say later by less than they may differ nobody knows; that is not enough
+ * to weaken what is in force. */
+static bool is_doubtful(const struct policy *policy, const struct policy *other)
+{
+    return policy->there && other->there && policy->body->mode < other->body->mode &&
+           other->age_s - policy->age_s <= 300;
+}
+
 static struct expectation in_force(const struct policy *policy, enum findings_sts_source source,
                                    bool id_current)
 {
@@ -191,7 +202,7 @@ static struct expectation expect_sts(const struct life *life)
             e = in_force(&shared, FINDINGS_STS_SHARED, true);
         else
             e = expect_fetch(life, &local);
-    } else if (is_later(&shared, &local)) {
+    } else if (is_later(&shared, &local) && !is_doubtful(&shared, &local)) {
         e = in_force(&shared, FINDINGS_STS_SHARED, !failed);
     } else if (local.there) {
         e = in_force(&local, failed ? FINDINGS_STS_CACHED_FAILED : FINDINGS_STS_CACHED, !failed);

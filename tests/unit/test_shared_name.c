@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,7 +17,6 @@
 enum { ATTEMPTS = 100, PATIENCE_US = 20 * 1000 * 1000, TURN_US = 1000 };
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* held: look-ups hang */
-static atomic_uint begun;
 
 int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
                        struct addrinfo **out);
@@ -27,7 +25,6 @@ int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo
                        struct addrinfo **out)
 {
     (void)host, (void)port, (void)hints, (void)out;
-    atomic_fetch_add(&begun, 1);
     pthread_mutex_lock(&gate);
     pthread_mutex_unlock(&gate);
     return EAI_NONAME;
@@ -72,7 +69,6 @@ static void hanging(void **state)
     assert_int_equal(error, 0);
     event_base_dispatch(base);
     assert_int_equal(calls, 1);
-    assert_int_equal(atomic_load(&begun), SHARED_NAMES_MAX + 1);
     event_base_free(base);
 }
 

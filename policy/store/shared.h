@@ -1,7 +1,9 @@
 /*
  * The client of the shared cache: asks a Redis or Valkey server for rows, writes and deletes them.
  * It only ever costs what others have learnt: whatever is wrong with server or network, a question
- * ends within timeout_ms, and while no server is there it is answered at once.
+ * ends within timeout_ms, and while no server is there it is answered at once. So it is for a
+ * second after one was late, until the server has answered anything in time: of questions that are
+ * asked one after the other not each waits for a slow server.
  *
  * One server of the list is used at a time: the first, in the order of the list, that can be
  * reached, accepts the password and takes rows; if none takes rows, the first that answers. One
@@ -67,8 +69,8 @@ typedef enum shared_reject (*shared_get_fn)(const struct shared_row *row, void *
 
 /*
  * Asks for the row of `name` (shared_key.h). `done` is called once, at most timeout_ms later. NULL:
- * there is no answer, and no callback: no server is there, too much is asked already, the name has
- * no row key, or there is no memory.
+ * there is no answer, and no callback: no server is there, it is late, too much is asked already,
+ * the name has no row key, or there is no memory.
  */
 struct shared_request *shared_get(struct shared *shared, enum shared_kind kind, const char *name,
                                   shared_get_fn done, void *arg);

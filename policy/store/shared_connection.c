@@ -27,6 +27,7 @@ struct shared_connection {
     size_t command_count;
     bool ready;
     bool answered;
+    int64_t took_ms; /* the last reply, from its command on */
     bool refuses;
     char refusal[SHARED_WHY_MAX];
 };
@@ -207,6 +208,7 @@ static bool take_reply(struct shared_connection *c, const struct shared_reply *r
     command = *list_entry(link, struct command, link);
     free(list_entry(link, struct command, link));
     c->command_count--;
+    c->took_ms = clock_awake_ms() - command.sent_ms;
     answer = shared_answer_of(command.command, reply, c->config.password, why);
     if (answer == SHARED_ANSWER_REFUSED)
         refuse(c, why);
@@ -316,6 +318,11 @@ int64_t shared_connection_owed_ms(const struct shared_connection *c)
     if (list_empty(&c->commands))
         return 0;
     return clock_awake_ms() - list_entry(c->commands.next, struct command, link)->sent_ms;
+}
+
+int64_t shared_connection_took_ms(const struct shared_connection *c)
+{
+    return c->took_ms;
 }
 
 bool shared_connection_has_answered(const struct shared_connection *c)

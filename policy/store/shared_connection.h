@@ -69,6 +69,9 @@ const char *shared_connection_refuses(const struct shared_connection *c);
 /* How long the oldest command without a reply has waited; 0: there is none. */
 int64_t shared_connection_owed_ms(const struct shared_connection *c);
 
+/* How long the last reply took, to whichever command. */
+int64_t shared_connection_took_ms(const struct shared_connection *c);
+
 /* Whether a command has been answered since it was ready. */
 bool shared_connection_has_answered(const struct shared_connection *c);
 

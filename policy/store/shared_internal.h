@@ -22,9 +22,10 @@ struct shared {
     struct event *on_time;          /* of the first of `open` */
     struct list open;               /* requests, the oldest first */
     size_t open_count;
-    bool in_vain; /* one was not sent in its time, and there has been no connection since: none
-                     waits for it any more */
-    bool ending;  /* connections are being freed: requests are not told by them */
+    bool in_vain;    /* one was not sent in its time, and there has been no connection since: none
+                        waits for it any more */
+    int64_t late_ms; /* clock_awake_ms when one that was sent was late, the last time, or 0 */
+    bool ending;     /* connections are being freed: requests are not told by them */
     atomic_uint_least64_t results[ENGINE_SHARED_RESULTS];
     atomic_uint_least64_t rejected[SHARED_REJECTS];
 };

@@ -19,6 +19,7 @@
 
 enum {
     OPEN_MAX = 1000,                 /* requests */
+    AFTER_LATE_MS = 1000,            /* without a question, to a server that was late */
     LIFE_MAX_S = 366 * 24 * 60 * 60, /* a year is the longest max_age: RFC 8461 section 3.2 */
 };
 
@@ -126,7 +127,9 @@ void shared_requests_on_time(evutil_socket_t fd, short what, void *arg)
 
         if (first->due_ms > now_ms)
             break;
-        if (!first->sent && first->due_ms != 0)
+        if (first->sent)
+            shared->late_ms = now_ms;
+        else if (first->due_ms != 0)
             shared->in_vain = true;
         tell_none(first, first->sent ? ENGINE_SHARED_LATE : ENGINE_SHARED_DOWN);
     }
@@ -211,8 +214,17 @@ static bool send_request(struct shared_connection *c, struct shared_request *req
     return request->sent;
 }
 
+/* As what was asked before, until a reply comes in time; but a deletion is worth its time. */
+static bool is_late(const struct shared *shared, const struct shared_connection *c,
+                    enum shared_command command)
+{
+    return shared_connection_owed_ms(c) > shared->timeout_ms ||
+           (command == SHARED_COMMAND_GET && clock_awake_ms() - shared->late_ms < AFTER_LATE_MS &&
+            shared_connection_took_ms(c) >= shared->timeout_ms);
+}
+
 /* What ends a request before it has begun, or ENGINE_SHARED_FOUND: nothing does. */
-static enum engine_shared_result obstacle(const struct shared *shared)
+static enum engine_shared_result obstacle(const struct shared *shared, enum shared_command command)
 {
     const struct shared_connection *c;
 
@@ -221,8 +233,8 @@ static enum engine_shared_result obstacle(const struct shared *shared)
     c = shared_servers_current(shared->servers);
     if (c == NULL && (shared->in_vain || !shared_servers_is_coming(shared->servers)))
         return ENGINE_SHARED_DOWN;
-    if (c != NULL && shared_connection_owed_ms(c) > shared->timeout_ms)
-        return ENGINE_SHARED_LATE; /* as what was asked before is */
+    if (c != NULL && is_late(shared, c, command))
+        return ENGINE_SHARED_LATE;
     return shared->open_count < OPEN_MAX ? ENGINE_SHARED_FOUND : ENGINE_SHARED_FAILED;
 }
 
@@ -251,7 +263,7 @@ static struct shared_request *begin(struct shared *shared, enum shared_command c
     struct shared_connection *c;
     char key[SHARED_KEY_MAX + 1];
 
-    *why = obstacle(shared);
+    *why = obstacle(shared, command);
     if (*why != ENGINE_SHARED_FOUND)
         return NULL;
     *why = ENGINE_SHARED_FAILED;

@@ -249,7 +249,7 @@ static void stopped(void **state)
     assert_null(second.request);
     assert_int_equal(shared_client_result(&client, ENGINE_SHARED_LATE), 2);
     redis_server_signal(&server, SIGCONT);
-    shared_client_turn(&client, 100);
+    shared_client_turn(&client, 1000);
     assert_string_equal(shared_client_get(&client, "second.example"), "second");
     assert_string_equal(shared_client_get(&client, "first.example"), "first");
     assert_int_equal(first.calls, 1);

@@ -257,6 +257,97 @@ static void late_reply(void **state)
     end(&scene);
 }
 
+/* Asks, and lets the server answer after the question's time. */
+static void ask_late(struct scene *scene)
+{
+    struct asked asked = {.calls = 0};
+
+    shared_client_ask(&scene->client, &asked, DOMAIN);
+    assert_non_null(asked.request);
+    shared_client_turn(&scene->client, CLIENT_TIMEOUT_MS + 100);
+    assert_int_equal(asked.calls, 1);
+    assert_false(asked.found);
+    scripted_redis_say(&scene->server, good.get, strlen(good.get));
+    shared_client_turn(&scene->client, 20);
+}
+
+static bool is_asked(struct scene *scene)
+{
+    struct asked asked = {.calls = 0};
+
+    shared_client_ask(&scene->client, &asked, DOMAIN);
+    if (asked.request != NULL)
+        shared_drop(asked.request);
+    return asked.request != NULL;
+}
+
+/* A server that answers each question, but always late: of those that come one after the other one
+ * a second costs its time; when it is quick again all are answered. */
+static void always_late(void **state)
+{
+    struct script script = good;
+    struct scene scene;
+    (void)state;
+
+    script.get = NULL;
+    begin_with(&scene, &script, NULL);
+    shared_client_await(&scene.client, ENGINE_SHARED_CONNECTED);
+    for (unsigned i = 0; i < 2; i++) {
+        ask_late(&scene);
+        assert_false(is_asked(&scene));
+        assert_false(is_asked(&scene));
+        assert_int_equal(scene.server.gets, i + 1);
+        assert_int_equal(shared_client_result(&scene.client, ENGINE_SHARED_LATE), 3 * (i + 1));
+        shared_client_turn(&scene.client, 1000);
+    }
+    ask_late(&scene);
+    scene.server.script.get = good.get;
+    assert_false(is_asked(&scene));
+    shared_client_turn(&scene.client, 1000);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_null(shared_client_get(&scene.client, DOMAIN));
+        assert_int_equal(shared_client_result(&scene.client, ENGINE_SHARED_MISSING), i);
+    }
+    assert_int_equal(shared_client_result(&scene.client, ENGINE_SHARED_LATE), 8);
+    assert_int_equal(scene.server.accepted, 1);
+    end(&scene);
+}
+
+/* One that has answered anything in time since is asked at once: another question, a row, or a
+ * deletion, which is not held back. */
+static void late_once(void **state)
+{
+    struct script script = good;
+    struct scene scene;
+    struct asked second = {.calls = 0};
+    (void)state;
+
+    script.get = NULL;
+    begin_with(&scene, &script, NULL);
+    shared_client_await(&scene.client, ENGINE_SHARED_CONNECTED);
+    assert_true(is_asked(&scene));
+    shared_client_turn(&scene.client, CLIENT_TIMEOUT_MS - 150);
+    shared_client_ask(&scene.client, &second, DOMAIN);
+    shared_client_turn(&scene.client, 200);
+    assert_int_equal(shared_client_result(&scene.client, ENGINE_SHARED_LATE), 1);
+    scripted_redis_say(&scene.server, good.get, strlen(good.get));
+    shared_client_turn(&scene.client, 20);
+    assert_false(is_asked(&scene));
+    scripted_redis_say(&scene.server, good.get, strlen(good.get));
+    shared_client_turn(&scene.client, 20);
+    assert_int_equal(second.calls, 1);
+    ask_late(&scene);
+    assert_false(is_asked(&scene));
+    shared_client_put(&scene.client, DOMAIN, "row");
+    shared_client_turn(&scene.client, 20);
+    assert_int_equal(shared_client_result(&scene.client, ENGINE_SHARED_WRITTEN), 1);
+    ask_late(&scene);
+    assert_false(is_asked(&scene));
+    assert_int_equal(shared_client_delete(&scene.client, DOMAIN), 1);
+    assert_true(is_asked(&scene));
+    end(&scene);
+}
+
 /* A reply that has no end: no more of it is kept than a row can have. */
 static void endless_reply(void **state)
 {
@@ -446,6 +537,8 @@ int main(void)
         cmocka_unit_test(what_it_says_to_a_question),
         cmocka_unit_test(good_until_it_is_asked),
         cmocka_unit_test(late_reply),
+        cmocka_unit_test(always_late),
+        cmocka_unit_test(late_once),
         cmocka_unit_test(endless_reply),
         cmocka_unit_test(silent),
         cmocka_unit_test(asked_before_it_is_ready),

@@ -42,7 +42,8 @@ enum {
     /* Changes only at restart. config_fixed.c must know how to compare values of its type. Not for
      * keys of [rule NAME] and [route NAME]. */
     CONFIG_KEY_FIXED = 1 << 3,
-    CONFIG_KEY_FAULT = 1 << 4, /* the parser tells what is wrong, not what would be expected */
+    CONFIG_KEY_FAULT = 1 << 4,  /* the parser tells what is wrong, not what would be expected */
+    CONFIG_KEY_SECRET = 1 << 5, /* a wrong value may be a password: no error repeats it */
 };
 
 struct config_key {

@@ -185,26 +185,36 @@ static bool on_section(void *arg, const char *section, unsigned line)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-/* Where a value begins that an error may repeat: in a URL behind its user and password. */
-static const char *without_password(const char *value)
+/* What an error may repeat of a value. Of a secret one that is the scheme: a password in a URL may
+ * have commas, blanks and '@', and each piece of the list may be a part of it. In another URL it is
+ * what stands behind user and password. */
+static void write_shown(const struct config_key *key, const char *value, char *out, size_t size)
 {
+    static const char *const schemes[] = {"redis://", "rediss://", "unix:", ""};
     const char *at = strstr(value, "://") != NULL ? strrchr(value, '@') : NULL;
+    size_t i = 0;
 
-    return at != NULL ? at : value;
+    if ((key->flags & CONFIG_KEY_SECRET) != 0) {
+        while (strncmp(value, schemes[i], strlen(schemes[i])) != 0)
+            i++;
+        snprintf(out, size, "%s...", schemes[i]);
+    } else {
+        snprintf(out, size, "%s%.200s", at != NULL ? "..." : "", at != NULL ? at : value);
+    }
 }
 
 /* config_list_error_fn, and the same for single values */
 static void on_bad_value(void *arg, unsigned line, const char *value, const char *expected)
 {
     struct loader *l = arg;
+    char shown[300];
 
     if (expected[0] == '\0') {
         l->out_of_memory = true;
         return;
     }
-    const char *shown = without_password(value);
-
-    error_at(l, line, "%s = %s%.200s: %s%s", l->key->name, shown != value ? "..." : "", shown,
+    write_shown(l->key, value, shown, sizeof(shown));
+    error_at(l, line, "%s = %s: %s%s", l->key->name, shown,
              (l->key->flags & CONFIG_KEY_FAULT) != 0 ? "" : "expected ", expected);
     l->seen[l->key - config_keys] = 0; /* that it stays empty need not be said as well */
 }

@@ -103,16 +103,26 @@ static int parse_authority(const char *text, size_t len, struct shared_url *out,
     return parse_port(rest + 1, (size_t)(end - rest - 1), out, err);
 }
 
+/* Behind a comma in a password its rest, which has no scheme, is an element of the list. */
+static bool has_credentials(const char *text)
+{
+    return strchr(text, '@') != NULL || text[0] == ':';
+}
+
+static int refuse_credentials(const struct error *err)
+{
+    return fail(err, "a user or password does not belong in the URL: the file of shared_password "
+                     "has it");
+}
+
 static int parse_redis(const char *text, struct shared_url *out, const struct error *err)
 {
     size_t len = strcspn(text, "/");
     int error;
     long db;
 
-    if (strchr(text, '@') != NULL)
-        return fail(
-            err,
-            "a user or password does not belong in the URL: the file of shared_password has it");
+    if (has_credentials(text))
+        return refuse_credentials(err);
     error = parse_authority(text, len, out, err);
     if (error != 0 || text[len] == '\0' || text[len + 1] == '\0')
         return error;
@@ -137,5 +147,7 @@ int shared_url_parse(const char *text, struct shared_url *out, char *err, size_t
         return parse_redis(text + 8, out, &error);
     if (strncmp(text, "rediss://", 9) == 0)
         return fail(&error, "TLS to a server of the shared cache is not supported");
+    if (has_credentials(text))
+        return refuse_credentials(&error);
     return fail(&error, "it is neither redis://HOST:PORT/DB nor unix:/PATH");
 }

@@ -290,10 +290,10 @@ static const struct {
      "FILE:2: shared_timeout = 3s: expected a duration from 10ms to 2s\n"},
     {"a server of a shared cache that is none, with a password",
      "[cache]\nshared = 192.0.2.1\nshared_key = /k\nshared_password = /p\n",
-     "FILE:2: shared = 192.0.2.1: it is neither redis://HOST:PORT/DB nor unix:/PATH\n"},
+     "FILE:2: shared = ...: it is neither redis://HOST:PORT/DB nor unix:/PATH\n"},
     {"a password in a URL, which no log has",
      "[cache]\nshared = redis://user:s3cret@192.0.2.1\nshared_key = /k\n",
-     "FILE:2: shared = ...@192.0.2.1: a user or password does not belong in the URL: the file of "
+     "FILE:2: shared = redis://...: a user or password does not belong in the URL: the file of "
      "shared_password has it\n"},
     {"a shared cache, and its key by a relative path",
      "[cache]\nshared = redis://192.0.2.1\nshared_key = shared.key\n",
@@ -321,6 +321,50 @@ static void test_errors(void **state)
         assert_int_not_equal(status, 0);
         assert_null(config);
         assert_string_equal(r.errors, error_cases[i].errors);
+    }
+}
+
+/* A password stands where none belongs, perhaps with what separates elements of a list: no error
+ * has a part of it. All of them are "s3c" and "r3t" with something between. */
+static void test_no_error_has_a_password(void **state)
+{
+    static const char *const values[] = {
+        "shared = redis://:s3c,r3t@192.0.2.1",
+        "shared = redis://:s3c r3t@192.0.2.1",
+        "shared = redis://user:s3c,r3t@192.0.2.1",
+        "shared = redis://user:1,r3t@192.0.2.1",
+        "shared = redis://:s3c\tr3t@192.0.2.1",
+        "shared = redis://:@s3c,r3t@192.0.2.1",
+        "shared = redis://:s3c@,@r3t@192.0.2.1/1",
+        "shared = redis://:s3c,,r3t@192.0.2.1",
+        "shared = redis://:s3c/r3t@192.0.2.1",
+        "shared = redis://:s3c,x://r3t@192.0.2.1",
+        "shared = redis://:s3c,redis://r3t@192.0.2.1",
+        "shared = redis://:s3c! r3t@192.0.2.1",
+        "shared = redis://:s3c,/r3t/@192.0.2.1",
+        "shared = redis://:s3c\n  r3t@192.0.2.1",
+        "shared = redis://192.0.2.2 redis://:s3c,r3t@192.0.2.1",
+        "shared = rediss://:s3c,r3t@192.0.2.1",
+        "shared = http://:s3c,r3t@192.0.2.1",
+        "shared = :s3c,r3t@192.0.2.1",
+        "shared = user:s3c@r3t",
+        "shared = redis://s3c!r3t",
+        "shared = unix:s3c,r3t",
+        "shared_password = s3cr3t",
+        "shared_password = redis://:s3c@r3t",
+    };
+    static struct reports r;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        struct config *config = NULL;
+        char text[200];
+
+        snprintf(text, sizeof(text), "[cache]\n%s\nshared_key = /k\n", values[i]);
+        if (load(text, &r, &config) == 0 || strstr(r.errors, "s3c") != NULL ||
+            strstr(r.errors, "r3t") != NULL)
+            fail_msg("%s: %s", values[i], r.errors);
+        assert_non_null(strstr(r.errors, "FILE:2: shared"));
     }
 }
 
@@ -1292,14 +1336,23 @@ static void test_trusted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors),      cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_many_errors), cmocka_unit_test(test_zero_octet),
-        cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_in_part),     cmocka_unit_test(test_source_changed),
-        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_key),
-        cmocka_unit_test(test_warnings),    cmocka_unit_test(test_enforced),
-        cmocka_unit_test(test_lowered),     cmocka_unit_test(test_mydomain),
-        cmocka_unit_test(test_fixed),       cmocka_unit_test(test_every_type_is_compared),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_no_error_has_a_password),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_many_errors),
+        cmocka_unit_test(test_zero_octet),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_in_part),
+        cmocka_unit_test(test_source_changed),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_enforced),
+        cmocka_unit_test(test_lowered),
+        cmocka_unit_test(test_mydomain),
+        cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_every_type_is_compared),
         cmocka_unit_test(test_trusted),
     };
 

@@ -56,6 +56,12 @@ static void urls(void **state)
         {"redis://a/10000", NULL, NULL, 0, NULL, "database"},
         {"redis://a/1/2", NULL, NULL, 0, NULL, "database"},
         {"redis://:s3cret@a", NULL, NULL, 0, NULL, "does not belong"},
+        {"redis://:s3cret", NULL, NULL, 0, NULL, "does not belong"},
+        {"s3cret@a", NULL, NULL, 0, NULL, "does not belong"},
+        {"rediss://:s3cret@a", NULL, NULL, 0, NULL, "TLS"},
+        {"redis://user:s3cret", NULL, NULL, 0, NULL, "port"},
+        {"redis://a/s3cret", NULL, NULL, 0, NULL, "database"},
+        {"unix:s3cret", NULL, NULL, 0, NULL, "absolute"},
         {"unix:redis.sock", NULL, NULL, 0, NULL, "absolute"},
         {"unix:", NULL, NULL, 0, NULL, "absolute"},
         {"unix:/"

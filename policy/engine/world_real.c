@@ -283,15 +283,12 @@ static int new_shared(struct world_real *real, const struct engine_config *confi
     return shared_new(real->base, &sharing, &real->shared, err, err_size);
 }
 
-static int reconfigure_shared(struct world_real *real, const struct engine_config *config,
-                              char *err, size_t err_size)
+static int new_shared_change(struct world_real *real, const struct engine_config *config,
+                             struct shared_change **out, char *err, size_t err_size)
 {
     const struct shared_config sharing = world_settings_shared(config);
-    int error = shared_reconfigure(real->shared, &sharing, err, err_size);
 
-    if (error == 0)
-        real->shared_is_on = world_settings_share(config);
-    return error;
+    return shared_change_new(real->shared, &sharing, out, err, err_size);
 }
 
 int world_real_new(struct event_base *base, const struct engine_config *config, struct world **out,
@@ -344,6 +341,7 @@ int world_real_reconfigure(struct world *world, const struct engine_config *conf
     struct world_real *r = real_of_world(world);
     struct sts_fetch_config fetching = fetch_config(r, config);
     struct probe_client *probe_client = NULL;
+    struct shared_change *shared = NULL;
     struct ca_store *ca_store;
     int error = ca_store_new(config->sts_ca_file, config->sts_ca_path, &ca_store, err, err_size);
 
@@ -351,16 +349,18 @@ int world_real_reconfigure(struct world *world, const struct engine_config *conf
         return error;
     error = new_probe_client(r->base, config, ca_store, &probe_client, err, err_size);
     if (error == 0)
-        error = reconfigure_shared(r, config, err, err_size);
-    /* Last: it cannot be taken back. If it fails the shared cache is the new one, which answers as
-     * well. */
+        error = new_shared_change(r, config, &shared, err, err_size);
+    /* Last: it cannot be taken back. */
     if (error == 0)
         error = resolver_reconfigure(r->resolver, config, err, err_size);
     if (error < 0) {
+        shared_change_free(shared);
         probe_client_free(probe_client);
         ca_store_free(ca_store);
         return error;
     }
+    shared_change_apply(shared);
+    r->shared_is_on = world_settings_share(config);
     probe_client_replace(r->probe_client, probe_client);
     ca_store_replace(r->ca_store, ca_store);
     sts_fetcher_reconfigure(r->fetcher, &fetching);

@@ -19,11 +19,20 @@ enum {
     STALL_MS = 1000, /* that a server may owe a reply; ten time-outs, if that is longer */
 };
 
-/* What a part of the configuration becomes before it takes the place of another. */
+/* What depends on servers and password. */
 struct part {
     struct shared_servers *servers;
     char *setup;
     size_t setup_len;
+};
+
+struct shared_change {
+    struct shared *shared;
+    struct shared_mac_keys keys;
+    bool same; /* as what is there: `part` is not used */
+    struct part part;
+    int timeout_ms;
+    size_t max_payload;
 };
 
 static int timeout_of(const struct shared_config *config)
@@ -103,7 +112,7 @@ static int check_keys(const struct shared_config *config, char *err, size_t err_
 }
 
 /* The part takes the place of what was there. */
-static void replace(struct shared *shared, const struct shared_config *config, struct part *part)
+static void replace(struct shared *shared, struct shared_change *change)
 {
     struct part before = {
         .servers = shared->servers, .setup = shared->setup, .setup_len = shared->setup_len};
@@ -111,40 +120,74 @@ static void replace(struct shared *shared, const struct shared_config *config, s
     shared->ending = true;
     part_free(&before);
     shared->ending = false;
-    shared->servers = part->servers;
-    shared->setup = part->setup;
-    shared->setup_len = part->setup_len;
-    shared->timeout_ms = timeout_of(config);
-    shared->max_payload = config->max_payload;
+    shared->servers = change->part.servers;
+    shared->setup = change->part.setup;
+    shared->setup_len = change->part.setup_len;
+    change->part = (struct part){.servers = NULL};
+    shared->timeout_ms = change->timeout_ms;
+    shared->max_payload = change->max_payload;
     shared->in_vain = false;
+    shared->late_ms = 0;
     shared_requests_end_soon(shared);
 }
 
-static void take_keys(struct shared *shared, const struct shared_config *config)
+void shared_change_free(struct shared_change *change)
 {
-    OPENSSL_cleanse(&shared->keys, sizeof(shared->keys));
+    if (change == NULL)
+        return;
+    part_free(&change->part);
+    OPENSSL_cleanse(&change->keys, sizeof(change->keys));
+    free(change);
+}
+
+int shared_change_new(struct shared *shared, const struct shared_config *config,
+                      struct shared_change **out, char *err, size_t err_size)
+{
+    struct shared_change *change = calloc(1, sizeof(*change));
+    int error;
+
+    if (change == NULL)
+        return -ENOMEM;
+    change->shared = shared;
+    change->timeout_ms = timeout_of(config);
+    change->max_payload = config->max_payload;
     if (config->keys != NULL)
-        shared->keys = *config->keys;
+        change->keys = *config->keys;
+    error = check_keys(config, err, err_size);
+    if (error == 0)
+        error = write_setup(config, &change->part);
+    change->same = error == 0 && shared->setup != NULL &&
+                   change->part.setup_len == shared->setup_len &&
+                   memcmp(change->part.setup, shared->setup, shared->setup_len) == 0;
+    if (error == 0 && !change->same)
+        error = make_servers(shared, config, &change->part, err, err_size);
+    if (error != 0) {
+        shared_change_free(change);
+        return error;
+    }
+    *out = change;
+    return 0;
+}
+
+void shared_change_apply(struct shared_change *change)
+{
+    struct shared *shared = change->shared;
+
+    OPENSSL_cleanse(&shared->keys, sizeof(shared->keys));
+    shared->keys = change->keys;
+    if (!change->same)
+        replace(shared, change);
+    shared_change_free(change);
 }
 
 int shared_reconfigure(struct shared *shared, const struct shared_config *config, char *err,
                        size_t err_size)
 {
-    struct part part = {.servers = NULL};
-    int error = write_setup(config, &part);
-    bool same = error == 0 && shared->setup != NULL && part.setup_len == shared->setup_len &&
-                memcmp(part.setup, shared->setup, part.setup_len) == 0;
+    struct shared_change *change;
+    int error = shared_change_new(shared, config, &change, err, err_size);
 
     if (error == 0)
-        error = check_keys(config, err, err_size);
-    if (error == 0 && !same)
-        error = make_servers(shared, config, &part, err, err_size);
-    if (error == 0)
-        take_keys(shared, config);
-    if (error == 0 && !same)
-        replace(shared, config, &part);
-    else
-        part_free(&part);
+        shared_change_apply(change);
     return error;
 }
 

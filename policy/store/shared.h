@@ -11,12 +11,12 @@
  * then less often, at most 30 s apart, and so are those that the one in use stands in for.
  *
  * All of it on the thread of the event loop, but for shared_get_stats. No callback fires before the
- * call that asked for it has returned. A callback may make any call but shared_reconfigure and
- * shared_free. A name in a redis:// URL is looked up with getaddrinfo(3) for each attempt to
- * connect, on a thread of its own (shared_name.h).
+ * call that asked for it has returned. A callback may make any call but those that change the
+ * configuration, and shared_free. A name in a redis:// URL is looked up with getaddrinfo(3) for
+ * each attempt to connect, on a thread of its own (shared_name.h).
  *
- * Built without hiredis there is no server that could be configured: then shared_new and
- * shared_reconfigure are -ENOSYS for a list with servers.
+ * Built without hiredis there is no server that could be configured: then a list with servers is
+ * -ENOSYS.
  */
 #ifndef POLICY_STORE_SHARED_H
 #define POLICY_STORE_SHARED_H
@@ -55,8 +55,19 @@ struct shared_config {
 int shared_new(struct event_base *base, const struct shared_config *config, struct shared **out,
                char *err, size_t err_size);
 
-/* Takes over another configuration, all of it or nothing, as shared_new. If servers or password
- * are others, it begins anew, and requests that are open end without an answer, soon. */
+/*
+ * Makes ready to take over another configuration: results as shared_new's. Nothing of it counts
+ * before shared_change_apply, which takes all of it and cannot fail: if servers or password are
+ * others, it begins anew, and requests that are open end without an answer, soon. What is not to
+ * be applied is freed. Between the two there is no turn of the loop, and no other change.
+ */
+struct shared_change;
+int shared_change_new(struct shared *shared, const struct shared_config *config,
+                      struct shared_change **out, char *err, size_t err_size);
+void shared_change_apply(struct shared_change *change); /* and frees it */
+void shared_change_free(struct shared_change *change);  /* NULL is allowed */
+
+/* Both at once. */
 int shared_reconfigure(struct shared *shared, const struct shared_config *config, char *err,
                        size_t err_size);
 

@@ -94,6 +94,14 @@ static void await(struct bench *b, enum engine_shared_health want)
     fail_msg("the shared cache is %d: %s", health.shared, health.shared_failure);
 }
 
+static void expect_state(struct bench *b, enum engine_shared_health state)
+{
+    struct engine_health health;
+
+    engine_get_health(b->engine, &health);
+    assert_int_equal(health.shared, state);
+}
+
 /* As the other host does it that fetches a policy. */
 static void share_policy(struct bench *b, const char *body)
 {
@@ -255,6 +263,46 @@ static void reconfigured(void **state)
     bench_stop(&b);
 }
 
+/* Where the resolver's part of a reload is refused, after all of the shared cache's was in order,
+ * servers and keys are those of before: on, off, and others. */
+static void refused_for_its_resolver(void **state)
+{
+    const char *const wrong[] = {"resolver.example.org", NULL};
+    const char *const nobody[] = {"unix:/nonexistent/redis.sock", NULL};
+    struct shared_mac_keys other;
+    struct engine_stats stats;
+    struct bench b;
+    char err[200];
+    (void)state;
+
+    bench_start(&b);
+    start_engine(&b);
+    await(&b, ENGINE_SHARED_CONNECTED);
+    share_policy(&b, BODY);
+    other = b.host.keys;
+    other.keys[0][0] ^= 1;
+    b.config.resolvers = wrong;
+    for (unsigned i = 0; i < 3; i++) {
+        b.config.shared_servers = i == 0 ? NULL : i == 1 ? nobody : b.servers;
+        b.config.shared_keys = &other;
+        assert_int_equal(engine_reconfigure(b.engine, &b.config, err, sizeof(err)), -EINVAL);
+        assert_non_null(strstr(err, wrong[0]));
+        expect_state(&b, ENGINE_SHARED_CONNECTED);
+    }
+    expect_policy(&b, true);
+    engine_get_stats(b.engine, &stats);
+    assert_int_equal(stats.shared_rejected[SHARED_REJECT_MAC], 0);
+    b.config.resolvers = b.resolvers;
+    b.config.shared_servers = NULL;
+    assert_int_equal(engine_reconfigure(b.engine, &b.config, err, sizeof(err)), 0);
+    expect_state(&b, ENGINE_SHARED_OFF);
+    b.config.resolvers = wrong;
+    b.config.shared_servers = b.servers;
+    assert_int_equal(engine_reconfigure(b.engine, &b.config, err, sizeof(err)), -EINVAL);
+    expect_state(&b, ENGINE_SHARED_OFF);
+    bench_stop(&b);
+}
+
 /* Other servers and keys come, and the engine's end, while a server owes answers and lookups wait
  * for them or were given up: each is called back once, or never; the sanitizers watch. */
 static void reconfigured_while_asked(void **state)
@@ -348,6 +396,7 @@ int main(void)
         cmocka_unit_test(what_another_host_fetched), cmocka_unit_test(what_is_no_policy_is_counted),
         cmocka_unit_test(a_server_that_stops),       cmocka_unit_test(reconfigured),
         cmocka_unit_test(reconfigured_while_asked),  cmocka_unit_test(many_threads),
+        cmocka_unit_test(refused_for_its_resolver),
     };
 
     return cmocka_run_group_tests_name("engine_shared", tests, NULL, NULL);

@@ -19,12 +19,14 @@
 static long number(const char *octets, size_t len, size_t *at, char sign)
 {
     const char *end = memchr(octets + *at, '\n', len - *at);
-    long value;
+    long value = 0;
 
     if (end == NULL)
         return -1;
     assert_int_equal(octets[*at], sign);
-    value = strtol(octets + *at + 1, NULL, 10);
+    for (const char *digit = octets + *at + 1; digit < end && *digit >= '0' && *digit <= '9';
+         digit++)
+        value = value * 10 + (*digit - '0');
     *at = (size_t)(end - octets) + 1;
     return value;
 }

@@ -10,7 +10,7 @@
 enum {
     CLIENT_TIMEOUT_MS = 500, /* what the client is configured with */
     CLIENT_MAX_PAYLOAD = 4096,
-    CLIENT_PATIENCE_MS = 20000, /* until a test that waits fails */
+    CLIENT_WAIT_MS = 20000, /* until a test that waits fails */
 };
 
 struct shared_client {
@@ -27,6 +27,9 @@ struct shared_client {
 /* Up to four servers; NULL: no more. */
 void shared_client_start(struct shared_client *client, const char *password, const char *first,
                          const char *second);
+/* With another time-out than CLIENT_TIMEOUT_MS. */
+void shared_client_start_with(struct shared_client *client, unsigned timeout_ms,
+                              const char *password, const char *first, const char *second);
 void shared_client_end(struct shared_client *client);
 
 /* What became of a question. */

@@ -161,7 +161,7 @@ static void await_connected(struct engine *engine)
         if (health.shared == ENGINE_SHARED_CONNECTED)
             return;
         usleep(10000);
-    } while (clock_mono_ms() - began_ms < CLIENT_PATIENCE_MS);
+    } while (clock_mono_ms() - began_ms < CLIENT_WAIT_MS);
     fail_msg("the shared cache is %d: %s", health.shared, health.shared_failure);
 }
 
@@ -275,7 +275,7 @@ static void another_engine_knows(void **state)
     note(&b.seen, b.engines[0]);
     do {
         engine_get_stats(b.engines[0], &stats);
-        assert_true(clock_mono_ms() - began_ms < CLIENT_PATIENCE_MS);
+        assert_true(clock_mono_ms() - began_ms < CLIENT_WAIT_MS);
         usleep(1000);
     } while (stats.shared_results[ENGINE_SHARED_WRITTEN] == 0);
     ask(&b, b.engines[1], a);

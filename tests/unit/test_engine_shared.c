@@ -90,7 +90,7 @@ static void await(struct bench *b, enum engine_shared_health want)
         if (health.shared == want)
             return;
         usleep(10000);
-    } while (clock_mono_ms() - began_ms < CLIENT_PATIENCE_MS);
+    } while (clock_mono_ms() - began_ms < CLIENT_WAIT_MS);
     fail_msg("the shared cache is %d: %s", health.shared, health.shared_failure);
 }
 

@@ -386,7 +386,7 @@ static void many_at_once(void **state)
 
     assert_non_null(asked);
     redis_server_start(&server, "0", NULL);
-    shared_client_start(&client, NULL, server.url, NULL);
+    shared_client_start_with(&client, 4 * CLIENT_TIMEOUT_MS, NULL, server.url, NULL);
     shared_client_await(&client, ENGINE_SHARED_CONNECTED);
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof(name), "d%d.example", i);

@@ -7,12 +7,14 @@ a rule for every next-hop, put at the end of requiretls-milter.conf; between two
 its file anew.
 """
 
+import contextlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import agent
 import arrivals
+import dnsd
 import layout
 import procs
 import sendmail
@@ -322,8 +324,25 @@ class Daemons:
         return agent.lines(self.agent) if self.agent else {}
 
 
+@contextlib.contextmanager
+def lasting_negatives():
+    """That a host has no address of a family is known from the first lookup to the end: what is known of its server
+    without a lookup counts at every level alike."""
+    dnsd.control("set_option", "cache-max-negative-ttl:", "60")
+    dnsd.control("flush_negative")
+    try:
+        yield
+    finally:
+        dnsd.control("set_option", "cache-max-negative-ttl:", "5")
+
+
 def run(lab, machine, request, levels=LEVELS):
     """A Cell for each destination and level."""
+    with lasting_negatives():
+        return _run(lab, machine, request, levels)
+
+
+def _run(lab, machine, request, levels):
     daemons, found, mta = Daemons(lab, machine), [], lab.machines[machine.name]
     port = mta.port(slot(request), 587 if request.login else 25)
     for level in levels:

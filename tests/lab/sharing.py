@@ -40,7 +40,7 @@ listen = inet:127.0.0.1:{port}
 
 [cache]
 shared = {servers}
-shared_timeout = 300ms
+shared_timeout = {timeout}
 shared_key = {key}
 shared_password = {password}
 {more}
@@ -73,12 +73,12 @@ def keys():
 class Host:
     """A daemon that shares what it learns on those servers; none: it is alone."""
 
-    def __init__(self, lab, servers, key=KEY, password=PASSWORD, more=""):
+    def __init__(self, lab, servers, key=KEY, password=PASSWORD, more="", timeout="300ms"):
         slot = lab.free_slots[-1]
         self.sock, self.port = WHERE / f"maps-{slot}", layout.METRICS_PORT + slot
         config = CONFIG if servers else ALONE
         self.milter = lab.milter(config.format(sock=self.sock, port=self.port, servers=servers, key=key, more=more,
-                                               password=password), fresh=True)
+                                               password=password, timeout=timeout), fresh=True)
         self.lab = lab
         if servers:
             # A first look at its servers has ended.

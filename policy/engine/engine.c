@@ -240,7 +240,11 @@ int engine_reconfigure(struct engine *engine, const struct engine_config *config
 {
     struct reconfiguration r = {.config = config, .err = err, .err_size = err_size};
 
+    if (err_size > 0)
+        err[0] = '\0';
     call_on_thread(engine, reconfigure, &r);
+    if (r.error < 0 && err_size > 0 && !err[0])
+        snprintf(err, err_size, "cannot change the engine: %s", strerror(-r.error));
     return r.error;
 }
 

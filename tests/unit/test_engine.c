@@ -407,7 +407,9 @@ static void a_reload_is_in_force_when_it_returns(void **state)
     assert_non_null(cached);
     findings_unref(cached);
     config.trust_ad = ENGINE_TRUST_AD_NO;
+    strcpy(err, "what was there before");
     assert_int_equal(engine_reconfigure(b->engine, &config, err, sizeof(err)), 0);
+    assert_string_equal(err, "");
     assert_false(engine_security_known(b->engine));
     assert_null(engine_cached(b->engine, &nexthop));
     engine_cancel(b->engine, a->request);
